@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import type { Model } from '../catalog.ts'
+import { Problem } from './problem.ts'
+
+/** Seeds are uint32: the low 32 bits are all that torch's CPU generator takes from one. */
+const Seed = z.int().min(0).max(0xffff_ffff)
+
+/** `POST /v1/generations`: what a client may ask for. The catalog narrows it for each model. */
+export const GenerationRequest = z.strictObject({
+	model: z.string().min(1).max(64),
+	prompt: z.string().trim().min(1).max(10_000),
+	negative_prompt: z.string().max(10_000).optional(),
+	/** Pixels. */
+	width: z.int().min(1).optional(),
+	height: z.int().min(1).optional(),
+	steps: z.int().min(1).optional(),
+	/** Classifier-free guidance scale; 1 and below draw without guidance. */
+	guidance: z.number().min(0).optional(),
+	/** Picture i uses seed + i. Drawn at random when absent. */
+	seed: Seed.optional(),
+	count: z.int().min(1).optional()
+})
+export type GenerationRequest = z.infer<typeof GenerationRequest>
+
+/** A request with every default filled in: the same one, posted again, draws the same pictures. */
+export const ResolvedRequest = GenerationRequest.required().extend({ prompt: z.string() })
+export type ResolvedRequest = z.infer<typeof ResolvedRequest>
+
+/** `request` within one model's limits. Issues carry the field's path. */
+export function requestFor(model: Model) {
+	const side = z.int().min(model.size.min).max(model.size.max).multipleOf(model.size.multiple)
+	return GenerationRequest.extend({
+		prompt: z.string().trim().min(1).max(model.prompt.max),
+		negative_prompt: z.string().max(model.prompt.max).default(''),
+		width: side.default(model.size.default),
+		height: side.default(model.size.default),
+		steps: z.int().min(model.steps.min).max(model.steps.max).default(model.steps.default),
+		guidance: z.number().min(model.guidance.min).max(model.guidance.max).default(model.guidance.default),
+		seed: Seed.default(() => crypto.getRandomValues(new Uint32Array(1))[0] as number),
+		count: z.int().min(1).max(model.count.max).default(model.count.default)
+	})
+}
+
+export const Status = z.enum(['queued', 'processing', 'succeeded', 'failed', 'canceled', 'expired'])
+export type Status = z.infer<typeof Status>
+export const isTerminal = (status: Status): boolean => status !== 'queued' && status !== 'processing'
+
+const Time = z.iso.datetime()
+
+/** A delivered picture. */
+export const Picture = z.strictObject({
+	n: z.int().min(0),
+	/** A signed URL that needs no key; it stops working at `expires_at`. Asking for the generation again signs a new one. */
+	url: z.url(),
+	expires_at: Time,
+	content_type: z.string(),
+	width: z.int(),
+	height: z.int(),
+	seed: Seed,
+	/** Bytes. */
+	size: z.int()
+})
+export type Picture = z.infer<typeof Picture>
+
+/** `GET /v1/generations/{id}`. */
+export const Generation = z.strictObject({
+	id: z.string(),
+	status: Status,
+	request: ResolvedRequest,
+	/** U-Net evaluations done and asked for, summed over the pictures; present while it is processing. */
+	progress: z.strictObject({ done: z.int(), total: z.int() }).nullable(),
+	images: z.array(Picture),
+	/** Milliseconds inside ONNX Runtime on behalf of this generation; present once it has succeeded. */
+	metrics: z.strictObject({ inference_ms: z.number() }).nullable(),
+	error: Problem.pick({ type: true, title: true, detail: true }).nullable(),
+	created_at: Time,
+	started_at: Time.nullable(),
+	completed_at: Time.nullable()
+})
+export type Generation = z.infer<typeof Generation>

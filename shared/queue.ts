@@ -1,0 +1,141 @@
+import { createPostgresBackend, Queue, type Job as QueueJob, runMigrations, Worker, type WorkerOptions } from 'bullmq'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { z } from 'zod'
+
+/** What a job carries: where to ask for the work, and the right to ask. Prompts and pictures never enter the queue. */
+export const Job = z.strictObject({
+	generation: z.string(),
+	epoch: z.int().min(1),
+	callback: z.url({ protocol: /^https?$/ }),
+	/** Bearer of the callbacks, for this generation and epoch alone. */
+	token: z.string()
+})
+export type Job = z.infer<typeof Job>
+
+/** One queue a model. */
+export const queueName = (model: string): string => `darkroom-${model}`
+
+/** BullMQ ignores an add whose id is waiting or running, so the same job can be added again without harm. */
+export const jobId = (job: Pick<Job, 'generation' | 'epoch'>): string => `${job.generation}.${job.epoch}`
+
+export interface Producer {
+	/** Makes the schema where it is missing. `add` does so at its first call. */
+	prepare(): Promise<void>
+	/** Adds jobs to a model's queue. Those that are there already stay as they are. */
+	add(model: string, jobs: readonly Job[]): Promise<void>
+	close(): Promise<void>
+}
+
+export interface Consumer {
+	worker(model: string, work: (job: QueueJob<unknown>) => Promise<void>, options: Omit<WorkerOptions, 'connection'>): Worker
+	close(): Promise<void>
+}
+
+/** A producer for `postgres://`, `redis://` or `rediss://`. On PostgreSQL it owns the schema and makes it where it is missing. */
+export function openProducer(url: string): Producer {
+	const backend = openBackend(url, 'producer')
+	const queues = new Map<string, Queue>()
+	let ready: Promise<void> | undefined
+	const prepare = () => {
+		ready ??= backend.prepare()
+		return ready
+	}
+	return {
+		prepare,
+		async add(model, jobs) {
+			await prepare()
+			let queue = queues.get(model)
+			if (!queue) {
+				queue = new Queue(queueName(model), ...(backend.options({ skipMetasUpdate: true }) as [never]))
+				queue.on('error', () => {}) // Reported by the failing add itself.
+				queues.set(model, queue)
+			}
+			// Kept finished jobs would make BullMQ ignore their ids for ever.
+			const opts = { removeOnComplete: true, removeOnFail: true }
+			await queue.addBulk(jobs.map((job) => ({ name: 'generation', data: job, opts: { ...opts, jobId: jobId(job) } })))
+		},
+		async close() {
+			// At once: a queue waits for a connection that may never come, and would send what is left when it does.
+			await Promise.allSettled([backend.close(), ...[...queues.values()].map((queue) => queue.close())])
+		}
+	}
+}
+
+/** A consumer of the same queues. Close its workers before it. */
+export function openConsumer(url: string): Consumer {
+	// A backend for each worker: on PostgreSQL every worker keeps one connection of its pool for LISTEN.
+	const backends: Backend[] = []
+	return {
+		worker(model, work, options) {
+			const backend = openBackend(url, 'consumer')
+			backends.push(backend)
+			return new Worker(queueName(model), work, ...(backend.options(options) as [never]))
+		},
+		async close() {
+			await Promise.allSettled(backends.map((backend) => backend.close()))
+		}
+	}
+}
+
+interface Backend {
+	/** The trailing constructor arguments of BullMQ's classes: options with the connection, and the factory of the backend. */
+	options(options: object): unknown[]
+	prepare(): Promise<void>
+	close(): Promise<void>
+}
+
+function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
+	const { protocol } = new URL(url)
+	switch (protocol) {
+		case 'postgres:':
+		case 'postgresql:':
+			return postgres(url)
+		case 'redis:':
+		case 'rediss:':
+			return redis(url, side)
+		default:
+			throw new Error(`QUEUE_URL: expected postgres://, redis:// or rediss://, got ${protocol}//`)
+	}
+}
+
+function postgres(connectionString: string): Backend {
+	const pool = new pg.Pool({
+		connectionString,
+		// BullMQ names its tables without their schema when it is given a pool.
+		options: '-c search_path=bullmq',
+		max: 5,
+		keepAlive: true,
+		connectionTimeoutMillis: 5_000,
+		query_timeout: 15_000
+	})
+	pool.on('error', () => {}) // An idle connection that drops is replaced by the pool.
+	return {
+		options: (options) => [{ ...options, connection: pool }, createPostgresBackend],
+		async prepare() {
+			const client = await pool.connect()
+			try {
+				await runMigrations(client)
+			} finally {
+				client.release()
+			}
+		},
+		close: () => pool.end()
+	}
+}
+
+function redis(url: string, side: 'producer' | 'consumer'): Backend {
+	const connection = new Redis(url, {
+		// A producer fails soon and its caller tries again; a consumer waits for as long as it takes (BullMQ insists on null).
+		maxRetriesPerRequest: side === 'producer' ? 1 : null,
+		enableOfflineQueue: true,
+		connectTimeout: 5_000,
+		retryStrategy: (attempt) => Math.min(100 * 2 ** attempt, 2_000)
+	})
+	connection.on('error', () => {}) // Reported by the command that fails, or by BullMQ's worker.
+	return {
+		options: (options) => [{ ...options, connection }],
+		prepare: async () => {},
+		close: async () => connection.disconnect()
+	}
+}
