@@ -1,0 +1,251 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { randomText } from '../../shared/ids.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { env } from '../testing.ts'
+import type { Account } from './account.ts'
+import { lease, mostAttempts } from './generations.ts'
+import type { Snapshot } from './snapshot.ts'
+
+const request: ResolvedRequest = {
+	model: 'scenes',
+	prompt: 'a red sphere',
+	negative_prompt: '',
+	width: 128,
+	height: 128,
+	steps: 25,
+	guidance: 3,
+	seed: 0xffff_ffff,
+	count: 2
+}
+const key = 'the hash of a key'
+const picture = (n: number) => ({
+	n,
+	size: 9,
+	md5: 'CY9rzUYh03PK3k6DJie09g==',
+	content_type: 'image/png' as const,
+	width: 128,
+	height: 128,
+	seed: (request.seed + n) >>> 0
+})
+const receipt = (epoch: number, n: number) => ({ key: `g/${epoch}/${n}`, size: 9, etag: '098f6bcd4621d373cade4e832627b4f6' })
+const faultOf = (answered: Answer<unknown>) => ('fault' in answered ? answered.fault.code : 'no fault')
+
+describe('Account', () => {
+	let stub: DurableObjectStub<Account>
+	let account: string
+	let id: string
+	const work = (epoch = 1) => ({ account, generation: id, epoch })
+	const read = async (): Promise<Snapshot> => unwrap((await stub.read(key, id)) as Answer<Snapshot>)
+	const finish = (epoch = 1) => stub.finish(work(epoch), { outcome: 'succeeded', inference_ms: 7 })
+	const capture = (n: number, epoch = 1) => stub.capture(work(epoch), picture(n), receipt(epoch, n))
+	/** Lets the lease run out, and the alarm ring. */
+	const outlast = async () => {
+		vi.setSystemTime(Date.now() + lease + 1)
+		expect(await runDurableObjectAlarm(stub)).toBe(true)
+	}
+	const rows = (sql: string) =>
+		runInDurableObject(stub, (_: Account, { storage }) => storage.sql.exec(sql).toArray() as Record<string, unknown>[])
+
+	beforeEach(async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		account = `t-${randomText(10)}`
+		stub = env.ACCOUNT.getByName(account)
+		await stub.addKey(account, key, 'test')
+		id = unwrap((await stub.submit(key, request)) as Answer<Snapshot>).id
+	})
+	afterEach(() => {
+		vi.useRealTimers()
+	})
+
+	it('keeps what it accepted, queued and due, when it is evicted', async () => {
+		await evictDurableObject(stub)
+		expect(await read()).toMatchObject({ status: 'queued', request, images: [], progress: null, error: null })
+		expect(await rows('SELECT kind, subject FROM due')).toEqual([{ kind: 'enqueue', subject: id }])
+		expect(await runInDurableObject(stub, (_: Account, { storage }) => storage.getAlarm())).not.toBeNull()
+	})
+
+	it('tries an unreachable queue again and again, each time later', async () => {
+		const tries = async () => (await rows('SELECT tries, at FROM due'))[0] as { tries: number; at: number }
+		await vi.waitFor(async () => expect((await tries()).tries).toBe(1), { timeout: 8_000, interval: 50 })
+		const first = await tries()
+		expect(first.at - Date.now()).toBeLessThanOrEqual(500)
+		vi.setSystemTime(first.at)
+		await runDurableObjectAlarm(stub)
+		await vi.waitFor(async () => expect((await tries()).tries).toBe(2), { timeout: 8_000, interval: 50 })
+		expect((await tries()).at - Date.now()).toBeGreaterThan(500)
+	})
+
+	it('answers only to its own keys', async () => {
+		expect(faultOf(await stub.submit('another hash', request))).toBe('unauthorized')
+		expect(faultOf(await stub.read('another hash', id))).toBe('unauthorized')
+		expect(await rows('SELECT count(*) AS n FROM generations')).toEqual([{ n: 1 }])
+	})
+
+	it('knows only its own generations', async () => {
+		expect(faultOf(await stub.read(key, 'gen_00000000000000000000000000'))).toBe('not-found')
+	})
+
+	it('grants an epoch to one run, as often as that asks', async () => {
+		const granted = { value: { request, lease, delivered: [] } }
+		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
+		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
+		expect(faultOf(await stub.start(work(), 'run-two-two'))).toBe('superseded')
+		expect(await read()).toMatchObject({ status: 'processing', started_at: expect.any(String) })
+		expect(await rows('SELECT kind FROM due')).toEqual([{ kind: 'lease' }])
+	})
+
+	it('grants no epoch but the current one', async () => {
+		expect(faultOf(await stub.start(work(2), 'run-one-one'))).toBe('superseded')
+		expect(await read()).toMatchObject({ status: 'queued' })
+	})
+
+	it('hears of no work that was not started', async () => {
+		expect(faultOf(await stub.progress(work(), { done: 1, total: 2 }))).toBe('superseded')
+		expect(faultOf(await capture(0))).toBe('superseded')
+		expect(faultOf(await finish())).toBe('superseded')
+		expect(await read()).toMatchObject({ status: 'queued', images: [], progress: null })
+	})
+
+	it('shows progress while it is processing', async () => {
+		await stub.start(work(), 'run-one-one')
+		await stub.progress(work(), { done: 9, total: 8 })
+		expect(await read()).toMatchObject({ status: 'processing', progress: { done: 8, total: 8 } })
+	})
+
+	it('leaves the work to a holder whose calls renew the lease', async () => {
+		await stub.start(work(), 'run-one-one')
+		for (let beat = 0; beat < 4; beat++) {
+			vi.setSystemTime(Date.now() + lease - 1_000)
+			await stub.progress(work(), { done: beat, total: 50 })
+			await runDurableObjectAlarm(stub)
+		}
+		expect(await read()).toMatchObject({ status: 'processing' })
+		expect(faultOf(await finish())).toBe('undelivered')
+	})
+
+	it('gives silent work away, and fences the silent node', async () => {
+		await stub.start(work(), 'run-one-one')
+		await stub.progress(work(), { done: 3, total: 50 })
+		await outlast()
+		expect(await read()).toMatchObject({ status: 'queued', progress: null })
+		expect(await rows('SELECT epoch FROM generations')).toEqual([{ epoch: 2 }])
+		for (const answered of [
+			await stub.start(work(), 'run-one-one'),
+			await stub.progress(work(), { done: 4, total: 50 }),
+			await stub.permit(work(), 0),
+			await capture(0),
+			await finish(),
+			await stub.finish(work(), { outcome: 'failed', detail: 'late' })
+		]) {
+			expect(faultOf(answered)).toBe('superseded')
+		}
+		expect(await stub.start(work(2), 'run-two-two')).toMatchObject({ value: { delivered: [] } })
+	})
+
+	it('lets a late holder go on while nobody else asked', async () => {
+		await stub.start(work(), 'run-one-one')
+		vi.setSystemTime(Date.now() + lease + 1)
+		expect(await stub.progress(work(), { done: 3, total: 50 })).toEqual({ value: undefined })
+		await runDurableObjectAlarm(stub)
+		expect(await read()).toMatchObject({ status: 'processing', progress: { done: 3 } })
+	})
+
+	it('needs no alarm to see that a holder is silent', async () => {
+		await stub.start(work(), 'run-one-one')
+		vi.setSystemTime(Date.now() + lease + 1)
+		expect(faultOf(await stub.start(work(), 'run-two-two'))).toBe('superseded')
+		expect(await rows('SELECT epoch, status FROM generations')).toEqual([{ epoch: 2, status: 'queued' }])
+	})
+
+	it('gives up after the last attempt, and says so', async () => {
+		for (let epoch = 1; epoch <= mostAttempts; epoch++) {
+			expect(await stub.start(work(epoch), 'run-one-one')).toHaveProperty('value')
+			await outlast()
+		}
+		expect(await read()).toMatchObject({
+			status: 'failed',
+			error: { type: 'urn:darkroom:problem:attempts-exhausted', detail: expect.stringContaining('5 attempts') },
+			completed_at: expect.any(String)
+		})
+		expect(faultOf(await stub.start(work(mostAttempts), 'run-one-one'))).toBe('ended')
+		expect(await rows('SELECT * FROM due')).toEqual([])
+	})
+
+	it('captures a picture once, with its receipt', async () => {
+		await stub.start(work(), 'run-one-one')
+		expect(await capture(0)).toEqual({ value: undefined })
+		const first = await rows('SELECT key, size, etag, captured_at FROM pictures')
+		expect(first).toEqual([{ ...receipt(1, 0), captured_at: expect.any(Number) }])
+		vi.setSystemTime(Date.now() + 1_000)
+		expect(await stub.capture(work(), picture(0), { ...receipt(1, 0), key: 'other' })).toEqual({ value: undefined })
+		expect(await rows('SELECT key, size, etag, captured_at FROM pictures')).toEqual(first)
+	})
+
+	it.each([
+		['/n', { ...picture(0), n: 2 }],
+		['/width', { ...picture(0), width: 64 }],
+		['/height', { ...picture(0), height: 64 }],
+		['/seed', { ...picture(0), seed: 5 }]
+	])('captures no picture that was not asked for: %s', async (pointer, reported) => {
+		await stub.start(work(), 'run-one-one')
+		const answered = await stub.capture(work(), reported, receipt(1, 0))
+		expect(answered).toMatchObject({ fault: { code: 'invalid-request' } })
+		expect('fault' in answered && answered.fault.errors?.map((error) => error.pointer)).toContain(pointer)
+		expect((await read()).images).toEqual([])
+	})
+
+	it('succeeds only when every picture was captured', async () => {
+		await stub.start(work(), 'run-one-one')
+		expect(faultOf(await finish())).toBe('undelivered')
+		await capture(1)
+		expect(faultOf(await finish())).toBe('undelivered')
+		await capture(0)
+		expect(await finish()).toEqual({ value: undefined })
+		expect(await read()).toMatchObject({
+			status: 'succeeded',
+			progress: null,
+			metrics: { inference_ms: 7 },
+			// uint32: the seed after the last is 0.
+			images: [
+				{ n: 0, key: 'g/1/0', seed: 0xffff_ffff },
+				{ n: 1, key: 'g/1/1', seed: 0 }
+			]
+		})
+		expect(await rows('SELECT * FROM due')).toEqual([])
+	})
+
+	it('keeps pictures that an older epoch delivered', async () => {
+		await stub.start(work(), 'run-one-one')
+		await capture(0)
+		await outlast()
+		expect(await stub.start(work(2), 'run-two-two')).toMatchObject({ value: { delivered: [0] } })
+		expect(await capture(0, 2)).toEqual({ value: undefined })
+		await capture(1, 2)
+		await finish(2)
+		expect((await read()).images.map((image) => image.key)).toEqual(['g/1/0', 'g/2/1'])
+	})
+
+	it('never leaves a terminal state', async () => {
+		await stub.start(work(), 'run-one-one')
+		await stub.finish(work(), { outcome: 'failed', detail: 'NaN at step 3' })
+		const ended = await read()
+		expect(ended).toMatchObject({
+			status: 'failed',
+			error: { type: 'urn:darkroom:problem:engine-failed', detail: 'NaN at step 3' }
+		})
+		vi.setSystemTime(Date.now() + lease + 1)
+		await runDurableObjectAlarm(stub)
+		for (const answered of [
+			await stub.start(work(), 'run-one-one'),
+			await stub.progress(work(), { done: 4, total: 50 }),
+			await stub.permit(work(), 0),
+			await capture(0),
+			await finish()
+		]) {
+			expect(faultOf(answered)).toBe('ended')
+		}
+		expect(await read()).toEqual(ended)
+	})
+})

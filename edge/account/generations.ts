@@ -1,0 +1,277 @@
+import { type FinishCall, type ImageCall, type ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
+import { isTerminal, type ResolvedRequest, type Status } from '../../shared/contract/generation.ts'
+import type { FieldError } from '../../shared/contract/problem.ts'
+import { ProblemError } from '../errors.ts'
+import type { Due } from './due.ts'
+import { type Failure, failureOf } from './failures.ts'
+import type { Snapshot } from './snapshot.ts'
+
+/** Milliseconds. */
+export const lease = 15_000
+export const mostAttempts = 5
+
+interface Row extends Record<string, SqlStorageValue> {
+	id: string
+	request: string
+	status: Status
+	epoch: number
+	run: string | null
+	lease_until: number | null
+	done: number | null
+	total: number | null
+	inference_ms: number | null
+	failure: Failure | null
+	failure_detail: string | null
+	created_at: number
+	started_at: number | null
+	completed_at: number | null
+}
+
+interface PictureRow extends Record<string, SqlStorageValue> {
+	n: number
+	key: string
+	size: number
+	content_type: string
+	width: number
+	height: number
+	seed: number
+}
+
+/** What the edge saw in R2. */
+export interface Receipt {
+	key: string
+	size: number
+	etag: string
+}
+
+/**
+ * The state machine: queued → processing → succeeded | failed; a lost attempt goes back to queued with the next epoch.
+ * Methods are synchronous and run inside a transaction of the Account, so each reads what it decides by.
+ *
+ * The epoch is the fence; the lease only says from when on it may be raised. A holder that calls late, but before anyone
+ * raised the epoch, keeps its work.
+ */
+export class Generations {
+	readonly #sql: SqlStorage
+	readonly #due: Due
+
+	constructor(sql: SqlStorage, due: Due) {
+		this.#sql = sql
+		this.#due = due
+	}
+
+	add(id: string, request: ResolvedRequest, now: number): void {
+		this.#sql.exec(
+			"INSERT INTO generations (id, request, status, epoch, created_at) VALUES (?, ?, 'queued', 1, ?)",
+			id,
+			JSON.stringify(request),
+			now
+		)
+		this.#due.put('enqueue', id, now)
+	}
+
+	/** What a job is made of. Undefined when the generation does not wait for a node. */
+	waiting(id: string): { model: string; epoch: number } | undefined {
+		const row = this.#find(id)
+		return row?.status === 'queued' ? { model: requestOf(row).model, epoch: row.epoch } : undefined
+	}
+
+	/** Grants the epoch to `run`; to the same run as often as it asks, to another one never. */
+	start(id: string, epoch: number, run: string, now: number): StartAnswer {
+		const row = this.#current(id, epoch)
+		if (row.status === 'processing' && row.run !== run) {
+			throw superseded(`Epoch ${epoch} was granted to another run.`)
+		}
+		if (row.status === 'queued') {
+			this.#sql.exec(
+				`UPDATE generations SET status = 'processing', run = ?, lease_until = ?, started_at = coalesce(started_at, ?)
+				WHERE id = ?`,
+				run,
+				now + lease,
+				now,
+				id
+			)
+			this.#due.remove('enqueue', id)
+			this.#due.put('lease', id, now + lease)
+		}
+		this.#renew(id, now)
+		return StartAnswer.parse({ request: requestOf(row), lease, delivered: this.#pictures(id).map(({ n }) => n) })
+	}
+
+	progress(id: string, epoch: number, { done, total }: ProgressCall, now: number): void {
+		this.#held(id, epoch)
+		this.#sql.exec('UPDATE generations SET done = ?, total = ? WHERE id = ?', Math.min(done, total), total, id)
+		this.#renew(id, now)
+	}
+
+	/** Whether picture `n` may be uploaded by this epoch. */
+	permit(id: string, epoch: number, n: number, now: number): void {
+		expectFields([within('/n', n, requestOf(this.#held(id, epoch)).count)])
+		this.#renew(id, now)
+	}
+
+	/** Makes an object that was seen in R2 the generation's picture `n`. The first one stays, whatever comes later. */
+	capture(id: string, epoch: number, picture: ImageCall, receipt: Receipt, now: number): void {
+		const request = requestOf(this.#held(id, epoch))
+		const { n, width, height, seed, content_type } = picture
+		expectFields([
+			within('/n', n, request.count),
+			exactly('/width', width, request.width),
+			exactly('/height', height, request.height),
+			exactly('/seed', seed, (request.seed + n) >>> 0)
+		])
+		this.#sql.exec(
+			'INSERT OR IGNORE INTO pictures (generation, n, key, size, etag, captured_at, content_type, width, height, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+			id,
+			n,
+			receipt.key,
+			receipt.size,
+			receipt.etag,
+			now,
+			content_type,
+			width,
+			height,
+			seed
+		)
+		this.#renew(id, now)
+	}
+
+	finish(id: string, epoch: number, call: FinishCall, now: number): void {
+		const row = this.#held(id, epoch)
+		if (call.outcome === 'failed') {
+			this.#fail(id, 'engine-failed', call.detail, now)
+			return
+		}
+		const delivered = this.#pictures(id).length
+		const { count } = requestOf(row)
+		if (delivered < count) {
+			throw new ProblemError({ code: 'undelivered', detail: `Expected ${count} delivered pictures, got ${delivered}.` })
+		}
+		this.#sql.exec('UPDATE generations SET inference_ms = ? WHERE id = ?', call.inference_ms, id)
+		this.#end(id, 'succeeded', now)
+	}
+
+	/** Takes the work from a holder whose lease is overdue; true when the generation ended by that. */
+	expire(id: string, now: number): boolean {
+		const row = this.#find(id)
+		if (row?.status !== 'processing') {
+			this.#due.remove('lease', id)
+			return false
+		}
+		const until = row.lease_until as number
+		if (until > now) {
+			this.#due.put('lease', id, until)
+			return false
+		}
+		if (row.epoch >= mostAttempts) {
+			this.#fail(id, 'attempts-exhausted', `${mostAttempts} attempts were started and not one was heard of again.`, now)
+			return true
+		}
+		this.#sql.exec(
+			`UPDATE generations SET status = 'queued', epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
+			WHERE id = ?`,
+			id
+		)
+		this.#due.remove('lease', id)
+		this.#due.put('enqueue', id, now)
+		return false
+	}
+
+	read(id: string): Snapshot {
+		const row = this.#find(id)
+		if (!row) {
+			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
+		}
+		const { done, total, inference_ms, failure } = row
+		return {
+			id,
+			status: row.status,
+			request: requestOf(row),
+			progress: row.status === 'processing' && done !== null && total !== null ? { done, total } : null,
+			images: this.#pictures(id),
+			metrics: inference_ms === null ? null : { inference_ms },
+			error: failure && failureOf(failure, row.failure_detail ?? ''),
+			created_at: time(row.created_at),
+			started_at: row.started_at === null ? null : time(row.started_at),
+			completed_at: row.completed_at === null ? null : time(row.completed_at)
+		}
+	}
+
+	#find(id: string): Row | undefined {
+		return this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ?', id).toArray()[0]
+	}
+
+	#pictures(id: string): PictureRow[] {
+		return this.#sql
+			.exec<PictureRow>(
+				'SELECT n, key, size, content_type, width, height, seed FROM pictures WHERE generation = ? ORDER BY n',
+				id
+			)
+			.toArray()
+	}
+
+	/** The row, if `epoch` is its latest and it has not ended. */
+	#current(id: string, epoch: number): Row {
+		const row = this.#find(id)
+		if (!row || isTerminal(row.status)) {
+			throw new ProblemError({ code: 'ended', detail: row ? `It is ${row.status}.` : 'It is gone.' })
+		}
+		if (row.epoch !== epoch) {
+			throw superseded(`Epoch ${row.epoch} is current, got ${epoch}.`)
+		}
+		return row
+	}
+
+	/** The row, if `epoch` was also granted to someone. */
+	#held(id: string, epoch: number): Row {
+		const row = this.#current(id, epoch)
+		if (row.status !== 'processing') {
+			throw superseded(`Epoch ${epoch} was not started.`)
+		}
+		return row
+	}
+
+	/**
+	 * Callbacks often come in quick succession, and a write costs them more than all else: a lease that was renewed within
+	 * the last second is left as it is. So is its due row; `expire` moves that when its time has come.
+	 */
+	#renew(id: string, now: number): void {
+		const until = now + lease
+		this.#sql.exec('UPDATE generations SET lease_until = ? WHERE id = ? AND lease_until < ?', until, id, until - 1_000)
+	}
+
+	#fail(id: string, failure: Failure, detail: string, now: number): void {
+		this.#sql.exec('UPDATE generations SET failure = ?, failure_detail = ? WHERE id = ?', failure, detail, id)
+		this.#end(id, 'failed', now)
+	}
+
+	#end(id: string, status: Status, now: number): void {
+		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
+		this.#due.remove('lease', id)
+		this.#due.remove('enqueue', id)
+	}
+}
+
+const requestOf = (row: Row): ResolvedRequest => JSON.parse(row.request)
+const time = (ms: number): string => new Date(ms).toISOString()
+const superseded = (detail: string) => new ProblemError({ code: 'superseded', detail })
+
+function expectFields(errors: (FieldError | undefined)[]): void {
+	const found = errors.filter((error) => error !== undefined)
+	if (found.length > 0) {
+		throw new ProblemError({ code: 'invalid-request', detail: 'The picture is not the one asked for.', errors: found })
+	}
+}
+
+const exactly = (pointer: string, got: number, expected: number): FieldError | undefined =>
+	got === expected ? undefined : fieldError(pointer, got, String(expected))
+
+const within = (pointer: string, got: number, count: number): FieldError | undefined =>
+	got < count ? undefined : fieldError(pointer, got, `less than ${count}, the count asked for`)
+
+const fieldError = (pointer: string, got: number, expected: string): FieldError => ({
+	pointer,
+	detail: 'It does not match the request.',
+	expected,
+	received: String(got)
+})

@@ -1,0 +1,66 @@
+/**
+ * The Account's tables. One entry is one version, never changed after it was released: an object that wakes up runs those it
+ * has not run yet. Times are milliseconds since the epoch.
+ */
+const versions = [
+	`
+	CREATE TABLE keys (
+		hash TEXT PRIMARY KEY,        -- SHA-256 of the whole key
+		name TEXT NOT NULL,
+		created_at INTEGER NOT NULL
+	) WITHOUT ROWID;
+
+	CREATE TABLE generations (
+		id TEXT PRIMARY KEY,
+		request TEXT NOT NULL,        -- JSON, every default filled in
+		status TEXT NOT NULL,
+		epoch INTEGER NOT NULL,       -- counts the attempts; only the latest one's callbacks count
+		run TEXT,                     -- who was granted the epoch
+		lease_until INTEGER,
+		done INTEGER,
+		total INTEGER,
+		inference_ms REAL,
+		failure TEXT,
+		failure_detail TEXT,
+		created_at INTEGER NOT NULL,
+		started_at INTEGER,
+		completed_at INTEGER
+	);
+
+	CREATE TABLE pictures (
+		generation TEXT NOT NULL,
+		n INTEGER NOT NULL,
+		key TEXT NOT NULL,            -- key, size, etag and captured_at are the receipt: what the edge saw in R2, and when
+		size INTEGER NOT NULL,
+		etag TEXT NOT NULL,
+		captured_at INTEGER NOT NULL,
+		content_type TEXT NOT NULL,
+		width INTEGER NOT NULL,
+		height INTEGER NOT NULL,
+		seed INTEGER NOT NULL,
+		PRIMARY KEY (generation, n)
+	) WITHOUT ROWID;
+
+	CREATE TABLE due (
+		kind TEXT NOT NULL,
+		subject TEXT NOT NULL,
+		at INTEGER NOT NULL,
+		tries INTEGER NOT NULL DEFAULT 0,
+		PRIMARY KEY (kind, subject)
+	) WITHOUT ROWID;
+	CREATE INDEX due_at ON due (at);
+	`
+]
+
+export function migrate(storage: DurableObjectStorage): void {
+	const from = storage.kv.get<number>('schema') ?? 0
+	if (from === versions.length) {
+		return
+	}
+	storage.transactionSync(() => {
+		for (const version of versions.slice(from)) {
+			storage.sql.exec(version)
+		}
+		storage.kv.put('schema', versions.length)
+	})
+}

@@ -1,0 +1,34 @@
+import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
+import type { App } from './app.ts'
+import { ProblemError } from './errors.ts'
+import { sameText } from './hmac.ts'
+import { type Key, readKey } from './keys.ts'
+
+/** The bearer token of a request (RFC 6750), or a 401. */
+export function bearer(c: Context): string {
+	const token = /^Bearer +([\w.~+/=-]+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
+	if (!token) {
+		throw unauthorized('Expected a header `Authorization: Bearer <token>`.')
+	}
+	return token
+}
+
+const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
+
+/** Lets a well-formed, genuine API key through. Its Account confirms it within the same call that does the work. */
+export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
+	const key = readKey(c.var.env.DARKROOM_SECRET, bearer(c))
+	if (!key) {
+		throw unauthorized('The API key is not one of ours.')
+	}
+	c.set('key', key)
+	await next()
+})
+
+export const withAdmin = createMiddleware<App>(async function withAdmin(c, next) {
+	if (!sameText(bearer(c), c.var.env.ADMIN_TOKEN)) {
+		throw unauthorized('The admin token is wrong.')
+	}
+	await next()
+})

@@ -1,0 +1,84 @@
+import { listDurableObjectIds } from 'cloudflare:test'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { StartAnswer, UploadAnswer } from '../../shared/contract/callbacks.ts'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { call, codeOf, env, newAccount, post } from '../testing.ts'
+import { jobFor, type Work } from './capability.ts'
+
+const md5 = 'CY9rzUYh03PK3k6DJie09g==' // of "test"
+const upload = { n: 0, size: 4, md5, content_type: 'image/png' }
+
+describe('callbacks', () => {
+	let generation: Generation
+	let work: Work
+	beforeEach(async () => {
+		const { account, key } = await newAccount()
+		const submitted = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 })
+		generation = await submitted.json()
+		work = { account, generation: generation.id, epoch: 1 }
+	})
+	const start = () => call(work, 'start', { run: 'run-one-one' })
+	const image = { ...upload, width: 128, height: 128, seed: 5 }
+	const objectKey = () => `${generation.id}/1/0`
+
+	it('hand out the request with the epoch', async () => {
+		expect(await (await start()).json<StartAnswer>()).toEqual({ request: generation.request, lease: 15_000, delivered: [] })
+	})
+
+	it('sign a write-once place for a picture', async () => {
+		await start()
+		const { url, headers } = await (await call(work, 'upload', upload)).json<UploadAnswer>()
+		expect(url).toContain(`http://storage.test/darkroom/${objectKey()}?`)
+		expect(headers).toMatchObject({ 'content-md5': md5, 'if-none-match': '*' })
+		expect(await codeOf(await call(work, 'upload', { ...upload, n: 2 }))).toBe('422 invalid-request')
+	})
+
+	it('believe in a picture only when they see it as reported', async () => {
+		await start()
+		expect(await codeOf(await call(work, 'image', image))).toBe('409 not-seen')
+		await env.BUCKET.put(objectKey(), 'not test')
+		expect(await codeOf(await call(work, 'image', image))).toBe('409 not-seen')
+		await env.BUCKET.put(objectKey(), 'tset')
+		expect(await codeOf(await call(work, 'image', image))).toBe('409 not-seen')
+		await env.BUCKET.put(objectKey(), 'test')
+		expect((await call(work, 'image', image)).status).toBe(200)
+		expect((await call(work, 'image', image)).status).toBe(200)
+		expect(await codeOf(await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 }))).toBe('409 undelivered')
+	})
+
+	it('refuse tokens for anything else, before any object wakes up', async () => {
+		const before = (await listDurableObjectIds(env.ACCOUNT)).length
+		const { token } = jobFor(env, work)
+		const others: Work[] = [
+			{ ...work, epoch: 2 },
+			{ ...work, account: 't-nobody' },
+			{ ...work, generation: generation.id.replace(/.$/, (last) => (last === '0' ? '1' : '0')) },
+			{ ...work, generation: 'nothing' }
+		]
+		for (const other of others) {
+			for (const name of ['start', 'progress', 'upload', 'image', 'finish']) {
+				expect(await codeOf(await call(other, name, {}, token))).toBe('401 unauthorized')
+			}
+		}
+		expect(await codeOf(await call(work, 'start', {}, `${token}0`))).toBe('401 unauthorized')
+		expect(await listDurableObjectIds(env.ACCOUNT)).toHaveLength(before)
+	})
+
+	it('do not cross between accounts whose ids and generations read the same together', async () => {
+		const { token } = jobFor(env, { ...work, account: 'abc', generation: 'gen_00000000000000000000000000' })
+		expect(await codeOf(await call({ ...work, account: 'ab' }, 'start', { run: 'run-one-one' }, token))).toBe('401 unauthorized')
+	})
+
+	it.each([
+		['start', { run: 'short' }],
+		['start', { run: 'run-one-one', extra: 1 }],
+		['progress', { done: -1, total: 5 }],
+		['upload', { ...upload, size: 64 * 1024 * 1024 + 1 }],
+		['upload', { ...upload, md5: 'x' }],
+		['upload', { ...upload, content_type: 'text/html' }],
+		['image', upload],
+		['finish', { outcome: 'canceled' }]
+	])('refuse nonsense: %s %j', async (name, body) => {
+		expect(await codeOf(await call(work, name, body))).toBe('422 invalid-request')
+	})
+})

@@ -1,0 +1,24 @@
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { StartAnswer, StartCall } from '../../shared/contract/callbacks.ts'
+import type { App } from '../app.ts'
+import { limitBody } from '../body.ts'
+import { unwrap } from '../errors.ts'
+import { json } from '../routes/responses.ts'
+import { refusals } from './answers.ts'
+import { callbackPath, withWork } from './capability.ts'
+
+const route = createRoute({
+	method: 'post',
+	path: callbackPath('start'),
+	hide: true,
+	middleware: [withWork, limitBody] as const,
+	request: { body: { required: true, content: { 'application/json': { schema: StartCall } } } },
+	responses: { 200: json(StartAnswer, 'The epoch is granted'), ...refusals }
+})
+
+export const start = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { env, work } = c.var
+		const { run } = c.req.valid('json')
+		return c.json(unwrap(await env.ACCOUNT.getByName(work.account).start(work, run)), 200)
+	})

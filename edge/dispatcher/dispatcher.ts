@@ -1,0 +1,115 @@
+import { DurableObject } from 'cloudflare:workers'
+import { type Job, openProducer, type Producer } from '../../shared/queue.ts'
+import { type Env, parseEnv } from '../env.ts'
+
+/** Jobs by model. */
+export type Batch = Record<string, Job[]>
+
+/** Milliseconds. */
+const patience = 5_000
+const idle = 30_000
+
+/** Enough that one busy account does not hold up all others, few enough that the queue sees few connections. */
+const shards = 4
+
+/** An account's shard. */
+export function dispatcherOf(env: Env, account: string): DurableObjectStub<Dispatcher> {
+	let hash = 0
+	for (const character of account) {
+		hash = (hash * 31 + character.charCodeAt(0)) >>> 0
+	}
+	return env.DISPATCHER.getByName(String(hash % shards))
+}
+
+interface Connection {
+	producer: Producer
+	/** Rejects when the connection is given up, for all who wait on it. */
+	broken: PromiseWithResolvers<never>
+}
+
+/**
+ * The owner of a connection to the queue. It has to live in a Durable Object: sockets belong to the request that opened them,
+ * and all requests of one object share one I/O context, while in a module global the second request hangs without an error.
+ */
+export class Dispatcher extends DurableObject {
+	readonly #url: string
+	#connection: Connection | undefined
+	#closing: ReturnType<typeof setTimeout> | undefined
+	#isLost = false
+
+	constructor(ctx: DurableObjectState, raw: object) {
+		super(ctx, raw as Cloudflare.Env)
+		const env = parseEnv(raw)
+		this.#url = env.HYPERDRIVE?.connectionString ?? (env.QUEUE_URL as string)
+	}
+
+	/** What went wrong, if anything: an error thrown here would be logged by the runtime as uncaught, at every attempt. */
+	async enqueue(batch: Batch): Promise<string | undefined> {
+		clearTimeout(this.#closing)
+		const isFresh = !this.#connection
+		try {
+			await this.#add(batch).catch((error) => {
+				if (isFresh) {
+					throw error
+				}
+				// The old connection broke, or the schema was dropped: a new producer connects, and migrates again.
+				return this.#add(batch)
+			})
+			this.#note(undefined)
+			return undefined
+		} catch (error) {
+			this.#note(String(error))
+			return String(error)
+		} finally {
+			clearTimeout(this.#closing)
+			this.#closing = setTimeout(() => this.#close(this.#connection, new Error('idle')), idle)
+		}
+	}
+
+	async #add(batch: Batch): Promise<void> {
+		this.#connection ??= { producer: openProducer(this.#url), broken: Promise.withResolvers<never>() }
+		const connection = this.#connection
+		const { producer, broken } = connection
+		const added = Promise.all(Object.entries(batch).map(([model, jobs]) => producer.add(model, jobs)))
+		try {
+			await within(patience, Promise.race([added, broken.promise]))
+		} catch (error) {
+			this.#close(connection, error)
+			throw error
+		}
+	}
+
+	/** One line when the queue is lost, and one when it is back. */
+	#note(fault: string | undefined): void {
+		if (fault !== undefined && !this.#isLost) {
+			console.warn(`queue: lost (${fault}); accounts try again until it is back`)
+		} else if (fault === undefined && this.#isLost) {
+			console.log('queue: back')
+		}
+		this.#isLost = fault !== undefined
+	}
+
+	#close(connection: Connection | undefined, reason: unknown): void {
+		if (!connection || this.#connection !== connection) {
+			return
+		}
+		this.#connection = undefined
+		connection.broken.promise.catch(() => {})
+		connection.broken.reject(reason)
+		// Closing a connection that hangs, hangs as well: nobody waits for it.
+		this.ctx.waitUntil(within(patience, connection.producer.close()).catch(() => {}))
+	}
+}
+
+/** `work`, or an error after `ms` milliseconds. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+	let timer: ReturnType<typeof setTimeout> | undefined
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`The queue did not answer within ${ms} ms`)), ms)
+	})
+	try {
+		return await Promise.race([work, late])
+	} finally {
+		clearTimeout(timer)
+	}
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import type { Account } from './account/account.ts'
+import type { Dispatcher } from './dispatcher/dispatcher.ts'
+import type { Viewer } from './viewer/viewer.ts'
+
+const binding = <T>() => z.custom<T>((value) => value !== undefined && value !== null, 'is not bound')
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+const HttpUrl = z.url({ protocol: /^https?$/ }).transform(withoutSlash)
+
+/** Everything that wrangler.toml describes. */
+const Environment = z
+	.object({
+		ACCOUNT: binding<DurableObjectNamespace<Account>>(),
+		DISPATCHER: binding<DurableObjectNamespace<Dispatcher>>(),
+		VIEWER: binding<DurableObjectNamespace<Viewer>>(),
+		BUCKET: binding<R2Bucket>(),
+		PUBLIC_ORIGIN: HttpUrl,
+		S3_ENDPOINT: HttpUrl,
+		S3_BUCKET: z.string().min(3).max(63),
+		S3_ACCESS_KEY_ID: z.string().min(1),
+		S3_SECRET_ACCESS_KEY: z.string().min(1),
+		DARKROOM_SECRET: z.string().min(32),
+		ADMIN_TOKEN: z.string().min(16),
+		QUEUE_URL: z.url().optional(),
+		HYPERDRIVE: binding<Hyperdrive>().optional()
+	})
+	.refine((env) => env.QUEUE_URL || env.HYPERDRIVE, { path: ['QUEUE_URL'], message: 'is missing, and HYPERDRIVE is not bound' })
+export type Env = z.infer<typeof Environment>
+
+const parsed = new WeakMap<object, Env>()
+
+/** The bindings, parsed at each door: the fetch handler and the constructors of the Durable Objects. */
+export function parseEnv(raw: object): Env {
+	let env = parsed.get(raw)
+	if (!env) {
+		const result = Environment.safeParse(raw)
+		if (!result.success) {
+			// Names and rules only: values may be secrets.
+			const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+			throw new Error(`Misconfigured: ${faults.join('; ')}`)
+		}
+		env = result.data
+		parsed.set(raw, env)
+	}
+	return env
+}

@@ -1,0 +1,91 @@
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { FieldError, Problem } from '../shared/contract/problem.ts'
+
+/** Every problem that this API can answer with. The status is nowhere else. */
+const problems = {
+	'malformed-json': [400, 'The body is not JSON'],
+	unauthorized: [401, 'No valid credentials'],
+	'not-found': [404, 'Not found'],
+	'method-not-allowed': [405, 'Method not allowed'],
+	superseded: [409, 'Another attempt at this generation was granted'],
+	ended: [409, 'The generation has ended'],
+	'not-seen': [409, 'The object is not in storage as reported'],
+	undelivered: [409, 'Pictures are missing'],
+	'payload-too-large': [413, 'The body is too large'],
+	'unsupported-media-type': [415, 'Unsupported media type'],
+	'invalid-request': [422, 'The request is invalid'],
+	'unknown-model': [422, 'There is no such model'],
+	internal: [500, 'Something went wrong on our side']
+} as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
+export type Code = keyof typeof problems
+
+export const problemType = (code: string): string => `urn:darkroom:problem:${code}`
+
+/** A problem as plain data: error classes do not survive the way between Durable Objects. */
+export interface Fault {
+	code: Code
+	detail: string
+	errors?: FieldError[]
+}
+
+export class ProblemError extends Error {
+	override name = 'ProblemError' as const
+	readonly fault: Fault
+
+	constructor(fault: Fault) {
+		super(`${fault.code}: ${fault.detail}`)
+		this.fault = fault
+	}
+}
+
+/** What an object's RPC method answers. */
+export type Answer<T> = { value: T } | { fault: Fault }
+
+/** Runs `work`; a problem that it throws becomes an answer, anything else stays an error. */
+export function answer<T>(work: () => T): Answer<T> {
+	try {
+		return { value: work() }
+	} catch (error) {
+		if (error instanceof ProblemError) {
+			return { fault: error.fault }
+		}
+		throw error
+	}
+}
+
+export function unwrap<T>(answered: Answer<T>): T {
+	if ('fault' in answered) {
+		throw new ProblemError(answered.fault)
+	}
+	return answered.value
+}
+
+export function respond(c: Context, { code, detail, errors }: Fault, headers: Record<string, string> = {}): Response {
+	const [status, title] = problems[code]
+	const problem: Problem = { type: problemType(code), title, status, detail, instance: c.get('requestId') }
+	return c.json(errors ? { ...problem, errors } : problem, status, {
+		...headers,
+		...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
+		'content-type': 'application/problem+json'
+	})
+}
+
+export function onError(error: Error, c: Context): Response {
+	if (error instanceof ProblemError) {
+		return respond(c, error.fault)
+	}
+	// Thrown by the validators of @hono/zod-openapi before our own see the body.
+	if (error instanceof HTTPException && error.status === 400) {
+		return respond(c, { code: 'malformed-json', detail: 'The body could not be parsed as JSON.' })
+	}
+	if (error instanceof HTTPException && error.status === 415) {
+		return respond(c, {
+			code: 'unsupported-media-type',
+			detail: `Expected content-type application/json, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
+		})
+	}
+	console.error(JSON.stringify({ request: c.get('requestId'), error: error.stack ?? String(error) }))
+	return respond(c, { code: 'internal', detail: 'The error was logged under the id in `instance`.' })
+}

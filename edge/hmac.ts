@@ -1,0 +1,15 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+
+/** Keyed by what it is for, so that no value derived for one purpose serves another. */
+export function hmac(secret: string, purpose: 'api-key' | 'callback', ...parts: (string | number)[]): string {
+	return createHmac('sha256', secret)
+		.update([purpose, ...parts].join('\n'))
+		.digest('hex')
+}
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+/** Equality in a time that tells nothing about where two texts differ. */
+export function sameText(a: string, b: string): boolean {
+	return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest())
+}

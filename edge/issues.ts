@@ -1,0 +1,106 @@
+import { z } from 'zod'
+import type { FieldError } from '../shared/contract/problem.ts'
+import { ProblemError } from './errors.ts'
+
+/** A body of nothing but unknown fields must not make an answer as large as itself. */
+const mostErrors = 20
+const longestText = 60
+
+type Issue = z.core.$ZodIssue
+type Path = readonly PropertyKey[]
+
+/** `input` as `schema` reads it, or an invalid-request problem that names every field at fault. */
+export function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
+	const result = schema.safeParse(input)
+	if (!result.success) {
+		throw invalid(result.error, input, schema)
+	}
+	return result.data
+}
+
+/** `schema`, where it is at hand, tells what zod's issues do not: the fields that there are, and which numbers are whole. */
+export function invalid(error: z.ZodError, input: unknown, schema?: z.ZodType): ProblemError {
+	const errors = error.issues.flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
+	const count = errors.length === 1 ? 'One field is' : `${errors.length} fields are`
+	const detail = `${count} not as expected: ${errors.slice(0, 3).map(summary).join('; ')}${errors.length > 3 ? '; …' : '.'}`
+	return new ProblemError({ code: 'invalid-request', detail, errors: errors.slice(0, mostErrors) })
+}
+
+const summary = ({ pointer, expected, received }: FieldError) => `${pointer || 'the body'}: expected ${expected}, got ${received}`
+
+function fieldErrors(issue: Issue, input: unknown, field?: z.ZodType): FieldError[] {
+	if (issue.code === 'unrecognized_keys') {
+		const expected = field instanceof z.ZodObject ? `only ${Object.keys(field.shape).join(', ')}` : 'no field of this name'
+		return issue.keys.map((key) => ({
+			pointer: pointer([...issue.path, key]),
+			detail: 'Unknown field.',
+			expected,
+			received: `the field ${describe(key)}`
+		}))
+	}
+	const received = describe(at(input, issue.path))
+	return [{ pointer: pointer(issue.path), detail: sentence(issue.message), expected: expectation(issue, field), received }]
+}
+
+/** The schema of one field, without its default. */
+function fieldAt(schema: z.ZodType | undefined, path: Path): z.ZodType | undefined {
+	let field: unknown = schema
+	for (const key of path) {
+		field = field instanceof z.ZodObject ? field.shape[key as string] : undefined
+		while (field instanceof z.ZodDefault || field instanceof z.ZodOptional) {
+			field = field.unwrap()
+		}
+	}
+	return field instanceof z.ZodType ? field : undefined
+}
+
+function expectation(issue: Issue, field?: z.ZodType): string {
+	switch (issue.code) {
+		case 'invalid_type':
+			return issue.expected === 'int' || (field instanceof z.ZodNumber && field.isInt) ? 'integer' : issue.expected
+		case 'too_small':
+			return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${unit(issue.origin)}`
+		case 'too_big':
+			return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}${unit(issue.origin)}`
+		case 'not_multiple_of':
+			return `a multiple of ${issue.divisor}`
+		case 'invalid_value':
+			return issue.values.map((value) => JSON.stringify(value)).join(' or ')
+		case 'invalid_format':
+			return issue.pattern ? `${issue.format} ${issue.pattern}` : issue.format
+		default:
+			return issue.message
+	}
+}
+
+const unit = (origin: string) => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '')
+const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`)
+
+/** A JSON pointer (RFC 6901). */
+export const pointer = (path: Path): string =>
+	path.map((key) => `/${shorten(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')
+
+function at(input: unknown, path: Path): unknown {
+	let value = input
+	for (const key of path) {
+		value = typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? (value as never)[key] : undefined
+	}
+	return value
+}
+
+/** What came, short enough for a log line and without anything that is not printable. */
+export function describe(value: unknown): string {
+	if (value === undefined) {
+		return 'nothing'
+	}
+	if (typeof value === 'string') {
+		const quoted = JSON.stringify(value.slice(0, longestText))
+		return value.length > longestText ? `${quoted.slice(0, -1)}…" (${value.length} characters)` : quoted
+	}
+	if (Array.isArray(value)) {
+		return `an array of ${value.length}`
+	}
+	return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}
+
+const shorten = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)

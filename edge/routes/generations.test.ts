@@ -1,0 +1,136 @@
+import { listDurableObjectIds } from 'cloudflare:test'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { Generation } from '../../shared/contract/generation.ts'
+import { Problem } from '../../shared/contract/problem.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../testing.ts'
+
+const good = { model: 'scenes', prompt: 'a red sphere' }
+const picture = { n: 0, content_type: 'image/png', width: 128, height: 128 }
+
+describe('generations', () => {
+	let account: string
+	let key: string
+	beforeAll(async () => {
+		;({ account, key } = await newAccount())
+	})
+	const submit = async (body: object = good, headers = {}) => {
+		const answer = await post('/v1/generations', key, body, headers)
+		return { answer, generation: Generation.parse(await answer.json()) }
+	}
+	const develop = async ({ id, request }: Generation) => {
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await env.BUCKET.put(`${id}/1/0`, 'test')
+		const seen = { ...picture, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', seed: request.seed }
+		expect((await call(work, 'image', seen)).status).toBe(200)
+		expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 3 })).status).toBe(200)
+	}
+
+	it('are accepted with every default filled in, and can be read', async () => {
+		const { answer, generation } = await submit()
+		expect(answer.status).toBe(202)
+		expect(answer.headers.get('location')).toBe(`/v1/generations/${generation.id}`)
+		expect(answer.headers.get('x-request-id')).toMatch(/^req_/)
+		expect(generation).toMatchObject({ status: 'queued', request: { ...good, width: 128, steps: 25, count: 1 } })
+		const read = await get(`/v1/generations/${generation.id}`, key)
+		expect(read.status).toBe(200)
+		expect(await read.json()).toEqual(generation)
+	})
+
+	it('end up with pictures under URLs that expire', async () => {
+		const { generation } = await submit()
+		await develop(generation)
+		const finished = Generation.parse(await (await get(`/v1/generations/${generation.id}`, key)).json())
+		expect(finished).toMatchObject({ status: 'succeeded', metrics: { inference_ms: 3 }, images: [{ n: 0, size: 4 }] })
+		expect(finished.images[0]!.url).toContain(`http://storage.test/darkroom/${generation.id}/1/0?`)
+		expect(finished.images[0]).not.toHaveProperty('key')
+	})
+
+	it('are held until they end, where the client prefers to wait', async () => {
+		const { generation } = await submit()
+		const held = get(`/v1/generations/${generation.id}`, key, { prefer: 'wait=20' })
+		await develop(generation)
+		const answer = await held
+		expect(answer.headers.get('preference-applied')).toBe('wait=20')
+		expect(await answer.json()).toMatchObject({ status: 'succeeded' })
+	})
+
+	it('are answered as they are when the wait is over', async () => {
+		const { answer, generation } = await submit(good, { prefer: 'wait=1' })
+		expect(answer.status).toBe(202)
+		expect(answer.headers.get('preference-applied')).toBe('wait=1')
+		expect(generation.status).toBe('queued')
+	})
+
+	it('belong to one account', async () => {
+		const { generation } = await submit()
+		const stranger = await newAccount()
+		expect(await codeOf(await get(`/v1/generations/${generation.id}`, stranger.key))).toBe('404 not-found')
+		expect(await codeOf(await get('/v1/generations/gen_x', key))).toBe('404 not-found')
+	})
+
+	it.each([
+		['not JSON', '{"model":', 'application/json', '400 malformed-json'],
+		['nothing', '', 'application/json', '400 malformed-json'],
+		['a form', 'model=scenes', 'application/x-www-form-urlencoded', '415 unsupported-media-type'],
+		['over a mebibyte', `"${'x'.repeat(2 ** 20)}"`, 'application/json', '413 payload-too-large'],
+		['null', 'null', 'application/json', '422 invalid-request'],
+		['a model of the prototype', '{"model":"__proto__","prompt":"x"}', 'application/json', '422 unknown-model']
+	])('refuses a body that is %s', async (_, body, type, expected) => {
+		const answer = await post('/v1/generations', key, body, { 'content-type': type })
+		expect(answer.headers.get('content-type')).toBe('application/problem+json')
+		const problem = Problem.parse(await answer.clone().json())
+		expect(problem.instance).toBe(answer.headers.get('x-request-id'))
+		expect(await codeOf(answer)).toBe(expected)
+	})
+
+	it('refuses an endless body without reading it', async () => {
+		let pulled = 0
+		const body = new ReadableStream({
+			pull(controller) {
+				pulled++
+				controller.enqueue(new Uint8Array(65_536))
+			}
+		})
+		const answer = await fetchEdge('/v1/generations', {
+			method: 'POST',
+			headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+			body
+		})
+		expect(await codeOf(answer)).toBe('413 payload-too-large')
+		expect(pulled).toBeLessThan(40)
+	})
+
+	it('names every field at fault, and what its model allows', async () => {
+		const answer = await post('/v1/generations', key, { ...good, width: 100, steps: '25', seed: 2.5, 'a/b~c': 1, prompt: '' })
+		const { errors } = Problem.parse(await answer.json())
+		expect(errors).toEqual(
+			expect.arrayContaining([
+				expect.objectContaining({ pointer: '/width', expected: 'a multiple of 32', received: '100' }),
+				expect.objectContaining({ pointer: '/steps', expected: 'integer', received: '"25"' }),
+				expect.objectContaining({ pointer: '/seed', expected: 'integer', received: '2.5' }),
+				expect.objectContaining({ pointer: '/prompt', expected: 'at least 1 characters', received: '""' }),
+				expect.objectContaining({ pointer: '/a~1b~0c', expected: expect.stringContaining('only model, prompt') })
+			])
+		)
+		expect(errors).toHaveLength(5)
+	})
+
+	it('answers a body of many wrong fields with a short problem', async () => {
+		const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${'x'.repeat(20)}${i}`, i]))
+		const answer = await post('/v1/generations', key, { ...good, ...many, ['y'.repeat(100_000)]: 1 })
+		expect(answer.status).toBe(422)
+		expect((await answer.text()).length).toBeLessThan(10_000)
+	})
+
+	it('refuses whoever has no genuine key, before any object wakes up', async () => {
+		const before = (await listDurableObjectIds(env.ACCOUNT)).length
+		const forged = key.replace(account, 't-nobody')
+		for (const bearer of [undefined, 'x', forged, `${key}0`, env.ADMIN_TOKEN]) {
+			const answer = await post('/v1/generations', bearer, good)
+			expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
+			expect(await codeOf(answer)).toBe('401 unauthorized')
+		}
+		expect(await listDurableObjectIds(env.ACCOUNT)).toHaveLength(before)
+	})
+})

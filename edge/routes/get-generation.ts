@@ -1,0 +1,35 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { Generation } from '../../shared/contract/generation.ts'
+import type { App } from '../app.ts'
+import { withKey } from '../bearer.ts'
+import { unwrap } from '../errors.ts'
+import { GenerationId } from '../ids.ts'
+import { hold } from '../viewer/hold.ts'
+import { applied, PreferHeader, waitOf } from './prefer.ts'
+import { present } from './present.ts'
+import { json, problem } from './responses.ts'
+
+const route = createRoute({
+	method: 'get',
+	path: '/v1/generations/{id}',
+	summary: 'How a generation stands, with fresh picture URLs',
+	middleware: [withKey] as const,
+	request: { params: z.object({ id: GenerationId }), headers: PreferHeader },
+	responses: {
+		200: json(Generation, 'The generation'),
+		401: problem('unauthorized'),
+		404: problem('not-found: also when it belongs to another account')
+	}
+})
+
+export const getGeneration = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { env, key } = c.var
+		const { id } = c.req.valid('param')
+		const snapshot = unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
+		const wait = waitOf(c.req.valid('header').prefer)
+		if (wait === undefined) {
+			return c.json(await present(env, snapshot), 200)
+		}
+		return c.json(await present(env, await hold(env, key, snapshot, wait)), 200, applied(wait))
+	})

@@ -1,0 +1,48 @@
+import { AwsV4Signer } from 'aws4fetch'
+import type { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.ts'
+import type { Env } from '../env.ts'
+
+/** Seconds. */
+const readable = 3_600
+const writable = 300
+
+/** SigV4 derives a key a day; kept for the life of the isolate. */
+const signingKeys = new Map<string, ArrayBuffer>()
+
+/** A URL that reads one object for an hour without a key. */
+export async function signGet(env: Env, key: string, now = Date.now()): Promise<{ url: string; expires_at: string }> {
+	const url = await sign(env, 'GET', key, {}, readable, now)
+	return { url, expires_at: new Date(secondOf(now) + readable * 1_000).toISOString() }
+}
+
+/** A URL that writes exactly these bytes, once: every header is signed, and storage refuses a second object of the name. */
+export async function signPut(env: Env, key: string, call: UploadCall, now = Date.now()): Promise<UploadAnswer> {
+	const headers = {
+		'content-length': String(call.size),
+		'content-md5': call.md5,
+		'content-type': call.content_type,
+		'if-none-match': '*'
+	}
+	return { url: await sign(env, 'PUT', key, headers, writable, now), headers }
+}
+
+async function sign(env: Env, method: string, key: string, headers: Record<string, string>, expires: number, now: number) {
+	const signer = new AwsV4Signer({
+		method,
+		url: `${env.S3_ENDPOINT}/${env.S3_BUCKET}/${key}?X-Amz-Expires=${expires}`,
+		headers,
+		accessKeyId: env.S3_ACCESS_KEY_ID,
+		secretAccessKey: env.S3_SECRET_ACCESS_KEY,
+		service: 's3',
+		region: 'auto',
+		datetime: new Date(secondOf(now)).toISOString().replace(/[:-]|\.\d{3}/g, ''),
+		cache: signingKeys,
+		signQuery: true,
+		// aws4fetch leaves content-type and content-length unsigned otherwise.
+		allHeaders: true
+	})
+	return (await signer.sign()).url.toString()
+}
+
+/** Signatures count in whole seconds. */
+const secondOf = (ms: number) => ms - (ms % 1_000)

@@ -1,0 +1,46 @@
+/// <reference types="@cloudflare/vitest-plugin/types" />
+import { exports, env as raw } from 'cloudflare:workers'
+import type { Problem } from '../shared/contract/problem.ts'
+import { randomText } from '../shared/ids.ts'
+import type { Work } from './callbacks/capability.ts'
+import { jobFor } from './callbacks/capability.ts'
+import { parseEnv } from './env.ts'
+
+export const env = parseEnv(raw)
+
+declare global {
+	namespace Cloudflare {
+		interface GlobalProps {
+			mainModule: typeof import('./worker.ts')
+		}
+	}
+}
+
+export const fetchEdge = (path: string, init?: RequestInit) => exports.default.fetch(`http://edge.test${path}`, init)
+
+export const post = (path: string, bearer: string | undefined, body: unknown, headers: Record<string, string> = {}) =>
+	fetchEdge(path, {
+		method: 'POST',
+		headers: { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }), ...headers },
+		body: typeof body === 'string' ? body : JSON.stringify(body)
+	})
+
+export const get = (path: string, bearer: string, headers: Record<string, string> = {}) =>
+	fetchEdge(path, { headers: { authorization: `Bearer ${bearer}`, ...headers } })
+
+/** A new account with a key. */
+export async function newAccount(): Promise<{ account: string; key: string }> {
+	const account = `t-${randomText(10)}`
+	const { key } = await (await post(`/v1/admin/accounts/${account}/keys`, env.ADMIN_TOKEN, {})).json<{ key: string }>()
+	return { account, key }
+}
+
+/** Speaks as a GPU node about one epoch. */
+export const call = (work: Work, name: string, body: unknown, token = jobFor(env, work).token) =>
+	post(`/callbacks/${work.account}/${work.generation}/${work.epoch}/${name}`, token, body)
+
+/** Status and code of a problem. */
+export async function codeOf(answer: Response): Promise<string> {
+	const { type } = await answer.json<Problem>()
+	return `${answer.status} ${type.replace('urn:darkroom:problem:', '')}`
+}

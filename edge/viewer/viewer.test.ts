@@ -1,0 +1,70 @@
+import { runInDurableObject } from 'cloudflare:test'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { findModel } from '../../shared/catalog.ts'
+import { requestFor } from '../../shared/contract/generation.ts'
+import type { Account } from '../account/account.ts'
+import type { Snapshot } from '../account/snapshot.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { readKey } from '../keys.ts'
+import { env, newAccount } from '../testing.ts'
+import { hold } from './hold.ts'
+import type { Viewer } from './viewer.ts'
+
+const request = requestFor(findModel('scenes')!).parse({ model: 'scenes', prompt: 'a red sphere' })
+
+describe('Viewer', () => {
+	let owner: { account: string; hash: string }
+	let account: DurableObjectStub<Account>
+	let viewer: DurableObjectStub<Viewer>
+	let snapshot: Snapshot
+	beforeEach(async () => {
+		const { key } = await newAccount()
+		owner = readKey(env.DARKROOM_SECRET, key)!
+		account = env.ACCOUNT.getByName(owner.account)
+		snapshot = unwrap((await account.submit(owner.hash, request)) as Answer<Snapshot>)
+		viewer = env.VIEWER.getByName(snapshot.id)
+	})
+
+	const end = async () => {
+		const work = { account: owner.account, generation: snapshot.id, epoch: 1 }
+		await account.start(work, 'run-one-one')
+		await account.finish(work, { outcome: 'failed', detail: 'enough' })
+	}
+	/** Long enough to have begun to wait. */
+	const moment = () => new Promise((resolve) => setTimeout(resolve, 200))
+
+	it('is told of the end, whoever waits for it, without looking again', async () => {
+		const waiting = [viewer.wait(owner.account, snapshot.id, 10_000), viewer.wait(owner.account, snapshot.id, 10_000)]
+		await moment()
+		const began = Date.now()
+		await end()
+		for (const seen of await Promise.all(waiting)) {
+			expect(seen).toMatchObject({ id: snapshot.id, status: 'failed' })
+		}
+		// It would look by itself after five seconds.
+		expect(Date.now() - began).toBeLessThan(2_000)
+	})
+
+	it('does not miss an end that came first', async () => {
+		await end()
+		expect(await viewer.wait(owner.account, snapshot.id, 10_000)).toMatchObject({ status: 'failed' })
+	})
+
+	it('lets go when the time is up', async () => {
+		const began = Date.now()
+		expect(await viewer.wait(owner.account, snapshot.id, 300)).toBeUndefined()
+		expect(Date.now() - began).toBeGreaterThanOrEqual(250)
+	})
+
+	it('may vanish: its readers ask the Account', async () => {
+		const held = hold(env, owner, snapshot, 10)
+		await moment()
+		await runInDurableObject(viewer, (_: Viewer, state) => state.abort('gone')).catch(() => {})
+		await end()
+		expect(await held).toMatchObject({ status: 'failed' })
+	})
+
+	it('gives the state as it is to readers whose time is up', async () => {
+		expect(await hold(env, owner, snapshot, 1)).toMatchObject({ status: 'queued' })
+	})
+})

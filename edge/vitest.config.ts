@@ -1,0 +1,58 @@
+import { builtinModules } from 'node:module'
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+	root: import.meta.dirname,
+	cacheDir: '../node_modules/.vite/edge',
+	plugins: [
+		cloudflareTest({
+			wrangler: { configPath: '../wrangler.toml' },
+			miniflare: {
+				cf: false, // Otherwise it is fetched from the internet.
+				bindings: {
+					PUBLIC_ORIGIN: 'http://edge.test',
+					S3_ENDPOINT: 'http://storage.test',
+					// Nobody listens there: due rows stay due, and are tried again.
+					QUEUE_URL: 'postgres://127.0.0.1:1/nobody',
+					DARKROOM_SECRET: 'a root secret that is used in tests alone',
+					ADMIN_TOKEN: 'an-admin-token-for-tests',
+					S3_ACCESS_KEY_ID: 'test',
+					S3_SECRET_ACCESS_KEY: 'test-secret'
+				}
+			}
+		})
+	],
+	test: {
+		name: 'edge',
+		include: ['**/*.test.ts'],
+		// The first call waits until the Worker is loaded, an eviction until the unreachable queue is given up.
+		testTimeout: 20_000,
+		isolate: false,
+		deps: {
+			optimizer: {
+				// Bundled first: loading these file by file takes seconds, and the plugin takes the package `debug`, which ioredis
+				// requires, for ioredis's own debug.js.
+				ssr: {
+					enabled: true,
+					// Hono whole, or there would be two of it, one inside the bundle of zod-openapi.
+					include: [
+						'@hono/zod-openapi',
+						'aws4fetch',
+						'bullmq',
+						'hono',
+						'hono/body-limit',
+						'hono/factory',
+						'hono/http-exception',
+						'hono/method-not-allowed',
+						'hono/request-id',
+						'ioredis',
+						'pg',
+						'zod'
+					],
+					rolldownOptions: { external: [/^node:/, /^cloudflare:/, ...builtinModules] }
+				}
+			}
+		}
+	}
+})

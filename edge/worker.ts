@@ -1,0 +1,56 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { methodNotAllowed } from 'hono/method-not-allowed'
+import { requestId } from 'hono/request-id'
+import { newId } from '../shared/ids.ts'
+import type { App } from './app.ts'
+import { finish } from './callbacks/finish.ts'
+import { image } from './callbacks/image.ts'
+import { progress } from './callbacks/progress.ts'
+import { start } from './callbacks/start.ts'
+import { upload } from './callbacks/upload.ts'
+import { parseEnv } from './env.ts'
+import { onError, ProblemError, respond } from './errors.ts'
+import { invalid } from './issues.ts'
+import { createGeneration } from './routes/create-generation.ts'
+import { createKey } from './routes/create-key.ts'
+import { getGeneration } from './routes/get-generation.ts'
+import { health } from './routes/health.ts'
+import { listModels } from './routes/list-models.ts'
+
+export { Account } from './account/account.ts'
+export { Dispatcher } from './dispatcher/dispatcher.ts'
+export { Viewer } from './viewer/viewer.ts'
+
+const app = new OpenAPIHono<App>({
+	defaultHook: async (result, c) => {
+		if (result.success) {
+			return
+		}
+		if (result.target === 'param') {
+			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
+		}
+		throw invalid(result.error, result.target === 'json' ? await c.req.json() : undefined)
+	}
+})
+
+app.onError(onError)
+app.notFound((c) => respond(c, { code: 'not-found', detail: `There is nothing at ${c.req.path}.` }))
+app.use(requestId({ limitLength: 64, generator: () => newId('req') }))
+app.use(
+	methodNotAllowed({
+		app,
+		onMethodNotAllowed: (c, methods) => {
+			const allow = methods.join(', ')
+			return respond(c, { code: 'method-not-allowed', detail: `Expected ${allow}, got ${c.req.method}.` }, { allow })
+		}
+	})
+)
+app.use(async function withEnv(c, next) {
+	c.set('env', parseEnv(c.env))
+	await next()
+})
+for (const add of [health, listModels, createGeneration, getGeneration, createKey, start, progress, upload, image, finish]) {
+	add(app)
+}
+
+export default app
