@@ -1,0 +1,80 @@
+import { Job, openConsumer } from '../shared/queue.ts'
+import { wait } from './wait.ts'
+
+/** Generations of one model that this node works on at once. More wait in the queue, for whichever node is free first. */
+const CONCURRENCY = 16
+/** Milliseconds between attempts at a queue that is lost. */
+const RETRY_MS = 1_000
+
+export interface ConsumerOptions {
+	readonly queueUrl: string
+	readonly model: string
+	readonly log: (line: string) => void
+	/** Rejects when the job could not be brought to an end. */
+	work(job: Job): Promise<void>
+}
+
+/**
+ * Takes a model's jobs from the queue until `signal` ends it; resolves when the jobs in progress have ended.
+ *
+ * BullMQ's Worker does not outlive everything (a PostgreSQL schema that is dropped leaves it polling in a storm of errors, and a
+ * failed first connection is never tried again), so after any error it is thrown away and made anew. Work in progress goes on
+ * meanwhile; the edge is its judge, not the queue.
+ */
+export async function consume(options: ConsumerOptions, signal: AbortSignal): Promise<void> {
+	let lost = false
+	while (!signal.aborted) {
+		const trouble = await consumeUntilTrouble(options, signal, () => {
+			if (lost) {
+				options.log(`queue of ${options.model}: back`)
+			}
+			lost = false
+		})
+		if (trouble && !lost) {
+			options.log(`queue of ${options.model}: lost (${trouble.message}); trying again until it is back`)
+			lost = true
+		}
+		await wait(RETRY_MS, signal).catch(() => {})
+	}
+}
+
+/** Resolves with the first error of the worker, or with nothing when the signal ended it. */
+async function consumeUntilTrouble(
+	{ queueUrl, model, work }: ConsumerOptions,
+	signal: AbortSignal,
+	onReady: () => void
+): Promise<Error | undefined> {
+	const end = Promise.withResolvers<Error | undefined>()
+	const stop = () => end.resolve(undefined)
+	signal.addEventListener('abort', stop, { once: true })
+	const consumer = openConsumer(queueUrl)
+	const worker = consumer.worker(model, (job) => work(Job.parse(job.data)), {
+		concurrency: CONCURRENCY,
+		lockDuration: 30_000,
+		stalledInterval: 15_000,
+		// A job that stalls more often fails without a word; how many attempts there are is the edge's to say.
+		maxStalledCount: 1_000_000,
+		runRetryDelay: RETRY_MS
+	})
+	worker.on('error', (error) => {
+		if (!isAboutOneJob(error)) {
+			end.resolve(error)
+		}
+	})
+	worker.waitUntilReady().then(onReady, end.resolve)
+	try {
+		return await end.promise
+	} finally {
+		signal.removeEventListener('abort', stop)
+		if (signal.aborted) {
+			await worker.close() // When its jobs have ended.
+			await consumer.close()
+		} else {
+			// By force: its jobs go on by themselves. Not awaited: a lost connection can take long to close.
+			void worker.close(true).then(consumer.close)
+		}
+	}
+}
+
+/** A lock that ran out, a job that is gone: someone else has it, and the edge decides who counts. */
+const isAboutOneJob = (error: Error): boolean => /\block\b|Missing key|Missing lock|not in the active state/i.test(error.message)

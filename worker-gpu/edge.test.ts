@@ -1,0 +1,108 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openEdge } from './edge.ts'
+
+interface Heard {
+	line: string
+	authorization: string | undefined
+	body: string
+}
+/** What the other side answers, call by call; the last one for ever. `hang up` breaks the connection. */
+type Answers = ({ status: number; body?: unknown } | 'hang up')[]
+
+let server: Server
+let origin: string
+let answers: Answers
+let heard: Heard[]
+
+beforeEach(async () => {
+	heard = []
+	server = createServer(async (request, response) => {
+		heard.push({
+			line: `${request.method} ${request.url}`,
+			authorization: request.headers.authorization,
+			body: await text(request)
+		})
+		const answer = answers.length > 1 ? answers.shift()! : answers[0]!
+		if (answer === 'hang up') {
+			request.socket.destroy()
+		} else {
+			response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
+		}
+	})
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterEach(() => {
+	server.closeAllConnections()
+	server.close()
+})
+
+const open = (signal = new AbortController().signal) =>
+	openEdge({ generation: 'gen_1', epoch: 2, callback: `${origin}/callbacks/a/gen_1/2`, token: 'secret' }, signal)
+
+test('posts to the callback with its token', async () => {
+	answers = [{ status: 204 }]
+	await open().progress({ done: 1, total: 2 })
+	expect(heard).toEqual([
+		{ line: 'POST /callbacks/a/gen_1/2/progress', authorization: 'Bearer secret', body: '{"done":1,"total":2}' }
+	])
+})
+
+test('asks again after lost connections, 429 and 5xx', async () => {
+	answers = ['hang up', { status: 503 }, { status: 429 }, { status: 204 }]
+	await open().finish({ outcome: 'failed', detail: 'x' })
+	expect(heard).toHaveLength(4)
+})
+
+test.each(['superseded', 'ended'])('409 %s ends the work', async (code) => {
+	answers = [{ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: 'It is over.' } }]
+	await expect(open().start('run-of-test')).rejects.toMatchObject({ name: 'WorkEnded', message: 'It is over.' })
+	expect(heard).toHaveLength(1)
+})
+
+test('other refusals are final too, and say what was answered', async () => {
+	answers = [{ status: 401, body: { type: 'urn:darkroom:problem:unauthorized', detail: 'Not for you.' } }]
+	await expect(open().progress({ done: 0, total: 1 })).rejects.toMatchObject({
+		name: 'EdgeRefused',
+		code: 'unauthorized',
+		message: 'progress: expected success, got 401 unauthorized (Not for you.)'
+	})
+	expect(heard).toHaveLength(1)
+})
+
+test('an answer that is not the contract’s is not taken', async () => {
+	answers = [{ status: 200, body: { request: {}, lease: 'long', delivered: [] } }]
+	await expect(open().start('run-of-test')).rejects.toThrow()
+})
+
+test('a PUT that is there already is as good as done', async () => {
+	answers = [{ status: 412 }]
+	await open().put({ url: `${origin}/object`, headers: { 'if-none-match': '*' } }, new Uint8Array(3))
+	expect(heard.map(({ line, body }) => [line, body.length])).toEqual([['PUT /object', 3]])
+})
+
+test('bytes go to http and https only', async () => {
+	answers = []
+	await expect(open().put({ url: 'file:///etc/passwd', headers: {} }, new Uint8Array(3))).rejects.toThrow(
+		'expected an http(s) URL to put to, got file://'
+	)
+})
+
+test('the signal ends waiting between attempts', async () => {
+	answers = [{ status: 503 }]
+	const stop = new AbortController()
+	const call = open(stop.signal).progress({ done: 0, total: 1 })
+	await expect.poll(() => heard.length).toBeGreaterThan(0)
+	stop.abort(new Error('stopped'))
+	await expect(call).rejects.toThrow('stopped')
+})
+
+async function text(request: IncomingMessage): Promise<string> {
+	const chunks: Buffer[] = []
+	for await (const chunk of request) {
+		chunks.push(chunk)
+	}
+	return Buffer.concat(chunks).toString()
+}

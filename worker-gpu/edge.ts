@@ -1,0 +1,159 @@
+import type { z } from 'zod'
+import {
+	type FinishCall,
+	type ImageCall,
+	type ProgressCall,
+	StartAnswer,
+	UploadAnswer,
+	type UploadCall
+} from '../shared/contract/callbacks.ts'
+import { Problem } from '../shared/contract/problem.ts'
+import type { Job } from '../shared/queue.ts'
+import { wait } from './wait.ts'
+
+/** What a node may say to the edge about one generation and epoch; see shared/contract/callbacks.ts. */
+export interface Edge {
+	start(run: string): Promise<StartAnswer>
+	progress(call: z.input<typeof ProgressCall>): Promise<void>
+	upload(call: z.input<typeof UploadCall>): Promise<UploadAnswer>
+	/** Puts the bytes where `upload` said. Resolves too when they are there already. */
+	put(place: UploadAnswer, bytes: Uint8Array<ArrayBuffer>): Promise<void>
+	image(call: z.input<typeof ImageCall>): Promise<void>
+	finish(call: FinishCall): Promise<void>
+}
+
+/** The work is not ours (any more): drop it without a word. */
+export class WorkEnded extends Error {
+	override name = 'WorkEnded'
+}
+
+/** An answer that a repetition would not change. */
+export class EdgeRefused extends Error {
+	override name = 'EdgeRefused'
+	/** The last part of the problem's type: `not-seen`, `unauthorized`. */
+	readonly code: string
+
+	constructor(call: string, status: number, code: string, detail: string) {
+		super(`${call}: expected success, got ${status} ${code} (${detail})`)
+		this.code = code
+	}
+}
+
+/** The edge gave no answer for so long that the lease is gone: someone else will be granted the work. */
+export class EdgeUnreachable extends Error {
+	override name = 'EdgeUnreachable'
+}
+
+/** Milliseconds that one attempt at a call may take. */
+const CALL_TIMEOUT = 5_000
+const PUT_TIMEOUT = 30_000
+/** Milliseconds that a call is attempted again for: as long as a lease lasts, until `start` has told how long that is. */
+const PATIENCE = 15_000
+
+/** @param signal ends every call and every wait between attempts */
+export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
+	let patience = PATIENCE
+
+	const post = async (name: string, body: unknown): Promise<unknown> => {
+		const response = await insist(name, patience, signal, () =>
+			fetch(`${callback}/${name}`, {
+				method: 'POST',
+				headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+				body: JSON.stringify(body),
+				redirect: 'manual',
+				signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT)])
+			})
+		)
+		return response.text === '' ? undefined : JSON.parse(response.text)
+	}
+
+	return {
+		async start(run) {
+			const answer = StartAnswer.parse(await post('start', { run }))
+			patience = answer.lease
+			return answer
+		},
+		async progress(call) {
+			await post('progress', call)
+		},
+		async upload(call) {
+			return UploadAnswer.parse(await post('upload', call))
+		},
+		async put({ url, headers }, bytes) {
+			if (!/^https?:/.test(url)) {
+				throw new EdgeRefused('upload', 200, 'bad-url', `expected an http(s) URL to put to, got ${new URL(url).protocol}//`)
+			}
+			await insist('put', patience, signal, () =>
+				fetch(url, {
+					method: 'PUT',
+					headers,
+					body: bytes,
+					redirect: 'manual',
+					signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)])
+				})
+			)
+		},
+		async image(call) {
+			await post('image', call)
+		},
+		async finish(call) {
+			await post('finish', call)
+		}
+	}
+}
+
+/**
+ * Attempts a call until it is answered for good: again after network errors, 429 and 5xx, with backoff and jitter. Every call may be
+ * repeated after a lost answer (a repeated PUT is answered 412).
+ */
+async function insist(
+	name: string,
+	patience: number,
+	signal: AbortSignal,
+	attempt: () => Promise<Response>
+): Promise<{ status: number; text: string }> {
+	const until = performance.now() + patience
+	for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
+		let trouble: string
+		try {
+			const response = await attempt()
+			const { status } = response
+			const text = await response.text() // Read to its end, so that the connection can be used again.
+			if (status === 412 || response.ok) {
+				return { status, text }
+			}
+			if (status !== 429 && status < 500) {
+				throw refusal(name, status, text)
+			}
+			trouble = `status ${status}`
+		} catch (error) {
+			signal.throwIfAborted()
+			if (error instanceof EdgeRefused || error instanceof WorkEnded) {
+				throw error
+			}
+			const { message, cause } = error as Error
+			trouble = cause instanceof Error ? `${message}: ${cause.message}` : message
+		}
+		if (performance.now() + pause > until) {
+			throw new EdgeUnreachable(`${name}: expected an answer within ${patience / 1000} s, got ${trouble}`)
+		}
+		await wait(pause * (0.5 + Math.random()), signal)
+	}
+}
+
+function refusal(call: string, status: number, text: string): EdgeRefused | WorkEnded {
+	const problem = Problem.partial().safeParse(parseJson(text))
+	const { type = 'no problem type', detail = text.slice(0, 200) } = problem.data ?? {}
+	const code = type.split(':').at(-1)!
+	return status === 409 && (code === 'superseded' || code === 'ended')
+		? new WorkEnded(detail)
+		: new EdgeRefused(call, status, code, detail)
+}
+
+function parseJson(text: string): unknown {
+	try {
+		return JSON.parse(text)
+	} catch {
+		return undefined
+	}
+}

@@ -1,0 +1,148 @@
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { loadCheckpoint } from '../ldm/checkpoint.ts'
+import { type TextToImage, textToImage } from '../ldm/pipelines/text-to-image.ts'
+import { chooseProvider } from '../onnx/provider.ts'
+import type { Tensor } from '../onnx/tensor.ts'
+import { createBatcher, type Task } from './batcher.ts'
+
+const stopwatch = { milliseconds: 0 }
+const provider = await chooseProvider('cpu', 1)
+const checkpoint = await loadCheckpoint(path.join(import.meta.dirname, '../golden/tiny'), provider, stopwatch)
+
+/** Ticks of 6 evaluations of 8 × 8 latents. */
+const newBatcher = () => createBatcher({ batchPositions: 6 * 64, inferenceMs: () => stopwatch.milliseconds })
+
+const base: TextToImage = { prompt: 'a red cube', negative_prompt: '', width: 16, height: 16, steps: 5, guidance: 3 }
+
+interface Asked {
+	request?: Partial<TextToImage>
+	seeds?: number[]
+	signal?: AbortSignal
+	onProgress?: Task['onProgress']
+}
+
+const neverAborted = new AbortController().signal
+
+async function develop(batcher: ReturnType<typeof createBatcher>, { request, seeds = [1], signal, onProgress }: Asked = {}) {
+	const images: Tensor[] = []
+	const { inferenceMs } = await batcher.develop({
+		prepare: () => textToImage({ ...base, ...request }, checkpoint),
+		pictures: seeds.map((seed, n) => ({ n, seed })),
+		signal: signal ?? neverAborted,
+		onProgress: onProgress ?? (() => {}),
+		onPicture: ({ n }, image) => {
+			images[n] = image
+		}
+	})
+	return { images, inferenceMs }
+}
+
+test('a picture has the same bits alone and among strangers', async () => {
+	const guided: Asked = { request: { prompt: 'a small blue cone' }, seeds: [7] }
+	const unguided: Asked = { request: { prompt: 'a large sphere', guidance: 1, steps: 9 }, seeds: [8] }
+	const wide: Asked = { request: { width: 24 }, seeds: [9] }
+	const alone = []
+	for (const asked of [guided, unguided, wide]) {
+		alone.push((await develop(newBatcher(), asked)).images)
+	}
+	const batcher = newBatcher()
+	const strangers = [
+		develop(batcher, { request: { steps: 7 }, seeds: [1, 2, 3] }),
+		develop(batcher, { request: { guidance: 1, prompt: 'shiny' }, seeds: [4] })
+	]
+	const among = await Promise.all([guided, unguided, wide].map((asked) => develop(batcher, asked)))
+	await Promise.all(strangers)
+	expect(among.map(({ images }) => images)).toEqual(alone)
+})
+
+test('a request that comes in the middle joins at the next tick, and leaves when it is ready', async () => {
+	const batcher = newBatcher()
+	const order: string[] = []
+	let late: Promise<unknown> | undefined
+	const early = develop(batcher, {
+		request: { steps: 40 },
+		onProgress(done) {
+			if (done === 3) {
+				late = develop(batcher, { request: { steps: 4 }, seeds: [2] }).then(() => order.push('late'))
+			}
+		}
+	}).then(() => order.push('early'))
+	await early
+	await late
+	expect(order).toEqual(['late', 'early'])
+})
+
+test('rows of different shapes take turns', async () => {
+	const batcher = newBatcher()
+	const order: string[] = []
+	await Promise.all([
+		develop(batcher, { request: { steps: 30 } }).then(() => order.push('long')),
+		develop(batcher, { request: { steps: 3, height: 24 } }).then(() => order.push('short'))
+	])
+	expect(order).toEqual(['short', 'long'])
+})
+
+test('more rows than a batch holds are all developed', async () => {
+	const { images } = await develop(newBatcher(), { seeds: Array.from({ length: 9 }, (_, i) => i) })
+	expect(images.map(({ dims }) => dims)).toEqual(Array(9).fill([3, 16, 16]))
+})
+
+test('progress counts the evaluations of every picture', async () => {
+	const heard: [number, number][] = []
+	await develop(newBatcher(), { seeds: [1, 2], onProgress: (done, total) => heard.push([done, total]) })
+	expect(heard).toEqual([0, 2, 4, 6, 8, 10].map((done) => [done, 10]))
+})
+
+test('infinity fails its own picture, by name, and nobody else', async () => {
+	const batcher = newBatcher()
+	const good = develop(batcher, { seeds: [5] })
+	const bad = develop(batcher, { request: { guidance: 1e300 } })
+	await expect(bad).rejects.toMatchObject({
+		name: 'NotFinite',
+		message: expect.stringContaining('latent of picture 0 after evaluation 1 of 5')
+	})
+	expect((await good).images).toEqual((await develop(newBatcher(), { seeds: [5] })).images)
+})
+
+test('a request that cannot be prepared fails alone', async () => {
+	const batcher = newBatcher()
+	const good = develop(batcher)
+	await expect(develop(batcher, { request: { steps: 0 } })).rejects.toThrow('steps: expected an integer from 1 to 1000, got 0')
+	await expect(develop(batcher, { request: { width: 17 } })).rejects.toThrow('width: expected a multiple of 2, got 17')
+	await expect(develop(batcher, { seeds: [1, -1] })).rejects.toThrow('seed: expected an integer from 0 to 4294967295, got -1')
+	expect((await good).images).toHaveLength(1)
+})
+
+test('a cancel takes effect at the next tick, and the others go on', async () => {
+	const batcher = newBatcher()
+	const cancel = new AbortController()
+	let last = 0
+	const canceled = develop(batcher, {
+		request: { steps: 500 },
+		signal: cancel.signal,
+		onProgress(done) {
+			last = done
+			if (done === 4) {
+				cancel.abort(new Error('changed my mind'))
+			}
+		}
+	})
+	const other = develop(batcher, { request: { steps: 50 } })
+	await expect(canceled).rejects.toThrow('changed my mind')
+	expect((await other).images).toHaveLength(1)
+	expect(last).toBe(4)
+})
+
+test('inference time counts shared calls whole', async () => {
+	const batcher = newBatcher()
+	const before = stopwatch.milliseconds
+	const [a, b] = await Promise.all([develop(batcher), develop(batcher, { seeds: [2] })])
+	const spent = stopwatch.milliseconds - before
+	for (const { inferenceMs } of [a, b]) {
+		expect(inferenceMs).toBeGreaterThan(0)
+		expect(inferenceMs).toBeLessThan(spent)
+	}
+	// Both took part in all ticks, so together they have more than was spent.
+	expect(a.inferenceMs + b.inferenceMs).toBeGreaterThan(spent)
+})

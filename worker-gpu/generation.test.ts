@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import type { ResolvedRequest } from '../shared/contract/generation.ts'
+import { type Engine, startEngine } from './engine/client.ts'
+import { workOn } from './generation.ts'
+
+const request: ResolvedRequest = {
+	model: 'tiny',
+	prompt: 'a red cube',
+	negative_prompt: '',
+	width: 16,
+	height: 16,
+	steps: 4,
+	guidance: 3,
+	seed: 5,
+	count: 2
+}
+/** Still at work whenever the test does something to it. */
+const endless = { ...request, width: 128, height: 128, steps: 900 }
+
+let engine: Engine
+beforeAll(async () => {
+	engine = await startEngine({
+		models: ['tiny'],
+		modelsDir: path.join(import.meta.dirname, 'golden'),
+		provider: 'cpu',
+		threads: 1
+	})
+})
+afterAll(() => engine?.close())
+
+// biome-ignore lint/suspicious/noExplicitAny: JSON of another shape for each call, or the MD5 of the bytes that were put.
+type Body = any
+
+/** The other side of the wire: what it was told, and what it answers to a call for the nth time (from 1); 204 by default. */
+let told: { call: string; body: Body }[]
+let answers: Record<string, (nth: number, body: Body) => { status: number; body?: unknown } | undefined>
+let server: Server
+let origin: string
+
+beforeEach(async () => {
+	told = []
+	answers = {}
+	server = createServer(async (incoming, response) => {
+		const call = incoming.url!.split('/').at(-1)!
+		const bytes = await read(incoming)
+		const body = incoming.method === 'POST' ? JSON.parse(bytes.toString()) : createHash('md5').update(bytes).digest('base64')
+		told.push({ call, body })
+		const nth = told.filter((other) => other.call === call).length
+		const answer = answers[call]?.(nth, body) ?? usual(call)
+		response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
+	})
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterEach(() => {
+	server.closeAllConnections()
+	server.close()
+})
+
+function usual(call: string): { status: number; body?: unknown } {
+	switch (call) {
+		case 'start':
+			return granted(request)
+		case 'upload':
+			return { status: 200, body: { url: `${origin}/object`, headers: { 'if-none-match': '*' } } }
+		default:
+			return { status: 204 }
+	}
+}
+
+const granted = (request: ResolvedRequest, { lease = 15_000, delivered = [] as number[] } = {}) => ({
+	status: 200,
+	body: { request, lease, delivered }
+})
+const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
+
+const work = ({ engine: other = engine, signal = new AbortController().signal } = {}) =>
+	workOn({ generation: 'gen_1', epoch: 1, callback: `${origin}/gen_1/1`, token: 'secret' }, other, signal, () => {})
+
+const bodies = (call: string) => told.filter((other) => other.call === call).map(({ body }) => body)
+
+test('draws, uploads and reports every picture, then says that it has finished', async () => {
+	await work()
+	expect(told[0]).toMatchObject({ call: 'start', body: { run: expect.stringMatching(/.{8,}/) } })
+	const images = bodies('image').sort((a, b) => a.n - b.n)
+	expect(images).toMatchObject([
+		{ n: 0, width: 16, height: 16, seed: 5, content_type: 'image/png' },
+		{ n: 1, width: 16, height: 16, seed: 6, content_type: 'image/png' }
+	])
+	expect(bodies('object').sort()).toEqual(images.map(({ md5 }) => md5).sort())
+	expect(told.at(-1)).toMatchObject({ call: 'finish', body: { outcome: 'succeeded', inference_ms: expect.any(Number) } })
+})
+
+test('what is delivered already is not drawn again', async () => {
+	answers.start = () => granted(request, { delivered: [0] })
+	await work()
+	expect(bodies('image')).toMatchObject([{ n: 1, seed: 6 }])
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test.each(['superseded', 'ended'])('work that is %s at the start is not begun', async (code) => {
+	answers.start = () => problem(code)
+	await work()
+	expect(told.map(({ call }) => call)).toEqual(['start'])
+})
+
+test('work that is superseded on the way is dropped, and the engine is free again', async () => {
+	answers.start = () => granted(endless)
+	answers.progress = (nth, { done, total }) => {
+		expect(total).toBe(1800)
+		expect(done).toBeLessThan(total)
+		return nth === 2 ? problem('superseded') : undefined
+	}
+	await work()
+	expect(bodies('finish')).toEqual([])
+	expect((await engine.develop(request)).pictures).toHaveLength(2)
+})
+
+test('bytes that are in place already are as good as put', async () => {
+	answers.object = () => ({ status: 412 })
+	await work()
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('a place that has expired is asked for again', async () => {
+	answers.object = (nth) => (nth === 1 ? { status: 403 } : undefined)
+	await work()
+	expect(bodies('upload')).toHaveLength(3)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('an object that is never seen fails the generation', async () => {
+	answers.start = () => granted({ ...request, count: 1 })
+	answers.image = () => problem('not-seen')
+	await work()
+	expect(bodies('image')).toHaveLength(3)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('not-seen') }])
+})
+
+test('infinity fails the generation, by name', async () => {
+	answers.start = () => granted({ ...request, guidance: 1e300 })
+	await work()
+	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('got NaN or infinity') }])
+})
+
+test('an engine that crashed twice is asked again', async () => {
+	await work({ engine: crashing(2) })
+	expect(
+		bodies('image')
+			.map(({ n }) => n)
+			.sort()
+	).toEqual([0, 1])
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('an engine that crashes every time fails the generation', async () => {
+	await work({ engine: crashing(3) })
+	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: 'the engine ended unexpectedly (SIGKILL)' }])
+})
+
+/** The engine, killed as soon as it has begun to work, so many times. */
+function crashing(times: number): Engine {
+	return {
+		...engine,
+		develop: (request, options) =>
+			engine.develop(request, {
+				...options,
+				onProgress(done, total) {
+					options?.onProgress?.(done, total)
+					if (times-- > 0) {
+						process.kill(engine.pid!, 'SIGKILL')
+					}
+				}
+			})
+	}
+}
+
+test('without an answer for as long as the lease lasts it gives up, and says so', async () => {
+	answers.start = () => granted(endless, { lease: 400 })
+	answers.progress = () => ({ status: 503 })
+	await expect(work()).rejects.toMatchObject({ name: 'EdgeUnreachable' })
+	expect(bodies('finish')).toEqual([])
+})
+
+test('a stopped node abandons the work without a word', async () => {
+	const stop = new AbortController()
+	answers.start = () => granted(endless)
+	answers.progress = () => {
+		stop.abort(new Error('stopped'))
+		return undefined
+	}
+	await expect(work({ signal: stop.signal })).rejects.toThrow('stopped')
+	expect(bodies('finish')).toEqual([])
+})
+
+async function read(request: IncomingMessage): Promise<Buffer> {
+	const chunks: Buffer[] = []
+	for await (const chunk of request) {
+		chunks.push(chunk)
+	}
+	return Buffer.concat(chunks)
+}

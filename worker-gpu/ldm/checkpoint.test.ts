@@ -1,0 +1,57 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { ModelError } from '../onnx/model-error.ts'
+import { chooseProvider } from '../onnx/provider.ts'
+import { loadCheckpoint } from './checkpoint.ts'
+
+const golden = path.join(import.meta.dirname, '../golden')
+const provider = await chooseProvider('cpu', 1)
+let folder: string
+
+beforeEach(async () => {
+	folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(golden, 'tiny'), folder, { recursive: true })
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+const loading = () => loadCheckpoint(folder, provider, { milliseconds: 0 })
+
+test('loads the diffusers ONNX layout', async () => {
+	const { denoiser, firstStage } = await loading()
+	expect(denoiser.channels).toBe(4)
+	expect(firstStage.factor).toBe(2)
+})
+
+test('refuses a U-Net with one timestep for the whole batch, and says what to do', async () => {
+	await cp(path.join(golden, 'scalar-timestep'), folder, { recursive: true })
+	await expect(loading()).rejects.toThrow(
+		/unet: expected the input timestep as one float for each row .* got float32 \[\]: import the model/
+	)
+})
+
+test('refuses a scheduler that there is no sampler for', async () => {
+	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"UniPCMultistepScheduler"}')
+	await expect(loading()).rejects.toThrow(/expected _class_name to be one of DDIMScheduler, got UniPCMultistepScheduler/)
+})
+
+test('refuses settings that would change the picture and are not implemented', async () => {
+	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"DDIMScheduler","thresholding":true}')
+	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*thresholding/)
+})
+
+test.each(['unet/model.onnx', 'unet/config.json', 'tokenizer/tokenizer.json', 'scheduler/scheduler_config.json'])(
+	'names the missing %s',
+	async (file) => {
+		await rm(path.join(folder, file))
+		const error = await loading().catch((error) => error)
+		expect(error).toBeInstanceOf(ModelError)
+		expect(error.message).toContain(path.join(folder, file))
+	}
+)
+
+test('names a graph that does not load', async () => {
+	await writeFile(path.join(folder, 'vae_decoder/model.onnx'), 'not an ONNX graph')
+	await expect(loading()).rejects.toThrow(`${path.join(folder, 'vae_decoder/model.onnx')}: expected an ONNX graph that loads`)
+})

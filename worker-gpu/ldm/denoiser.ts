@@ -1,0 +1,92 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../onnx/config.ts'
+import { ModelError } from '../onnx/model-error.ts'
+import { type Part, port } from '../onnx/part.ts'
+import { stack, unstack } from '../onnx/rows.ts'
+import type { Tensor } from '../onnx/tensor.ts'
+
+/** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
+export type Inputs = Readonly<Record<string, Tensor>>
+
+/** One question to the network: ε_θ(x_t, t, y), or v_θ, whatever it was trained to answer. */
+export interface Evaluation {
+	/** [C, h, w] */
+	readonly x: Tensor
+	readonly t: number
+	readonly cond: Inputs
+}
+
+/** The U-Net: the one network that is run in batches. */
+export interface Denoiser {
+	/** Distinguishes it from the other denoisers of the process. */
+	readonly id: string
+	/** Channels of `x`. */
+	readonly channels: number
+	/** Answers [C', h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
+	predict(evaluations: readonly Evaluation[]): Promise<Tensor[]>
+}
+
+/**
+ * A U-Net in diffusers' ONNX layout: `sample` [B, C, h, w], `timestep` [B], then what the conditioner gives.
+ *
+ * Smaller batches than `invariantFrom` are filled up with copies of the last row, so that a row's answer has the same bits
+ * whatever its company.
+ */
+export async function unet(part: Part, invariantFrom: number): Promise<Denoiser> {
+	const config = await readConfig(path.join(part.folder, 'config.json'), z.object({ in_channels: z.int().min(1) }))
+	refuseSharedTimestep(part)
+	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
+	// The largest batch so far; inputs are copied into its front, so a tick allocates no input.
+	const buffers = new Map<string, Float32Array>()
+	const stacked = (name: string, rows: readonly Tensor[]): Tensor => {
+		const batch = stack(rows, buffers.get(name))
+		buffers.set(name, longer(batch.data, buffers.get(name)))
+		return batch
+	}
+	return {
+		id: part.folder,
+		channels: config.in_channels,
+		async predict(evaluations) {
+			const filled = [...evaluations]
+			while (filled.length < invariantFrom) {
+				filled.push(evaluations.at(-1)!)
+			}
+			const feeds = {
+				sample: stacked(
+					'sample',
+					filled.map(({ x }) => x)
+				), // [B, C, h, w]
+				timestep: { data: filled.map(({ t }) => t), dims: [filled.length] },
+				...Object.fromEntries(
+					Object.keys(filled[0]!.cond).map((name) => [
+						name,
+						stacked(
+							name,
+							filled.map(({ cond }) => cond[name]!)
+						)
+					]) // [B, L, D]
+				)
+			}
+			const [answers] = await part.run(feeds, [output])
+			return unstack(answers!).slice(0, evaluations.length)
+		}
+	}
+}
+
+function longer(a: Float32Array, b: Float32Array | undefined): Float32Array {
+	return b && b.length > a.length ? b : a
+}
+
+/** Rows of one batch stand at different timesteps. Optimum 1.24 and later export a scalar, one timestep for all of them. */
+function refuseSharedTimestep(part: Part): void {
+	const { type, dims } = port(part, 'inputs', 'timestep')
+	const perRow = dims.length === 1 && typeof dims[0] === 'string'
+	if (!perRow || (type !== 'float32' && type !== 'float16')) {
+		throw new ModelError(
+			part.folder,
+			`expected the input timestep as one float for each row (float32 [batch]), got ${type} [${dims.join(', ')}]: ` +
+				'import the model, which rewrites that input'
+		)
+	}
+}

@@ -1,0 +1,38 @@
+import type { Tensor } from '../onnx/tensor.ts'
+import type { Denoiser, Evaluation } from './denoiser.ts'
+import type { Generator } from './noise.ts'
+
+/**
+ * How to develop the pictures of one request: immutable, rebuilt from the request at any time. A pipeline makes it (see
+ * pipelines/); conditioning, guidance, masks and samplers are closures in there, and the batcher sees only this.
+ *
+ * One plan serves every picture of its request; what differs from picture to picture is the row.
+ */
+export interface Plan {
+	/** The network that its evaluations are for. */
+	readonly denoiser: Denoiser
+	/** Evaluations steps from start to end; guidance doubles the network's work, not this number. */
+	readonly evaluations: number
+	start(seed: number): Row
+	/** What to ask the network next: one evaluation, or two with guidance. Their shapes stay the same from start to end. */
+	evaluate(row: Row): readonly Evaluation[]
+	/** Takes the network's answers to `evaluate`, in its order, and moves the row one evaluation on. */
+	advance(row: Row, outputs: readonly Tensor[]): void
+	/** The picture of a row that has made all its evaluations: [3, H, W], −1 to 1, not clamped. */
+	finish(row: Row): Promise<Tensor>
+}
+
+/** The state of one picture between two evaluations: mutable, the checkpoint and nothing more. */
+export interface Row {
+	/** The latent: [C, h, w]. */
+	x: Tensor
+	/** Evaluations done. */
+	k: number
+	/** What the sampler remembers of earlier evaluations. */
+	history: unknown
+	/** Draws this picture's noise, and no other's. */
+	readonly noise: Generator
+}
+
+/** One function from a request to a plan. `parts` is what the pipeline needs of a checkpoint. */
+export type Pipeline<Request, Parts> = (request: Request, parts: Parts) => Promise<Plan>

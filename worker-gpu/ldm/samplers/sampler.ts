@@ -1,0 +1,25 @@
+import type { Tensor } from '../../onnx/tensor.ts'
+
+/**
+ * Walks a latent from noise to picture. Pure: everything is a function of coefficients fixed at the start and of the row's own
+ * state, never of a step counter of its own (diffusers' schedulers keep one, which is why they cannot share a batch).
+ *
+ * `k` counts network evaluations, not steps: some samplers evaluate more often than they step (50 steps: Heun 99, PLMS 51).
+ */
+export interface Sampler<History = unknown> {
+	/** The timestep of each evaluation. */
+	readonly timesteps: readonly number[]
+	/** Standard deviation of the latent at the start. */
+	readonly initialSigma: number
+	start(): History
+	/** What the network is shown of x at evaluation k. */
+	scale(x: Tensor, k: number): Tensor
+	/** From the network's answer at evaluation k. `x0` is the guess of the finished latent. */
+	advance(row: { readonly x: Tensor; readonly history: History }, output: Tensor, k: number): Step<History>
+}
+
+export interface Step<History> {
+	readonly x: Tensor
+	readonly history: History
+	readonly x0: Tensor
+}

@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import type { Job } from '../shared/queue.ts'
+import { consume } from './consumer.ts'
+import { type Engine, startEngine } from './engine/client.ts'
+import { readEnvironment, usage } from './environment.ts'
+import { workOn } from './generation.ts'
+
+/** EX_CONFIG of sysexits.h: starting again would end the same way. */
+const CONFIG_ERROR = 78
+const configErrors = new Set(['EnvironmentError', 'ModelError', 'CudaUnavailable'])
+/** Milliseconds that generations in progress have to end after we were asked to stop. */
+const GRACE_MS = 1_500
+
+const log = (line: string) => console.log(line)
+
+if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help) {
+	log(usage)
+} else {
+	await run().catch((error: Error) => {
+		console.error(error.message)
+		process.exit(configErrors.has(error.name) ? CONFIG_ERROR : 1)
+	})
+}
+
+async function run(): Promise<void> {
+	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR } = readEnvironment(process.env)
+	const asked = new AbortController()
+	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+		process.on(signal, () => asked.abort())
+	}
+	process.on('disconnect', () => asked.abort()) // Our supervisor is gone, where it opened a channel.
+
+	const engine = await startEngine({ models: DARKROOM_MODELS, modelsDir: MODELS_DIR, provider: DARKROOM_PROVIDER, log })
+	const { provider, reason, threads, models, loadMs } = engine.report
+	log(`provider: ${provider} (${reason})`)
+	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
+	await serve(engine, DARKROOM_MODELS, QUEUE_URL, asked.signal)
+	await engine.close()
+	// Whatever still waits for an answer is abandoned with us.
+	process.exit(0)
+}
+
+/** Works until `asked`, then lets what is nearly done finish, and abandons the rest: its lease runs out at the edge. */
+async function serve(engine: Engine, models: readonly string[], queueUrl: string, asked: AbortSignal): Promise<void> {
+	const abandon = new AbortController()
+	const work = (job: Job) =>
+		workOn(job, engine, abandon.signal, log).catch((error: Error) => {
+			log(`${job.generation}: gave up: ${error.message}`)
+			throw error
+		})
+	const consumers = models.map((model) => consume({ queueUrl, model, log, work }, asked))
+	if (!asked.aborted) {
+		await once(asked, 'abort')
+	}
+	await Promise.race([Promise.all(consumers), delay(GRACE_MS)])
+	abandon.abort(new Error('the node was stopped'))
+}

@@ -1,0 +1,36 @@
+import { Tensor as OrtTensor } from 'onnxruntime-node'
+import type { Tensor } from './tensor.ts'
+
+/** Numbers on their way into a graph, whatever type it takes them in. */
+export interface Feed {
+	readonly data: ArrayLike<number>
+	readonly dims: readonly number[]
+}
+
+/** `feed` as a tensor of the type that a graph declares. */
+export function toOrt({ data, dims }: Feed, type: string): OrtTensor {
+	switch (type) {
+		case 'float32':
+			return new OrtTensor('float32', data instanceof Float32Array ? data : Float32Array.from(data), dims)
+		case 'float16':
+			return new OrtTensor('float16', Float16Array.from(data) as unknown as Uint16Array, dims)
+		case 'int32':
+			return new OrtTensor('int32', Int32Array.from(data), dims)
+		case 'int64':
+			return new OrtTensor('int64', BigInt64Array.from(data as readonly number[], BigInt), dims)
+		default:
+			throw new TypeError(`expected a graph input of float32, float16, int32 or int64, got ${type}`)
+	}
+}
+
+/** A graph's output as float32. */
+export function fromOrt({ type, data, dims }: OrtTensor): Tensor {
+	switch (type) {
+		case 'float32':
+			return { data: data as Float32Array, dims }
+		case 'float16':
+			return { data: Float32Array.from(data as unknown as Float16Array), dims }
+		default:
+			throw new TypeError(`expected a graph output of float32 or float16, got ${type}`)
+	}
+}

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { InferenceSession } from 'onnxruntime-node'
+import { type Feed, fromOrt, toOrt } from './convert.ts'
+import { ModelError } from './model-error.ts'
+import type { Provider } from './provider.ts'
+import type { Tensor } from './tensor.ts'
+
+/** One ONNX graph of a model, loaded: `text_encoder`, `unet`, `vae_decoder`. */
+export interface Part {
+	/** Its folder, for messages. */
+	readonly folder: string
+	readonly inputs: ReadonlyMap<string, Port>
+	readonly outputs: ReadonlyMap<string, Port>
+	/** Converts `feeds` to the graph's own types, runs it, and gives the named outputs as float32, in their order. */
+	run(feeds: Readonly<Record<string, Feed>>, outputs: readonly string[]): Promise<Tensor[]>
+}
+
+/** An input or output as the graph declares it; exporters differ in types and ranks. */
+export interface Port {
+	readonly type: string
+	/** A number where it is fixed, a name where it is free. */
+	readonly dims: readonly (number | string)[]
+}
+
+/** Counts the milliseconds spent inside ONNX Runtime. */
+export interface Stopwatch {
+	milliseconds: number
+}
+
+/** Loads `<folder>/model.onnx`. */
+export async function loadPart(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Part> {
+	const file = path.join(folder, 'model.onnx')
+	if (!existsSync(file)) {
+		throw new ModelError(file, 'expected an ONNX graph, found no file')
+	}
+	const session = await InferenceSession.create(file, provider.sessionOptions).catch((error: Error) => {
+		throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
+	})
+	const inputs = ports(session.inputMetadata)
+	const outputs = ports(session.outputMetadata)
+	return {
+		folder,
+		inputs,
+		outputs,
+		async run(feeds, wanted) {
+			const converted = Object.fromEntries(
+				Array.from(inputs, ([name, port]) => {
+					const feed = feeds[name]
+					if (!feed) {
+						throw new ModelError(
+							folder,
+							`expected a graph with the inputs ${Object.keys(feeds).join(', ')}, got one more: ${name}`
+						)
+					}
+					return [name, toOrt(feed, port.type)]
+				})
+			)
+			const began = performance.now()
+			const results = await session.run(converted, wanted)
+			stopwatch.milliseconds += performance.now() - began
+			return wanted.map((name) => fromOrt(results[name]!))
+		}
+	}
+}
+
+/** The port of that name, or a clear refusal. */
+export function port(part: Part, side: 'inputs' | 'outputs', name: string): Port {
+	const found = part[side].get(name)
+	if (!found) {
+		throw new ModelError(part.folder, `expected ${name} among the graph's ${side}, got ${[...part[side].keys()].join(', ')}`)
+	}
+	return found
+}
+
+function ports(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, Port> {
+	return new Map(
+		metadata.map((value) => [
+			value.name,
+			value.isTensor ? { type: value.type, dims: value.shape } : { type: 'no tensor', dims: [] }
+		])
+	)
+}
