@@ -1,0 +1,31 @@
+/** `npm run bench -- NAME …`: measures on this machine and prints tables. Nothing else should run meanwhile. */
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { footprint } from './footprint.ts'
+import { latency } from './latency.ts'
+import { pictures } from './pictures.ts'
+
+const benchmarks: Record<string, { what: string; run(): Promise<void> }> = {
+	latency: { what: 'time of a request that is not spent inside ONNX Runtime', run: latency },
+	pictures: { what: 'seconds from request to signed URL, one alone and eight at once', run: pictures },
+	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint }
+}
+
+const { values, positionals } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true })
+const unknown = positionals.find((name) => !(name in benchmarks))
+if (values.help || unknown) {
+	const list = Object.entries(benchmarks).map(([name, { what }]) => `  ${name.padEnd(11)} ${what}`)
+	console.log(`npm run bench [-- NAME …]\n\n${list.join('\n')}`)
+	if (unknown) {
+		console.error(`\nexpected one of ${Object.keys(benchmarks).join(', ')}; got ${unknown}`)
+		process.exit(1)
+	}
+	process.exit(0)
+}
+const [cpu] = cpus()
+console.log(`${cpus().length} × ${cpu!.model}, Node ${process.version}`)
+for (const name of positionals.length ? positionals : Object.keys(benchmarks)) {
+	console.log(`\n${name}: ${benchmarks[name]!.what}`)
+	await benchmarks[name]!.run()
+}
+process.exit(0)

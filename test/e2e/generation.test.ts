@@ -1,0 +1,146 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AwsClient } from 'aws4fetch'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { decodePicture, type Judge, loadJudge } from '../eval/judge.ts'
+import { postgresServer, type QueueServer, redisServer, withRedis } from '../queues.ts'
+import { type Stack, startStack } from '../stack.ts'
+
+const wait = { prefer: 'wait=60' }
+
+const scenes = [
+	{ colour: 'red', shape: 'sphere' },
+	{ colour: 'green', shape: 'sphere' },
+	{ colour: 'blue', shape: 'cube' },
+	{ colour: 'yellow', shape: 'cylinder' },
+	{ colour: 'purple', shape: 'cone' },
+	{ colour: 'cyan', shape: 'cube' }
+]
+const prompt = ({ colour, shape }: { colour: string; shape: string }) => `a large shiny ${colour} ${shape} on a grey floor`
+
+async function download(generation: Generation, n = 0): Promise<Uint8Array> {
+	const answer = await fetch(generation.images[n]!.url)
+	expect(answer.status).toBe(200)
+	expect(answer.headers.get('content-type')).toBe('image/png')
+	return new Uint8Array(await answer.arrayBuffer())
+}
+
+describe('on the embedded PostgreSQL', () => {
+	let stack: Stack
+	let judge: Judge
+	beforeAll(async () => {
+		judge = await loadJudge()
+		stack = await startStack()
+	})
+	afterAll(() => stack?.close())
+
+	it('draws what the prompt says', async () => {
+		const generations = await Promise.all(
+			scenes.map((scene) => stack.submit({ model: 'scenes', prompt: prompt(scene), seed: 7 }, wait))
+		)
+		const pictures = await Promise.all(generations.map(async (generation) => decodePicture(await download(generation))))
+		const seen = await judge(pictures)
+		expect(seen.map(({ count, colour, shape, floor }) => ({ count, colour, shape, floor }))).toEqual(
+			scenes.map((scene) => ({ count: 1, ...scene, floor: 'grey' }))
+		)
+	})
+
+	it('answers with the whole request, so that it can be asked for again', async () => {
+		const first = await stack.submit({ model: 'scenes', prompt: 'a small matte green cone', steps: 8 }, wait)
+		expect(first).toMatchObject({
+			status: 'succeeded',
+			progress: null,
+			error: null,
+			request: { width: 128, height: 128, steps: 8, count: 1 }
+		})
+		expect(first.metrics!.inference_ms).toBeGreaterThan(0)
+		const again = await stack.submit(first.request, wait)
+		expect(again.id).not.toBe(first.id)
+		expect(await download(again)).toEqual(await download(first))
+	})
+
+	it('draws picture i of a request with seed + i', async () => {
+		const request = { model: 'scenes', prompt: 'a large matte blue cube', steps: 6, width: 96, height: 128 }
+		const pair = await stack.submit({ ...request, seed: 2 ** 32 - 1, count: 2 }, wait)
+		expect(pair.images.map(({ n, seed, width, height }) => ({ n, seed, width, height }))).toEqual([
+			{ n: 0, seed: 2 ** 32 - 1, width: 96, height: 128 },
+			{ n: 1, seed: 0, width: 96, height: 128 }
+		])
+		const second = await stack.submit({ ...request, seed: 0 }, wait)
+		expect(await download(second)).toEqual(await download(pair, 1))
+	})
+
+	it('hands out the id at once, and the generation when asked for it', async () => {
+		const accepted = await stack.fetch('/v1/generations', {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ model: 'scenes', prompt: 'a red sphere' })
+		})
+		expect(accepted.status).toBe(202)
+		const generation = (await accepted.json()) as Generation
+		expect(accepted.headers.get('location')).toBe(`/v1/generations/${generation.id}`)
+		expect(generation).toMatchObject({ status: 'queued', images: [] })
+		expect(await stack.finished(generation.id)).toMatchObject({ status: 'succeeded' })
+	})
+
+	it('signs URLs that stop working when they are changed or expire', async () => {
+		const { images } = await stack.submit({ model: 'scenes', prompt: 'a red sphere', steps: 2 }, wait)
+		const { url, expires_at } = images[0]!
+		expect(Date.parse(expires_at)).toBeGreaterThan(Date.now())
+		const other = new URL(url)
+		other.pathname = other.pathname.replace(/.$/, '9')
+		expect((await fetch(other)).status).toBe(403)
+		const longer = new URL(url)
+		longer.searchParams.set('X-Amz-Expires', '604800')
+		expect((await fetch(longer)).status).toBe(403)
+
+		const secrets = JSON.parse(readFileSync(join(stack.dataDir, 'secrets.json'), 'utf8'))
+		const storage = new AwsClient({
+			accessKeyId: secrets.S3_ACCESS_KEY_ID,
+			secretAccessKey: secrets.S3_SECRET_ACCESS_KEY,
+			service: 's3',
+			region: 'auto'
+		})
+		const bare = new URL(url)
+		bare.search = '?X-Amz-Expires=1'
+		const { url: brief } = await storage.sign(bare.href, { aws: { signQuery: true } })
+		expect((await fetch(brief)).status).toBe(200)
+		await sleep(2_100)
+		expect((await fetch(brief)).status).toBe(403)
+	})
+})
+
+const backends: { name: string; open(): Promise<QueueServer & { ca?: string }> }[] = [
+	{ name: 'a PostgreSQL of the user', open: postgresServer },
+	...(withRedis
+		? [
+				{ name: 'Redis', open: () => redisServer() },
+				{ name: 'Redis over TLS', open: () => redisServer({ tls: true }) }
+			]
+		: [])
+]
+
+describe.each(backends)('on $name', ({ open }) => {
+	let queue: QueueServer & { ca?: string }
+	let stack: Stack
+	beforeAll(async () => {
+		queue = await open()
+		await queue.start()
+		stack = await startStack({ env: { QUEUE_URL: queue.url, ...(queue.ca && { NODE_EXTRA_CA_CERTS: queue.ca }) } })
+	})
+	afterAll(async () => {
+		await stack?.close()
+		await queue?.remove()
+	})
+
+	it('draws what the prompts say', async () => {
+		const judge = await loadJudge()
+		const generations = await Promise.all(
+			scenes.map((scene) => stack.submit({ model: 'scenes', prompt: prompt(scene), seed: 7, steps: 15 }, wait))
+		)
+		const seen = await judge(await Promise.all(generations.map(async (generation) => decodePicture(await download(generation)))))
+		expect(seen.map(({ colour, shape }) => ({ colour, shape }))).toEqual(scenes)
+	})
+})

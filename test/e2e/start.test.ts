@@ -1,0 +1,125 @@
+import { spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../infra/ports.ts'
+import { descendants } from '../processes.ts'
+import { root } from '../root.ts'
+import { type Stack, spawnDev, startStack } from '../stack.ts'
+
+/** Whether it still runs; one that has ended and waits for its parent to notice does not. */
+const alive = (pid: number): boolean =>
+	/^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
+
+const request = { model: 'scenes', prompt: 'a large shiny red sphere', steps: 3 }
+const wait = { prefer: 'wait=60' }
+
+describe('npm start', () => {
+	let stack: Stack
+	beforeAll(async () => {
+		stack = await startStack()
+	})
+	afterAll(() => stack?.close())
+
+	it('prints a curl line that works when pasted', async () => {
+		await stack.line(/^ {2}-d /)
+		const first = stack.output.findIndex((line) => line.startsWith('curl '))
+		const command = stack.output.slice(first, first + 3).join('\n')
+		const { stdout } = spawnSync('sh', ['-c', command.replace('curl', 'curl -s')], { encoding: 'utf8' })
+		expect(JSON.parse(stdout)).toMatchObject({ status: 'succeeded', images: [{ n: 0 }] })
+	})
+
+	it('refuses a second copy on the same data', async () => {
+		const { child, output } = spawnDev({ PORT: String(await freePort()), DATA_DIR: stack.dataDir })
+		const code = await new Promise((resolve) => child.once('close', resolve))
+		expect(code).toBe(1)
+		expect(output).toEqual([expect.stringMatching(/^darkroom: another Darkroom \(process \d+\) runs on /)])
+	})
+
+	it.each(['worker-gpu/main.ts', 'infra/edge.ts', 'bin/postgres'])('names a killed %s and starts it again', async (command) => {
+		const name = { 'worker-gpu/main.ts': 'gpu-node', 'infra/edge.ts': 'edge', 'bin/postgres': 'queue' }[command]
+		const { pid } = descendants(stack.process.pid!).find((child) => child.command.includes(command))!
+		const before = stack.output.length
+		process.kill(pid, 'SIGKILL')
+		await expect
+			.poll(() => stack.output.slice(before).join('\n'), { timeout: 30_000 })
+			.toMatch(`${name!.padEnd(8)} | ended with SIGKILL`)
+		await expect
+			.poll(() => descendants(stack.process.pid!).some((child) => child.command.includes(command)), { timeout: 30_000 })
+			.toBe(true)
+		await expect
+			.poll(
+				() =>
+					stack.fetch('/health').then(
+						(answer) => answer.status,
+						() => 0
+					),
+				{ timeout: 30_000 }
+			)
+			.toBe(200)
+		const { id } = await stack.submit(request)
+		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
+	})
+
+	it('stops every child within 5 s of Ctrl-C, and keeps the data for the next start', async () => {
+		const { id } = await stack.submit(request, wait)
+		const children = descendants(stack.process.pid!).map(({ pid }) => pid)
+		expect(children.length).toBeGreaterThan(4)
+		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
+		const began = Date.now()
+		stack.process.kill('SIGINT')
+		expect(await exited).toBe(0)
+		expect(Date.now() - began).toBeLessThan(5_000)
+		expect(children.filter(alive)).toEqual([])
+
+		const { apiKey } = stack
+		stack = await startStack({ dataDir: stack.dataDir })
+		expect(stack.apiKey).toBe(apiKey)
+		const kept = await stack.finished(id)
+		expect(kept).toMatchObject({ id, status: 'succeeded' })
+		expect((await fetch(kept.images[0]!.url)).status).toBe(200)
+	})
+})
+
+describe('npm start with something wrong', () => {
+	const dataDir = mkdtempSync(join(tmpdir(), 'darkroom-'))
+	afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+	const lines = async (env: Record<string, string>) => {
+		const { child, output } = spawnDev({ PORT: String(await freePort()), DATA_DIR: dataDir, ...env })
+		const code = await new Promise((resolve) => child.once('close', resolve))
+		return { code, output }
+	}
+
+	it('names a taken port', async () => {
+		const server = createServer()
+		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+		const { port } = server.address() as { port: number }
+		const { code, output } = await lines({ PORT: String(port) })
+		server.close()
+		expect(code).toBe(1)
+		expect(output).toEqual([
+			`darkroom: port ${port} is taken; stop what listens there, or choose another: PORT=${port + 1} npm start`
+		])
+	})
+
+	it('names a port that is none', async () => {
+		expect(await lines({ PORT: 'http' })).toEqual({
+			code: 1,
+			output: ['darkroom: PORT: expected a number from 1 to 65535, got http']
+		})
+	})
+
+	it('names a missing model', async () => {
+		const models = join(dataDir, 'models')
+		cpSync(join(root, 'worker-gpu/models'), models, { recursive: true })
+		rmSync(join(models, 'scenes/unet/model.onnx'))
+		const { code, output } = await lines({ MODELS_DIR: models })
+		expect(code).toBe(1)
+		expect(output.filter((line) => line.includes('gpu-node'))).toEqual([
+			expect.stringMatching(/gpu-node \| .*scenes.*unet\/model\.onnx/),
+			expect.stringContaining('gpu-node cannot run as configured')
+		])
+	})
+})

@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Edge, startEdge } from '../infra/edge.ts'
+import { freePort } from '../infra/ports.ts'
+import type { Job } from '../shared/queue.ts'
+import { consume } from '../worker-gpu/consumer.ts'
+import { postgresServer, type QueueServer } from './queues.ts'
+import { root } from './root.ts'
+
+const secrets = {
+	DARKROOM_SECRET: 'secret-of-the-tests-secret-of-the-tests',
+	ADMIN_TOKEN: 'admin-token-of-the-tests-admin-token',
+	S3_ACCESS_KEY_ID: 'access-key-of-the-tests',
+	S3_SECRET_ACCESS_KEY: 'secret-access-key-of-the-tests'
+}
+
+/** The built edge with a real queue and no GPU node: tests play the node's part. */
+export interface BareEdge extends Edge {
+	queue: QueueServer
+	/** A new key of `account`. */
+	key(account: string): Promise<string>
+	/** Takes jobs from the queue in the order of their coming; waits for one at most `timeout` milliseconds. */
+	takeJob(timeout?: number): Promise<Job | undefined>
+}
+
+export async function startBareEdge(): Promise<BareEdge> {
+	if (!existsSync(join(root, 'dist/edge/options.json'))) {
+		execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'inherit' })
+	}
+	const queue = await postgresServer()
+	await queue.start()
+	const edge = await startEdge({ port: await freePort(), secrets: { ...secrets, QUEUE_URL: queue.url } })
+	const closing = new AbortController()
+	let consumer: Promise<void> | undefined
+	const jobs: Job[] = []
+	return {
+		...edge,
+		queue,
+		async key(account) {
+			const answer = await fetch(`${edge.url}/v1/admin/accounts/${account}/keys`, {
+				method: 'POST',
+				headers: { authorization: `Bearer ${secrets.ADMIN_TOKEN}`, 'content-type': 'application/json' },
+				body: JSON.stringify({ name: 'test' })
+			})
+			return ((await answer.json()) as { key: string }).key
+		},
+		async takeJob(timeout = 20_000) {
+			consumer ??= consume(
+				{ queueUrl: queue.url, model: 'scenes', log: () => {}, work: async (job) => void jobs.push(job) },
+				closing.signal
+			)
+			for (const until = Date.now() + timeout; Date.now() < until; await sleep(20)) {
+				const job = jobs.shift()
+				if (job) {
+					return job
+				}
+			}
+			return undefined
+		},
+		async close() {
+			closing.abort()
+			await consumer
+			await edge.close()
+			await queue.remove()
+		}
+	}
+}

@@ -1,0 +1,182 @@
+/**
+ * `npm run eval:scenes`: draws the kit's captions through our own engine and lets the kit's judge say what is in the pictures.
+ * Prints the judge's own accuracy on real scenes first: no figure below can be trusted further than that.
+ */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import sharp from 'sharp'
+import { findModel } from '../../shared/catalog.ts'
+import { requestFor } from '../../shared/contract/generation.ts'
+import { startEngine } from '../../worker-gpu/engine/client.ts'
+import { progressBar } from '../progress.ts'
+import { root } from '../root.ts'
+import { type Judge, type Judgement, kit, loadJudge, side } from './judge.ts'
+
+const { values: options } = parseArgs({
+	options: {
+		help: { type: 'boolean', short: 'h' },
+		steps: { type: 'string', default: '25' },
+		guidance: { type: 'string' },
+		seed: { type: 'string', default: '0' }
+	}
+})
+if (options.help) {
+	console.log(`npm run eval:scenes [-- --steps 25] [--guidance G] [--seed 0]
+
+Caption i of each list is drawn with seed + i. Sheets of the pictures go to .data/eval/.`)
+	process.exit(0)
+}
+
+interface Things {
+	colour: string
+	shape: string
+	size: string
+	material: string
+}
+interface Single extends Things {
+	caption: string
+	floor: string
+	/** A colour and shape that the denoiser never saw together. */
+	unseen: boolean
+}
+interface Double {
+	caption: string
+	objects: [Things, Things]
+}
+interface Real {
+	objects: Things[]
+	floor: string
+}
+
+const read = (name: string) => JSON.parse(readFileSync(join(kit, name), 'utf8'))
+const judge = await loadJudge()
+await judgeTheJudge(judge)
+
+const captions: { single: Single[]; double: Double[] } = read('captions.json')
+const engine = await startEngine({ models: ['scenes'] })
+const singles = await draw(
+	'single',
+	captions.single.map(({ caption }) => caption)
+)
+const doubles = await draw(
+	'double',
+	captions.double.map(({ caption }) => caption)
+)
+await engine.close()
+
+const pairs = captions.single.map((asked, i) => ({ asked, seen: singles[i] as Judgement }))
+const colour = ({ asked, seen }: (typeof pairs)[number]) => seen.colour === asked.colour
+const shape = ({ asked, seen }: (typeof pairs)[number]) => seen.shape === asked.shape
+const size = ({ asked, seen }: (typeof pairs)[number]) => seen.size === asked.size
+const material = ({ asked, seen }: (typeof pairs)[number]) => seen.material === asked.material
+const unseen = pairs.filter(({ asked }) => asked.unseen)
+console.log(
+	`\n${pairs.length} captions of one object, ${unseen.length} of them with a colour and shape never seen together in training`
+)
+row('colour', pairs, colour, '>= 99 %')
+row('shape', pairs, shape, '>= 97 %')
+row('size', pairs, size)
+row('material', pairs, material)
+row('floor', pairs, ({ asked, seen }) => seen.floor === asked.floor)
+row('colour, shape, size and material', pairs, (pair) => colour(pair) && shape(pair) && size(pair) && material(pair))
+row('colour and shape, unseen pairs', unseen, (pair) => colour(pair) && shape(pair), '>= 90 %')
+row('exactly one object', pairs, ({ seen }) => seen.count === 1, '>= 97 %')
+
+const twos = captions.double.map((asked, i) => ({ asked, seen: doubles[i] as Judgement }))
+console.log(`\n${twos.length} captions of two objects`)
+row('both colours', twos, ({ asked, seen }) => asked.objects.every(({ colour }) => seen.colours.has(colour)), '>= 80 %')
+row('both shapes', twos, ({ asked, seen }) => asked.objects.every(({ shape }) => seen.shapes.has(shape)))
+row('exactly two objects', twos, ({ seen }) => seen.count === 2)
+
+/** Prints the share of `items` for which `holds`. */
+function row<T>(name: string, items: T[], holds: (item: T) => boolean, target = ''): void {
+	const share = items.filter(holds).length / items.length
+	console.log(`  ${name.padEnd(34)} ${(100 * share).toFixed(1).padStart(5)} %  ${target && `(target ${target})`}`)
+}
+
+async function draw(name: string, prompts: string[]): Promise<Judgement[]> {
+	const resolve = requestFor(findModel('scenes')!)
+	const tick = progressBar(`${name.padEnd(6)} captions`, prompts.length)
+	const pictures: Uint8Array[] = []
+	await Promise.all(
+		prompts.map(async (prompt, i) => {
+			const { pictures: drawn } = await engine.develop(
+				resolve.parse({
+					model: 'scenes',
+					prompt,
+					seed: Number(options.seed) + i,
+					steps: Number(options.steps),
+					...(options.guidance && { guidance: Number(options.guidance) })
+				})
+			)
+			pictures[i] = drawn[0]!.pixels
+			tick()
+		})
+	)
+	await sheet(join(root, '.data/eval', `${name}.png`), pictures)
+	return judge(pictures)
+}
+
+/** All pictures on one sheet, twenty to a row. */
+async function sheet(file: string, pictures: Uint8Array[]): Promise<void> {
+	const columns = 20
+	mkdirSync(join(file, '..'), { recursive: true })
+	const raw = { width: side, height: side, channels: 3 as const }
+	await sharp({
+		create: { width: columns * side, height: Math.ceil(pictures.length / columns) * side, channels: 3, background: 'white' }
+	})
+		.composite(
+			pictures.map((input, i) => ({
+				input: Buffer.from(input),
+				raw,
+				left: (i % columns) * side,
+				top: Math.floor(i / columns) * side
+			}))
+		)
+		.png()
+		.toFile(file)
+}
+
+async function judgeTheJudge(judge: Judge): Promise<void> {
+	const labels: Real[] = read('real.json')
+	const sheet = await sharp(join(kit, 'real.webp')).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+	const columns = sheet.info.width / side
+	const tiles = labels.map((_, t) => {
+		const tile = new Uint8Array(side * side * 3)
+		for (let y = 0; y < side; y++) {
+			const from = ((Math.floor(t / columns) * side + y) * sheet.info.width + (t % columns) * side) * 3
+			tile.set(sheet.data.subarray(from, from + side * 3), y * side * 3)
+		}
+		return tile
+	})
+	const judged = (await judge(tiles)).map((seen, i) => ({ asked: labels[i] as Real, seen }))
+	const ones = judged.filter(({ asked }) => asked.objects.length === 1)
+	const one = (name: keyof Things) =>
+		row(`${name}, one object`, ones, ({ asked, seen }) => seen[name] === asked.objects[0]![name], '>= 99 %')
+	console.log(`The judge on ${judged.length} real scenes that it never saw, ${ones.length} of them with one object`)
+	one('colour')
+	one('shape')
+	one('size')
+	one('material')
+	row('number of objects', judged, ({ asked, seen }) => seen.count === asked.objects.length, '>= 99 %')
+	row(
+		'colours present, exactly',
+		judged,
+		({ asked, seen }) =>
+			same(
+				seen.colours,
+				asked.objects.map(({ colour }) => colour)
+			),
+		'>= 99 %'
+	)
+	row('shapes present, exactly', judged, ({ asked, seen }) =>
+		same(
+			seen.shapes,
+			asked.objects.map(({ shape }) => shape)
+		)
+	)
+}
+
+const same = (seen: Set<string>, asked: string[]): boolean =>
+	seen.size === new Set(asked).size && asked.every((name) => seen.has(name))

@@ -1,0 +1,137 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import { freePort } from '../infra/ports.ts'
+import { preparePostgres } from '../infra/postgres.ts'
+
+/** A real queue server that a test can stop, start again and empty. */
+export interface QueueServer {
+	url: string
+	start(): Promise<void>
+	stop(): Promise<void>
+	/** Drops everything that the queue has written, its schema or key space included. */
+	wipe(): Promise<void>
+	/** Stops it and removes its data. */
+	remove(): Promise<void>
+}
+
+const installed = (command: string) => spawnSync('which', [command]).status === 0
+
+/** Whether suites on Redis run: always in CI, elsewhere where redis-server is installed. */
+export const withRedis = Boolean(process.env.CI) || installed('redis-server')
+if (!withRedis) {
+	console.log('skipped: no redis-server')
+}
+
+export async function postgresServer(): Promise<QueueServer> {
+	const dir = mkdtempSync(join(tmpdir(), 'darkroom-postgres-'))
+	const port = await freePort()
+	const { command, args, url } = await preparePostgres(join(dir, 'data'), port)
+	return server({
+		dir,
+		port,
+		url,
+		spawn: () => spawn(command, args, { stdio: 'ignore' }),
+		signal: 'SIGINT',
+		async wipe() {
+			const client = new pg.Client(url)
+			await client.connect()
+			await client.query('drop schema bullmq cascade')
+			await client.end()
+		}
+	})
+}
+
+export async function redisServer({ tls = false } = {}): Promise<QueueServer & { ca?: string }> {
+	const dir = mkdtempSync(join(tmpdir(), 'darkroom-redis-'))
+	const port = await freePort()
+	const url = `${tls ? 'rediss' : 'redis'}://localhost:${port}`
+	const file = (name: string) => join(dir, name)
+	const common = ['--bind', '127.0.0.1', '--save', '', '--dir', dir]
+	if (tls) {
+		const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost']
+		const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+		execFileSync('openssl', [...request, ...names, '-keyout', file('key.pem'), '-out', file('ca.pem')], { stdio: 'ignore' })
+	}
+	const args = tls
+		? [
+				'--port',
+				'0',
+				'--tls-port',
+				String(port),
+				'--tls-cert-file',
+				file('ca.pem'),
+				'--tls-key-file',
+				file('key.pem'),
+				'--tls-auth-clients',
+				'no'
+			]
+		: ['--port', String(port)]
+	const built = server({
+		dir,
+		port,
+		url,
+		spawn: () => spawn('redis-server', [...common, ...args], { stdio: 'ignore' }),
+		signal: 'SIGTERM',
+		async wipe() {
+			const client = new Redis(url)
+			await client.flushall()
+			client.disconnect()
+		}
+	})
+	return tls ? { ...built, ca: file('ca.pem') } : built
+}
+
+interface ServerSpec {
+	dir: string
+	port: number
+	url: string
+	signal: NodeJS.Signals
+	spawn(): ChildProcess
+	wipe(): Promise<void>
+}
+
+function server({ dir, port, url, signal, spawn: run, wipe }: ServerSpec): QueueServer {
+	let child: ChildProcess | undefined
+	const stop = async () => {
+		if (child?.exitCode === null) {
+			const exited = new Promise((resolve) => child?.once('exit', resolve))
+			child.kill(signal)
+			await exited
+		}
+	}
+	return {
+		url,
+		async start() {
+			child = run()
+			await answers(port)
+		},
+		stop,
+		wipe,
+		async remove() {
+			await stop()
+			rmSync(dir, { recursive: true, force: true })
+		}
+	}
+}
+
+async function answers(port: number): Promise<void> {
+	for (let attempt = 0; attempt < 200; attempt++) {
+		const open = await new Promise<boolean>((resolve) => {
+			const socket = connect(port, '127.0.0.1', () => resolve(true))
+			socket.once('error', () => resolve(false))
+			socket.once('connect', () => socket.destroy())
+		})
+		if (open) {
+			await sleep(300) // PostgreSQL listens a moment before it accepts.
+			return
+		}
+		await sleep(50)
+	}
+	throw new Error(`nothing answers on port ${port}`)
+}
