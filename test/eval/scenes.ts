@@ -139,7 +139,7 @@ async function sheet(file: string, pictures: Uint8Array[]): Promise<void> {
 }
 
 async function judgeTheJudge(judge: Judge): Promise<void> {
-	const labels: Real[] = read('real.json')
+	const { tiles: labels }: { tiles: Real[] } = read('real.json')
 	const sheet = await sharp(join(kit, 'real.webp')).removeAlpha().raw().toBuffer({ resolveWithObject: true })
 	const columns = sheet.info.width / side
 	const tiles = labels.map((_, t) => {
