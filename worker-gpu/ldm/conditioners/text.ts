@@ -9,7 +9,7 @@ export function text(encoder: Part, tokenize: Tokenize): Conditioner<string> {
 	port(encoder, 'outputs', 'last_hidden_state')
 	return {
 		async encode(prompt) {
-			const ids = tokenize(prompt)
+			const { ids } = tokenize(prompt)
 			const [hidden] = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, ['last_hidden_state']) // [1, L, D]
 			return { encoder_hidden_states: unstack(hidden!)[0]! }
 		}
