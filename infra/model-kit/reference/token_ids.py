@@ -62,7 +62,8 @@ PUNCTUATION = ["!", "!!", "!!!", "?!", "...", "…", "—", "–", "'", "’s", 
 LOOKALIKES = ["<|endoftext|>", "<|startoftext|>", "<|ENDOFTEXT|>", "<|EndOfText|>", "<|endoftext|", "<| endoftext |>", "<|endoftext|></w>", "</w>", "a</w>",
               "<|endoftext|><|endoftext|>", "<|startoftext|>cat<|endoftext|>dog", "x<|endoftext|>y", "<|endofte\u200bxt|>", "<|endoftext|>'s", "［CLS］",
               "[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]", "[cls]", "[ SEP ]", "[CLS]cat[SEP]", "##ing", "[unused1]", "<|endoﬀtext|>", " <|endoftext|> ",
-              "\u00a0[SEP]\u3000", "İ<|endoftext|>İ", "[MASK] ", " [MASK]", "Ġ", "Ċ", "âĢ", "!", "wow!", "!wow", "a!b!c"]
+              "\u00a0[SEP]\u3000", "İ<|endoftext|>İ", "[MASK] ", " [MASK]", "Ġ", "Ċ", "âĢ", "!", "wow!", "!wow", "a!b!c",
+              "<Cat-Toy>", "<cat-toy>", "a <dog> sits", "<DOG>", "wow", "wowed", "wowwow", "wow©", "_wow", "\u200cwow"]
 CJK = ["\U00020000", "\U0002a6df", "\U0002a700", "\U0002b738", "\U0002b740", "\U0002b81f", "\U0002b820", "\U0002b920", "\U0002ceaf", "\U0002f800", "\U0002fa1f",
        "㐀", "䶿", "一", "鿿", "豈", "𪚥", "\U00030000", "〇", "々", "ヶ", "ㄅ"]
 
@@ -146,11 +147,29 @@ def clip_configs(folder: Path, pad: str) -> None:
     write(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
 
 
-def bert_configs(folder: Path, **differences) -> None:
+def added_configs(folder: Path, first: int) -> None:
+    """As SDXL has it, and with tokens of textual inversion: `added_tokens_decoder`, where special_tokens_map.json is not read."""
+
+    def token(content: str, **flags: bool) -> dict:
+        return {"content": content, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True, **flags}
+
+    decoder = [
+        token("<|startoftext|>", normalized=True), token("<|endoftext|>"), token("<Cat-Toy>", normalized=True, special=False),
+        token("<dog>", lstrip=True, rstrip=True), token("wow", single_word=True), token("wowed", rstrip=True),
+    ]
+    config = {
+        "model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer", "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "added_tokens_decoder": {str(first + i): token for i, token in enumerate(decoder)},
+    }
+    write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
+    write(folder / "special_tokens_map.json", json.dumps({"pad_token": "!"}, indent=2) + "\n")
+
+
+def bert_configs(folder: Path) -> None:
     special = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
     config = {
         "do_basic_tokenize": True, "do_lower_case": True, "model_max_length": 512, "never_split": None, "strip_accents": None,
-        "tokenize_chinese_chars": True, "tokenizer_class": "BertTokenizer", **special, **differences,
+        "tokenize_chinese_chars": True, "tokenizer_class": "BertTokenizer", **special,
     }
     write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
     write(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
@@ -184,18 +203,22 @@ def main() -> None:
     clip(target / "clip")
     clip_configs(target / "clip", "<|endoftext|>")
     clip_configs(target / "clip-2", "!")
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(target / "clip" / name, target / "clip-2" / name)
+    added_configs(target / "clip-added", len(json.loads((target / "clip" / "vocab.json").read_text("utf-8"))) - 2)
+    for copy in ("clip-2", "clip-added"):
+        for name in ("vocab.json", "merges.txt"):
+            shutil.copy(target / "clip" / name, target / copy / name)
     bert(target / "bert")
     bert_configs(target / "bert")
-    bert_configs(target / "bert-cased", do_lower_case=False, tokenize_chinese_chars=False)
+    # No token is named: the class has its defaults.
+    bare = {"do_lower_case": False, "tokenize_chinese_chars": False, "model_max_length": 512}
+    write(target / "bert-cased" / "tokenizer_config.json", json.dumps(bare, indent=2) + "\n")
     shutil.copy(target / "bert" / "vocab.txt", target / "bert-cased" / "vocab.txt")
     runs = {
-        **{name: golden(texts, CLIPTokenizer.from_pretrained(target / name)) for name in ("clip", "clip-2")},
+        **{name: golden(texts, CLIPTokenizer.from_pretrained(target / name)) for name in ("clip", "clip-2", "clip-added")},
         **{name: golden(texts, BertTokenizer.from_pretrained(target / name)) for name in ("bert", "bert-cased")},
     }
     # The vocabularies are the same: the tests put them there.
-    for copy in ("clip-2/vocab.json", "clip-2/merges.txt", "bert-cased/vocab.txt"):
+    for copy in ("clip-2/vocab.json", "clip-2/merges.txt", "clip-added/vocab.json", "clip-added/merges.txt", "bert-cased/vocab.txt"):
         (target / copy).unlink()
     content = {"command": "python infra/model-kit/reference/token_ids.py", "length": LENGTH, "texts": texts, "runs": runs}
     packed = json.dumps(content, separators=(",", ":")).encode()

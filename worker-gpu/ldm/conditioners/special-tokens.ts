@@ -23,14 +23,18 @@ const Flags = z.object({
 	special: z.boolean().optional()
 })
 
+/** A special token of which only the text is given. */
+function plain(content: string): AddedToken {
+	return { content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
+}
+
 const Named = z.union([
-	z
-		.string()
-		.transform((content) => ({ content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true })),
-	Flags.transform((token) => ({ ...token, normalized: token.normalized ?? true, special: true }))
+	z.string().transform(plain),
+	Flags.transform((token): AddedToken => ({ ...token, normalized: token.normalized ?? true, special: true }))
 ])
 
-const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const
+/** The roles, in the order in which transformers goes through them. */
+export const NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const
 type Name = (typeof NAMES)[number]
 
 const NamedTokens = z.object(
@@ -41,7 +45,9 @@ const Config = NamedTokens.extend({
 	added_tokens_decoder: z
 		.record(
 			z.string(),
-			Flags.transform(({ special = false, ...token }) => ({ ...token, special, normalized: token.normalized ?? !special }))
+			Flags.transform(
+				({ special = false, ...token }): AddedToken => ({ ...token, special, normalized: token.normalized ?? !special })
+			)
 		)
 		.optional()
 })
@@ -53,22 +59,40 @@ export interface SpecialTokens {
 	readonly added: Readonly<Record<string, AddedToken>>
 }
 
+/** What transformers' CLIPTokenizer and BertTokenizer take for granted, by the kind of their vocabulary. */
+const DEFAULTS = {
+	BPE: {
+		bos_token: plain('<|startoftext|>'),
+		eos_token: plain('<|endoftext|>'),
+		unk_token: plain('<|endoftext|>'),
+		pad_token: plain('<|endoftext|>')
+	},
+	WordPiece: {
+		unk_token: plain('[UNK]'),
+		sep_token: plain('[SEP]'),
+		pad_token: plain('[PAD]'),
+		cls_token: plain('[CLS]'),
+		mask_token: plain('[MASK]')
+	}
+}
+
 /**
  * A tokenizer's special tokens, from the files and in the order of preference of transformers: special_tokens_map.json has the last
  * word (Stable Diffusion 2 says only there that it pads with "!"), but is not read where tokenizer_config.json has `added_tokens_decoder`.
  */
-export async function readSpecialTokens(folder: string): Promise<SpecialTokens> {
-	const { added_tokens_decoder: added, ...config } = await readConfig(path.join(folder, 'tokenizer_config.json'), Config)
+export async function readSpecialTokens(folder: string, kind: 'BPE' | 'WordPiece'): Promise<SpecialTokens> {
+	const { added_tokens_decoder, ...config } = await readConfig(path.join(folder, 'tokenizer_config.json'), Config)
 	const map = path.join(folder, 'special_tokens_map.json')
-	const named = { ...config, ...(!added && existsSync(map) ? await readConfig(map, NamedTokens) : {}) }
-	const byContent = new Map(Object.values(added ?? {}).map((token) => [token.content, token]))
-	return {
-		added: added ?? {},
-		named: Object.fromEntries(
-			NAMES.flatMap((name) => {
-				const token = named[name]
-				return token ? [[name, byContent.get(token.content) ?? token]] : []
-			})
-		)
+	const mapped = !added_tokens_decoder && existsSync(map) ? await readConfig(map, NamedTokens) : {}
+	const sources: { readonly [N in Name]?: AddedToken | null | undefined }[] = [mapped, config, DEFAULTS[kind]]
+	const added = added_tokens_decoder ?? {}
+	const byContent = new Map(Object.values(added).map((token) => [token.content, token]))
+	const named: Partial<Record<Name, AddedToken>> = {}
+	for (const name of NAMES) {
+		const token = sources.map((tokens) => tokens[name]).find(Boolean)
+		if (token) {
+			named[name] = byContent.get(token.content) ?? token
+		}
 	}
+	return { added, named }
 }

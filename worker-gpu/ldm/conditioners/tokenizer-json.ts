@@ -4,7 +4,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
-import { type AddedToken, readSpecialTokens, type SpecialTokens } from './special-tokens.ts'
+import { type AddedToken, NAMES, readSpecialTokens, type SpecialTokens } from './special-tokens.ts'
 
 type Json = Record<string, unknown>
 
@@ -16,12 +16,11 @@ export async function tokenizerJson(folder: string): Promise<Json> {
 	if (!existsSync(path.join(folder, 'tokenizer_config.json'))) {
 		throw new ModelError(folder, 'expected tokenizer_config.json, found no file')
 	}
-	const special = await readSpecialTokens(folder)
 	if (existsSync(path.join(folder, 'vocab.json'))) {
-		return clip(folder, special)
+		return clip(folder, await readSpecialTokens(folder, 'BPE'))
 	}
 	if (existsSync(path.join(folder, 'vocab.txt'))) {
-		return bert(folder, special)
+		return bert(folder, await readSpecialTokens(folder, 'WordPiece'))
 	}
 	throw new ModelError(folder, 'expected tokenizer.json, vocab.json with merges.txt, or vocab.txt, found none of them')
 }
@@ -29,11 +28,9 @@ export async function tokenizerJson(folder: string): Promise<Json> {
 async function clip(folder: string, special: SpecialTokens): Promise<Json> {
 	const vocab = await readConfig(path.join(folder, 'vocab.json'), z.record(z.string(), z.int().nonnegative()))
 	const merges = await readMerges(path.join(folder, 'merges.txt'), vocab)
-	const { bos_token: bos = plain('<|startoftext|>'), eos_token: eos = plain('<|endoftext|>') } = special.named
-	const { unk_token: unk = plain('<|endoftext|>') } = special.named
-	const named = { bos_token: bos, eos_token: eos, unk_token: unk, pad_token: plain('<|endoftext|>'), ...special.named }
-	const added = addedTokens(folder, vocab, special, named)
-	const id = (token: AddedToken) => added.find(({ content }) => content === token.content)!.id
+	const added = addedTokens(folder, vocab, special)
+	const { bos_token, eos_token, unk_token } = special.named
+	const around = (token: AddedToken) => [token.content, added.find(({ content }) => content === token.content)!.id]
 	return {
 		version: '1.0',
 		truncation: null,
@@ -59,8 +56,8 @@ async function clip(folder: string, special: SpecialTokens): Promise<Json> {
 		},
 		post_processor: {
 			type: 'RobertaProcessing',
-			sep: [eos.content, id(eos)],
-			cls: [bos.content, id(bos)],
+			sep: around(eos_token!),
+			cls: around(bos_token!),
 			trim_offsets: false,
 			add_prefix_space: false
 		},
@@ -68,7 +65,7 @@ async function clip(folder: string, special: SpecialTokens): Promise<Json> {
 		model: {
 			type: 'BPE',
 			dropout: null,
-			unk_token: unk.content,
+			unk_token: unk_token!.content,
 			continuing_subword_prefix: '',
 			end_of_word_suffix: '</w>',
 			fuse_unk: false,
@@ -103,11 +100,8 @@ async function bert(folder: string, special: SpecialTokens): Promise<Json> {
 	const config = await readConfig(path.join(folder, 'tokenizer_config.json'), BertConfig)
 	const words = (await read(path.join(folder, 'vocab.txt'))).replace(/\n$/, '').split('\n')
 	const vocab = Object.fromEntries(words.map((word, id) => [word.replace(/\r$/, ''), id]))
-	const defaults = Object.fromEntries(
-		['unk', 'sep', 'pad', 'cls', 'mask'].map((name) => [`${name}_token`, plain(`[${name.toUpperCase()}]`)])
-	)
-	const named = { ...defaults, ...special.named }
-	const added = addedTokens(folder, vocab, special, named)
+	const { named } = special
+	const added = addedTokens(folder, vocab, special)
 	const [cls, sep] = [named.cls_token!.content, named.sep_token!.content]
 	const id = (token: string) => added.find(({ content }) => content === token)!.id
 	const around = (token: string, type_id: number) => ({ SpecialToken: { id: token, type_id } })
@@ -143,35 +137,26 @@ async function bert(folder: string, special: SpecialTokens): Promise<Json> {
 	}
 }
 
-/** A special token that a config gives as a mere string. */
-const plain = (content: string): AddedToken => ({
-	content,
-	single_word: false,
-	lstrip: false,
-	rstrip: false,
-	normalized: false,
-	special: true
-})
-
-/** By id. Where two names share a token (CLIP's eos, unk and pad), the flags of the last name count, as in transformers. */
+/** By id. Where two roles share a token (CLIP's eos, unk and pad), the flags of the last one count, as in transformers. */
 function addedTokens(
 	folder: string,
 	vocab: Readonly<Record<string, number>>,
-	special: SpecialTokens,
-	named: Readonly<Record<string, AddedToken>>
+	{ added, named }: SpecialTokens
 ): (AddedToken & { id: number })[] {
-	const byContent = new Map(Object.entries(special.added).map(([id, token]) => [token.content, { id: Number(id), ...token }]))
+	const byContent = new Map(Object.entries(added).map(([id, token]) => [token.content, { id: Number(id), ...token }]))
 	const given = new Set(byContent.keys())
-	for (const name of ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token']) {
+	for (const name of NAMES) {
 		const token = named[name]
 		if (!token || given.has(token.content)) {
 			continue
 		}
 		const id = vocab[token.content]
-		if (id === undefined) {
-			throw new ModelError(folder, `expected the vocabulary to have ${name} ${JSON.stringify(token.content)}, found it not`)
+		if (id !== undefined) {
+			byContent.set(token.content, { id, ...token })
+		} else if (name !== 'mask_token') {
+			// transformers would add a token that the text encoder has no embedding for. Masks have no use here.
+			throw new ModelError(folder, `expected the vocabulary to have the ${name} ${JSON.stringify(token.content)}, found it not`)
 		}
-		byContent.set(token.content, { id, ...token })
 	}
 	return [...byContent.values()].sort((a, b) => a.id - b.id)
 }

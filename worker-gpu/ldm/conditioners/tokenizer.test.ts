@@ -17,16 +17,18 @@ interface Parts {
 
 const folder = path.join(import.meta.dirname, '../../golden/tokenizers')
 const golden: Golden = JSON.parse(gunzipSync(await readFile(path.join(folder, 'token-ids.json.gz'))).toString())
-/** Two of the four share the vocabulary of the other two. */
-const vocabularyOf: Record<string, string> = { 'clip-2': 'clip', 'bert-cased': 'bert' }
+/** Whose vocabulary they share. */
+const vocabularyOf: Record<string, string> = { 'clip-2': 'clip', 'clip-added': 'clip', 'bert-cased': 'bert' }
 
 describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 	let copy: string
 	let tokenize: Tokenize
 	beforeAll(async () => {
 		copy = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
-		await cp(path.join(folder, vocabularyOf[name] ?? name), copy, { recursive: true })
 		await cp(path.join(folder, name), copy, { recursive: true })
+		for (const file of name.startsWith('clip') ? ['vocab.json', 'merges.txt'] : ['vocab.txt']) {
+			await cp(path.join(folder, vocabularyOf[name] ?? name, file), path.join(copy, file))
+		}
 		await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(await tokenizerJson(copy)))
 		tokenize = await loadTokenizer(copy, golden.length)
 	})
@@ -49,8 +51,12 @@ describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 	})
 
 	test('tells what it cut off, as the pipelines warn of it', () => {
-		// Python and JavaScript do not strip the same: U+FEFF and U+001C to U+001F.
-		const strip = (text: string) => text.replace(/[\p{Cc}\ufeff]/gu, '').trim()
+		// Python and JavaScript do not strip the same; and transformers says <Cat-Toy> in lower case.
+		const strip = (text: string) =>
+			text
+				.replace(/[\p{Cc}\ufeff]/gu, '')
+				.trim()
+				.toLowerCase()
 		const different = golden.texts.filter((text, i) => strip(tokenize(text).cutOff) !== strip(run.cut[i]?.[1] ?? ''))
 		expect(different).toEqual([])
 	})
@@ -82,7 +88,7 @@ describe('a folder that is not as it must be', () => {
 			'a vocabulary without the special tokens',
 			'clip',
 			{ 'vocab.json': '{}', 'merges.txt': '' },
-			/expected the vocabulary to have bos_token/
+			/expected the vocabulary to have the bos_token/
 		],
 		['no vocabulary', 'clip-2', {}, /expected tokenizer.json, vocab.json with merges.txt, or vocab.txt, found none/],
 		['a broken vocabulary', 'clip', { 'vocab.json': '{"a": -1}' }, /vocab.json: /]

@@ -27,7 +27,10 @@ const Config = z.looseObject({
 const Vocabulary = z.looseObject({
 	normalizer: Normalizer,
 	pre_tokenizer: PreTokenizer,
-	model: z.looseObject({ type: z.enum(['BPE', 'WordPiece']), unk_token: z.string().nullish() }),
+	/** Files from before 2021 do not say the type. */
+	model: z
+		.looseObject({ type: z.enum(['BPE', 'WordPiece']).optional(), merges: z.array(z.unknown()).optional() })
+		.transform(({ type, merges }) => type ?? (merges ? 'BPE' : 'WordPiece')),
 	added_tokens: z
 		.array(
 			z.object({
@@ -52,24 +55,27 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	const configFile = path.join(folder, 'tokenizer_config.json')
 	const vocabularyFile = path.join(folder, 'tokenizer.json')
 	const config = await readConfig(configFile, Config)
-	const special = await readSpecialTokens(folder)
 	const json = await readConfig(vocabularyFile, z.looseObject({}))
-	const { normalizer: normalise, pre_tokenizer: cut, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
+	const { normalizer: normalise, pre_tokenizer: cut, model, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
+	const { named } = await readSpecialTokens(folder, model)
 	const library = new Tokenizer({ decoder: null, post_processor: null, ...json }, {})
 
 	const total = length ?? config.model_max_length
 	if (total === undefined || !Number.isInteger(total) || total < 3 || total > 100_000) {
 		throw new ModelError(configFile, `expected model_max_length as an integer from 3 to 100000, got ${total}`)
 	}
-	const pad = special.named.pad_token && library.token_to_id(special.named.pad_token.content)
+	const pad = named.pad_token && library.token_to_id(named.pad_token.content)
 	if (pad === undefined) {
-		throw new ModelError(configFile, `expected a pad_token of the vocabulary, got ${special.named.pad_token?.content}`)
+		throw new ModelError(configFile, `expected a pad_token of the vocabulary, got ${named.pad_token?.content}`)
 	}
 	const idOf = (token: string) => library.token_to_id(token)!
 
 	// transformers takes every special token for itself in a text, whether tokenizer.json lists it or not.
 	const listed = new Set(added_tokens.map(({ content }) => content))
-	const added = [...added_tokens, ...Object.values(special.named).filter(({ content }) => !listed.has(content))]
+	const unlisted = Object.values(named).filter(
+		({ content }) => !listed.has(content) && library.token_to_id(content) !== undefined
+	)
+	const added = [...added_tokens, ...unlisted]
 	const splitRaw = splitter(added.filter(({ normalized }) => !normalized))
 	const splitNormalised = splitter(
 		added.filter(({ normalized }) => normalized),
@@ -105,6 +111,9 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 
 type Piece = { readonly token: string } | { readonly text: string }
 
+/** \w as Rust has it. */
+const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]'
+
 /** Cuts a text around the added tokens in it, the longest one first. */
 function splitter(tokens: readonly AddedToken[], normalise = (content: string) => content): (text: string) => Piece[] {
 	if (tokens.length === 0) {
@@ -118,7 +127,7 @@ function splitter(tokens: readonly AddedToken[], normalise = (content: string) =
 		sorted
 			.map(({ found, lstrip, rstrip, single_word }) => {
 				const escaped = found.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-				const word = single_word ? `(?<![\\p{L}\\p{M}\\p{N}_])(${escaped})(?![\\p{L}\\p{M}\\p{N}_])` : `(${escaped})`
+				const word = single_word ? `(?<!${WORD})(${escaped})(?!${WORD})` : `(${escaped})`
 				return `${lstrip ? '\\p{White_Space}*' : ''}${word}${rstrip ? '\\p{White_Space}*' : ''}`
 			})
 			.join('|'),
