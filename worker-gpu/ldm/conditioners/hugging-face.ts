@@ -12,7 +12,7 @@ interface PreTokenizer {
 	pre_tokenize_text(text: string): string[]
 }
 
-interface HuggingFaceTokenizer {
+export interface HuggingFaceTokenizer {
 	/** Words to tokens of the vocabulary: the merges of BPE, the longest pieces of WordPiece. */
 	model: (words: readonly string[]) => string[]
 	post_processor: { post_process(tokens: readonly string[]): { tokens: string[] } } | null

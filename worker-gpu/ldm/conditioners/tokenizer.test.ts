@@ -99,6 +99,12 @@ describe('a folder that is not as it must be', () => {
 
 	test.each([
 		['a normalizer that is not known', { normalizer: { type: 'Nmt' } }, /tokenizer.json: .*normalizer/],
+		[
+			'a special token without an id',
+			{ model: { type: 'WordPiece', unk_token: '[UNK]', vocab: { '[PAD]': 0 } }, added_tokens: [] },
+			/tokenizer.json: expected "\[CLS\]" in the vocabulary/
+		],
+		['a vocabulary that is none', { model: { type: 'BPE' } }, /tokenizer.json: expected a tokenizer/],
 		['a model that is not known', { model: { type: 'Unigram', vocab: [] } }, /tokenizer.json: .*model.type/]
 	])('%s', async (_, difference, message) => {
 		await put('bert', {})

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
-import { Tokenizer } from './hugging-face.ts'
+import { type HuggingFaceTokenizer, Tokenizer } from './hugging-face.ts'
 import { type AddedToken, readSpecialTokens } from './special-tokens.ts'
 import { Normalizer, PreTokenizer } from './words.ts'
 
@@ -58,7 +58,7 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	const json = await readConfig(vocabularyFile, z.looseObject({}))
 	const { normalizer: normalise, pre_tokenizer: cut, model, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
 	const { named } = await readSpecialTokens(folder, model)
-	const library = new Tokenizer({ decoder: null, post_processor: null, ...json }, {})
+	const library = build(json, vocabularyFile)
 
 	const total = length ?? config.model_max_length
 	if (total === undefined || !Number.isInteger(total) || total < 3 || total > 100_000) {
@@ -68,7 +68,13 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	if (pad === undefined) {
 		throw new ModelError(configFile, `expected a pad_token of the vocabulary, got ${named.pad_token?.content}`)
 	}
-	const idOf = (token: string) => library.token_to_id(token)!
+	const idOf = (token: string): number => {
+		const id = library.token_to_id(token)
+		if (id === undefined) {
+			throw new ModelError(vocabularyFile, `expected ${JSON.stringify(token)} in the vocabulary, found it not`)
+		}
+		return id
+	}
 
 	// transformers takes every special token for itself in a text, whether tokenizer.json lists it or not.
 	const listed = new Set(added_tokens.map(({ content }) => content))
@@ -106,6 +112,14 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 			ids: [...ids, ...Array<number>(total - ids.length).fill(pad)],
 			cutOff: rest.length > 0 ? library.decode(rest, { clean_up_tokenization_spaces: false }).trim() : ''
 		}
+	}
+}
+
+function build(json: object, file: string): HuggingFaceTokenizer {
+	try {
+		return new Tokenizer({ decoder: null, post_processor: null, ...json }, {})
+	} catch (error) {
+		throw new ModelError(file, `expected a tokenizer, got: ${(error as Error).message}`, { cause: error })
 	}
 }
 
