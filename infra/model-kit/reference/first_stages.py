@@ -127,8 +127,6 @@ def halve(source: Path, folder: Path) -> None:
                 convert(attribute.t)
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
                 attribute.i = half
-            if node.op_type == "Resize" and attribute.HasField("t"):
-                raise ValueError("Resize keeps its scales in float32")
     # Resize takes its scales in float32 whatever it resizes.
     scales = {node.input[2] for node in graph.node if node.op_type == "Resize" and len(node.input) > 2 and node.input[2]}
     for tensor in graph.initializer:

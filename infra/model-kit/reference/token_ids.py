@@ -15,9 +15,10 @@ import random
 import shutil
 import sys
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, normalizers, pre_tokenizers
 from transformers import BertTokenizer, CLIPTokenizer
 
 target = Path(__file__).parents[3] / "worker-gpu" / "golden" / "tokenizers"
@@ -77,7 +78,7 @@ def strings() -> list[str]:
     made += ["red " * 20, "a" * 100, "a" * 101, "é" * 300, "x " * 74, "x " * 75, "x " * 76, "!" * 200, "<|endoftext|>" * 90, "中" * 120, "🎉" * 60,
              " ".join(PHRASES), "".join(PHRASES), "\u0301" * 50, "a" + "\u0300" * 80, "supercalifragilisticexpialidocious" * 30, "🧑🏿‍🎨" * 40, "a\n" * 200]
     words = [word for phrase in PHRASES for word in phrase.split()]
-    assigned = [chr(c) for c in range(0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Cs") and unicodedata.unidata_version]
+    assigned = [chr(c) for c in range(0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
     while len(dict.fromkeys(made)) < 1000:
         kind = pick.randrange(6)
         count = pick.choice([2, 4, 8, 8, 15, 15, 30, 60])
@@ -99,19 +100,37 @@ def strings() -> list[str]:
 
 def clip(folder: Path) -> None:
     """A vocabulary as OpenAI's: 256 bytes, 256 bytes that end a word, the merges, two special tokens."""
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
-    trained.pre_tokenizer = pre_tokenizers.Sequence([
+    normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()])
+    cut = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"), behavior="removed", invert=True),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])
+    words = Counter(word for text in (*PHRASES, *EMOJI, *PUNCTUATION) for word, _ in cut.pre_tokenize_str(normalizer.normalize_str(text)))
+    merges = byte_pairs(words, 700)
     alphabet = bytes_to_unicode()
-    trainer = trainers.BpeTrainer(vocab_size=1700, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False)
-    trained.train_from_iterator([*PHRASES, *EMOJI, *PUNCTUATION] * 3, trainer)
-    merges = [tuple(pair) for pair in json.loads(trained.to_str())["model"]["merges"]]
-    words = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(pair) for pair in merges), "<|startoftext|>", "<|endoftext|>"]
-    write(folder / "vocab.json", json.dumps({word: i for i, word in enumerate(words)}, ensure_ascii=False))
+    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(pair) for pair in merges), "<|startoftext|>", "<|endoftext|>"]
+    write(folder / "vocab.json", json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
     write(folder / "merges.txt", "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+
+
+def byte_pairs(words: Counter, count: int) -> list[tuple[str, str]]:
+    """The most frequent pair, again and again. The trainer of `tokenizers` breaks ties by chance, so the files would never be the same."""
+    split = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}
+    merges = []
+    while len(merges) < count:
+        pairs = Counter()
+        for word, parts in split.items():
+            for pair in zip(parts, parts[1:]):
+                pairs[pair] += words[word]
+        a, b = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append((a, b))
+        for parts in split.values():
+            i = 0
+            while i < len(parts) - 1:
+                if parts[i] == a and parts[i + 1] == b:
+                    parts[i : i + 2] = [a + b]
+                i += 1
+    return merges
 
 
 def bytes_to_unicode() -> list[str]:
@@ -120,14 +139,19 @@ def bytes_to_unicode() -> list[str]:
 
 
 def bert(folder: Path) -> None:
-    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trained.normalizer = normalizers.BertNormalizer()
-    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    """Every letter, alone and inside a word, and the most frequent beginnings and inner parts of words."""
+    normalizer, cut = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    texts = [*PHRASES, *PUNCTUATION, *NUMBERS, "the cat sat"]
+    words = Counter(word for text in texts for word, _ in cut.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = sorted({letter for word in words for letter in word})
+    parts = Counter()
+    for word, count in words.items():
+        for start in range(len(word)):
+            for end in range(start + 2, len(word) + 1):
+                parts[("##" if start else "") + word[start:end]] += count * (end - start)
+    frequent = sorted(parts, key=lambda part: (-parts[part], part))[:700]
     special = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=1500, special_tokens=special, show_progress=False)
-    trained.train_from_iterator([*PHRASES, *PUNCTUATION, *NUMBERS, "the cat sat"] * 3, trainer)
-    vocabulary = sorted(trained.get_vocab().items(), key=lambda item: item[1])
-    write(folder / "vocab.txt", "".join(f"{word}\n" for word, _ in vocabulary))
+    write(folder / "vocab.txt", "".join(f"{word}\n" for word in (*special, *letters, *(f"##{letter}" for letter in letters), *frequent)))
 
 
 def added(content: str, typed: bool) -> dict:

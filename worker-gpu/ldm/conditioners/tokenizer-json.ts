@@ -99,7 +99,7 @@ const BertConfig = z.object({
 async function bert(folder: string, special: SpecialTokens): Promise<Json> {
 	const config = await readConfig(path.join(folder, 'tokenizer_config.json'), BertConfig)
 	const words = (await read(path.join(folder, 'vocab.txt'))).replace(/\n$/, '').split('\n')
-	const vocab = Object.fromEntries(words.map((word, id) => [word.replace(/\r$/, ''), id]))
+	const vocab = Object.fromEntries(words.map((word, id) => [word.replace(/\p{White_Space}+$/u, ''), id]))
 	const { named } = special
 	const added = addedTokens(folder, vocab, special)
 	const [cls, sep] = [named.cls_token!.content, named.sep_token!.content]
