@@ -10,6 +10,7 @@ import { autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
 import { identity } from './identity.ts'
 import { kl } from './kl.ts'
+import { loadFirstStage } from './load.ts'
 import { tiled } from './tiled.ts'
 import { vq } from './vq.ts'
 
@@ -119,6 +120,30 @@ test.each([
 	}
 	expect(apart).toBeGreaterThan(0.1)
 	expect(step).toBeLessThan(ownStep + apart / 4)
+})
+
+test.each([
+	['kl', 4],
+	['kl-shift', 2],
+	['vq', 4]
+])('loads %s, f = %i, from its folder', async (name, factor) => {
+	const stage = await loadFirstStage(path.join(folder, name), (graph) => part(`${name}/${graph}`))
+	expect(stage.factor).toBe(factor)
+	const z = await stage.encode(noise([3, 16, 24], 0), generator(0))
+	expect((await stage.decode(z)).dims).toEqual([3, 16, 24])
+})
+
+test('refuses a folder without a decoder', async () => {
+	await expect(loadFirstStage(folder, part)).rejects.toThrow(/expected a vae_decoder or vqvae_decoder, found neither/)
+})
+
+test('VQ without the scaling factor, as super-resolution decodes', async () => {
+	const parts = await partsOf('vq')
+	const z = noise([3, 4, 4], 3)
+	const scaled = { data: z.data.map((value) => value * 0.9), dims: z.dims }
+	const picture = (await (await vq(parts)).decode(scaled)).data
+	expect(distance((await (await vq(parts, { scaling: false })).decode(z)).data, picture)).toBeLessThan(1e-5)
+	expect(distance((await (await vq(parts)).decode(z)).data, picture)).toBeGreaterThan(0.1)
 })
 
 test('identity leaves a picture as it is', async () => {
