@@ -105,6 +105,27 @@ test('infinity fails its own picture, by name, and nobody else', async () => {
 	expect((await good).images).toEqual((await develop(newBatcher(), { seeds: [5] })).images)
 })
 
+test("a network's NaN names the network, and fails nobody else", async () => {
+	const batcher = newBatcher()
+	const good = develop(batcher, { seeds: [5] })
+	const bad = batcher.develop({
+		async prepare() {
+			const plan = await textToImage(base, checkpoint)
+			const spoil = ({ data, dims }: Tensor) => ({ data: data.map(() => Number.NaN), dims })
+			return { ...plan, evaluate: (row) => plan.evaluate(row).map(({ x, ...rest }) => ({ ...rest, x: spoil(x) })) }
+		},
+		pictures: [{ n: 2, seed: 1 }],
+		signal: neverAborted,
+		onProgress() {},
+		onPicture() {}
+	})
+	await expect(bad).rejects.toMatchObject({
+		name: 'NotFinite',
+		message: expect.stringContaining('output of the U-Net for picture 2, evaluation 1 of 5')
+	})
+	expect((await good).images).toEqual((await develop(newBatcher(), { seeds: [5] })).images)
+})
+
 test('a request that cannot be prepared fails alone', async () => {
 	const batcher = newBatcher()
 	const good = develop(batcher)

@@ -154,6 +154,9 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 	function advance(live: Live, outputs: readonly Tensor[]): void {
 		const { job, plan, row, picture } = live
 		try {
+			for (const output of outputs) {
+				assertFinite(output, `output of the U-Net for picture ${picture.n}, evaluation ${row.k + 1} of ${plan.evaluations}`)
+			}
 			plan.advance(row, outputs)
 			assertFinite(row.x, `latent of picture ${picture.n} after evaluation ${row.k} of ${plan.evaluations}`)
 		} catch (error) {

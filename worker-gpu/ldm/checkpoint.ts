@@ -8,7 +8,7 @@ import { text } from './conditioners/text.ts'
 import { loadTokenizer } from './conditioners/tokenizer.ts'
 import { type Denoiser, unet } from './denoiser.ts'
 import type { FirstStage } from './first-stages/first-stage.ts'
-import { kl } from './first-stages/kl.ts'
+import { loadFirstStage } from './first-stages/load.ts'
 import { loadSampler, type SamplerFor } from './samplers/load.ts'
 
 /** The loaded parts of a model, as its pipelines take them. */
@@ -19,7 +19,7 @@ export interface Checkpoint {
 	readonly samplerFor: SamplerFor
 }
 
-/** A folder in the diffusers/Optimum ONNX layout: tokenizer, text_encoder, unet, vae_decoder, scheduler. */
+/** A folder in the diffusers/Optimum ONNX layout: tokenizer, text_encoder, unet, vae_decoder, perhaps vae_encoder, scheduler. */
 export async function loadCheckpoint(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Checkpoint> {
 	if (!existsSync(folder)) {
 		throw new ModelError(folder, 'expected a folder in the diffusers ONNX layout, found nothing')
@@ -29,6 +29,6 @@ export async function loadCheckpoint(folder: string, provider: Provider, stopwat
 		samplerFor: await loadSampler(path.join(folder, 'scheduler')),
 		conditioner: text(await part('text_encoder'), await loadTokenizer(path.join(folder, 'tokenizer'))),
 		denoiser: await unet(await part('unet'), provider.invariantFrom),
-		firstStage: await kl(await part('vae_decoder'))
+		firstStage: await loadFirstStage(folder, part)
 	}
 }

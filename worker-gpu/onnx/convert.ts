@@ -1,4 +1,5 @@
 import { Tensor as OrtTensor } from 'onnxruntime-node'
+import { fromHalf, toHalf } from './half.ts'
 import type { Tensor } from './tensor.ts'
 
 /** Numbers on their way into a graph, whatever type it takes them in. */
@@ -13,7 +14,7 @@ export function toOrt({ data, dims }: Feed, type: string): OrtTensor {
 		case 'float32':
 			return new OrtTensor('float32', data instanceof Float32Array ? data : Float32Array.from(data), dims)
 		case 'float16':
-			return new OrtTensor('float16', Float16Array.from(data) as unknown as Uint16Array, dims)
+			return half(toHalf(data), dims)
 		case 'int32':
 			return new OrtTensor('int32', Int32Array.from(data), dims)
 		case 'int64':
@@ -23,13 +24,21 @@ export function toOrt({ data, dims }: Feed, type: string): OrtTensor {
 	}
 }
 
+/**
+ * Where JavaScript has Float16Array, a tensor's data becomes one, whose length ONNX Runtime 1.30 takes for 0 ("not enough space:
+ * expected 128, got 0", microsoft/onnxruntime#32323). It reads the bits from a Uint16Array.
+ */
+function half(bits: Uint16Array, dims: readonly number[]): OrtTensor {
+	return Object.defineProperty(new OrtTensor('float16', bits, dims), 'data', { value: bits })
+}
+
 /** A graph's output as float32. */
 export function fromOrt({ type, data, dims }: OrtTensor): Tensor {
 	switch (type) {
 		case 'float32':
 			return { data: data as Float32Array, dims }
 		case 'float16':
-			return { data: Float32Array.from(data as unknown as Float16Array), dims }
+			return { data: fromHalf(data as Uint16Array), dims }
 		default:
 			throw new TypeError(`expected a graph output of float32 or float16, got ${type}`)
 	}

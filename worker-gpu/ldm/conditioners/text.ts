@@ -1,3 +1,4 @@
+import { assertFinite } from '../../onnx/finite.ts'
 import { type Part, port } from '../../onnx/part.ts'
 import { unstack } from '../../onnx/rows.ts'
 import type { Conditioner } from './conditioner.ts'
@@ -9,9 +10,11 @@ export function text(encoder: Part, tokenize: Tokenize): Conditioner<string> {
 	port(encoder, 'outputs', 'last_hidden_state')
 	return {
 		async encode(prompt) {
-			const ids = tokenize(prompt)
+			const { ids } = tokenize(prompt)
 			const [hidden] = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, ['last_hidden_state']) // [1, L, D]
-			return { encoder_hidden_states: unstack(hidden!)[0]! }
+			const [row] = unstack(hidden!)
+			assertFinite(row!, 'last_hidden_state of text_encoder')
+			return { encoder_hidden_states: row! }
 		}
 	}
 }

@@ -1,46 +1,165 @@
 import path from 'node:path'
-import { Tokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
+import { type HuggingFaceTokenizer, Tokenizer } from './hugging-face.ts'
+import { type AddedToken, readSpecialTokens } from './special-tokens.ts'
+import { Normalizer, PreTokenizer } from './words.ts'
 
-/** What we use of @huggingface/tokenizers, whose own types do not resolve under Node's module resolution. */
-interface HuggingFaceTokenizer {
-	encode(text: string, options?: { add_special_tokens: boolean }): { ids: number[] }
-	token_to_id(token: string): number | undefined
+/** A text as the text encoder takes it. */
+export interface Tokens {
+	/** Always as many as the text encoder was trained on: cut off or padded. */
+	readonly ids: number[]
+	/** The end of the text that did not fit, as the tokens say it; empty where all of it did. */
+	readonly cutOff: string
 }
 
-/** A text to token ids, always as many as the text encoder was trained on: cut off or padded. */
-export type Tokenize = (text: string) => number[]
+export type Tokenize = (text: string) => Tokens
 
-const Token = z.union([z.string(), z.object({ content: z.string() }).transform(({ content }) => content)])
 const Config = z.looseObject({
 	/** transformers writes 1e30 where it is not known. */
-	model_max_length: z.number().max(100_000).pipe(z.int().min(3)),
-	pad_token: Token
+	model_max_length: z.number().optional(),
+	// What CLIP and BERT do. The other side would change the picture: better refused than ignored.
+	padding_side: z.literal('right').default('right'),
+	truncation_side: z.literal('right').default('right')
 })
 
-/** `tokenizer.json` and `tokenizer_config.json` of a folder. Truncates and pads as transformers does with `padding="max_length"`. */
-export async function loadTokenizer(folder: string): Promise<Tokenize> {
+const Vocabulary = z.looseObject({
+	normalizer: Normalizer,
+	pre_tokenizer: PreTokenizer,
+	/** Files from before 2021 do not say the type. */
+	model: z
+		.looseObject({ type: z.enum(['BPE', 'WordPiece']).optional(), merges: z.array(z.unknown()).optional() })
+		.transform(({ type, merges }) => type ?? (merges ? 'BPE' : 'WordPiece')),
+	added_tokens: z
+		.array(
+			z.object({
+				content: z.string().min(1),
+				single_word: z.boolean(),
+				lstrip: z.boolean(),
+				rstrip: z.boolean(),
+				normalized: z.boolean(),
+				special: z.boolean()
+			})
+		)
+		.default([])
+})
+
+/**
+ * `tokenizer.json`, `tokenizer_config.json` and, where it is there, `special_tokens_map.json` of a folder. Gives the ids that transformers
+ * gives for `padding="max_length", truncation=True`.
+ *
+ * @param length how many ids, where the pipeline says so (77 in LDM's text2im) and not the tokenizer (512 in BERT's)
+ */
+export async function loadTokenizer(folder: string, length?: number): Promise<Tokenize> {
 	const configFile = path.join(folder, 'tokenizer_config.json')
+	const vocabularyFile = path.join(folder, 'tokenizer.json')
 	const config = await readConfig(configFile, Config)
-	const vocabulary = await readConfig(path.join(folder, 'tokenizer.json'), z.looseObject({}))
-	const tokenizer: HuggingFaceTokenizer = new Tokenizer(vocabulary, config)
-	const pad = tokenizer.token_to_id(config.pad_token)
+	const json = await readConfig(vocabularyFile, z.looseObject({}))
+	const { normalizer: normalise, pre_tokenizer: cut, model, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
+	const { named } = await readSpecialTokens(folder, model)
+	const library = build(json, vocabularyFile)
+
+	const total = length ?? config.model_max_length
+	if (total === undefined || !Number.isInteger(total) || total < 3 || total > 100_000) {
+		throw new ModelError(configFile, `expected model_max_length as an integer from 3 to 100000, got ${total}`)
+	}
+	const pad = named.pad_token && library.token_to_id(named.pad_token.content)
 	if (pad === undefined) {
-		throw new ModelError(configFile, `expected a pad_token of the vocabulary, got ${JSON.stringify(config.pad_token)}`)
+		throw new ModelError(configFile, `expected a pad_token of the vocabulary, got ${named.pad_token?.content}`)
+	}
+	const idOf = (token: string): number => {
+		const id = library.token_to_id(token)
+		if (id === undefined) {
+			throw new ModelError(vocabularyFile, `expected ${JSON.stringify(token)} in the vocabulary, found it not`)
+		}
+		return id
 	}
 
-	// What stands around every text, as [CLS] and [SEP] do: found by comparing no word with one word.
-	const around = tokenizer.encode('').ids
-	const oneWord = tokenizer.encode('a').ids
-	const differ = around.findIndex((id, i) => id !== oneWord[i])
-	const before = differ < 0 ? around : around.slice(0, differ)
-	const after = around.slice(before.length)
+	// transformers takes every special token for itself in a text, whether tokenizer.json lists it or not.
+	const listed = new Set(added_tokens.map(({ content }) => content))
+	const unlisted = Object.values(named).filter(
+		({ content }) => !listed.has(content) && library.token_to_id(content) !== undefined
+	)
+	const added = [...added_tokens, ...unlisted]
+	const splitRaw = splitter(added.filter(({ normalized }) => !normalized))
+	const splitNormalised = splitter(
+		added.filter(({ normalized }) => normalized),
+		normalise
+	)
+	/** Not the library's own: it takes "<|ENDOFTEXT|>" for the special token once it is lower case. */
+	const tokenize = (text: string): string[] =>
+		splitRaw(text).flatMap((piece) =>
+			'token' in piece
+				? [piece.token]
+				: splitNormalised(normalise(piece.text)).flatMap((inner) =>
+						'token' in inner ? [inner.token] : library.model(cut(inner.text))
+					)
+		)
+
+	// What stands around every text, as <|startoftext|> and <|endoftext|> or [CLS] and [SEP] do.
+	const text = '\0text'
+	const around = library.post_processor?.post_process([text]).tokens ?? [text]
+	const before = around.slice(0, around.indexOf(text)).map(idOf)
+	const after = around.slice(around.indexOf(text) + 1).map(idOf)
+	const room = total - before.length - after.length
 
 	return (text) => {
-		const words = tokenizer.encode(text, { add_special_tokens: false }).ids
-		const ids = [...before, ...words.slice(0, config.model_max_length - around.length), ...after]
-		return [...ids, ...Array<number>(config.model_max_length - ids.length).fill(pad)]
+		const words = tokenize(text).map(idOf)
+		const ids = [...before, ...words.slice(0, room), ...after]
+		const rest = words.slice(room)
+		return {
+			ids: [...ids, ...Array<number>(total - ids.length).fill(pad)],
+			cutOff: rest.length > 0 ? library.decode(rest, { clean_up_tokenization_spaces: false }).trim() : ''
+		}
+	}
+}
+
+function build(json: object, file: string): HuggingFaceTokenizer {
+	try {
+		return new Tokenizer({ decoder: null, post_processor: null, ...json }, {})
+	} catch (error) {
+		throw new ModelError(file, `expected a tokenizer, got: ${(error as Error).message}`, { cause: error })
+	}
+}
+
+type Piece = { readonly token: string } | { readonly text: string }
+
+/** \w as Rust has it. */
+const WORD = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]'
+
+/** Cuts a text around the added tokens in it, the longest one first. */
+function splitter(tokens: readonly AddedToken[], normalise = (content: string) => content): (text: string) => Piece[] {
+	if (tokens.length === 0) {
+		return (text) => [{ text }]
+	}
+	const sorted = tokens
+		.map((token) => ({ ...token, found: normalise(token.content) }))
+		.filter(({ found }) => found.length > 0)
+		.sort((a, b) => b.found.length - a.found.length)
+	const pattern = new RegExp(
+		sorted
+			.map(({ found, lstrip, rstrip, single_word }) => {
+				const escaped = found.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+				const word = single_word ? `(?<!${WORD})(${escaped})(?!${WORD})` : `(${escaped})`
+				return `${lstrip ? '\\p{White_Space}*' : ''}${word}${rstrip ? '\\p{White_Space}*' : ''}`
+			})
+			.join('|'),
+		'gu'
+	)
+	return (text) => {
+		const pieces: Piece[] = []
+		let end = 0
+		for (const match of text.matchAll(pattern)) {
+			if (match.index > end) {
+				pieces.push({ text: text.slice(end, match.index) })
+			}
+			pieces.push({ token: sorted[match.slice(1).findIndex((group) => group !== undefined)]!.content })
+			end = match.index + match[0].length
+		}
+		if (end < text.length) {
+			pieces.push({ text: text.slice(end) })
+		}
+		return pieces
 	}
 }

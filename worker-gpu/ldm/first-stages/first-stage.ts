@@ -1,9 +1,15 @@
 import type { Tensor } from '../../onnx/tensor.ts'
+import type { Generator } from '../noise.ts'
 
-/** D of the paper's §3.1: latents to pixels. */
+/** E and D of the paper's §3.1: pixels to latents, as the U-Net takes them, and back. */
 export interface FirstStage {
-	/** Pixels a latent stands for, along each side. */
+	/** Pixels a latent stands for, along each side: f. */
 	readonly factor: number
-	/** z [C, h, w] → [3, h · factor, w · factor], −1 to 1 where the network was sure, not clamped. */
+	/**
+	 * image [3, H, W], −1 to 1, sides multiples of f → z [C, H / f, W / f]. `noise` is drawn from only where the encoder gives a
+	 * distribution. Throws a ModelError where the model has no encoder, or one that cannot be used.
+	 */
+	encode(image: Tensor, noise: Generator): Promise<Tensor>
+	/** z [C, h, w] → [3, h · f, w · f], −1 to 1 where the network was sure, not clamped. */
 	decode(z: Tensor): Promise<Tensor>
 }

@@ -1,31 +1,77 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
-import { type Part, port } from '../../onnx/part.ts'
-import { stack, unstack } from '../../onnx/rows.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import type { Part } from '../../onnx/part.ts'
+import type { Tensor } from '../../onnx/tensor.ts'
+import type { Generator } from '../noise.ts'
+import { type Autoencoder, autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
+import { tiled } from './tiled.ts'
 
 const Config = z.object({
 	block_out_channels: z.array(z.int()).min(1),
 	/** Latents are stored with about unit variance. Exports from before the key existed were all of Stable Diffusion. */
 	scaling_factor: z.number().positive().default(0.18215),
-	// Known, and would change the picture: better refused than ignored.
-	shift_factor: z.null().default(null),
-	latents_mean: z.null().default(null),
-	latents_std: z.null().default(null)
+	shift_factor: z.number().nullish(),
+	/** For each channel; both or neither. */
+	latents_mean: z.array(z.number()).nullish(),
+	latents_std: z.array(z.number().positive()).nullish(),
+	/** Height and width of the pictures that it was trained on: the size of a tile. */
+	sample_size: z.union([z.int().min(1), z.array(z.int().min(1)).min(1)]).default(32)
 })
 
-/** The KL-regularised autoencoder (AutoencoderKL). Pictures are decoded one at a time: batches do not help it. */
-export async function kl(decoder: Part): Promise<FirstStage> {
-	const config = await readConfig(path.join(decoder.folder, 'config.json'), Config)
-	port(decoder, 'inputs', 'latent_sample')
-	port(decoder, 'outputs', 'sample')
-	return {
-		factor: 2 ** (config.block_out_channels.length - 1),
-		async decode(latent) {
-			const unscaled = { data: latent.data.map((value) => value / config.scaling_factor), dims: latent.dims }
-			const [pictures] = await decoder.run({ latent_sample: stack([unscaled]) }, ['sample']) // [1, 3, H, W]
-			return unstack(pictures!)[0]!
-		}
+export interface Parts {
+	readonly decoder: Part
+	/** Left out by models that only draw from text. */
+	readonly encoder?: Part | undefined
+}
+
+/**
+ * The KL-regularised autoencoder, diffusers' AutoencoderKL in Optimum's layout: `vae_decoder` (latent_sample → sample) and
+ * `vae_encoder` (sample → latent_parameters [B, 2C, h, w], the mean and the logarithm of the variance).
+ *
+ * @param tiling as diffusers' `enable_tiling()`: pictures larger than those of the training are cut into tiles of that size
+ */
+export async function kl({ decoder, encoder }: Parts, { tiling = false } = {}): Promise<FirstStage> {
+	const file = path.join(decoder.folder, 'config.json')
+	const config = await readConfig(file, Config)
+	if (!config.latents_mean !== !config.latents_std) {
+		throw new ModelError(file, 'expected both of latents_mean and latents_std or neither, got one')
 	}
+	const whole = autoencoder(2 ** (config.block_out_channels.length - 1), decoder, encoder, 'latent_parameters')
+	const networks: Autoencoder = tiling ? tiled(whole, [config.sample_size].flat()[0]!) : whole
+	const { latents_mean: mean, latents_std: std, scaling_factor: scale, shift_factor } = config
+	const shift = (channel: number) => mean?.[channel] ?? shift_factor ?? 0
+	const spread = (channel: number) => std?.[channel] ?? 1
+	return {
+		factor: networks.factor,
+		async encode(image, noise) {
+			if (encoder && !encoder.outputs.has('latent_parameters') && encoder.outputs.has('latent_sample')) {
+				throw new ModelError(
+					encoder.folder,
+					'expected the output latent_parameters, got latent_sample, which is drawn inside the graph where no seed reaches: ' +
+						'export it with Optimum 1.23 or later'
+				)
+			}
+			const drawn = draw(await networks.encode(image), noise)
+			return byChannel(drawn, (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
+		},
+		decode: (latent) => networks.decode(byChannel(latent, (value, channel) => (value * spread(channel)) / scale + shift(channel)))
+	}
+}
+
+/** z ~ N(μ, σ²): moments [2C, h, w] → [C, h, w]. Bounds on log σ² as in diffusers' DiagonalGaussianDistribution. */
+function draw({ data, dims: [channels2, ...space] }: Tensor, noise: Generator): Tensor {
+	const { data: normal, dims } = noise.normal([channels2! / 2, ...space])
+	const drawn = normal.map((e, i) => {
+		const logvar = Math.min(Math.max(data[normal.length + i]!, -30), 20)
+		return data[i]! + Math.exp(0.5 * logvar) * e
+	})
+	return { data: drawn, dims }
+}
+
+function byChannel({ data, dims }: Tensor, change: (value: number, channel: number) => number): Tensor {
+	const size = data.length / dims[0]!
+	return { data: data.map((value, i) => change(value, Math.floor(i / size))), dims }
 }

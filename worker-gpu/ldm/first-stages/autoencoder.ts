@@ -1,0 +1,41 @@
+import path from 'node:path'
+import { assertFinite } from '../../onnx/finite.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import { type Part, port } from '../../onnx/part.ts'
+import { stack, unstack } from '../../onnx/rows.ts'
+import type { Tensor } from '../../onnx/tensor.ts'
+
+/** A first stage's two networks as they were exported: nothing drawn, nothing scaled. One picture at a time: batches do not help them. */
+export interface Autoencoder {
+	/** Pixels a latent stands for, along each side: f. */
+	readonly factor: number
+	/** [3, H, W] → [C or 2C, H / f, W / f] */
+	encode(image: Tensor): Promise<Tensor>
+	/** [C, h, w] → [3, h · f, w · f] */
+	decode(z: Tensor): Promise<Tensor>
+}
+
+/** @param encoded the encoder's output: `latent_parameters` or `latent_sample` */
+export function autoencoder(factor: number, decoder: Part, encoder: Part | undefined, encoded: string): Autoencoder {
+	port(decoder, 'inputs', 'latent_sample')
+	port(decoder, 'outputs', 'sample')
+	return {
+		factor,
+		async encode(image) {
+			if (!encoder) {
+				throw new ModelError(decoder.folder, 'expected an encoder beside it, found none')
+			}
+			port(encoder, 'inputs', 'sample')
+			port(encoder, 'outputs', encoded)
+			return runOne(encoder, 'sample', image, encoded)
+		},
+		decode: (z) => runOne(decoder, 'latent_sample', z, 'sample')
+	}
+}
+
+async function runOne(part: Part, input: string, row: Tensor, output: string): Promise<Tensor> {
+	const [batch] = await part.run({ [input]: stack([row]) }, [output]) // [1, …]
+	const [result] = unstack(batch!)
+	assertFinite(result!, `${output} of ${path.basename(part.folder)}`)
+	return result!
+}

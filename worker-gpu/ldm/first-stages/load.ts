@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { ModelError } from '../../onnx/model-error.ts'
+import type { Part } from '../../onnx/part.ts'
+import type { FirstStage } from './first-stage.ts'
+import { kl } from './kl.ts'
+import { vq } from './vq.ts'
+
+/**
+ * The first stage of a model's folder: `vae_decoder` (KL) or `vqvae_decoder` (VQ), with the encoder where there is one.
+ *
+ * @param options see `kl` and `vq`
+ */
+export async function loadFirstStage(
+	folder: string,
+	load: (name: string) => Promise<Part>,
+	options: { tiling?: boolean; scaling?: boolean } = {}
+): Promise<FirstStage> {
+	const has = (name: string) => existsSync(path.join(folder, name))
+	const parts = async (name: string) => ({
+		decoder: await load(`${name}_decoder`),
+		encoder: has(`${name}_encoder`) ? await load(`${name}_encoder`) : undefined
+	})
+	if (has('vae_decoder')) {
+		return kl(await parts('vae'), options)
+	}
+	if (has('vqvae_decoder')) {
+		return vq(await parts('vqvae'), options)
+	}
+	throw new ModelError(folder, 'expected a vae_decoder or vqvae_decoder, found neither')
+}

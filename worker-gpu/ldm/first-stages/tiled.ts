@@ -1,0 +1,116 @@
+import type { Tensor } from '../../onnx/tensor.ts'
+import type { Autoencoder } from './autoencoder.ts'
+
+/** How much of a tile lies over the next one. */
+const OVERLAP = 0.25
+
+/**
+ * Encodes and decodes pictures in overlapping tiles, so that the memory needed does not grow with the picture; as diffusers'
+ * `AutoencoderKL.tiled_encode` and `tiled_decode` do it, number for number. Pictures no larger than a tile pass as they are.
+ *
+ * What is blended is what the network gives: KL's moments before anything is drawn; VQ's latents before they are quantised, and its
+ * pixels after. VQ's codes are chosen position by position, so tiles and the whole decode the same codes.
+ *
+ * The seam: every value is a mean of those that tiles give there, so the result lies nowhere further from the whole than the
+ * worst tile; and along a seam blending adds at most D / n to the step from one pixel to the next, D being how far two tiles differ where
+ * they overlap and n the blended pixels, a quarter of a tile.
+ *
+ * @param size of a tile in pixels: diffusers takes the `sample_size` of the config
+ */
+export function tiled(inner: Autoencoder, size: number): Autoencoder {
+	const latentSize = Math.floor(size / inner.factor)
+	return {
+		factor: inner.factor,
+		encode: (image) => inTiles(image, size, latentSize, inner.encode),
+		decode: (z) => inTiles(z, latentSize, size, inner.decode)
+	}
+}
+
+async function inTiles(whole: Tensor, size: number, sizeAfter: number, run: (tile: Tensor) => Promise<Tensor>): Promise<Tensor> {
+	const [, height, width] = whole.dims as [number, number, number]
+	if (height <= size && width <= size) {
+		return run(whole)
+	}
+	const stride = Math.floor(size * (1 - OVERLAP))
+	const extent = Math.floor(sizeAfter * OVERLAP)
+	const kept = sizeAfter - extent
+	if (stride < 1) {
+		throw new RangeError(`tile: expected at least 2 latents along each side, got ${size}`)
+	}
+	let above: Tensor[] = []
+	const rows: Tensor[] = []
+	for (let y = 0; y < height; y += stride) {
+		const row: Tensor[] = []
+		for (let x = 0; x < width; x += stride) {
+			// A copy: the next tiles blend with this one as it is after its own blending.
+			const { data, dims } = await run(crop(whole, y, x, size, size))
+			const tile = { data: data.slice(), dims }
+			if (above.length > 0) {
+				blend(above[row.length]!, tile, extent, 1)
+			}
+			if (row.length > 0) {
+				blend(row.at(-1)!, tile, extent, 2)
+			}
+			row.push(tile)
+		}
+		rows.push(
+			concatenate(
+				row.map((tile) => crop(tile, 0, 0, kept, kept)),
+				2
+			)
+		)
+		above = row
+	}
+	return concatenate(rows, 1)
+}
+
+/** Fades from the end of `a` into the beginning of `b`, in place: diffusers' blend_v (axis 1) and blend_h (axis 2). */
+function blend(a: Tensor, b: Tensor, extent: number, axis: 1 | 2): void {
+	const n = Math.min(a.dims[axis]!, b.dims[axis]!, extent)
+	const [channels, height, width] = b.dims as [number, number, number]
+	const [rows, columns] = axis === 1 ? [n, width] : [height, n]
+	const [aHeight, aWidth] = a.dims.slice(1) as [number, number]
+	const [fromY, fromX] = axis === 1 ? [aHeight - n, 0] : [0, aWidth - n]
+	for (let c = 0; c < channels; c++) {
+		for (let y = 0; y < rows; y++) {
+			for (let x = 0; x < columns; x++) {
+				const weight = (axis === 1 ? y : x) / n
+				const at = (c * height + y) * width + x
+				b.data[at] = a.data[(c * aHeight + fromY + y) * aWidth + fromX + x]! * (1 - weight) + b.data[at]! * weight
+			}
+		}
+	}
+}
+
+/** [C, H, W] → [C, ≤ height, ≤ width] */
+function crop({ data, dims }: Tensor, top: number, left: number, height: number, width: number): Tensor {
+	const [channels, fullHeight, fullWidth] = dims as [number, number, number]
+	const h = Math.min(height, fullHeight - top)
+	const w = Math.min(width, fullWidth - left)
+	const cropped = new Float32Array(channels * h * w)
+	for (let c = 0; c < channels; c++) {
+		for (let y = 0; y < h; y++) {
+			const from = (c * fullHeight + top + y) * fullWidth + left
+			cropped.set(data.subarray(from, from + w), (c * h + y) * w)
+		}
+	}
+	return { data: cropped, dims: [channels, h, w] }
+}
+
+/** Joins tensors that differ at most in that axis: 1 one below the other, 2 side by side. */
+function concatenate(tensors: readonly Tensor[], axis: 1 | 2): Tensor {
+	const [channels, height, width] = tensors[0]!.dims as [number, number, number]
+	const total = tensors.reduce((sum, { dims }) => sum + dims[axis]!, 0)
+	const dims = axis === 1 ? [channels, total, width] : [channels, height, total]
+	const outer = axis === 1 ? channels : channels * height
+	const data = new Float32Array(dims[0]! * dims[1]! * dims[2]!)
+	let at = 0
+	for (let o = 0; o < outer; o++) {
+		for (const tensor of tensors) {
+			const run = tensor.data.length / outer
+			data.set(tensor.data.subarray(o * run, (o + 1) * run), at)
+			at += run
+		}
+	}
+	return { data, dims }
+}

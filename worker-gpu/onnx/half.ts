@@ -1,0 +1,50 @@
+/*
+ * Half precision (IEEE 754 binary16). ONNX Runtime gives a Float16Array where JavaScript has it (Node 24) and its bits in a Uint16Array
+ * where not (Node 20).
+ */
+
+/** The bits of the nearest halves. */
+export function toHalf(values: ArrayLike<number>): Uint16Array {
+	return typeof Float16Array === 'undefined'
+		? Uint16Array.from(values, toBits)
+		: new Uint16Array(Float16Array.from(values).buffer)
+}
+
+export function fromHalf(values: Uint16Array | InstanceType<typeof Float16Array>): Float32Array {
+	return values instanceof Uint16Array ? Float32Array.from(values, fromBits) : Float32Array.from(values)
+}
+
+const float = new Float32Array(1)
+const bits = new Uint32Array(float.buffer)
+
+/** Rounds to the nearest, ties to even. */
+function toBits(value: number): number {
+	float[0] = value
+	const sign = (bits[0]! >>> 16) & 0x8000
+	const magnitude = bits[0]! & 0x7fff_ffff
+	if (magnitude > 0x7f80_0000) {
+		return sign | 0x7e00 // NaN
+	}
+	if (magnitude >= 0x477f_f000) {
+		return sign | 0x7c00 // from 65520 on: infinity
+	}
+	if (magnitude < 0x3880_0000) {
+		// Below 2⁻¹⁴ a half counts multiples of 2⁻²⁴. Adding and taking away 2⁵² rounds a double to an integer.
+		return sign | (Math.abs(float[0]!) * 2 ** 24 + 2 ** 52 - 2 ** 52)
+	}
+	return sign | ((magnitude - 0x3800_0000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
+}
+
+function fromBits(half: number): number {
+	const exponent = (half >>> 10) & 0x1f
+	const fraction = half & 0x3ff
+	const magnitude =
+		exponent === 0
+			? fraction * 2 ** -24
+			: exponent === 0x1f
+				? fraction
+					? Number.NaN
+					: Number.POSITIVE_INFINITY
+				: (1 + fraction / 1024) * 2 ** (exponent - 15)
+	return half & 0x8000 ? -magnitude : magnitude
+}
