@@ -112,6 +112,8 @@ CASES = [
     variant(DPM, {**STABLE_DIFFUSION, "final_sigmas_type": "sigma_min", "euler_at_final": True}),
     variant(DPM, {**STABLE_DIFFUSION, "final_sigmas_type": "sigma_min", "lower_order_final": False, "solver_order": 3}),
     variant(DPM, {**STABLE_DIFFUSION, "use_exponential_sigmas": True}),
+    variant(DPM, {"use_exponential_sigmas": True, "num_train_timesteps": 999}),
+    variant(DPM, {**COSINE, "use_exponential_sigmas": True}),
     variant(DPM, {**COSINE, "use_karras_sigmas": True}),
     variant(DPM, {**COSINE, "lambda_min_clipped": -5.1}, spacings=SPACINGS),
     variant(DPM, {**STABLE_DIFFUSION, **THRESHOLD}),
@@ -220,7 +222,9 @@ def samplers() -> None:
             refused.append({"class": cls, "config": config, "steps": steps, "reference": str(error).strip().split("\n")[0]})
         else:
             raise AssertionError(f"not refused: {cls} {config} {steps}")
-    write("samplers.json", {"cases": cases, "refused": refused, "conversions": conversions()})
+    ratios = numpy.geomspace(0.01, 20000, 500, dtype=numpy.float32)
+    logarithms = {"x": packed(ratios), "log": packed(numpy.log(ratios))}
+    write("samplers.json", {"cases": cases, "refused": refused, "conversions": conversions(), "logarithms": logarithms})
 
 
 def conversions() -> list[dict]:

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ExplodingConfig, exploding, type Places, places, withLast } from './exploding.ts'
+import { log32 } from './log32.ts'
 import type { Sampler } from './sampler.ts'
 import { f, linspace32, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, RespacingConfig, respace, timestepOf, trainingSigmas } from './sigmas.ts'
@@ -42,7 +43,7 @@ function logLinear(config: EulerConfig, steps: number, training: Float32Array, l
 		return undefined
 	}
 	const [min, max] = [training[0]!, training.at(-1)!]
-	const levels = linspace32(f(Math.log(max)), f(Math.log(min)), steps + 1).map(Math.exp)
+	const levels = linspace32(log32(max), log32(min), steps + 1).map(Math.exp)
 	const respaced = respace(config, levels, steps)
 	const timesteps = respaced
 		? Array.from(respaced, (sigma) => f(timestepOf(sigma, training)))

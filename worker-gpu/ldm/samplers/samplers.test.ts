@@ -6,6 +6,7 @@ import { ModelError } from '../../onnx/model-error.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import { generator } from '../noise.ts'
 import { samplersOf } from './load.ts'
+import { log32 } from './log32.ts'
 import type { Sampler } from './sampler.ts'
 
 const TOLERANCE = 1e-4
@@ -92,6 +93,10 @@ test.each([
 	const loading = () => fromConfig(className, config)
 	expect(loading).toThrow(ModelError)
 	expect(loading).toThrow(key)
+})
+
+test('logarithms are those of numpy', () => {
+	expect(unpack(golden.logarithms.x).map(log32)).toEqual(unpack(golden.logarithms.log))
 })
 
 test('keys that the saving class left to its default are each class’ own', () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { log32 } from './log32.ts'
 import { alphasCumprod, f, notImplemented } from './schedule.ts'
 import { linspace } from './timesteps.ts'
 
@@ -56,7 +57,7 @@ export function respace(config: RespacingConfig, levels: ArrayLike<number>, coun
 /** The timestep at which the schedule has this noise, by interpolation in log σ: the inverse of `interpolate`, nearly. */
 export function timestepOf(sigma: number, training: Float32Array): number {
 	const log = Math.log(Math.max(sigma, 1e-10))
-	const logs = (t: number) => f(Math.log(training[t]!))
+	const logs = (t: number) => log32(training[t]!)
 	let low = 0
 	while (low < training.length - 2 && logs(low + 1) <= log) {
 		low++
