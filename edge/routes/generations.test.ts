@@ -102,18 +102,31 @@ describe('generations', () => {
 	})
 
 	it('names every field at fault, and what its model allows', async () => {
-		const answer = await post('/v1/generations', key, { ...good, width: 100, steps: '25', seed: 2.5, 'a/b~c': 1, prompt: '' })
+		const answer = await post('/v1/generations', key, {
+			...good,
+			width: 100,
+			steps: '25',
+			seed: 2.5,
+			'a/b~c': 1,
+			prompt: '',
+			sampler: 'lcm'
+		})
 		const { errors } = Problem.parse(await answer.json())
 		expect(errors).toEqual(
 			expect.arrayContaining([
 				expect.objectContaining({ pointer: '/width', expected: 'a multiple of 32', received: '100' }),
 				expect.objectContaining({ pointer: '/steps', expected: 'integer', received: '"25"' }),
 				expect.objectContaining({ pointer: '/seed', expected: 'integer', received: '2.5' }),
+				expect.objectContaining({
+					pointer: '/sampler',
+					expected: expect.stringContaining('"ddim" or "pndm"'),
+					received: '"lcm"'
+				}),
 				expect.objectContaining({ pointer: '/prompt', expected: 'at least 1 characters', received: '""' }),
 				expect.objectContaining({ pointer: '/a~1b~0c', expected: expect.stringContaining('only model, prompt') })
 			])
 		)
-		expect(errors).toHaveLength(5)
+		expect(errors).toHaveLength(6)
 	})
 
 	it('answers a body of many wrong fields with a short problem', async () => {

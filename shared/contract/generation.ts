@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Model } from '../catalog.ts'
+import { mostSteps, SamplerName } from '../samplers.ts'
 import { Problem } from './problem.ts'
 
 /** Seeds are uint32: the low 32 bits are all that torch's CPU generator takes from one. */
@@ -16,18 +17,30 @@ export const GenerationRequest = z.strictObject({
 	steps: z.int().min(1).optional(),
 	/** Classifier-free guidance scale; 1 and below draw without guidance. */
 	guidance: z.number().min(0).optional(),
+	/** How the latent is walked from noise to picture; the model's own way when null. */
+	sampler: SamplerName.nullable().optional(),
+	/** DDIM's η: how much noise its steps add, from none (0, and when null) to as much as DDPM's (1). */
+	eta: z.number().min(0).max(1).nullable().optional(),
 	/** Picture i uses seed + i. Drawn at random when absent. */
 	seed: Seed.optional(),
 	count: z.int().min(1).optional()
 })
 export type GenerationRequest = z.infer<typeof GenerationRequest>
 
-/** A request with every default filled in: the same one, posted again, draws the same pictures. */
-export const ResolvedRequest = GenerationRequest.required().extend({ prompt: z.string() })
+/**
+ * A request with every default filled in: the same one, posted again, draws the same pictures. A null `sampler` stays null, for it is the
+ * model's own, which is more than a name: its scheduler's class and all its settings. It changes only as weights do, with the model.
+ */
+export const ResolvedRequest = GenerationRequest.required().extend({
+	prompt: z.string(),
+	sampler: SamplerName.nullish(),
+	eta: GenerationRequest.shape.eta
+})
 export type ResolvedRequest = z.infer<typeof ResolvedRequest>
 
 /** `request` within one model's limits. Issues carry the field's path. */
 export function requestFor(model: Model) {
+	const samplers = SamplerName.extract(model.samplers)
 	const side = z.int().min(model.size.min).max(model.size.max).multipleOf(model.size.multiple)
 	return GenerationRequest.extend({
 		prompt: z.string().trim().min(1).max(model.prompt.max),
@@ -35,9 +48,20 @@ export function requestFor(model: Model) {
 		width: side.default(model.size.default),
 		height: side.default(model.size.default),
 		steps: z.int().min(model.steps.min).max(model.steps.max).default(model.steps.default),
+		sampler: samplers.nullable().default(null),
+		eta: GenerationRequest.shape.eta.unwrap().default(null),
 		guidance: z.number().min(model.guidance.min).max(model.guidance.max).default(model.guidance.default),
 		seed: Seed.default(() => crypto.getRandomValues(new Uint32Array(1))[0] as number),
 		count: z.int().min(1).max(model.count.max).default(model.count.default)
+	}).check(({ value: { sampler, steps, eta }, issues }) => {
+		const maximum = mostSteps(sampler, model.steps.max)
+		if (steps > maximum) {
+			const message = `Too many steps for ${sampler}`
+			issues.push({ code: 'too_big', origin: 'number', maximum, inclusive: true, path: ['steps'], input: steps, message })
+		}
+		if (eta !== null && sampler !== 'ddim') {
+			issues.push({ code: 'custom', path: ['eta'], input: eta, message: 'null: only the sampler "ddim" has it' })
+		}
 	})
 }
 

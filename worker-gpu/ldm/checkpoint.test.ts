@@ -32,13 +32,22 @@ test('refuses a U-Net with one timestep for the whole batch, and says what to do
 })
 
 test('refuses a scheduler that there is no sampler for', async () => {
-	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"UniPCMultistepScheduler"}')
-	await expect(loading()).rejects.toThrow(/expected _class_name to be one of DDIMScheduler, got UniPCMultistepScheduler/)
+	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"DEISMultistepScheduler"}')
+	await expect(loading()).rejects.toThrow(/expected one of .*DDIMScheduler.*, got DEISMultistepScheduler/)
+})
+
+test('reads infinity, which JSON does not have, as Python writes it', async () => {
+	const saved = '{"_class_name":"DPMSolverMultistepScheduler","lambda_min_clipped":-Infinity,"note":"NaN Infinity \\" NaN"}'
+	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), saved)
+	expect((await loading()).samplerFor({ steps: 4 }).timesteps).toHaveLength(4)
 })
 
 test('refuses settings that would change the picture and are not implemented', async () => {
-	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"DDIMScheduler","thresholding":true}')
-	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*thresholding/)
+	await writeFile(
+		path.join(folder, 'scheduler/scheduler_config.json'),
+		'{"_class_name":"EulerDiscreteScheduler","use_beta_sigmas":true}'
+	)
+	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*use_beta_sigmas/)
 })
 
 test.each(['unet/model.onnx', 'unet/config.json', 'tokenizer/tokenizer.json', 'scheduler/scheduler_config.json'])(

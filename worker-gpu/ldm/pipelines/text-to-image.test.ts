@@ -1,33 +1,41 @@
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { SamplerName } from '../../../shared/samplers.ts'
 import golden from '../../golden/text-to-image.json' with { type: 'json' }
+import { distance, unpack } from '../../golden/unpack.ts'
 import { chooseProvider } from '../../onnx/provider.ts'
 import { loadCheckpoint } from '../checkpoint.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import type { Plan, Row } from '../plan.ts'
-import { textToImage } from './text-to-image.ts'
+import { type TextToImage, textToImage } from './text-to-image.ts'
 
 const tiny = path.join(import.meta.dirname, '../../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, await chooseProvider('cpu', 1), { milliseconds: 0 })
 
-describe.each(golden.drawn)("$request gives what diffusers' StableDiffusionPipeline gives", ({ request, latent, pixels }) => {
+/** Samplers are no more than strings in JSON. */
+const drawn = golden.drawn.map(({ request: { sampler, ...rest }, ...picture }) => ({
+	request: { ...rest, sampler: sampler as SamplerName | null } satisfies TextToImage & { seed: number },
+	...picture
+}))
+
+describe.each(drawn)("$request gives what diffusers' StableDiffusionPipeline gives", ({ request, latent, pixels }) => {
 	test('latent and pixels', async () => {
 		const plan = await textToImage(request, checkpoint)
 		const row = plan.start(request.seed)
 		await develop(plan, row)
 		expect(row.x.dims).toEqual([4, request.height / 2, request.width / 2])
-		expect(distance(row.x.data, latent)).toBeLessThan(2e-5)
+		expect(distance(row.x.data, unpack(latent))).toBeLessThan(2e-5)
 
 		const picture = await plan.finish(row)
 		expect(picture.dims).toEqual([3, request.height, request.width])
 		const stride = Math.floor((request.width * request.height) / 32)
-		expect(
-			distance(
-				picture.data.filter((_, i) => i % stride === 0),
-				pixels
-			)
-		).toBeLessThan(2e-5)
+		const seen = picture.data.filter((_, i) => i % stride === 0)
+		expect(distance(seen, unpack(pixels))).toBeLessThan(2e-5)
 	})
+})
+
+test('every sampler draws another picture', () => {
+	expect(new Set(drawn.slice(6).map(({ latent }) => latent)).size).toBe(SamplerName.options.length)
 })
 
 test.each(Object.entries(golden.tokenIds))('tokens of "%s"', async (text, ids) => {
@@ -36,7 +44,7 @@ test.each(Object.entries(golden.tokenIds))('tokens of "%s"', async (text, ids) =
 })
 
 test('a row that was stored and restored goes on as if nothing had happened', async () => {
-	const [{ request }] = golden.drawn as [(typeof golden.drawn)[number]]
+	const [{ request }] = drawn as [(typeof drawn)[number]]
 	const plan = await textToImage(request, checkpoint)
 	const row = plan.start(request.seed)
 	await develop(plan, row, 3)
@@ -53,11 +61,4 @@ async function develop(plan: Plan, row: Row, until = plan.evaluations): Promise<
 	while (row.k < until) {
 		plan.advance(row, await plan.denoiser.predict(plan.evaluate(row)))
 	}
-}
-
-/** The largest difference, relative to the largest value. */
-function distance(got: Float32Array, expected: readonly number[]): number {
-	expect(got.length).toBe(expected.length)
-	const scale = Math.max(1, ...expected.map(Math.abs))
-	return Math.max(...expected.map((value, i) => Math.abs(value - got[i]!))) / scale
 }

@@ -4,7 +4,10 @@ import { guide } from '../guidance.ts'
 import { generator } from '../noise.ts'
 import type { Pipeline } from '../plan.ts'
 
-export type TextToImage = Pick<ResolvedRequest, 'prompt' | 'negative_prompt' | 'width' | 'height' | 'steps' | 'guidance'>
+export type TextToImage = Pick<
+	ResolvedRequest,
+	'prompt' | 'negative_prompt' | 'width' | 'height' | 'steps' | 'guidance' | 'sampler' | 'eta'
+>
 
 /** Stable Diffusion's own way from a text to a picture, as in diffusers' StableDiffusionPipeline. */
 export const textToImage: Pipeline<TextToImage, Checkpoint> = async (
@@ -17,7 +20,7 @@ export const textToImage: Pipeline<TextToImage, Checkpoint> = async (
 			throw new RangeError(`${side}: expected a multiple of ${factor}, got ${request[side]}`)
 		}
 	}
-	const sampler = samplerFor(request.steps)
+	const sampler = samplerFor(request)
 	const dims = [denoiser.channels, request.height / factor, request.width / factor]
 	const guided = request.guidance > 1
 	const cond = await conditioner.encode(request.prompt)
@@ -38,7 +41,7 @@ export const textToImage: Pipeline<TextToImage, Checkpoint> = async (
 		},
 		advance(row, [first, second]) {
 			const output = guided ? guide(first!, second!, request.guidance) : first!
-			const { x, history } = sampler.advance(row, output, row.k)
+			const { x, history } = sampler.advance(row, output, row.k, row.noise)
 			row.x = x
 			row.history = history
 			row.k += 1

@@ -1,28 +1,97 @@
 import path from 'node:path'
 import { z } from 'zod'
-import { readConfig } from '../../onnx/config.ts'
-import { ModelError } from '../../onnx/model-error.ts'
+import type { SamplerName } from '../../../shared/samplers.ts'
+import { parseConfig, readJson } from '../../onnx/config.ts'
 import { DdimConfig, ddim } from './ddim.ts'
+import { DdpmConfig, ddpm } from './ddpm.ts'
+import { DpmSolverConfig, dpmSolver } from './dpm-solver.ts'
+import { EulerConfig, euler } from './euler.ts'
+import { EulerAncestralConfig, eulerAncestral } from './euler-ancestral.ts'
+import { HeunConfig, heun } from './heun.ts'
+import { LcmConfig, lcm } from './lcm.ts'
+import { LmsConfig, lms } from './lms.ts'
+import { PndmConfig, pndm } from './pndm.ts'
 import type { Sampler } from './sampler.ts'
+import { UniPcConfig, uniPc } from './unipc.ts'
 
-/** Makes a sampler for so many steps. */
-export type SamplerFor = (steps: number) => Sampler
-
-/** diffusers' scheduler classes that there is a sampler for. */
-const samplers: Record<string, (file: string) => Promise<SamplerFor>> = {
-	DDIMScheduler: async (file) => {
-		const config = await readConfig(file, DdimConfig)
-		return (steps) => ddim(config, steps)
-	}
+/** What a request says about its sampler; the model's own where it says nothing. */
+export interface SamplerChoice {
+	readonly steps: number
+	readonly sampler?: SamplerName | null | undefined
+	/** DDIM's η; 0 by default. */
+	readonly eta?: number | null | undefined
 }
 
-/** The sampler that `scheduler_config.json` names. */
+export type SamplerFor = (choice: SamplerChoice) => Sampler
+
+type Make = (choice: SamplerChoice) => Sampler
+/** Reads a scheduler's settings, whichever class saved them, and gives what makes its sampler. */
+type Scheduler = (file: string, settings: object) => Make
+
+const scheduler =
+	<S extends z.ZodType>(schema: S, make: (config: z.infer<S>, steps: number, eta?: number) => Sampler): Scheduler =>
+	(file, settings) => {
+		const config = parseConfig(file, settings, schema)
+		return ({ steps, eta }) => make(config, steps, eta ?? 0)
+	}
+
+/** diffusers' scheduler classes that there is a sampler for. */
+const schedulers = {
+	DDPMScheduler: scheduler(DdpmConfig, ddpm),
+	DDIMScheduler: scheduler(DdimConfig, ddim),
+	PNDMScheduler: scheduler(PndmConfig, pndm),
+	LMSDiscreteScheduler: scheduler(LmsConfig, lms),
+	EulerDiscreteScheduler: scheduler(EulerConfig, euler),
+	EulerAncestralDiscreteScheduler: scheduler(EulerAncestralConfig, eulerAncestral),
+	HeunDiscreteScheduler: scheduler(HeunConfig, heun),
+	DPMSolverMultistepScheduler: scheduler(DpmSolverConfig, dpmSolver),
+	UniPCMultistepScheduler: scheduler(UniPcConfig, uniPc),
+	LCMScheduler: scheduler(LcmConfig, lcm)
+}
+
+const karras = { use_karras_sigmas: true, use_exponential_sigmas: false, use_beta_sigmas: false, use_lu_lambdas: false }
+const stochastic = { algorithm_type: 'sde-dpmsolver++' }
+
+/** What each name means: a class, and settings that go before the model's own. */
+const named: Record<SamplerName, readonly [keyof typeof schedulers, object?]> = {
+	ddpm: ['DDPMScheduler'],
+	ddim: ['DDIMScheduler'],
+	pndm: ['PNDMScheduler', { skip_prk_steps: true }],
+	lms: ['LMSDiscreteScheduler'],
+	euler: ['EulerDiscreteScheduler'],
+	'euler-ancestral': ['EulerAncestralDiscreteScheduler'],
+	heun: ['HeunDiscreteScheduler'],
+	'dpm++-2m': ['DPMSolverMultistepScheduler'],
+	'dpm++-2m-karras': ['DPMSolverMultistepScheduler', karras],
+	'dpm++-2m-sde': ['DPMSolverMultistepScheduler', stochastic],
+	'dpm++-2m-sde-karras': ['DPMSolverMultistepScheduler', { ...karras, ...stochastic }],
+	unipc: ['UniPCMultistepScheduler'],
+	lcm: ['LCMScheduler']
+}
+
+const classes = Object.keys(schedulers) as [keyof typeof schedulers]
+const Saved = z.looseObject({
+	_class_name: z.enum(classes, { error: ({ input }) => `expected one of ${classes.join(', ')}, got ${input}` }),
+	_use_default_values: z.array(z.string()).default([])
+})
+
+/** The samplers of a folder with a `scheduler_config.json`: the one that it names, and by request others with its settings. */
 export async function loadSampler(folder: string): Promise<SamplerFor> {
 	const file = path.join(folder, 'scheduler_config.json')
-	const { _class_name: name } = await readConfig(file, z.object({ _class_name: z.string() }))
-	const load = samplers[name]
-	if (!load) {
-		throw new ModelError(file, `expected _class_name to be one of ${Object.keys(samplers).join(', ')}, got ${name}`)
+	return samplersOf(file, await readJson(file))
+}
+
+/** @param file what errors name */
+export function samplersOf(file: string, json: unknown): SamplerFor {
+	const { _class_name, _use_default_values, ...saved } = parseConfig(file, json, Saved)
+	// Keys that the author left to the class that saved them: each class has its own default.
+	const settings = Object.fromEntries(Object.entries(saved).filter(([key]) => !_use_default_values.includes(key)))
+	const own = schedulers[_class_name](file, settings)
+	return (choice) => {
+		if (!choice.sampler) {
+			return own(choice)
+		}
+		const [name, overrides] = named[choice.sampler]
+		return schedulers[name](file, { ...settings, ...overrides })(choice)
 	}
-	return load(file)
 }

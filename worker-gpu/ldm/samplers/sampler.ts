@@ -1,4 +1,5 @@
 import type { Tensor } from '../../onnx/tensor.ts'
+import type { Generator } from '../noise.ts'
 
 /**
  * Walks a latent from noise to picture. Pure: everything is a function of coefficients fixed at the start and of the row's own
@@ -14,8 +15,11 @@ export interface Sampler<History = unknown> {
 	start(): History
 	/** What the network is shown of x at evaluation k. */
 	scale(x: Tensor, k: number): Tensor
-	/** From the network's answer at evaluation k. `x0` is the guess of the finished latent. */
-	advance(row: { readonly x: Tensor; readonly history: History }, output: Tensor, k: number): Step<History>
+	/**
+	 * From the network's answer at evaluation k. `x0` is the guess of the finished latent. Samplers that add noise draw it from the row's
+	 * own generator, as often and in the order that diffusers does.
+	 */
+	advance(row: { readonly x: Tensor; readonly history: History }, output: Tensor, k: number, noise: Generator): Step<History>
 }
 
 export interface Step<History> {

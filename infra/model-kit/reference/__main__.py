@@ -1,0 +1,19 @@
+"""Makes the golden files that the tests of worker-gpu/ compare with, from the reference implementations. See README.md."""
+
+import sys
+import warnings
+
+import diffusers
+import torch
+
+warnings.filterwarnings("ignore")
+diffusers.logging.set_verbosity_error()
+torch.set_num_threads(1)
+
+from noise import noise  # noqa: E402
+from samplers import samplers  # noqa: E402
+from tiny import tiny  # noqa: E402
+
+makers = {"noise": noise, "samplers": samplers, "tiny": tiny}
+for name in sys.argv[1:] or makers:
+    makers[name]()

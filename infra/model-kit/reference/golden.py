@@ -1,0 +1,25 @@
+"""The folder of golden files, and how they are written."""
+
+import base64
+import json
+from pathlib import Path
+
+import diffusers
+import numpy
+import torch
+
+folder = Path(__file__).parents[3] / "worker-gpu" / "golden"
+
+
+def write(name: str, content: dict) -> None:
+    made = {"command": "python infra/model-kit/reference", "torch": torch.__version__, "diffusers": diffusers.__version__}
+    (folder / name).write_text(json.dumps({**made, **content}, indent="\t") + "\n")
+
+
+def floats(tensor: torch.Tensor) -> list[float]:
+    return [float(f"{value:.9g}") for value in tensor.flatten().tolist()]
+
+
+def packed(values) -> str:
+    """float32, little-endian, base64."""
+    return base64.b64encode(numpy.asarray(values, dtype="<f4").tobytes()).decode()

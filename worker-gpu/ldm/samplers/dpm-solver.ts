@@ -1,0 +1,120 @@
+import { z } from 'zod'
+import type { Tensor } from '../../onnx/tensor.ts'
+import { combine, type Term } from './combine.ts'
+import { assertApart, LogSnrConfig, type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
+import { apply, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
+import type { Sampler } from './sampler.ts'
+import { alphasCumprod, f, notImplemented, ScheduleConfig } from './schedule.ts'
+import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
+import { roundHalfToEven } from './timesteps.ts'
+
+export const DpmSolverConfig = z
+	.object({
+		...ScheduleConfig.shape,
+		...LogSnrConfig.shape,
+		...ThresholdConfig.shape,
+		solver_order: z.int().min(1).default(2),
+		algorithm_type: z.enum(['dpmsolver++', 'sde-dpmsolver++']).default('dpmsolver++'),
+		// The reference takes the types of other solvers as midpoint.
+		solver_type: z.enum(['midpoint', 'heun', 'logrho', 'bh1', 'bh2']).default('midpoint'),
+		euler_at_final: z.boolean().default(false),
+		/** Walks begin no nearer to pure noise than this λ. */
+		lambda_min_clipped: z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).default(Number.NEGATIVE_INFINITY),
+		variance_type: z.null('expected null: there is no sampler for learned variances').optional(),
+		use_lu_lambdas: notImplemented
+	})
+	.refine(...atMostOneRespacing)
+export type DpmSolverConfig = z.infer<typeof DpmSolverConfig>
+
+/** Guesses of the picture at the latest evaluations, newest first. */
+type History = readonly Tensor[]
+
+/** Coefficients of x, of the guesses (newest first) and of noise. */
+interface Update {
+	readonly x: number
+	readonly guesses: readonly number[]
+	readonly noise: number
+}
+
+/** DPM-Solver++ multistep (Lu et al., 2022b), as an ODE or as an SDE. */
+export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<History> {
+	const training = trainingSigmas(config)
+	const rounded = config.beta_schedule === 'squaredcos_cap_v2' ? (t: number) => t : roundHalfToEven
+	const { timesteps, sigmas } =
+		respacedLevels(config, steps, training, config.use_karras_sigmas ? rounded : (t) => t) ??
+		spacedLevels(config, steps, training, firstPlace(config))
+	const stochastic = config.algorithm_type === 'sde-dpmsolver++'
+	const end = config.final_sigmas_type === 'zero' ? 0 : training[0]!
+	const places = [...Array.from(sigmas, f), end].map(placeAt)
+	const order = orders(config, timesteps.length)
+	const updates = timesteps.map((_, k) => update(places, k, order[k]!, config.solver_type === 'heun', stochastic))
+	assertApart(updates)
+	const pairs = places.map(({ alpha, sigma }) => pictureFrom(config.prediction_type, alpha, sigma))
+	const limited = limit(config)
+
+	return {
+		timesteps,
+		initialSigma: 1,
+		start: () => [],
+		scale: (x) => x,
+		advance({ x, history }, output, k, noise) {
+			const c = updates[k]!
+			const x0 = limited(apply(pairs[k]!, x, output))
+			const guesses = [x0, ...history.slice(0, 2)]
+			const terms = c.guesses.map((weight, i): Term => [weight, guesses[i]!])
+			const drawn: Term[] = stochastic ? [[c.noise, noise.normal(x.dims)]] : []
+			return { x: combine([c.x, x], ...terms, ...drawn), history: guesses, x0 }
+		}
+	}
+}
+
+/** The order of each update: as many guesses as there are, and few at the end of a short walk. */
+function orders(config: DpmSolverConfig, count: number): number[] {
+	const short = config.lower_order_final && count < 15
+	const onlyFirst = config.euler_at_final || short || config.final_sigmas_type === 'zero'
+	return Array.from({ length: count }, (_, k) => {
+		const left = count - k
+		const most = left === 1 && onlyFirst ? 1 : left === 2 && short ? 2 : 3
+		return Math.min(config.solver_order, k + 1, most)
+	})
+}
+
+function firstPlace(config: DpmSolverConfig): number {
+	const alphas = alphasCumprod(config)
+	const lambdas = alphas.map((alpha) => f(Math.log(f(Math.sqrt(alpha)))) - f(Math.log(f(Math.sqrt(1 - alpha)))))
+	return lambdas.filter((lambda) => lambda >= config.lambda_min_clipped).length
+}
+
+/**
+ * From s_0 (the place of evaluation k) to t; s_1 and s_2 lie before s_0. In the notation of the reference, with h = λ_t − λ_s0:
+ *   r_i = (λ_si − λ_s(i+1)) / h
+ *   D_0 = m_0,  D_1⁰ = (m_0 − m_1) / r_0,  D_1¹ = (m_1 − m_2) / r_1
+ *   D_1 = D_1⁰ + r_0/(r_0+r_1) (D_1⁰ − D_1¹),  D_2 = (D_1⁰ − D_1¹) / (r_0+r_1)
+ *   x_t = σ_t/σ_s0 x − α_t (e^−h − 1) D_0 − a_1 D_1 − a_2 D_2                  ODE: Lu et al., 2022b, eq. 9 and algorithm 2
+ *   x_t = σ_t/σ_s0 e^−h x + α_t (1 − e^−2h) D_0 + … + σ_t √(1 − e^−2h) z       SDE: appendix B.4
+ */
+function update(places: readonly Place[], k: number, order: number, heun: boolean, stochastic: boolean): Update {
+	const [t, s0, s1, s2] = [places[k + 1]!, places[k]!, places[k - 1]!, places[k - 2]!]
+	const h = f(t.lambda - s0.lambda)
+	/** ∫ over the step of the exponential weight, negated: the ODE's and the SDE's differ by a factor of 2 in h. */
+	const g = stochastic ? 2 * h : h
+	const phi1 = Math.expm1(-g)
+	const x = (t.sigma / s0.sigma) * (stochastic ? Math.exp(-h) : 1)
+	const noise = stochastic ? t.sigma * Math.sqrt(-Math.expm1(-2 * h)) : 0
+	const first = -t.alpha * phi1
+	if (order === 1) {
+		return { x, guesses: [first], noise }
+	}
+	const r0 = f(s0.lambda - s1.lambda) / h
+	const second = t.alpha * (phi1 / g + 1)
+	if (order === 2) {
+		const a1 = heun ? second : first / 2
+		return { x, guesses: [first + a1 / r0, -a1 / r0], noise }
+	}
+	const r1 = f(s1.lambda - s2.lambda) / h
+	const third = t.alpha * (stochastic ? (-phi1 - g) / g ** 2 - 0.5 : -((phi1 + g) / g ** 2 - 0.5))
+	// D_1 and D_2 by their coefficients of D_1⁰ and D_1¹.
+	const d0 = second * (1 + r0 / (r0 + r1)) + third / (r0 + r1)
+	const d1 = -second * (r0 / (r0 + r1)) - third / (r0 + r1)
+	return { x, guesses: [first + d0 / r0, -d0 / r0 + d1 / r1, -d1 / r1], noise }
+}

@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest'
+import type { SamplerName } from '../../../shared/samplers.ts'
+import golden from '../../golden/samplers.json' with { type: 'json' }
+import { distance, unpack } from '../../golden/unpack.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import type { Tensor } from '../../onnx/tensor.ts'
+import { generator } from '../noise.ts'
+import { samplersOf } from './load.ts'
+import { log32 } from './log32.ts'
+import type { Sampler } from './sampler.ts'
+
+const TOLERANCE = 1e-4
+
+/** Stands for the network; infra/model-kit/reference/samplers.py has the same function. */
+const network = ({ data, dims }: Tensor, t: number): Tensor => ({
+	data: data.map((x, i) => 0.5 * x + 0.5 * Math.tanh(x + 2 * Math.sin(0.3 * t + i))),
+	dims
+})
+
+interface Walk {
+	/** x before each evaluation, and at the end. */
+	states: Tensor[]
+	x0: Tensor
+}
+
+/** @param late how much later than they are the network is told that timesteps are */
+function walk(sampler: Sampler, seed: number, dims: readonly number[], { late = 0, guide = [] as Float32Array[] } = {}): Walk {
+	const noise = generator(seed)
+	const { data } = noise.normal(dims)
+	let x: Tensor = { data: data.map((value) => value * sampler.initialSigma), dims }
+	let history = sampler.start()
+	let x0 = x
+	const states = [x]
+	sampler.timesteps.forEach((t, k) => {
+		const from = guide[k] ? { data: guide[k], dims } : x
+		;({ x, history, x0 } = sampler.advance({ x: from, history }, network(sampler.scale(from, k), t + late), k, noise))
+		states.push(x)
+	})
+	return { states, x0 }
+}
+
+const fromConfig = (className: string, config: object) => samplersOf('test', { _class_name: className, ...config })
+
+describe.each(golden.cases)('$class $config, eta $eta, goes where diffusers goes:', (given) => {
+	const { class: className, config, eta, seed, dims, stepwise, runs } = given
+	const samplerOf = ({ prediction_type, timestep_spacing, steps }: (typeof runs)[number]) =>
+		fromConfig(className, { ...config, prediction_type, timestep_spacing })({ steps, eta })
+
+	test.each(runs)('$prediction_type, $timestep_spacing, $steps steps', (run) => {
+		const sampler = samplerOf(run)
+		expect(distance(Float32Array.from(sampler.timesteps), unpack(run.timesteps))).toBeLessThan(1e-6)
+
+		const expected = unpack(run.x)
+		const size = dims.reduce((product, dim) => product * dim)
+		const guide = stepwise ? sampler.timesteps.map((_, k) => expected.subarray(k * size, (k + 1) * size)) : []
+		const { states, x0 } = walk(sampler, seed, dims, { guide })
+		for (const [i, { data }] of (stepwise ? states : states.slice(-1)).entries()) {
+			expect(distance(data, expected.subarray(i * size, (i + 1) * size))).toBeLessThan(TOLERANCE)
+		}
+		if ('x0' in run) {
+			expect(distance(x0.data, unpack(run.x0 as string))).toBeLessThan(TOLERANCE)
+		}
+		// Where all evaluations are next to the picture, as of a single step from t = 0, little depends on t.
+		if (!stepwise && sampler.timesteps[0]! > 100) {
+			const late = walk(sampler, seed, dims, { late: 1 }).states.at(-1)!
+			expect(distance(late.data, expected), 'timesteps that are off by one must show').toBeGreaterThan(50 * TOLERANCE)
+		}
+	})
+})
+
+describe.each(golden.conversions)('the settings of $json', ({ json, steps, seed, dims, runs }) => {
+	const samplerFor = samplersOf('test', JSON.parse(json.replace('-Infinity', '-1e999')))
+	test.each(runs)('as $sampler reads them', ({ sampler: name, timesteps, x }) => {
+		const sampler = samplerFor({ steps, sampler: name as SamplerName })
+		expect(distance(Float32Array.from(sampler.timesteps), unpack(timesteps))).toBeLessThan(1e-6)
+		expect(distance(walk(sampler, seed, dims).states.at(-1)!.data, unpack(x))).toBeLessThan(TOLERANCE)
+	})
+})
+
+test.each(golden.refused)('$class $config in $steps steps is refused here too', ({ class: className, config, steps }) => {
+	expect(() => fromConfig(className, config)({ steps })).toThrow(/expected/)
+})
+
+test.each([
+	['PNDMScheduler', {}, 'skip_prk_steps'],
+	['EulerDiscreteScheduler', { use_beta_sigmas: true }, 'use_beta_sigmas'],
+	['DPMSolverMultistepScheduler', { use_lu_lambdas: true }, 'use_lu_lambdas'],
+	['DPMSolverMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
+	['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min' }, 'algorithm_type'],
+	['DPMSolverMultistepScheduler', { variance_type: 'learned' }, 'variance_type'],
+	['DEISMultistepScheduler', {}, '_class_name']
+])('%s %s, which diffusers has and Darkroom has not, is refused by name', (className, config, key) => {
+	const loading = () => fromConfig(className, config)
+	expect(loading).toThrow(ModelError)
+	expect(loading).toThrow(key)
+})
+
+test('logarithms are those of numpy', () => {
+	expect(unpack(golden.logarithms.x).map(log32)).toEqual(unpack(golden.logarithms.log))
+})
+
+test('keys that the saving class left to its default are each class’ own', () => {
+	const saved = { clip_sample: false, timestep_spacing: 'trailing', _use_default_values: ['timestep_spacing'] }
+	const samplerFor = fromConfig('DDIMScheduler', saved)
+	expect(samplerFor({ steps: 2 }).timesteps).toEqual([500, 0])
+	expect(samplerFor({ steps: 2, sampler: 'euler' }).timesteps).toEqual([999, 0])
+})
+
+test.each([
+	['pndm', 51],
+	['heun', 99],
+	['unipc', 50]
+] as const)('50 steps of %s are %i evaluations', (sampler, evaluations) => {
+	expect(fromConfig('DDIMScheduler', {})({ steps: 50, sampler }).timesteps).toHaveLength(evaluations)
+})
+
+test('trailing timesteps end above zero, also where the reference counts one too many', () => {
+	expect(fromConfig('DDIMScheduler', { timestep_spacing: 'trailing' })({ steps: 61 }).timesteps).toHaveLength(61)
+})
+
+test.each(['pndm', 'lms', 'heun', 'dpm++-2m-sde', 'unipc'] as const)(
+	'%s: a row that was stored and restored goes on as before',
+	(name) => {
+		const sampler = fromConfig('DDIMScheduler', { clip_sample: false })({ steps: 6, sampler: name })
+		const dims = [4, 4, 4]
+		const noise = generator(3)
+		let row = { x: noise.normal(dims), history: sampler.start() }
+		const step = (k: number, drawn = noise) => {
+			const answer = network(sampler.scale(row.x, k), sampler.timesteps[k]!)
+			row = sampler.advance(row, answer, k, drawn)
+		}
+		step(0)
+		step(1)
+		const stored = structuredClone({ row, noise: noise.state })
+		step(2)
+		step(3)
+		const expected = row.x
+		row = stored.row
+		const restored = generator(stored.noise)
+		step(2, restored)
+		step(3, restored)
+		expect(row.x).toEqual(expected)
+	}
+)

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { log32 } from './log32.ts'
+import { alphasCumprod, f, notImplemented } from './schedule.ts'
+import { linspace } from './timesteps.ts'
+
+/** Ways to spread the noise levels that do not follow the timesteps. At most one of them is on. */
+export const RespacingConfig = z.object({
+	use_karras_sigmas: z.boolean().nullish(),
+	use_exponential_sigmas: z.boolean().nullish(),
+	use_beta_sigmas: notImplemented,
+	/** Ends of the respaced levels; those of the schedule by default. */
+	sigma_min: z.number().positive().nullish(),
+	sigma_max: z.number().positive().nullish()
+})
+export type RespacingConfig = z.infer<typeof RespacingConfig>
+
+export const atMostOneRespacing = [
+	(config: RespacingConfig) => !(config.use_karras_sigmas && config.use_exponential_sigmas),
+	'expected at most one of use_karras_sigmas and use_exponential_sigmas'
+] as const
+
+/** σ_t = √((1 − ᾱ_t) / ᾱ_t), the noise-to-signal ratio at each training timestep; float32, rising. */
+export function trainingSigmas(config: Parameters<typeof alphasCumprod>[0]): Float32Array {
+	const sigmas = alphasCumprod(config).map((alpha) => Math.sqrt(f(f(1 - alpha) / alpha)))
+	if (config.rescale_betas_zero_snr) {
+		sigmas[sigmas.length - 1] = 4096 // ᾱ = 2^−24 in place of 0, else the last σ would be infinite.
+	}
+	return sigmas
+}
+
+/** σ at timesteps between the training ones; beyond the ends, that of the end. */
+export function interpolate(sigmas: Float32Array, timesteps: readonly number[]): Float64Array {
+	const last = sigmas.length - 1
+	return Float64Array.from(timesteps, (t) => {
+		const low = Math.min(Math.max(Math.floor(t), 0), last)
+		const start = sigmas[low]!
+		return low === last || t <= low ? start : (sigmas[low + 1]! - start) * (t - low) + start
+	})
+}
+
+/** So many levels between the ends of `levels` (falling), or undefined where the config follows the timesteps. */
+export function respace(config: RespacingConfig, levels: ArrayLike<number>, count: number): Float64Array | undefined {
+	const max = config.sigma_max ?? levels[0]!
+	const min = config.sigma_min ?? levels[levels.length - 1]!
+	if (config.use_karras_sigmas) {
+		// Karras et al., 2022, eq. 5: even in σ^(1/ρ)
+		const rho = 7
+		const [from, to] = [max ** (1 / rho), min ** (1 / rho)]
+		return linspace(0, 1, count).map((ramp) => (from + ramp * (to - from)) ** rho)
+	}
+	if (config.use_exponential_sigmas) {
+		return linspace(Math.log(max), Math.log(min), count).map(Math.exp)
+	}
+	return undefined
+}
+
+/** The timestep at which the schedule has this noise, by interpolation in log σ: the inverse of `interpolate`, nearly. */
+export function timestepOf(sigma: number, training: Float32Array): number {
+	const log = Math.log(Math.max(sigma, 1e-10))
+	const logs = (t: number) => log32(training[t]!)
+	let low = 0
+	while (low < training.length - 2 && logs(low + 1) <= log) {
+		low++
+	}
+	const w = (logs(low) - log) / f(logs(low) - logs(low + 1))
+	const clipped = Math.min(Math.max(w, 0), 1)
+	return (1 - clipped) * low + clipped * (low + 1)
+}
