@@ -178,5 +178,6 @@ async function judgeTheJudge(judge: Judge): Promise<void> {
 	)
 }
 
-const same = (seen: Set<string>, asked: string[]): boolean =>
-	seen.size === new Set(asked).size && asked.every((name) => seen.has(name))
+function same(seen: Set<string>, asked: string[]): boolean {
+	return seen.size === new Set(asked).size && asked.every((name) => seen.has(name))
+}

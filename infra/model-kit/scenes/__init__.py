@@ -1,0 +1,1 @@
+"""Trains and exports "scenes", the demo latent diffusion model."""

@@ -1,0 +1,79 @@
+"""python -m scenes <command>: every step from nothing to the shipped model. Run from infra/model-kit."""
+
+import argparse
+from pathlib import Path
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m scenes", description="Trains and exports the demo model “scenes”.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name: str, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=about, description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+
+    command("data", "render the data sets (resumable)").add_argument("--processes", type=int, help="default: one per core")
+    for name, about, minutes in [("first-stage", "train the KL first stage, then encode the data (resumable)", 13),
+                                 ("judge", "train the classifier that reads pictures, and export it", 5),
+                                 ("train", "train the denoiser and its text encoder (resumable)", 70)]:
+        command(name, about).add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")
+    polish = command("polish", "train the finished first stage's decoder a while longer; latents stay as they are")
+    polish.add_argument("--minutes", type=float, default=5, help="budget")
+    drawing = command("sheet", "draw a sheet of captioned samples")
+    drawing.add_argument("--seed", type=int, default=0)
+    drawing.add_argument("--to", type=Path, help="PNG or WebP file; default: sheet.png in the work folder")
+    evaluation = command("evaluate", "draw the fixed captions and judge them (for tuning)")
+    evaluation.add_argument("--guidance", type=float, default=3.0)
+    evaluation.add_argument("--steps", type=int, default=25)
+    evaluation.add_argument("--share", type=float, default=1.0, help="part of the captions to draw")
+    exporting = command("export", "write ONNX files to worker-gpu/models/scenes")
+    exporting.add_argument("--untrained", action="store_true", help="random weights: the layout alone")
+    command("bench", "time the exported graphs on two threads")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = _arguments()
+    # Imported late: torch takes seconds, and rendering needs only numpy.
+    if given.command == "data":
+        from . import data
+
+        data.make(given.processes)
+    elif given.command == "first-stage":
+        from . import first_stage_training
+
+        first_stage_training.train(given.minutes)
+    elif given.command == "polish":
+        from . import first_stage_training
+
+        first_stage_training.polish(given.minutes)
+    elif given.command == "judge":
+        from . import export_judge, judge, questions
+
+        judge.train(given.minutes)
+        export_judge.export()
+        questions.write()
+    elif given.command == "train":
+        from . import train
+
+        train.train(given.minutes)
+    elif given.command == "sheet":
+        from . import sheet
+
+        sheet.sheet(given.to, given.seed)
+    elif given.command == "evaluate":
+        from . import evaluate
+
+        evaluate.evaluate(given.guidance, given.steps, given.share)
+    elif given.command == "export":
+        from . import export, pipeline, train
+
+        pipeline.untrained() if given.untrained else train.finish()
+        export.export()
+    elif given.command == "bench":
+        from . import bench
+
+        bench.bench()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Writes the diffusers folder as ONNX in Optimum's layout, checks it against torch and swaps it into place.
+
+    text_encoder  input_ids int64 [B, S]                                   → last_hidden_state [B, S, 128]
+    unet          sample [B, 4, H/8, W/8], timestep [B], encoder_hidden_states [B, S, 128] → out_sample
+    vae_encoder   sample [B, 3, H, W] in [-1, 1]                           → latent_parameters [B, 8, H/8, W/8]
+    vae_decoder   latent_sample [B, 4, H/8, W/8]                           → sample [B, 3, H, W]
+
+`timestep` is one number per row (the legacy tracer keeps it so), which lets a server mix pictures at different steps in
+one batch. Batch, height and width are dynamic. H and W must be multiples of 32.
+"""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import nn
+
+from .denoiser import plain_attention
+from .halves import store_as_halves
+from .paths import MODEL, PIPELINE, WORK
+
+STAGING = WORK / "export"
+
+
+class _Text(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids):
+        return self.model(input_ids)[0]
+
+
+class _Unet(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, sample, timestep, encoder_hidden_states):
+        return self.model(sample, timestep, encoder_hidden_states, return_dict=False)[0]
+
+
+class _Encoder(nn.Module):
+    def __init__(self, vae):
+        super().__init__()
+        self.encoder, self.quant = vae.encoder, vae.quant_conv
+
+    def forward(self, sample):
+        return self.quant(self.encoder(sample))
+
+
+class _Decoder(nn.Module):
+    def __init__(self, vae):
+        super().__init__()
+        self.decoder, self.quant = vae.decoder, vae.post_quant_conv
+
+    def forward(self, latent_sample):
+        return self.decoder(self.quant(latent_sample))
+
+
+def _graphs(pipe) -> dict:
+    """name → (module, example inputs, input names, output name, axes names). Odd example sizes keep axes apart."""
+    text = torch.randint(4, 40, (3, 32))
+    picture, latent = {0: "batch_size", 2: "height", 3: "width"}, torch.randn(3, 4, 16, 24)
+    context = torch.randn(3, 32, pipe.text_encoder.config.hidden_size)
+    return {
+        "text_encoder": (_Text(pipe.text_encoder), (text,), ["input_ids"], "last_hidden_state",
+                         {"input_ids": {0: "batch_size", 1: "sequence_length"}, "last_hidden_state": {0: "batch_size", 1: "sequence_length"}}),
+        "unet": (_Unet(pipe.unet), (latent, torch.tensor([999.0, 500.0, 3.0]), context),
+                 ["sample", "timestep", "encoder_hidden_states"], "out_sample",
+                 {"sample": picture, "timestep": {0: "batch_size"}, "encoder_hidden_states": {0: "batch_size", 1: "sequence_length"}, "out_sample": picture}),
+        "vae_encoder": (_Encoder(pipe.vae), (torch.randn(3, 3, 64, 96),), ["sample"], "latent_parameters",
+                        {"sample": picture, "latent_parameters": {0: "batch_size", 2: "latent_height", 3: "latent_width"}}),
+        "vae_decoder": (_Decoder(pipe.vae), (latent,), ["latent_sample"], "sample",
+                        {"latent_sample": {0: "batch_size", 2: "latent_height", 3: "latent_width"}, "sample": picture}),
+    }
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 2
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _worst(path: Path, names: list, inputs: tuple, expected: torch.Tensor) -> float:
+    got = session(path).run(None, {name: value.numpy() for name, value in zip(names, inputs)})[0]
+    return float(np.abs(got - expected.numpy()).max())
+
+
+def _write(folder: Path, module: nn.Module, inputs: tuple, names: list, output: str, axes: dict) -> None:
+    """One graph, checked twice: as traced (≤ 1e-4 of torch) and as stored in float16."""
+    folder.mkdir(parents=True)
+    path = folder / "model.onnx"
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = module(*inputs)
+        torch.onnx.export(module, inputs, str(path), input_names=names, output_names=[output], dynamic_axes=axes,
+                          opset_version=17, do_constant_folding=True, dynamo=False)
+    traced = _worst(path, names, inputs, expected)
+    onnx.save(store_as_halves(onnx.load(path)), path)
+    stored = _worst(path, names, inputs, expected)
+    print(f"{folder.name:13} {path.stat().st_size / 2**20:6.2f} MiB   largest error {traced:.1e} traced, {stored:.1e} stored in float16"
+          f"   (outputs up to {expected.abs().max():.1f})")
+    if traced > 1e-4:
+        raise SystemExit(f"{folder.name}: the ONNX graph is off by {traced:.1e}, expected at most 1e-4")
+
+
+def _check_rows(unet: Path, pipe) -> None:
+    """Two timesteps in one batch must give what each gives alone, also at another size."""
+    net = session(unet)
+    x, context = np.random.randn(2, 4, 32, 20).astype("float32"), np.random.randn(2, 32, 128).astype("float32")
+    t = np.array([900, 40], np.float32)
+    both = net.run(None, {"sample": x, "timestep": t, "encoder_hidden_states": context})[0]
+    for row in range(2):
+        one = slice(row, row + 1)
+        alone = net.run(None, {"sample": x[one], "timestep": t[one], "encoder_hidden_states": context[one]})[0]
+        assert np.abs(alone - both[one]).max() < 1e-4, "timestep is not per row"
+
+
+def _configs(pipe) -> None:
+    """The JSON files beside the graphs, as Optimum writes them."""
+    pipe.scheduler.save_pretrained(STAGING / "scheduler")
+    pipe.tokenizer.save_pretrained(STAGING / "tokenizer")
+    path = STAGING / "tokenizer" / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    for key in ("is_local", "local_files_only", "backend"):
+        settings.pop(key, None)
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that transformers 4 and 5 both know
+    path.write_text(json.dumps(settings, indent=2) + "\n")
+    words = sorted(pipe.tokenizer.get_vocab().items(), key=lambda item: item[1])
+    (STAGING / "tokenizer" / "vocab.txt").write_text("\n".join(word for word, _ in words) + "\n")
+    special = {f"{kind}_token": f"[{kind.upper()}]" for kind in ("cls", "pad", "sep", "unk")}
+    (STAGING / "tokenizer" / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n")
+    for name, model in {"text_encoder": pipe.text_encoder, "unet": pipe.unet, "vae_encoder": pipe.vae, "vae_decoder": pipe.vae}.items():
+        model.config.save_pretrained(STAGING / name) if name == "text_encoder" else model.save_config(STAGING / name)
+        path = STAGING / name / "config.json"
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)  # a path on the machine that exported
+        path.write_text(json.dumps(config, indent=2) + "\n")
+    onnx_model = ["diffusers", "OnnxRuntimeModel"]
+    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
+             "feature_extractor": [None, None], "requires_safety_checker": False, "safety_checker": [None, None],
+             "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": onnx_model,
+             "tokenizer": ["transformers", "PreTrainedTokenizerFast"], "unet": onnx_model, "vae_decoder": onnx_model, "vae_encoder": onnx_model}
+    (STAGING / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def export(destination: Path = MODEL) -> None:
+    torch.manual_seed(0)
+    pipe = StableDiffusionPipeline.from_pretrained(PIPELINE, safety_checker=None)
+    plain_attention(pipe.unet)
+    shutil.rmtree(STAGING, ignore_errors=True)
+    for name, graph in _graphs(pipe).items():
+        module, *rest = graph
+        _write(STAGING / name, module.eval(), *rest)
+    _check_rows(STAGING / "unet" / "model.onnx", pipe)
+    _configs(pipe)
+    if (destination / "README.md").exists():  # the model card is written by hand
+        shutil.copy(destination / "README.md", STAGING / "README.md")
+    size = sum(path.stat().st_size for path in STAGING.rglob("*") if path.is_file())
+    print(f"{size / 2**20:.1f} MiB in all")
+    # Whoever reads the folder meanwhile finds the old model or the new one, never half of each.
+    old = WORK / "replaced"
+    shutil.rmtree(old, ignore_errors=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if destination.exists():
+        destination.rename(old)
+    STAGING.rename(destination)

@@ -1,0 +1,174 @@
+"""Trains the KL first stage, encoder and decoder together, then the decoder alone.
+
+The paper's perceptual and adversarial terms need a pretrained VGG and a long game; on pictures this clean a gradient
+term does their work (sharp edges) in minutes. The second part, `polish`, leaves the latents as they are and weights
+object edges up: that is where the remaining error lies. It can be repeated after the denoiser is trained.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from . import compute, data, first_stage, together
+from .average import Average
+from .budget import Budget
+from .camera import project
+from .paths import FIRST_STAGE, FIRST_STAGE_RUN, WORK
+from .sheets import save_grid
+
+CROPS = 0.6  # share of the joint training on 64×64 crops, a quarter of the cost
+JOINT = 0.7  # share of the whole time for the joint training
+KL = 1e-4
+RATE = 1.0e-3
+SHOWN = 64  # pictures kept out of the training to measure on
+
+
+def _slopes(x: torch.Tensor) -> list:
+    return [x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]]
+
+
+def _loss(drawn, truth, weight=1.0):
+    """L1 + 2·MSE + 0.7 × gradient L1 at three scales; weight [B, 1, H, W] scales the first two per pixel."""
+    loss = ((drawn - truth).abs() * weight).mean() + 2 * ((drawn - truth) ** 2 * weight).mean()
+    for _ in range(3):
+        loss = loss + 0.7 / 3 * sum((a - b).abs().mean() for a, b in zip(_slopes(drawn), _slopes(truth)))
+        drawn, truth = F.avg_pool2d(drawn, 2), F.avg_pool2d(truth, 2)
+    return loss
+
+
+def _edges(truth):
+    """1 on flat floor rising to 5 on object edges, [B, 1, H, W]."""
+    across, down = (slope.abs().sum(1, keepdim=True) for slope in _slopes(truth))
+    return 1 + 4 * F.max_pool2d(F.pad(across, (0, 1)) + F.pad(down, (0, 0, 0, 1)), 3, 1, 1).clamp(0, 1)
+
+
+def _crop(picture: np.ndarray, scene: dict, rng: np.random.Generator) -> np.ndarray:
+    """64×64 pixels around one of the objects: the empty floor is learnt soon enough."""
+    thing = scene["objects"][rng.integers(len(scene["objects"]))]
+    x, y = project(np.array([[thing["x"], thing["y"], 0.5]], np.float32))[0].astype(int) - rng.integers(8, 56, size=2)
+    x, y = np.clip([x, y], 0, 64)
+    return picture[y : y + 64, x : x + 64]
+
+
+def psnr(drawn, truth) -> float:
+    """Decibels for pictures in [-1, 1], mean over pictures."""
+    return (10 * torch.log10(4 / ((drawn.clamp(-1, 1) - truth) ** 2).mean((1, 2, 3)))).mean().item()
+
+
+@torch.no_grad()
+def report(model, shown) -> float:
+    """PSNR in dB on pictures [N, 3, 128, 128], and a sheet of them beside their reconstructions."""
+    drawn = model.decode(model.encode(shown).latent_dist.mode()).sample
+    save_grid(torch.stack([shown, drawn], 1).flatten(0, 1)[:48], 8, WORK / "first-stage.png")
+    return psnr(drawn, shown)
+
+
+def _step(model, optimiser, loss, average, budget) -> float:
+    """One update; returns the progress that all processes agree on."""
+    model.zero_grad(set_to_none=True)
+    loss.backward()
+    progress = together.average_gradients(model.parameters(), budget.progress)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    average.update(model)
+    return progress
+
+
+def _bar():
+    return tqdm(total=100, unit="%", disable=together.rank() > 0)
+
+
+def _joint(minutes: float) -> None:
+    pictures, scenes = data.load("train")
+    shown, pictures = compute.pictures(pictures[-SHOWN:]), pictures[:-SHOWN]
+    torch.manual_seed(0)
+    model = first_stage.build().to(compute.DEVICE)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
+    average, step, spent = Average(model, 0.996), 0, 0.0
+    if FIRST_STAGE_RUN.exists():
+        saved = torch.load(FIRST_STAGE_RUN, map_location=compute.DEVICE)
+        model.load_state_dict(saved["model"])
+        average.module.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        step, spent, average.steps = saved["step"], saved["spent"], saved["step"]
+    torch.manual_seed(1000 * step + together.rank())
+    rng = np.random.default_rng([step, together.rank()])
+    budget = Budget(minutes, spent, warm=0.02, flat=0.4)
+    progress, size, bar = budget.progress, compute.batch(on_cpu=3, on_cuda=64), _bar()
+    while progress < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * budget.factor()
+        if progress < CROPS:
+            truth = compute.pictures(np.stack([_crop(pictures[i], scenes[i], rng) for i in rng.integers(len(pictures), size=2 * size)]))
+        else:
+            truth = compute.pictures(pictures[rng.integers(len(pictures), size=size)])
+        with compute.autocast():
+            latent = model.encode(truth).latent_dist
+            drawn = model.decode(latent.sample()).sample
+        kl = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()).mean()
+        loss = _loss(drawn.float(), truth) + KL * kl
+        progress = _step(model, optimiser, loss, average, budget)
+        step += 1
+        if together.rank() > 0:
+            continue
+        if step % 20 == 0:
+            bar.update(int(100 * progress) - bar.n)
+            bar.set_postfix(step=step, loss=f"{loss.item():.4f}")
+        if step % 250 == 0:
+            bar.write(f"{budget.spent:6.0f} s  step {step}  PSNR {report(average.module, shown):.2f} dB")
+            torch.save({"model": model.state_dict(), "average": average.module.state_dict(), "optimiser": optimiser.state_dict(),
+                        "step": step, "spent": budget.spent}, FIRST_STAGE_RUN)
+    bar.close()
+    if together.rank() > 0:
+        return
+    final = average.module
+    with torch.no_grad():
+        spread = torch.cat([final.encode(compute.pictures(pictures[i : i + 64])).latent_dist.mode() for i in range(0, 1024, 64)]).std()
+    print(f"{step} steps, PSNR {report(final, shown):.2f} dB on {SHOWN} unseen pictures, latent std {spread:.3f}")
+    torch.save({"average": final.state_dict(), "scaling": 1 / spread.item()}, FIRST_STAGE)
+
+
+def _polish(minutes: float) -> None:
+    pictures, _ = data.load("train")
+    shown, pictures = compute.pictures(pictures[-SHOWN:]), pictures[:-SHOWN]
+    torch.manual_seed(together.rank())
+    rng = np.random.default_rng([9, together.rank()])
+    model = first_stage.load().to(compute.DEVICE)
+    scaling = model.config.scaling_factor
+    trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.AdamW(trained, lr=RATE / 2, betas=(0.9, 0.98), weight_decay=1e-4)
+    average, budget, progress, step = Average(model, 0.996), Budget(minutes, warm=0.04, flat=0.4), 0.0, 0
+    size, bar = compute.batch(on_cpu=3, on_cuda=64), _bar()
+    while progress < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = RATE / 2 * budget.factor()
+        truth = compute.pictures(pictures[rng.integers(len(pictures), size=size)])
+        with compute.autocast():
+            with torch.no_grad():
+                z = model.encode(truth).latent_dist.mode()
+            # Drawn latents are never exact, so the decoder learns to shrug off a twentieth of their spread.
+            drawn = model.decode(z + 0.05 / scaling * torch.randn_like(z)).sample
+        loss = _loss(drawn.float(), truth, _edges(truth))
+        progress = _step(model, optimiser, loss, average, budget)
+        step += 1
+        if step % 20 == 0:
+            bar.update(int(100 * progress) - bar.n)
+            bar.set_postfix(step=step, loss=f"{loss.item():.4f}")
+    bar.close()
+    if together.rank() == 0:
+        print(f"{step} steps, PSNR {report(average.module, shown):.2f} dB after the decoder's own training")
+        torch.save({"average": average.module.state_dict(), "scaling": scaling}, FIRST_STAGE)
+
+
+def polish(minutes: float) -> None:
+    together.spawn(_polish, minutes)
+
+
+def train(minutes: float) -> None:
+    if not FIRST_STAGE.exists():
+        together.spawn(_joint, minutes * JOINT)
+    polish(minutes * (1 - JOINT))
+    first_stage.encode_all()

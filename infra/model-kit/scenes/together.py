@@ -1,0 +1,52 @@
+"""Two single-threaded processes that average their gradients, instead of one process with two threads.
+
+On a CPU this is quicker, and much quicker when something else uses a core: the processes wait for each other once a
+step instead of at every operator.
+"""
+
+import os
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def count() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def average_gradients(parameters, progress: float) -> float:
+    """Replaces every gradient by its mean over processes; returns rank 0's progress, so that all stop at one step."""
+    if not dist.is_initialized():
+        return progress
+    with_gradient = [p for p in parameters if p.grad is not None]
+    flat = torch.cat([p.grad.flatten() for p in with_gradient] + [torch.tensor([progress * dist.get_world_size() if rank() == 0 else 0.0])])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    start = 0
+    for p in with_gradient:
+        p.grad.copy_(flat[start : start + p.numel()].view_as(p))
+        start += p.numel()
+    return flat[-1].item()
+
+
+def _process(number: int, count: int, rendezvous: str, work, arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    os.setsid()  # a scheduling group of its own, so that each gets a fair share beside other work
+    dist.init_process_group("gloo", init_method=rendezvous, rank=number, world_size=count)
+    work(*arguments)
+    dist.destroy_process_group()
+
+
+def spawn(work, *arguments) -> None:
+    """Runs work(*arguments) in one process per core, or here where there is a GPU."""
+    count = os.cpu_count() or 1
+    if torch.cuda.is_available() or count == 1:
+        return work(*arguments)
+    rendezvous = f"tcp://127.0.0.1:{os.environ.get('MODEL_KIT_PORT', 29611)}"
+    os.environ["OMP_NUM_THREADS"] = "1"
+    mp.spawn(_process, (count, rendezvous, work, arguments), nprocs=count)
