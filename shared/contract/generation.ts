@@ -55,7 +55,8 @@ export function requestFor(model: Model) {
 		count: z.int().min(1).max(model.count.max).default(model.count.default)
 	}).check(({ value: { sampler, steps, eta }, issues }) => {
 		const maximum = mostSteps(sampler, model.steps.max)
-		if (steps > maximum) {
+		// Beyond the model's own limit, the field itself has said so.
+		if (steps > maximum && steps <= model.steps.max) {
 			const message = `Too many steps for ${sampler}`
 			issues.push({ code: 'too_big', origin: 'number', maximum, inclusive: true, path: ['steps'], input: steps, message })
 		}
