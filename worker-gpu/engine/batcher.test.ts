@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { loadCheckpoint } from '../ldm/checkpoint.ts'
-import { type TextToImage, textToImage } from '../ldm/pipelines/text-to-image.ts'
+import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
+import type { Drawing } from '../ldm/drawing.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import { createBatcher, type Task } from './batcher.ts'
@@ -13,10 +13,22 @@ const checkpoint = await loadCheckpoint(path.join(import.meta.dirname, '../golde
 /** Ticks of 6 evaluations of 8 × 8 latents. */
 const newBatcher = () => createBatcher({ batchPositions: 6 * 64, inferenceMs: () => stopwatch.milliseconds })
 
-const base: TextToImage = { prompt: 'a red cube', negative_prompt: '', width: 16, height: 16, steps: 5, guidance: 3 }
+const base: Drawing = {
+	task: 'text-to-image',
+	prompt: 'a red cube',
+	negative_prompt: null,
+	width: 16,
+	height: 16,
+	steps: 5,
+	guidance: 3,
+	guidance_rescale: 0,
+	sampler: null,
+	eta: null,
+	strength: 1
+}
 
 interface Asked {
-	request?: Partial<TextToImage>
+	request?: Partial<Drawing>
 	seeds?: number[]
 	signal?: AbortSignal
 	onProgress?: Task['onProgress']
@@ -27,7 +39,7 @@ const neverAborted = new AbortController().signal
 async function develop(batcher: ReturnType<typeof createBatcher>, { request, seeds = [1], signal, onProgress }: Asked = {}) {
 	const images: Tensor[] = []
 	const { inferenceMs } = await batcher.develop({
-		prepare: () => textToImage({ ...base, ...request }, checkpoint),
+		prepare: () => planFor(checkpoint, { ...base, ...request }),
 		pictures: seeds.map((seed, n) => ({ n, seed })),
 		signal: signal ?? neverAborted,
 		onProgress: onProgress ?? (() => {}),
@@ -110,7 +122,7 @@ test("a network's NaN names the network, and fails nobody else", async () => {
 	const good = develop(batcher, { seeds: [5] })
 	const bad = batcher.develop({
 		async prepare() {
-			const plan = await textToImage(base, checkpoint)
+			const plan = await planFor(checkpoint, base)
 			const spoil = ({ data, dims }: Tensor) => ({ data: data.map(() => Number.NaN), dims })
 			return { ...plan, evaluate: (row) => plan.evaluate(row).map(({ x, ...rest }) => ({ ...rest, x: spoil(x) })) }
 		},

@@ -1,7 +1,8 @@
 import path from 'node:path'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { toRgb } from '../image/rgb.ts'
-import { type Checkpoint, loadCheckpoint } from '../ldm/checkpoint.ts'
-import { textToImage } from '../ldm/pipelines/text-to-image.ts'
+import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
+import type { Drawing } from '../ldm/drawing.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
 import type { EngineConfig, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
@@ -70,7 +71,7 @@ async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'dev
 			throw new RangeError(`model: expected one of ${[...checkpoints.keys()].join(', ')}, got ${request.model}`)
 		}
 		const { inferenceMs } = await batcher.develop({
-			prepare: () => textToImage(request, checkpoint),
+			prepare: () => planFor(checkpoint, drawingOf(request)),
 			// Picture n of a request is drawn from its seed + n, in uint32.
 			pictures: pictures.map((n) => ({ n, seed: (request.seed + n) >>> 0 })),
 			signal: cancel.signal,
@@ -89,6 +90,15 @@ async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'dev
 		cancels.delete(id)
 	}
 }
+
+const drawingOf = ({ sampler = null, eta = null, ...request }: ResolvedRequest): Drawing => ({
+	...request,
+	task: 'text-to-image',
+	sampler,
+	eta,
+	guidance_rescale: 0,
+	strength: 1
+})
 
 function send(message: FromEngine, sent = () => {}): void {
 	// Without a parent there is nobody to tell; 'disconnect' ends the process.

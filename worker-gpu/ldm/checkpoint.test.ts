@@ -4,7 +4,9 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ModelError } from '../onnx/model-error.ts'
 import { chooseProvider } from '../onnx/provider.ts'
-import { loadCheckpoint } from './checkpoint.ts'
+import { loadCheckpoint, planFor } from './checkpoint.ts'
+import type { Drawing } from './drawing.ts'
+import { loadSampler } from './samplers/load.ts'
 
 const golden = path.join(import.meta.dirname, '../golden')
 const provider = await chooseProvider('cpu', 1)
@@ -19,9 +21,21 @@ afterEach(() => rm(folder, { recursive: true }))
 const loading = () => loadCheckpoint(folder, provider, { milliseconds: 0 })
 
 test('loads the diffusers ONNX layout', async () => {
-	const { denoiser, firstStage } = await loading()
-	expect(denoiser.channels).toBe(4)
-	expect(firstStage.factor).toBe(2)
+	expect(Object.keys(await loading())).toEqual(['text-to-image'])
+})
+
+test('refuses a pipeline that it does not know, and tells those that it does', async () => {
+	await writeFile(path.join(folder, 'model_index.json'), '{"_class_name":"FluxPipeline"}')
+	await expect(loading()).rejects.toThrow(
+		/model_index.json: _class_name: expected one of StableDiffusionPipeline.*, got FluxPipeline/
+	)
+})
+
+test('refuses a task that the model cannot do, and tells those that it can', async () => {
+	const checkpoint = await loading()
+	await expect(planFor(checkpoint, { task: 'inpainting' } as Drawing)).rejects.toThrow(
+		'task: expected one of text-to-image, got inpainting'
+	)
 })
 
 test('refuses a U-Net with one timestep for the whole batch, and says what to do', async () => {
@@ -39,7 +53,8 @@ test('refuses a scheduler that there is no sampler for', async () => {
 test('reads infinity, which JSON does not have, as Python writes it', async () => {
 	const saved = '{"_class_name":"DPMSolverMultistepScheduler","lambda_min_clipped":-Infinity,"note":"NaN Infinity \\" NaN"}'
 	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), saved)
-	expect((await loading()).samplerFor({ steps: 4 }).timesteps).toHaveLength(4)
+	const samplerFor = await loadSampler(path.join(folder, 'scheduler'))
+	expect(samplerFor({ steps: 4 }).timesteps).toHaveLength(4)
 })
 
 test('refuses settings that would change the picture and are not implemented', async () => {
@@ -50,15 +65,18 @@ test('refuses settings that would change the picture and are not implemented', a
 	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*use_beta_sigmas/)
 })
 
-test.each(['unet/model.onnx', 'unet/config.json', 'tokenizer/tokenizer.json', 'scheduler/scheduler_config.json'])(
-	'names the missing %s',
-	async (file) => {
-		await rm(path.join(folder, file))
-		const error = await loading().catch((error) => error)
-		expect(error).toBeInstanceOf(ModelError)
-		expect(error.message).toContain(path.join(folder, file))
-	}
-)
+test.each([
+	'model_index.json',
+	'unet/model.onnx',
+	'unet/config.json',
+	'tokenizer/tokenizer.json',
+	'scheduler/scheduler_config.json'
+])('names the missing %s', async (file) => {
+	await rm(path.join(folder, file))
+	const error = await loading().catch((error) => error)
+	expect(error).toBeInstanceOf(ModelError)
+	expect(error.message).toContain(path.join(folder, file))
+})
 
 test('names a graph that does not load', async () => {
 	await writeFile(path.join(folder, 'vae_decoder/model.onnx'), 'not an ONNX graph')

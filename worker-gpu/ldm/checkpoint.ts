@@ -1,34 +1,61 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { z } from 'zod'
+import type { Task } from '../../shared/tasks.ts'
+import { readConfig } from '../onnx/config.ts'
 import { ModelError } from '../onnx/model-error.ts'
-import { loadPart, type Stopwatch } from '../onnx/part.ts'
+import { loadPart, type Part, type Stopwatch } from '../onnx/part.ts'
 import type { Provider } from '../onnx/provider.ts'
-import type { Conditioner } from './conditioners/conditioner.ts'
-import { text } from './conditioners/text.ts'
-import { loadTokenizer } from './conditioners/tokenizer.ts'
-import { type Denoiser, unet } from './denoiser.ts'
-import type { FirstStage } from './first-stages/first-stage.ts'
-import { loadFirstStage } from './first-stages/load.ts'
-import { loadSampler, type SamplerFor } from './samplers/load.ts'
+import type { Drawing } from './drawing.ts'
+import { stableDiffusion } from './families/stable-diffusion.ts'
+import type { Plan } from './plan.ts'
 
-/** The loaded parts of a model, as its pipelines take them. */
-export interface Checkpoint {
-	readonly conditioner: Conditioner<string>
-	readonly denoiser: Denoiser
-	readonly firstStage: FirstStage
-	readonly samplerFor: SamplerFor
+/** A loaded model: for each task that it can do, the way from a request to a plan. */
+export type Checkpoint = Readonly<Partial<Record<Task, (drawing: Drawing) => Promise<Plan>>>>
+
+/** A model's folder, as its family reads it. */
+export interface ModelFolder {
+	readonly path: string
+	readonly provider: Provider
+	/** Whether it has a folder of this name. */
+	has(name: string): boolean
+	/** Loads `<name>/model.onnx`. */
+	part(name: string): Promise<Part>
 }
 
-/** A folder in the diffusers/Optimum ONNX layout: tokenizer, text_encoder, unet, vae_decoder, perhaps vae_encoder, scheduler. */
+/** Loads the parts of one kind of model, and says what it can do. */
+export type Family = (folder: ModelFolder) => Promise<Checkpoint>
+
+/** By the class of the diffusers pipeline that `model_index.json` names. */
+const families: Readonly<Record<string, Family>> = {
+	StableDiffusionPipeline: stableDiffusion
+}
+
+/** A folder in the diffusers/Optimum ONNX layout. */
 export async function loadCheckpoint(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Checkpoint> {
 	if (!existsSync(folder)) {
 		throw new ModelError(folder, 'expected a folder in the diffusers ONNX layout, found nothing')
 	}
-	const part = (name: string) => loadPart(path.join(folder, name), provider, stopwatch)
-	return {
-		samplerFor: await loadSampler(path.join(folder, 'scheduler')),
-		conditioner: text(await part('text_encoder'), await loadTokenizer(path.join(folder, 'tokenizer'))),
-		denoiser: await unet(await part('unet'), provider.invariantFrom),
-		firstStage: await loadFirstStage(folder, part)
+	const index = path.join(folder, 'model_index.json')
+	// Optimum writes its own classes: ORTStableDiffusionPipeline.
+	const { _class_name: name } = await readConfig(index, z.object({ _class_name: z.string() }))
+	const family = families[name.replace(/^(ORT|Onnx)/, '')]
+	if (!family) {
+		throw new ModelError(index, `_class_name: expected one of ${Object.keys(families).join(', ')}, got ${name}`)
 	}
+	return family({
+		path: folder,
+		provider,
+		has: (part) => existsSync(path.join(folder, part)),
+		part: (part) => loadPart(path.join(folder, part), provider, stopwatch)
+	})
+}
+
+/** The plan for a drawing, or a clear refusal of a task that the model cannot do. */
+export async function planFor(checkpoint: Checkpoint, drawing: Drawing): Promise<Plan> {
+	const pipeline = checkpoint[drawing.task]
+	if (!pipeline) {
+		throw new RangeError(`task: expected one of ${Object.keys(checkpoint).join(', ')}, got ${drawing.task}`)
+	}
+	return pipeline(drawing)
 }

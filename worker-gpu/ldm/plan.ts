@@ -1,5 +1,6 @@
 import type { Tensor } from '../onnx/tensor.ts'
 import type { Denoiser, Evaluation } from './denoiser.ts'
+import type { Drawing } from './drawing.ts'
 import type { Generator } from './noise.ts'
 
 /**
@@ -34,5 +35,5 @@ export interface Row {
 	readonly noise: Generator
 }
 
-/** One function from a request to a plan. `parts` is what the pipeline needs of a checkpoint. */
-export type Pipeline<Request, Parts> = (request: Request, parts: Parts) => Promise<Plan>
+/** One function from a request to a plan. `parts` is what the pipeline needs of a model. */
+export type Pipeline<Parts> = (drawing: Drawing, parts: Parts) => Promise<Plan>

@@ -47,6 +47,8 @@ def tiny() -> None:
                 if weight.dim() > 1:
                     weight.mul_(1.7)
 
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{ "_class_name": "StableDiffusionPipeline" }\n')
     tokenizer.save_pretrained(folder / "tokenizer")
     scheduler.save_pretrained(folder / "scheduler")
     export(

@@ -1,19 +1,20 @@
-import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
-import type { Checkpoint } from '../checkpoint.ts'
+import type { Conditioner } from '../conditioners/conditioner.ts'
+import type { Denoiser } from '../denoiser.ts'
+import type { FirstStage } from '../first-stages/first-stage.ts'
 import { guide } from '../guidance.ts'
 import { generator } from '../noise.ts'
 import type { Pipeline } from '../plan.ts'
+import type { SamplerFor } from '../samplers/load.ts'
 
-export type TextToImage = Pick<
-	ResolvedRequest,
-	'prompt' | 'negative_prompt' | 'width' | 'height' | 'steps' | 'guidance' | 'sampler' | 'eta'
->
+export interface TextToImageParts {
+	readonly conditioner: Conditioner<string>
+	readonly denoiser: Denoiser
+	readonly firstStage: FirstStage
+	readonly samplerFor: SamplerFor
+}
 
 /** Stable Diffusion's own way from a text to a picture, as in diffusers' StableDiffusionPipeline. */
-export const textToImage: Pipeline<TextToImage, Checkpoint> = async (
-	request,
-	{ conditioner, denoiser, firstStage, samplerFor }
-) => {
+export const textToImage: Pipeline<TextToImageParts> = async (request, { conditioner, denoiser, firstStage, samplerFor }) => {
 	const { factor } = firstStage
 	for (const side of ['width', 'height'] as const) {
 		if (!Number.isInteger(request[side] / factor)) {
@@ -24,7 +25,7 @@ export const textToImage: Pipeline<TextToImage, Checkpoint> = async (
 	const dims = [denoiser.channels, request.height / factor, request.width / factor]
 	const guided = request.guidance > 1
 	const cond = await conditioner.encode(request.prompt)
-	const branches = guided ? [await conditioner.encode(request.negative_prompt), cond] : [cond]
+	const branches = guided ? [await conditioner.encode(request.negative_prompt ?? ''), cond] : [cond]
 
 	return {
 		denoiser,
