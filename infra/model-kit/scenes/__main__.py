@@ -18,6 +18,7 @@ def _arguments() -> argparse.Namespace:
         command(name, about).add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")
     polish = command("polish", "train the finished first stage's decoder a while longer; latents stay as they are")
     polish.add_argument("--minutes", type=float, default=5, help="budget")
+    command("restore", "make the shipped weights checkpoints again, to go on with first-stage, train or polish where the work folder is gone")
     drawing = command("sheet", "draw a sheet of captioned samples")
     drawing.add_argument("--seed", type=int, default=0)
     drawing.add_argument("--to", type=Path, help="PNG or WebP file; default: sheet.png in the work folder")
@@ -56,6 +57,10 @@ def main() -> None:
         from . import train
 
         train.train(given.minutes)
+    elif given.command == "restore":
+        from . import shipped
+
+        shipped.restore()
     elif given.command == "sheet":
         from . import sheet
 

@@ -65,7 +65,7 @@ class _Decoder(nn.Module):
         return self.decoder(self.quant(latent_sample))
 
 
-def _graphs(pipe) -> dict:
+def graphs(pipe) -> dict:
     """name → (module, example inputs, input names, output name, axes names). Odd example sizes keep axes apart."""
     text = torch.randint(4, 40, (3, 32))
     picture, latent = {0: "batch_size", 2: "height", 3: "width"}, torch.randn(3, 4, 16, 24)
@@ -158,7 +158,7 @@ def export(destination: Path = MODEL) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(PIPELINE, safety_checker=None)
     plain_attention(pipe.unet)
     shutil.rmtree(STAGING, ignore_errors=True)
-    for name, graph in _graphs(pipe).items():
+    for name, graph in graphs(pipe).items():
         module, *rest = graph
         _write(STAGING / name, module.eval(), *rest)
     _check_rows(STAGING / "unet" / "model.onnx", pipe)

@@ -81,7 +81,8 @@ def _train(minutes: float, sheet_minutes: float) -> None:
         saved = torch.load(DENOISER, map_location=compute.DEVICE)
         model.load_state_dict(saved["model"])
         average.module.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
+        if saved["optimiser"]:  # none where the shipped weights were restored
+            optimiser.load_state_dict(saved["optimiser"])
         step, spent = saved["step"], saved["spent"]
         average.steps = step
     torch.manual_seed(1000 * step + together.rank())
