@@ -3,11 +3,13 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
+import { checkpoint } from './callbacks/checkpoint.ts'
 import { finish } from './callbacks/finish.ts'
 import { image } from './callbacks/image.ts'
 import { progress } from './callbacks/progress.ts'
 import { start } from './callbacks/start.ts'
 import { upload } from './callbacks/upload.ts'
+import { handBack } from './callbacks/yield.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { invalid } from './issues.ts'
@@ -49,7 +51,20 @@ app.use(async function withEnv(c, next) {
 	c.set('env', parseEnv(c.env))
 	await next()
 })
-for (const add of [health, listModels, createGeneration, getGeneration, createKey, start, progress, upload, image, finish]) {
+for (const add of [
+	health,
+	listModels,
+	createGeneration,
+	getGeneration,
+	createKey,
+	start,
+	progress,
+	upload,
+	image,
+	checkpoint,
+	handBack,
+	finish
+]) {
 	add(app)
 }
 

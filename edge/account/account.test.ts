@@ -88,7 +88,7 @@ describe('Account', () => {
 	})
 
 	it('grants an epoch to one run, as often as that asks', async () => {
-		const granted = { value: { request, lease, delivered: [] } }
+		const granted = { value: { request, lease, delivered: [], checkpointed: null } }
 		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
 		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
 		expect(faultOf(await stub.start(work(), 'run-two-two'))).toBe('superseded')
@@ -147,7 +147,7 @@ describe('Account', () => {
 	it('lets a late holder go on while nobody else asked', async () => {
 		await stub.start(work(), 'run-one-one')
 		vi.setSystemTime(Date.now() + lease + 1)
-		expect(await stub.progress(work(), { done: 3, total: 50 })).toEqual({ value: undefined })
+		expect(await stub.progress(work(), { done: 3, total: 50 })).toEqual({ value: { viewed: false } })
 		await runDurableObjectAlarm(stub)
 		expect(await read()).toMatchObject({ status: 'processing', progress: { done: 3 } })
 	})
@@ -157,6 +157,27 @@ describe('Account', () => {
 		vi.setSystemTime(Date.now() + lease + 1)
 		expect(faultOf(await stub.start(work(), 'run-two-two'))).toBe('superseded')
 		expect(await rows('SELECT epoch, status FROM generations')).toEqual([{ epoch: 2, status: 'queued' }])
+	})
+
+	it('queues again at once what is handed back, and tells the next one of the checkpoint', async () => {
+		await stub.start(work(), 'run-one-one')
+		expect(await stub.checkpointed(work())).toEqual({ value: undefined })
+		expect(await stub.handBack(work())).toEqual({ value: undefined })
+		expect(await rows('SELECT epoch, status, yields FROM generations')).toEqual([{ epoch: 2, status: 'queued', yields: 1 }])
+		for (const answered of [await stub.handBack(work()), await stub.confirm(work()), await stub.checkpointed(work())]) {
+			expect(faultOf(answered)).toBe('superseded')
+		}
+		expect(await stub.start(work(2), 'run-two-two')).toMatchObject({ value: { checkpointed: 1 } })
+	})
+
+	it('counts no attempt that was handed back', async () => {
+		for (let epoch = 1; epoch <= mostAttempts; epoch++) {
+			await stub.start(work(epoch), 'run-one-one')
+			await stub.handBack(work(epoch))
+		}
+		await stub.start(work(mostAttempts + 1), 'run-one-one')
+		await outlast()
+		expect(await read()).toMatchObject({ status: 'queued' })
 	})
 
 	it('gives up after the last attempt, and says so', async () => {

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { FinishCall, ImageCall, ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
+import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type ResolvedRequest } from '../../shared/contract/generation.ts'
 import { newId } from '../../shared/ids.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
@@ -7,7 +7,7 @@ import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer } from '../errors.ts'
 import { Due } from './due.ts'
-import { Generations, type Receipt } from './generations.ts'
+import { Generations, type Grant, type Progress, type Receipt } from './generations.ts'
 import { Keys } from './keys.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -71,15 +71,32 @@ export class Account extends DurableObject {
 		return answer(() => this.#generations.read(id))
 	}
 
-	async start({ generation, epoch }: Work, run: string): Promise<Answer<StartAnswer>> {
+	async start({ generation, epoch }: Work, run: string): Promise<Answer<Grant>> {
 		const now = Date.now()
 		// Someone asks for work that another holds: the time to see whether that one is still alive.
 		this.#expire(generation, now)
 		return this.#decide(() => this.#generations.start(generation, epoch, run, now))
 	}
 
-	async progress({ generation, epoch }: Work, call: ProgressCall): Promise<Answer<void>> {
-		return this.#decide(() => this.#generations.progress(generation, epoch, call, Date.now()))
+	/** `viewed`: it has a Viewer, as far as is known. */
+	async progress({ generation, epoch }: Work, call: Progress): Promise<Answer<{ viewed: boolean }>> {
+		return this.#decide(() => {
+			this.#generations.progress(generation, epoch, call, Date.now())
+			return { viewed: this.#watched.has(generation) }
+		})
+	}
+
+	/** Whether this epoch still holds the work. */
+	async confirm({ generation, epoch }: Work): Promise<Answer<void>> {
+		return this.#decide(() => this.#generations.confirm(generation, epoch, Date.now()))
+	}
+
+	async checkpointed({ generation, epoch }: Work): Promise<Answer<void>> {
+		return this.#decide(() => this.#generations.checkpointed(generation, epoch, Date.now()))
+	}
+
+	async handBack({ generation, epoch }: Work): Promise<Answer<void>> {
+		return this.#decide(() => this.#generations.handBack(generation, epoch, Date.now()))
 	}
 
 	async permit({ generation, epoch }: Work, n: number): Promise<Answer<void>> {

@@ -1,4 +1,4 @@
-import { type FinishCall, type ImageCall, type ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
+import type { FinishCall, ImageCall, ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type ResolvedRequest, type Status } from '../../shared/contract/generation.ts'
 import type { FieldError } from '../../shared/contract/problem.ts'
 import { ProblemError } from '../errors.ts'
@@ -25,7 +25,16 @@ interface Row extends Record<string, SqlStorageValue> {
 	created_at: number
 	started_at: number | null
 	completed_at: number | null
+	checkpointed: number | null
+	yields: number
 }
+
+/** What `start` answers, but that a checkpoint is known by its epoch here: `callbacks/start.ts` signs its URL. */
+export interface Grant extends Omit<StartAnswer, 'checkpoint'> {
+	checkpointed: number | null
+}
+
+export type Progress = Omit<ProgressCall, 'previews'>
 
 interface PictureRow extends Record<string, SqlStorageValue> {
 	n: number
@@ -77,7 +86,7 @@ export class Generations {
 	}
 
 	/** Grants the epoch to `run`; to the same run as often as it asks, to another one never. */
-	start(id: string, epoch: number, run: string, now: number): StartAnswer {
+	start(id: string, epoch: number, run: string, now: number): Grant {
 		const row = this.#current(id, epoch)
 		if (row.status === 'processing' && row.run !== run) {
 			throw superseded(`Epoch ${epoch} was granted to another run.`)
@@ -95,13 +104,33 @@ export class Generations {
 			this.#due.put('lease', id, now + lease)
 		}
 		this.#renew(id, now)
-		return StartAnswer.parse({ request: requestOf(row), lease, delivered: this.#pictures(id).map(({ n }) => n) })
+		const delivered = this.#pictures(id).map(({ n }) => n)
+		return { request: requestOf(row), lease, delivered, checkpointed: row.checkpointed }
 	}
 
-	progress(id: string, epoch: number, { done, total }: ProgressCall, now: number): void {
+	progress(id: string, epoch: number, { done, total }: Progress, now: number): void {
 		this.#held(id, epoch)
 		this.#sql.exec('UPDATE generations SET done = ?, total = ? WHERE id = ?', Math.min(done, total), total, id)
 		this.#renew(id, now)
+	}
+
+	confirm(id: string, epoch: number, now: number): void {
+		this.#held(id, epoch)
+		this.#renew(id, now)
+	}
+
+	/** The epoch's checkpoint is in R2; whoever is granted the work next goes on from there. */
+	checkpointed(id: string, epoch: number, now: number): void {
+		this.#held(id, epoch)
+		this.#sql.exec('UPDATE generations SET checkpointed = ? WHERE id = ?', epoch, id)
+		this.#renew(id, now)
+	}
+
+	/** Queues it again at once. The attempt does not count: its node was stopped, and said so. */
+	handBack(id: string, epoch: number, now: number): void {
+		this.#held(id, epoch)
+		this.#sql.exec('UPDATE generations SET yields = yields + 1 WHERE id = ?', id)
+		this.#queueAgain(id, now)
 	}
 
 	/** Whether picture `n` may be uploaded by this epoch. */
@@ -163,17 +192,11 @@ export class Generations {
 			this.#due.put('lease', id, until)
 			return false
 		}
-		if (row.epoch >= mostAttempts) {
+		if (row.epoch - row.yields >= mostAttempts) {
 			this.#fail(id, 'attempts-exhausted', `${mostAttempts} attempts were started and not one was heard of again.`, now)
 			return true
 		}
-		this.#sql.exec(
-			`UPDATE generations SET status = 'queued', epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
-			WHERE id = ?`,
-			id
-		)
-		this.#due.remove('lease', id)
-		this.#due.put('enqueue', id, now)
+		this.#queueAgain(id, now)
 		return false
 	}
 
@@ -229,6 +252,17 @@ export class Generations {
 			throw superseded(`Epoch ${epoch} was not started.`)
 		}
 		return row
+	}
+
+	/** With the next epoch, which fences whoever held it. */
+	#queueAgain(id: string, now: number): void {
+		this.#sql.exec(
+			`UPDATE generations SET status = 'queued', epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
+			WHERE id = ?`,
+			id
+		)
+		this.#due.remove('lease', id)
+		this.#due.put('enqueue', id, now)
 	}
 
 	/**

@@ -49,6 +49,11 @@ const versions = [
 		PRIMARY KEY (kind, subject)
 	) WITHOUT ROWID;
 	CREATE INDEX due_at ON due (at);
+	`,
+	`
+	-- checkpointed: the epoch whose checkpoint in R2 is the latest; yields: attempts that ended because their node was stopped
+	ALTER TABLE generations ADD COLUMN checkpointed INTEGER;
+	ALTER TABLE generations ADD COLUMN yields INTEGER NOT NULL DEFAULT 0;
 	`
 ]
 

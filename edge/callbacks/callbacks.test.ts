@@ -1,8 +1,8 @@
 import { listDurableObjectIds } from 'cloudflare:test'
-import { beforeEach, describe, expect, it } from 'vitest'
-import type { StartAnswer, UploadAnswer } from '../../shared/contract/callbacks.ts'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { mostCheckpointBytes, type StartAnswer, type UploadAnswer } from '../../shared/contract/callbacks.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, newAccount, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, newAccount, post } from '../testing.ts'
 import { jobFor, type Work } from './capability.ts'
 
 const md5 = 'CY9rzUYh03PK3k6DJie09g==' // of "test"
@@ -46,6 +46,43 @@ describe('callbacks', () => {
 		expect(await codeOf(await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 }))).toBe('409 undelivered')
 	})
 
+	it('keep a checkpoint, and hand it to whoever works on after a node that gave the work back', async () => {
+		const store = (bytes: string, epoch = 1, length?: string) =>
+			fetchEdge(`/callbacks/${work.account}/${work.generation}/${epoch}/checkpoint`, {
+				method: 'POST',
+				headers: {
+					authorization: `Bearer ${jobFor(env, { ...work, epoch }).token}`,
+					'content-type': 'application/octet-stream',
+					'content-length': length ?? String(bytes.length)
+				},
+				body: bytes
+			})
+		expect(await codeOf(await store('too early'))).toBe('409 superseded')
+		await start()
+		expect((await store('halfway')).status).toBe(200)
+		expect((await store('further')).status).toBe(200)
+		expect(await codeOf(await store('huge', 1, String(mostCheckpointBytes + 1)))).toBe('413 payload-too-large')
+		expect((await call(work, 'yield', {})).status).toBe(200)
+		expect(await codeOf(await store('late'))).toBe('409 superseded')
+		expect(await (await env.BUCKET.get(`${generation.id}/1/checkpoint`))?.text()).toBe('further')
+
+		const next = await (await call({ ...work, epoch: 2 }, 'start', { run: 'run-two-two' })).json<StartAnswer>()
+		expect(next.checkpoint).toContain(`http://storage.test/darkroom/${generation.id}/1/checkpoint?`)
+		await call({ ...work, epoch: 2 }, 'finish', { outcome: 'failed', detail: 'enough' })
+		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/checkpoint`)).toBeNull())
+	})
+
+	it('take previews, and say whether anyone would see more', async () => {
+		await start()
+		const preview = { n: 0, step: 3, content_type: 'image/webp', data: 'UklGRg==' }
+		const progress = { done: 3, total: 50, previews: [preview] }
+		expect(await (await call(work, 'progress', progress)).json()).toEqual({ watched: false })
+		const waiting = env.VIEWER.getByName(generation.id).wait(work.account, generation.id, 10_000)
+		await vi.waitFor(async () => expect(await (await call(work, 'progress', progress)).json()).toEqual({ watched: true }))
+		await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
+		await waiting
+	})
+
 	it('refuse tokens for anything else, before any object wakes up', async () => {
 		const before = (await listDurableObjectIds(env.ACCOUNT)).length
 		const { token } = jobFor(env, work)
@@ -56,7 +93,7 @@ describe('callbacks', () => {
 			{ ...work, generation: 'nothing' }
 		]
 		for (const other of others) {
-			for (const name of ['start', 'progress', 'upload', 'image', 'finish']) {
+			for (const name of ['start', 'progress', 'upload', 'image', 'yield', 'finish']) {
 				expect(await codeOf(await call(other, name, {}, token))).toBe('401 unauthorized')
 			}
 		}
@@ -73,6 +110,8 @@ describe('callbacks', () => {
 		['start', { run: 'short' }],
 		['start', { run: 'run-one-one', extra: 1 }],
 		['progress', { done: -1, total: 5 }],
+		['progress', { done: 1, total: 5, previews: [{ n: 0, step: 1, content_type: 'text/html', data: '' }] }],
+		['progress', { done: 1, total: 5, previews: [{ n: 0, step: 1, content_type: 'image/webp', data: 'A'.repeat(200_004) }] }],
 		['upload', { ...upload, size: 64 * 1024 * 1024 + 1 }],
 		['upload', { ...upload, md5: 'x' }],
 		['upload', { ...upload, content_type: 'text/html' }],

@@ -26,6 +26,10 @@ export const callbackPath = (name: string) => `/callbacks/{account}/{generation}
 /** Another epoch writes other objects, so a late node cannot touch what counts. */
 export const objectKey = ({ generation, epoch }: Work, n: number): string => `${generation}/${epoch}/${n}`
 
+/** One checkpoint an epoch: each replaces the one before it. */
+export const checkpointKey = ({ generation, epoch }: Pick<Work, 'generation' | 'epoch'>): string =>
+	`${generation}/${epoch}/checkpoint`
+
 export function jobFor(env: Env, work: Work): Job {
 	const { account, generation, epoch } = work
 	return {

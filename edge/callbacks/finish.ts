@@ -5,7 +5,7 @@ import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { json } from '../routes/responses.ts'
 import { Done, refusals } from './answers.ts'
-import { callbackPath, withWork } from './capability.ts'
+import { callbackPath, checkpointKey, withWork } from './capability.ts'
 
 const route = createRoute({
 	method: 'post',
@@ -20,5 +20,8 @@ export const finish = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, work } = c.var
 		unwrap(await env.ACCOUNT.getByName(work.account).finish(work, c.req.valid('json')))
+		// Those of earlier epochs too; a list, for R2 has no prefixes to delete.
+		const checkpoints = Array.from({ length: work.epoch }, (_, i) => checkpointKey({ ...work, epoch: i + 1 }))
+		c.executionCtx.waitUntil(env.BUCKET.delete(checkpoints).catch(() => {}))
 		return c.json({}, 200)
 	})

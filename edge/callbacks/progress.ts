@@ -1,10 +1,10 @@
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
-import { ProgressCall } from '../../shared/contract/callbacks.ts'
+import { ProgressAnswer, ProgressCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { json } from '../routes/responses.ts'
-import { Done, refusals } from './answers.ts'
+import { refusals } from './answers.ts'
 import { callbackPath, withWork } from './capability.ts'
 
 const route = createRoute({
@@ -13,12 +13,19 @@ const route = createRoute({
 	hide: true,
 	middleware: [withWork, limitBody] as const,
 	request: { body: { required: true, content: { 'application/json': { schema: ProgressCall } } } },
-	responses: { 200: json(Done, 'Go on'), ...refusals }
+	responses: { 200: json(ProgressAnswer, 'Go on'), ...refusals }
 })
 
 export const progress = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, work } = c.var
-		unwrap(await env.ACCOUNT.getByName(work.account).progress(work, c.req.valid('json')))
-		return c.json({}, 200)
+		const { previews = [], ...call } = c.req.valid('json')
+		const { viewed } = unwrap(await env.ACCOUNT.getByName(work.account).progress(work, call))
+		// A Viewer may vanish; then nobody watches.
+		const watched =
+			viewed &&
+			(await env.VIEWER.getByName(work.generation)
+				.preview(previews)
+				.catch(() => false))
+		return c.json({ watched }, 200)
 	})

@@ -4,8 +4,9 @@ import type { App } from '../app.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { json } from '../routes/responses.ts'
+import { signGet } from '../storage/storage.ts'
 import { refusals } from './answers.ts'
-import { callbackPath, withWork } from './capability.ts'
+import { callbackPath, checkpointKey, withWork } from './capability.ts'
 
 const route = createRoute({
 	method: 'post',
@@ -20,5 +21,10 @@ export const start = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, work } = c.var
 		const { run } = c.req.valid('json')
-		return c.json(unwrap(await env.ACCOUNT.getByName(work.account).start(work, run)), 200)
+		const { checkpointed, ...answer } = unwrap(await env.ACCOUNT.getByName(work.account).start(work, run))
+		if (checkpointed === null) {
+			return c.json(answer, 200)
+		}
+		const { url } = await signGet(env, checkpointKey({ ...work, epoch: checkpointed }))
+		return c.json({ ...answer, checkpoint: url }, 200)
 	})

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { Preview } from '../../shared/contract/callbacks.ts'
 import { isTerminal } from '../../shared/contract/generation.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { type Env, parseEnv } from '../env.ts'
@@ -10,6 +11,8 @@ const glance = 5_000
 /** Holds the requests that wait for one generation. It keeps nothing: when it vanishes, its readers ask the Account. */
 export class Viewer extends DurableObject {
 	readonly #env: Env
+	/** Of each picture, the latest. */
+	readonly #previews = new Map<number, Preview>()
 	readonly #waiting = new Set<(snapshot: Snapshot | undefined) => void>()
 
 	constructor(ctx: DurableObjectState, raw: object) {
@@ -38,6 +41,14 @@ export class Viewer extends DurableObject {
 			clearInterval(glances)
 			this.#waiting.delete(resolve)
 		}
+	}
+
+	/** The latest previews, from the generation's node. Answers whether anyone is here to see the next ones. */
+	async preview(previews: readonly Preview[]): Promise<boolean> {
+		for (const preview of previews) {
+			this.#previews.set(preview.n, preview)
+		}
+		return this.#waiting.size > 0
 	}
 
 	/** The Account's word that it has ended. */

@@ -14,6 +14,8 @@ const Bytes = z
 	.min(1)
 	.max(64 * 1024 * 1024)
 const PictureNumber = z.int().min(0).max(63)
+/** Few, so that what waits outgrows them soon. */
+const Priority = z.int().min(0).max(3)
 
 /** `start`: asks for the epoch. `run` names this attempt, so that a repeated call after a lost answer is granted again. */
 export const StartCall = z.strictObject({ run: z.string().min(8).max(64) })
@@ -22,13 +24,45 @@ export const StartAnswer = z.strictObject({
 	/** Milliseconds from the answer until someone else may be granted the work. */
 	lease: z.int(),
 	/** Pictures of this epoch that are delivered already. */
-	delivered: z.array(PictureNumber)
+	delivered: z.array(PictureNumber),
+	/** Work of a higher priority goes first. */
+	priority: Priority.optional(),
+	/** Milliseconds from the answer until the generation expires. Of equal priority, what expires sooner goes first. */
+	deadline: z.int().optional(),
+	/** Where to read what an earlier attempt had got to, as its node stored it. */
+	checkpoint: z.url().optional()
 })
 export type StartAnswer = z.infer<typeof StartAnswer>
 
+/** How picture `n` looked after `step` evaluations. */
+export const Preview = z.strictObject({
+	n: PictureNumber,
+	step: z.int().min(1),
+	content_type: z.enum(['image/webp']),
+	/** The image's bytes. */
+	data: z.base64().max(200_000)
+})
+export type Preview = z.infer<typeof Preview>
+
 /** `progress`: U-Net evaluations done and asked for, summed over the pictures. Every 500 ms. */
-export const ProgressCall = z.strictObject({ done: z.int().min(0), total: z.int().min(1) })
+export const ProgressCall = z.strictObject({
+	done: z.int().min(0),
+	total: z.int().min(1),
+	previews: z.array(Preview).max(4).optional()
+})
 export type ProgressCall = z.infer<typeof ProgressCall>
+/** `watched`: someone would see previews; they are drawn for nobody else. */
+export const ProgressAnswer = z.strictObject({ watched: z.boolean() })
+export type ProgressAnswer = z.infer<typeof ProgressAnswer>
+
+/**
+ * `checkpoint`: the unfinished pictures' state, as bytes (`application/octet-stream`) that mean something to nodes alone. The latest one is
+ * handed to whoever is granted the work next.
+ */
+export const mostCheckpointBytes = 64 * 1024 * 1024
+
+/** `yield`: hands the work back. It is queued again at once, and the attempt does not count. */
+export const YieldCall = z.strictObject({})
 
 /** `upload`: asks for a write-once place for one encoded picture. */
 export const UploadCall = z.strictObject({ n: PictureNumber, size: Bytes, md5: Md5, content_type: z.enum(['image/png']) })

@@ -31,6 +31,8 @@ export interface Row {
 	k: number
 	/** What the sampler remembers of earlier evaluations. */
 	history: unknown
+	/** The sampler's latest guess of the finished latent, for previews; its dims are those of `x`. */
+	x0?: Tensor
 	/** Draws this picture's noise, and no other's. */
 	readonly noise: Generator
 }

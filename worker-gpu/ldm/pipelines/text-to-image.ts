@@ -42,8 +42,9 @@ export const textToImage: Pipeline<TextToImageParts> = async (request, { conditi
 		},
 		advance(row, [first, second]) {
 			const output = guided ? guide(first!, second!, request.guidance) : first!
-			const { x, history } = sampler.advance(row, output, row.k, row.noise)
+			const { x, history, x0 } = sampler.advance(row, output, row.k, row.noise)
 			row.x = x
+			row.x0 = x0
 			row.history = history
 			row.k += 1
 		},
