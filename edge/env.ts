@@ -21,6 +21,8 @@ const Environment = z
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
 		DARKROOM_SECRET: z.string().min(32),
 		ADMIN_TOKEN: z.string().min(16),
+		/** In development, URLs that customers give may be http and this machine's own. */
+		ALLOW_LOCAL_URLS: z.boolean().default(false),
 		QUEUE_URL: z.url().optional(),
 		HYPERDRIVE: binding<Hyperdrive>().optional()
 	})

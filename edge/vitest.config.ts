@@ -1,6 +1,9 @@
 import { builtinModules } from 'node:module'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { buildSite } from '../infra/site.ts'
+
+await buildSite()
 
 export default defineConfig({
 	root: import.meta.dirname,
@@ -13,6 +16,7 @@ export default defineConfig({
 				bindings: {
 					PUBLIC_ORIGIN: 'http://edge.test',
 					S3_ENDPOINT: 'http://storage.test',
+					ALLOW_LOCAL_URLS: true,
 					// Nobody listens there: due rows stay due, and are tried again.
 					QUEUE_URL: 'postgres://127.0.0.1:1/nobody',
 					DARKROOM_SECRET: 'a root secret that is used in tests alone',

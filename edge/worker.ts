@@ -18,6 +18,7 @@ import { createKey } from './routes/create-key.ts'
 import { getGeneration } from './routes/get-generation.ts'
 import { health } from './routes/health.ts'
 import { listModels } from './routes/list-models.ts'
+import { site } from './routes/site.ts'
 
 export { Account } from './account/account.ts'
 export { Dispatcher } from './dispatcher/dispatcher.ts'
@@ -63,7 +64,8 @@ for (const add of [
 	image,
 	checkpoint,
 	handBack,
-	finish
+	finish,
+	site
 ]) {
 	add(app)
 }

@@ -53,7 +53,8 @@ export async function startEdge({ port, dataDir, secrets, tls, log = console.log
 						...worker.bindings,
 						...secrets,
 						PUBLIC_ORIGIN: url,
-						S3_ENDPOINT: `${url}/cdn-cgi/local/r2/s3`
+						S3_ENDPOINT: `${url}/cdn-cgi/local/r2/s3`,
+						ALLOW_LOCAL_URLS: true
 					},
 					r2Buckets: { BUCKET: { ...worker.r2Buckets.BUCKET, s3Credentials } }
 				}

@@ -28,3 +28,18 @@ it('keys are made by the admin alone', async () => {
 	expect(await codeOf(await post('/v1/admin/accounts/a/keys', env.ADMIN_TOKEN, {}))).toBe('404 not-found')
 	expect(await codeOf(await post('/v1/admin/accounts/acme/keys', env.ADMIN_TOKEN, { nam: 'x' }))).toBe('422 invalid-request')
 })
+
+it('GET /account: a page that loads and calls nothing from elsewhere', async () => {
+	const page = await fetchEdge('/account')
+	const html = await page.text()
+	const policy = page.headers.get('content-security-policy')
+	expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+	expect(html).not.toMatch(/<script(?![^>]* src="\/)|<style|\son\w+=|style=/)
+	for (const part of ['/site/account.js', '/site/account.css']) {
+		expect(html).toContain(part)
+		const answer = await fetchEdge(part)
+		expect(answer.headers.get('content-type')).toMatch(/^text\/(javascript|css)/)
+		const etag = answer.headers.get('etag') as string
+		expect((await fetchEdge(part, { headers: { 'if-none-match': etag } })).status).toBe(304)
+	}
+})

@@ -1,0 +1,4 @@
+import './page.css'
+import { signIn } from '../sign-in.ts'
+
+signIn(async () => {})

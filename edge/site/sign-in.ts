@@ -1,0 +1,44 @@
+import { ApiError, api, key } from './api.ts'
+import { find } from './h.ts'
+
+/**
+ * Asks for a key where this session has none, and shows the page's `#content` once the API has accepted it: `enter` then fills it.
+ * The page has a form `#sign-in` with a field named `key` and a line `#refusal`, and a button `#sign-out`.
+ */
+export function signIn(enter: () => Promise<void>): void {
+	const form = find('sign-in') as HTMLFormElement
+	const show = (isIn: boolean) => {
+		form.hidden = isIn
+		find('content').hidden = !isIn
+		find('sign-out').hidden = !isIn
+	}
+	const open = async () => {
+		find('refusal').textContent = ''
+		try {
+			await api('/v1/account')
+		} catch (error) {
+			key.forget()
+			show(false)
+			find('refusal').textContent = error instanceof ApiError ? error.message : 'The server cannot be reached.'
+			return
+		}
+		show(true)
+		await enter()
+	}
+	form.addEventListener('submit', (event) => {
+		event.preventDefault()
+		const field = form.elements.namedItem('key') as HTMLInputElement
+		key.set(field.value.trim())
+		field.value = ''
+		void open()
+	})
+	find('sign-out').addEventListener('click', () => {
+		key.forget()
+		location.reload()
+	})
+	if (key.get()) {
+		void open()
+	} else {
+		show(false)
+	}
+}
