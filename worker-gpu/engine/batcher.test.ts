@@ -142,7 +142,7 @@ test('a request that cannot be prepared fails alone', async () => {
 	const batcher = newBatcher()
 	const good = develop(batcher)
 	await expect(develop(batcher, { request: { steps: 0 } })).rejects.toThrow('steps: expected an integer from 1 to 1000, got 0')
-	await expect(develop(batcher, { request: { width: 17 } })).rejects.toThrow('width: expected a multiple of 2, got 17')
+	await expect(develop(batcher, { request: { width: 17 } })).rejects.toThrow('width: expected a multiple of 4, got 17')
 	await expect(develop(batcher, { seeds: [1, -1] })).rejects.toThrow('seed: expected an integer from 0 to 4294967295, got -1')
 	expect((await good).images).toHaveLength(1)
 })

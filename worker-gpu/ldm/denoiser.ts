@@ -21,11 +21,25 @@ export interface Evaluation {
 export interface Denoiser {
 	/** Distinguishes it from the other denoisers of the process. */
 	readonly id: string
-	/** Channels of `x`. */
+	/** Channels of `x`: the latent's, and those of what is concatenated to it. */
 	readonly channels: number
-	/** Answers [C', h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
+	/** Channels of the latent, and of the answer. */
+	readonly latentChannels: number
+	/** Its U shape halves sides so often that they must be multiples of this. */
+	readonly multiple: number
+	/** Numbers in `timestep_cond`, which tells a network that was distilled with guidance how strong to guide; undefined for others. */
+	readonly guidanceEmbedding: number | undefined
+	/** Answers [latentChannels, h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
 	predict(evaluations: readonly Evaluation[]): Promise<Tensor[]>
 }
+
+/** diffusers' UNet2DConditionModel and UNet2DModel, with their defaults. */
+const Config = z.object({
+	in_channels: z.int().min(1),
+	out_channels: z.int().min(1).default(4),
+	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280]),
+	time_cond_proj_dim: z.int().min(2).nullish()
+})
 
 /**
  * A U-Net in diffusers' ONNX layout: `sample` [B, C, h, w], `timestep` [B], then what the conditioner gives.
@@ -34,7 +48,7 @@ export interface Denoiser {
  * whatever its company.
  */
 export async function unet(part: Part, invariantFrom: number): Promise<Denoiser> {
-	const config = await readConfig(path.join(part.folder, 'config.json'), z.object({ in_channels: z.int().min(1) }))
+	const config = await readConfig(path.join(part.folder, 'config.json'), Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
 	// The largest batch so far; inputs are copied into its front, so a tick allocates no input.
@@ -47,6 +61,9 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	return {
 		id: part.folder,
 		channels: config.in_channels,
+		latentChannels: config.out_channels,
+		multiple: 2 ** (config.block_out_channels.length - 1),
+		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
 		async predict(evaluations) {
 			const filled = [...evaluations]
 			while (filled.length < invariantFrom) {

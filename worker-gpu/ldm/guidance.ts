@@ -1,12 +1,41 @@
 import type { Tensor } from '../onnx/tensor.ts'
+import type { Inputs } from './denoiser.ts'
 
-/** Classifier-free guidance (Ho and Salimans, 2022, eq. 6, in diffusers' scale): e = e∅ + s (e_y − e∅). */
-export function guide(unconditional: Tensor, conditional: Tensor, scale: number): Tensor {
-	const e0 = unconditional.data
-	const ey = conditional.data
-	const data = new Float32Array(e0.length)
-	for (let i = 0; i < data.length; i++) {
-		data[i] = e0[i]! + scale * (ey[i]! - e0[i]!)
+/** What the network is asked with, and what is made of its answers. */
+export interface Guidance {
+	/** The condition alone, or the absence of one and the condition. */
+	readonly branches: readonly Inputs[]
+	/** One answer from those to the branches, in their order. */
+	merge(outputs: readonly Tensor[]): Tensor
+}
+
+export const unguided = (cond: Inputs): Guidance => ({ branches: [cond], merge: ([output]) => output! })
+
+/**
+ * Classifier-free guidance (Ho and Salimans, 2022, eq. 6, in diffusers' scale): e = e∅ + s (e_y − e∅).
+ *
+ * @param rescale φ of Lin et al., 2024, eq. 15 and 16: φ of the way back to the spread that e_y has
+ */
+export const guided = (unconditional: Inputs, cond: Inputs, scale: number, rescale = 0): Guidance => ({
+	branches: [unconditional, cond],
+	merge([first, second]) {
+		const e0 = first!.data
+		const ey = second!.data
+		const data = new Float32Array(e0.length)
+		for (let i = 0; i < data.length; i++) {
+			data[i] = e0[i]! + scale * (ey[i]! - e0[i]!)
+		}
+		if (rescale > 0) {
+			const factor = rescale * (deviation(ey) / deviation(data)) + 1 - rescale
+			for (let i = 0; i < data.length; i++) {
+				data[i]! *= factor
+			}
+		}
+		return { data, dims: first!.dims }
 	}
-	return { data, dims: unconditional.dims }
+})
+
+function deviation(values: Float32Array): number {
+	const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+	return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1))
 }

@@ -23,7 +23,7 @@ export interface Plan {
 	finish(row: Row): Promise<Tensor>
 }
 
-/** The state of one picture between two evaluations: mutable, the checkpoint and nothing more. */
+/** The state of one picture between two evaluations: mutable, and but for `given` the checkpoint. */
 export interface Row {
 	/** The latent: [C, h, w]. */
 	x: Tensor
@@ -35,6 +35,8 @@ export interface Row {
 	x0?: Tensor
 	/** Draws this picture's noise, and no other's. */
 	readonly noise: Generator
+	/** What was drawn at the start and stays, as the latent of an image: no part of a checkpoint, for `start` draws it again. */
+	readonly given: readonly Tensor[]
 }
 
 /** One function from a request to a plan. `parts` is what the pipeline needs of a model. */

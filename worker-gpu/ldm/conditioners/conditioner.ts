@@ -1,6 +1,13 @@
 import type { Inputs } from '../denoiser.ts'
+import type { Drawing } from '../drawing.ts'
 
 /** τ_θ of the paper's §3.3: from a condition y to what the U-Net attends to. */
 export interface Conditioner<Condition> {
 	encode(condition: Condition): Promise<Inputs>
+}
+
+/** A text to draw, or to keep away from. */
+export interface Text extends Pick<Drawing, 'width' | 'height'> {
+	/** Null where none was given, which SDXL tells from an empty one. */
+	readonly text: string | null
 }

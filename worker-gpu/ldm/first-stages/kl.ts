@@ -46,7 +46,7 @@ export async function kl({ decoder, encoder }: Parts, { tiling = false } = {}): 
 	const spread = (channel: number) => std?.[channel] ?? 1
 	return {
 		factor: networks.factor,
-		async encode(image, noise) {
+		async encode(image) {
 			if (encoder && !encoder.outputs.has('latent_parameters') && encoder.outputs.has('latent_sample')) {
 				throw new ModelError(
 					encoder.folder,
@@ -54,8 +54,8 @@ export async function kl({ decoder, encoder }: Parts, { tiling = false } = {}): 
 						'export it with Optimum 1.23 or later'
 				)
 			}
-			const drawn = draw(await networks.encode(image), noise)
-			return byChannel(drawn, (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
+			const moments = await networks.encode(image)
+			return (noise) => byChannel(draw(moments, noise), (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
 		},
 		decode: (latent) => networks.decode(byChannel(latent, (value, channel) => (value * spread(channel)) / scale + shift(channel)))
 	}

@@ -33,7 +33,10 @@ export async function vq({ decoder, encoder }: Parts, { tiling = false, scaling 
 	const scale = scaling ? config.scaling_factor : 1
 	return {
 		factor: networks.factor,
-		encode: async (image) => times(await networks.encode(image), scale),
+		async encode(image) {
+			const z = times(await networks.encode(image), scale)
+			return () => z
+		},
 		decode: (latent) => networks.decode(times(latent, 1 / scale))
 	}
 }

@@ -14,3 +14,7 @@ export function combine(...terms: readonly [Term, ...Term[]]): Tensor {
 	}
 	return { data: new Float32Array(sum), dims }
 }
+
+/** x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε: Ho et al., 2020, eq. 4. */
+export const noised = (x0: Tensor, e: Tensor, alphaBar: number): Tensor =>
+	combine([Math.sqrt(alphaBar), x0], [Math.sqrt(1 - alphaBar), e])

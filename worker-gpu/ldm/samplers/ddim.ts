@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { combine } from './combine.ts'
+import { combine, noised } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, noiseFrom, pictureFrom, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
@@ -52,9 +52,11 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 
 	return {
 		timesteps,
+		order: 1,
 		initialSigma: 1,
 		start: () => null,
 		scale: (x) => x,
+		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const x0 = limited(apply(c.guess, x, output))

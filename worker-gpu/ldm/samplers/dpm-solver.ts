@@ -46,21 +46,24 @@ export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<Histo
 	const stochastic = config.algorithm_type === 'sde-dpmsolver++'
 	const end = config.final_sigmas_type === 'zero' ? 0 : training[0]!
 	const places = [...Array.from(sigmas, f), end].map(placeAt)
-	const order = orders(config, timesteps.length)
-	const updates = timesteps.map((_, k) => update(places, k, order[k]!, config.solver_type === 'heun', stochastic))
-	assertApart(updates)
+	const most = orders(config, timesteps.length)
+	const updateAt = (k: number, guesses: number) =>
+		update(places, k, Math.min(most[k]!, guesses), config.solver_type === 'heun', stochastic)
+	assertApart(timesteps.map((_, k) => updateAt(k, k + 1)))
 	const pairs = places.map(({ alpha, sigma }) => pictureFrom(config.prediction_type, alpha, sigma))
 	const limited = limit(config)
 
 	return {
 		timesteps,
+		order: 1,
 		initialSigma: 1,
 		start: () => [],
 		scale: (x) => x,
+		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x, history }, output, k, noise) {
-			const c = updates[k]!
 			const x0 = limited(apply(pairs[k]!, x, output))
 			const guesses = [x0, ...history.slice(0, 2)]
+			const c = updateAt(k, guesses.length)
 			const terms = c.guesses.map((weight, i): Term => [weight, guesses[i]!])
 			const drawn: Term[] = stochastic ? [[c.noise, noise.normal(x.dims)]] : []
 			return { x: combine([c.x, x], ...terms, ...drawn), history: guesses, x0 }
@@ -68,14 +71,14 @@ export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<Histo
 	}
 }
 
-/** The order of each update: as many guesses as there are, and few at the end of a short walk. */
+/** The order of each update where there are guesses enough: low at the end of a short walk. */
 function orders(config: DpmSolverConfig, count: number): number[] {
 	const short = config.lower_order_final && count < 15
 	const onlyFirst = config.euler_at_final || short || config.final_sigmas_type === 'zero'
 	return Array.from({ length: count }, (_, k) => {
 		const left = count - k
 		const most = left === 1 && onlyFirst ? 1 : left === 2 && short ? 2 : 3
-		return Math.min(config.solver_order, k + 1, most)
+		return Math.min(config.solver_order, most)
 	})
 }
 

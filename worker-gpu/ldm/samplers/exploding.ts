@@ -50,8 +50,10 @@ export function exploding(
 	})
 	return {
 		timesteps,
+		order: 1 as const,
 		initialSigma: f(timestep_spacing === 'leading' ? Math.sqrt(max * max + 1) : max),
 		scale: (x: Tensor, k: number) => combine([unit[k]!, x]),
+		renoise: (x0: Tensor, e: Tensor, k: number) => combine([1, x0], [sigmas[k]!, e]),
 		/** x̂_0 */
 		guess: (x: Tensor, output: Tensor, k: number) => apply(pairs[k]!, x, output),
 		/*

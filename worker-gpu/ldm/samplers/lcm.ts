@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { combine } from './combine.ts'
+import { combine, noised } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, ScheduleConfig } from './schedule.ts'
@@ -23,16 +23,21 @@ export type LcmConfig = z.infer<typeof LcmConfig>
 /** σ_data of the boundary condition. */
 const DATA = 0.5
 
-/** Multistep sampling of latent consistency models (Luo et al., 2023, algorithm 3). */
-export function lcm(config: LcmConfig, steps: number): Sampler<null> {
+/**
+ * Multistep sampling of latent consistency models (Luo et al., 2023, algorithm 3).
+ *
+ * @param span how much of the distilled walk the steps are spread over, from its end
+ */
+export function lcm(config: LcmConfig, steps: number, span = 1): Sampler<null> {
 	const { num_train_timesteps: n, original_inference_steps: original } = config
 	if (original > n) {
 		throw new RangeError(`original_inference_steps: expected at most ${n}, got ${original}`)
 	}
-	assertSteps(steps, original)
+	const first = Math.trunc(original * span)
+	assertSteps(steps, first)
 	const alphas = alphasCumprod(config)
 	const stride = Math.floor(n / original)
-	const timesteps = Array.from({ length: steps }, (_, i) => (original - Math.floor(i * (original / steps))) * stride - 1)
+	const timesteps = Array.from({ length: steps }, (_, i) => (first - Math.floor(i * (first / steps))) * stride - 1)
 	assertTrained(timesteps, alphas)
 	assertSeen(config, timesteps, alphas)
 	const limited = limit(config)
@@ -57,9 +62,11 @@ export function lcm(config: LcmConfig, steps: number): Sampler<null> {
 
 	return {
 		timesteps,
+		order: 1,
 		initialSigma: 1,
 		start: () => null,
 		scale: (x) => x,
+		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const x0 = combine([c.out, limited(apply(c.guess, x, output))], [c.skip, x])

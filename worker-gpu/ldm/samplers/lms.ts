@@ -22,6 +22,7 @@ export function lms(config: LmsConfig, steps: number): Sampler<History> {
 	const ends = config.use_karras_sigmas ? { sigma_min: null, sigma_max: null } : {}
 	const stood = places({ ...config, ...ends }, steps, trainingSigmas(config))
 	const { guess, slope, follow: _, ...shared } = exploding(config, stood)
+	// Those of a walk from the beginning: one that begins later leaves out the slopes that it has not, as the reference does.
 	const weights = stood.timesteps.map((_, k) => adamsBashforth(stood.sigmas, k))
 
 	return {

@@ -20,6 +20,8 @@ export interface SamplerChoice {
 	readonly sampler?: SamplerName | null | undefined
 	/** DDIM's η; 0 by default. */
 	readonly eta?: number | null | undefined
+	/** Latent consistency models' strength: how much of the walk that they were distilled from is taken, from its end; 1 by default. */
+	readonly span?: number
 }
 
 export type SamplerFor = (choice: SamplerChoice) => Sampler
@@ -29,16 +31,16 @@ type Make = (choice: SamplerChoice) => Sampler
 type Scheduler = (file: string, settings: object) => Make
 
 const scheduler =
-	<S extends z.ZodType>(schema: S, make: (config: z.infer<S>, steps: number, eta?: number) => Sampler): Scheduler =>
+	<S extends z.ZodType>(schema: S, make: (config: z.infer<S>, steps: number, choice: SamplerChoice) => Sampler): Scheduler =>
 	(file, settings) => {
 		const config = parseConfig(file, settings, schema)
-		return ({ steps, eta }) => make(config, steps, eta ?? 0)
+		return (choice) => make(config, choice.steps, choice)
 	}
 
 /** diffusers' scheduler classes that there is a sampler for. */
 const schedulers = {
 	DDPMScheduler: scheduler(DdpmConfig, ddpm),
-	DDIMScheduler: scheduler(DdimConfig, ddim),
+	DDIMScheduler: scheduler(DdimConfig, (config, steps, { eta }) => ddim(config, steps, eta ?? 0)),
 	PNDMScheduler: scheduler(PndmConfig, pndm),
 	LMSDiscreteScheduler: scheduler(LmsConfig, lms),
 	EulerDiscreteScheduler: scheduler(EulerConfig, euler),
@@ -46,7 +48,7 @@ const schedulers = {
 	HeunDiscreteScheduler: scheduler(HeunConfig, heun),
 	DPMSolverMultistepScheduler: scheduler(DpmSolverConfig, dpmSolver),
 	UniPCMultistepScheduler: scheduler(UniPcConfig, uniPc),
-	LCMScheduler: scheduler(LcmConfig, lcm)
+	LCMScheduler: scheduler(LcmConfig, (config, steps, { span }) => lcm(config, steps, span))
 }
 
 const karras = { use_karras_sigmas: true, use_exponential_sigmas: false, use_beta_sigmas: false, use_lu_lambdas: false }

@@ -55,33 +55,34 @@ export function uniPc(config: UniPcConfig, steps: number): Sampler<History> {
 	const { timesteps, sigmas } = respaced ?? spacedLevels(config, steps, training)
 	const smallest = respaced ? respaced.sigmas[steps - 1]! : training[0]!
 	const places = [...Array.from(sigmas), config.final_sigmas_type === 'zero' ? 0 : smallest].map((sigma) => placeAt(f(sigma)))
-	const orders = timesteps.map((_, k) =>
-		Math.min(config.solver_order, k + 1, config.lower_order_final ? timesteps.length - k : Number.POSITIVE_INFINITY)
-	)
-	const predictors = timesteps.map((_, k) => update(config, places, k, orders[k]!, false))
-	assertApart(predictors)
-	const correctors = timesteps.map((_, k) =>
-		k > 0 && !config.disable_corrector.includes(k - 1) ? update(config, places, k - 1, orders[k - 1]!, true) : undefined
-	)
+	/** @param guesses how many there are */
+	const orderAt = (k: number, guesses: number) =>
+		Math.min(config.solver_order, guesses, config.lower_order_final ? timesteps.length - k : Number.POSITIVE_INFINITY)
+	const predictor = (k: number, guesses: number) => update(config, places, k, orderAt(k, guesses), false)
+	const corrector = (k: number, guesses: number) => update(config, places, k - 1, orderAt(k - 1, guesses), true)
+	assertApart(timesteps.map((_, k) => predictor(k, k + 1)))
 	const pictures = places.map(({ alpha, sigma }) => pictureFrom(config.prediction_type, alpha, sigma))
 	const noises = places.map(({ alpha, sigma }) => noiseFrom(config.prediction_type, alpha, sigma))
 	const limited = limit(config)
 
 	return {
 		timesteps,
+		order: 1,
 		initialSigma: 1,
 		start: () => ({ guesses: [], previous: null }),
 		scale: (x) => x,
+		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x: predicted, history }, output, k) {
 			const picture = apply(pictures[k]!, predicted, output)
 			const x0 = config.predict_x0 ? limited(picture) : picture
 			const guess = config.predict_x0 ? x0 : apply(noises[k]!, predicted, output)
 			const step = (c: Update, from: Tensor, guesses: readonly Tensor[]) =>
 				combine([c.x, from], ...c.guesses.map((weight, i): Term => [weight, guesses[i]!]), [c.reached, guess])
-			const corrector = correctors[k]
-			const x = corrector ? step(corrector, history.previous!, history.guesses) : predicted
+			const { previous } = history
+			const corrected = previous && !config.disable_corrector.includes(k - 1)
+			const x = corrected ? step(corrector(k, history.guesses.length), previous, history.guesses) : predicted
 			const guesses = [guess, ...history.guesses.slice(0, config.solver_order - 1)]
-			return { x: step(predictors[k]!, x, guesses), history: { guesses, previous: x }, x0 }
+			return { x: step(predictor(k, guesses.length), x, guesses), history: { guesses, previous: x }, x0 }
 		}
 	}
 }

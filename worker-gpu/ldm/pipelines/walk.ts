@@ -1,0 +1,66 @@
+import type { Tensor } from '../../onnx/tensor.ts'
+import type { Denoiser } from '../denoiser.ts'
+import type { Drawing } from '../drawing.ts'
+import type { FirstStage } from '../first-stages/first-stage.ts'
+import type { Guidance } from '../guidance.ts'
+import { type Generator, generator } from '../noise.ts'
+import type { Plan, Row } from '../plan.ts'
+import type { Sampler } from '../samplers/sampler.ts'
+
+/** What one pipeline does in its own way on the walk that all of them take. */
+export interface Walk {
+	readonly denoiser: Denoiser
+	readonly sampler: Sampler
+	readonly guidance: Guidance
+	/** The latent to begin with, and what else of the picture's own is needed on the way. Draws in the reference's order. */
+	begin(noise: Generator): { readonly x: Tensor; readonly given?: readonly Tensor[] }
+	/** What the network is shown of the latent; as the sampler scales it by default. */
+	shown?(row: Row): Tensor
+	/** What becomes of the latent after each evaluation, `row.k` of which are done by then. */
+	settle?(row: Row): Tensor
+	/** The picture of the last latent. */
+	finish(x: Tensor): Promise<Tensor>
+}
+
+/** A plan: evaluate at each of the sampler's places, guide, advance. */
+export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish }: Walk): Plan {
+	return {
+		denoiser,
+		evaluations: sampler.timesteps.length,
+		start(seed) {
+			const noise = generator(seed)
+			const { x, given = [] } = begin(noise)
+			return { x, k: 0, history: sampler.start(), noise, given }
+		},
+		evaluate(row) {
+			const x = shown ? shown(row) : sampler.scale(row.x, row.k)
+			return guidance.branches.map((cond) => ({ x, t: sampler.timesteps[row.k]!, cond }))
+		},
+		advance(row, outputs) {
+			const { x, history } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)
+			row.x = x
+			row.history = history
+			row.k += 1
+			if (settle) {
+				row.x = settle(row)
+			}
+		},
+		finish: ({ x }) => finish(x)
+	}
+}
+
+/** [C, h, w] of the latent of a picture as large as the drawing, or a clear refusal of its size. */
+export function latentDims({ width, height }: Drawing, { latentChannels, multiple }: Denoiser, { factor }: FirstStage): number[] {
+	for (const [name, side] of Object.entries({ width, height })) {
+		if (!Number.isInteger(side / (factor * multiple)) || side < 1) {
+			throw new RangeError(`${name}: expected a multiple of ${factor * multiple}, got ${side}`)
+		}
+	}
+	return [latentChannels, height / factor, width / factor]
+}
+
+/** Pure noise, as strong as the sampler begins with. */
+export function pureNoise({ initialSigma }: Sampler, dims: readonly number[], noise: Generator): Tensor {
+	const { data } = noise.normal(dims)
+	return { data: data.map((value) => value * initialSigma), dims }
+}

@@ -1,0 +1,23 @@
+import type { Sampler } from './sampler.ts'
+
+/**
+ * The last part of a walk, for an image that is sent back `strength` of the way (Meng et al., 2022, SDEdit): int(steps · strength) steps are
+ * left of it, as in diffusers' `get_timesteps`. Evaluations are counted from its beginning.
+ */
+export function lastPart<H>(sampler: Sampler<H>, steps: number, strength: number): Sampler<H> {
+	if (!(strength >= 0 && strength <= 1)) {
+		throw new RangeError(`strength: expected a number from 0 to 1, got ${strength}`)
+	}
+	const left = Math.trunc(steps * strength)
+	if (left < 1) {
+		throw new RangeError(`strength: expected at least ${1 / steps}, which leaves one of ${steps} steps, got ${strength}`)
+	}
+	const begin = (steps - left) * sampler.order
+	return {
+		...sampler,
+		timesteps: sampler.timesteps.slice(begin),
+		scale: (x, k) => sampler.scale(x, begin + k),
+		renoise: (x0, e, k) => sampler.renoise(x0, e, begin + k),
+		advance: (row, output, k, noise) => sampler.advance(row, output, begin + k, noise)
+	}
+}
