@@ -37,8 +37,9 @@ export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish
 			return guidance.branches.map((cond) => ({ x, t: sampler.timesteps[row.k]!, cond }))
 		},
 		advance(row, outputs) {
-			const { x, history } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)
+			const { x, history, x0 } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)
 			row.x = x
+			row.x0 = x0
 			row.history = history
 			row.k += 1
 			if (settle) {
