@@ -45,6 +45,11 @@ test('refuses a U-Net with one timestep for the whole batch, and says what to do
 	)
 })
 
+test('names a fact beside the model that cannot be one', async () => {
+	await writeFile(path.join(folder, 'darkroom.json'), '{"invariantFrom":0}')
+	await expect(loading()).rejects.toThrow(/darkroom.json: .*expected number to be >=1.*invariantFrom/)
+})
+
 test('refuses a scheduler that there is no sampler for', async () => {
 	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"DEISMultistepScheduler"}')
 	await expect(loading()).rejects.toThrow(/expected one of .*DDIMScheduler.*, got DEISMultistepScheduler/)

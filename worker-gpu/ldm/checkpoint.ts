@@ -7,6 +7,7 @@ import { ModelError } from '../onnx/model-error.ts'
 import { loadPart, type Part, type Stopwatch } from '../onnx/part.ts'
 import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
+import { readFacts } from './facts.ts'
 import { stableDiffusion } from './families/stable-diffusion.ts'
 import type { Plan } from './plan.ts'
 
@@ -43,9 +44,11 @@ export async function loadCheckpoint(folder: string, provider: Provider, stopwat
 	if (!family) {
 		throw new ModelError(index, `_class_name: expected one of ${Object.keys(families).join(', ')}, got ${name}`)
 	}
+	const { invariantFrom } = await readFacts(folder)
 	return family({
 		path: folder,
-		provider,
+		// Measured on the CPU, where batches of one take other kernels.
+		provider: provider.name === 'cpu' && invariantFrom ? { ...provider, invariantFrom } : provider,
 		has: (part) => existsSync(path.join(folder, part)),
 		part: (part) => loadPart(path.join(folder, part), provider, stopwatch)
 	})
