@@ -33,7 +33,7 @@ function fieldErrors(issue: Issue, input: unknown, field?: z.ZodType): FieldErro
 		const expected = field instanceof z.ZodObject ? `only ${Object.keys(field.shape).join(', ')}` : 'no field of this name'
 		return issue.keys.map((key) => ({
 			pointer: pointer([...issue.path, key]),
-			detail: 'Unknown field.',
+			detail: sentence(issue.message),
 			expected,
 			received: `the field ${describe(key)}`
 		}))

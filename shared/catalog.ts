@@ -2,22 +2,52 @@ import { z } from 'zod'
 import catalog from './catalog.json' with { type: 'json' }
 import { SamplerName } from './samplers.ts'
 
+const Strength = z.number().min(0).max(1)
+
+/** What a model can be asked for, and what a client must know of each task. */
+export const ModelTasks = z
+	.strictObject({
+		'text-to-image': z.strictObject({}),
+		/** `strength`: the default. */
+		'image-to-image': z.strictObject({ strength: Strength }),
+		/** Without `strength` every picture starts from noise alone, as in the paper. */
+		inpainting: z.strictObject({ strength: Strength.optional() }),
+		/** The picture is `factor` times as large as the image. `noise_level`: what the image is noised with before it is enlarged. */
+		'super-resolution': z.strictObject({
+			factor: z.int().min(2),
+			noise_level: z.strictObject({ default: z.int().min(0), max: z.int().min(0) }).optional()
+		}),
+		/** Names, by number. */
+		'class-conditional': z.strictObject({ classes: z.array(z.string()).min(1) }),
+		/** Names of what a box can hold, by number; `max` boxes at most. */
+		'layout-to-image': z.strictObject({ labels: z.array(z.string()).min(1), max: z.int().min(1) }),
+		/** Classes by number, each with the colour that means it in a map. */
+		'semantic-synthesis': z.strictObject({
+			labels: z.array(z.strictObject({ name: z.string(), color: z.string().regex(/^#[0-9a-f]{6}$/) })).min(1)
+		}),
+		unconditional: z.strictObject({})
+	})
+	.partial()
+	.refine((tasks) => Object.keys(tasks).length > 0, 'at least one task')
+export type ModelTasks = z.infer<typeof ModelTasks>
+
 /** What a model can do and within which limits. Both sides read it; importing a model writes it. */
 export const Model = z.strictObject({
 	id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
 	name: z.string(),
 	description: z.string(),
-	tasks: z.array(z.enum(['text-to-image'])).min(1),
-	/** Pixels; width and height are each a multiple of `multiple`. */
+	tasks: ModelTasks,
+	/** Pixels of the picture; width and height are each a multiple of `multiple`. */
 	size: z.strictObject({ default: z.int(), min: z.int(), max: z.int(), multiple: z.int() }),
 	/** What a request may name in place of the model's own sampler. */
 	samplers: z.array(SamplerName).min(1),
 	/** Evaluations of the U-Net for one picture. */
 	steps: z.strictObject({ default: z.int(), min: z.int(), max: z.int() }),
+	/** At most 1: the model has no guidance. */
 	guidance: z.strictObject({ default: z.number(), min: z.number(), max: z.number() }),
 	count: z.strictObject({ default: z.int(), max: z.int() }),
-	/** Characters. */
-	prompt: z.strictObject({ max: z.int() })
+	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
+	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() })
 })
 export type Model = z.infer<typeof Model>
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
-import type { Engine } from './engine/client.ts'
+import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError } from './engine/errors.ts'
 import type { DevelopedPicture } from './engine/messages.ts'
 import { encodePng } from './image/encode.ts'
@@ -53,12 +53,12 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 	})
 	try {
 		const drawing = drawAll(request, delivered, engine, edge, progress, end.signal)
-		const inferenceMs = await drawing.finally(() => drawn.abort())
+		const { inferenceMs, warnings } = await drawing.finally(() => drawn.abort())
 		const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 		const pictures = request.count === 1 ? '1 picture' : `${request.count} pictures`
 		// Before the edge is told, so that whoever hears of the end from the edge finds the line.
 		log(`${job.generation}: ${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
-		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs })
+		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs, warnings: [...warnings] })
 	} catch (error) {
 		if (!isVerdict(error)) {
 			throw error
@@ -80,7 +80,7 @@ async function keepTelling(edge: Edge, progress: { done: number; total: number }
 	}
 }
 
-/** Draws and delivers every picture that is not delivered yet. Gives the milliseconds of inference. */
+/** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
 	request: ResolvedRequest,
 	delivered: readonly number[],
@@ -88,7 +88,7 @@ async function drawAll(
 	edge: Edge,
 	progress: { done: number; total: number },
 	end: AbortSignal
-): Promise<number> {
+): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const missing = new Set(Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n)))
@@ -96,7 +96,7 @@ async function drawAll(
 	for (let start = 1; ; start++) {
 		const pictures = [...missing]
 		try {
-			const { inferenceMs } = await engine.develop(request, {
+			const drawn = await engine.develop(request, {
 				pictures,
 				signal,
 				onProgress(done, total) {
@@ -112,7 +112,7 @@ async function drawAll(
 			})
 			await Promise.all(deliveries)
 			signal.throwIfAborted()
-			return inferenceMs
+			return drawn
 		} catch (error) {
 			if (!(error instanceof EngineCrashed) || start === ENGINE_STARTS) {
 				throw error

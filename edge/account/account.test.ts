@@ -208,7 +208,8 @@ describe('Account', () => {
 		['/n', { ...picture(0), n: 2 }],
 		['/width', { ...picture(0), width: 64 }],
 		['/height', { ...picture(0), height: 64 }],
-		['/seed', { ...picture(0), seed: 5 }]
+		['/seed', { ...picture(0), seed: 5 }],
+		['/content_type', { ...picture(0), content_type: 'image/webp' as const }]
 	])('captures no picture that was not asked for: %s', async (pointer, reported) => {
 		await stub.start(work(), 'run-one-one')
 		const answered = await stub.capture(work(), reported, receipt(1, 0))
@@ -235,6 +236,18 @@ describe('Account', () => {
 			]
 		})
 		expect(await rows('SELECT * FROM due')).toEqual([])
+	})
+
+	it('tells what the edge and the node warned of', async () => {
+		const cropped = { code: 'image-cropped', detail: 'at the edge' }
+		const truncated = { code: 'prompt-truncated', detail: 'on the node' }
+		id = unwrap((await stub.submit(key, request, [cropped])) as Answer<Snapshot>).id
+		expect(await read()).toMatchObject({ warnings: [cropped] })
+		await stub.start(work(), 'run-one-one')
+		await capture(0)
+		await capture(1)
+		await stub.finish(work(), { outcome: 'succeeded', inference_ms: 7, warnings: [truncated] })
+		expect(await read()).toMatchObject({ warnings: [cropped, truncated] })
 	})
 
 	it('keeps pictures that an older epoch delivered', async () => {

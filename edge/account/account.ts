@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
-import { isTerminal, type ResolvedRequest } from '../../shared/contract/generation.ts'
+import { isTerminal, type ResolvedRequest, type Warning } from '../../shared/contract/generation.ts'
 import { newId } from '../../shared/ids.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
@@ -48,12 +48,12 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async submit(key: string, request: ResolvedRequest): Promise<Answer<Snapshot>> {
+	async submit(key: string, request: ResolvedRequest, warnings: readonly Warning[] = []): Promise<Answer<Snapshot>> {
 		return this.#decide(() => {
 			this.#keys.confirm(key)
 			const now = Date.now()
 			const id = newId('gen', now)
-			this.#generations.add(id, request, now)
+			this.#generations.add(id, request, warnings, now)
 			return this.#generations.read(id)
 		})
 	}

@@ -1,6 +1,7 @@
 import type { FinishCall, ImageCall, ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
-import { isTerminal, type ResolvedRequest, type Status } from '../../shared/contract/generation.ts'
+import { isTerminal, type ResolvedRequest, type Status, type Warning } from '../../shared/contract/generation.ts'
 import type { FieldError } from '../../shared/contract/problem.ts'
+import { outputType } from '../../shared/outputs.ts'
 import { ProblemError } from '../errors.ts'
 import type { Due } from './due.ts'
 import { type Failure, failureOf } from './failures.ts'
@@ -27,6 +28,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	completed_at: number | null
 	checkpointed: number | null
 	yields: number
+	warnings: string
 }
 
 /** What `start` answers, but that a checkpoint is known by its epoch here: `callbacks/start.ts` signs its URL. */
@@ -69,11 +71,12 @@ export class Generations {
 		this.#due = due
 	}
 
-	add(id: string, request: ResolvedRequest, now: number): void {
+	add(id: string, request: ResolvedRequest, warnings: readonly Warning[], now: number): void {
 		this.#sql.exec(
-			"INSERT INTO generations (id, request, status, epoch, created_at) VALUES (?, ?, 'queued', 1, ?)",
+			"INSERT INTO generations (id, request, warnings, status, epoch, created_at) VALUES (?, ?, ?, 'queued', 1, ?)",
 			id,
 			JSON.stringify(request),
+			JSON.stringify(warnings),
 			now
 		)
 		this.#due.put('enqueue', id, now)
@@ -147,7 +150,8 @@ export class Generations {
 			within('/n', n, request.count),
 			exactly('/width', width, request.width),
 			exactly('/height', height, request.height),
-			exactly('/seed', seed, (request.seed + n) >>> 0)
+			exactly('/seed', seed, (request.seed + n) >>> 0),
+			exactly('/content_type', content_type, outputType(request.output_format ?? 'png'))
 		])
 		this.#sql.exec(
 			'INSERT OR IGNORE INTO pictures (generation, n, key, size, etag, captured_at, content_type, width, height, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -176,7 +180,8 @@ export class Generations {
 		if (delivered < count) {
 			throw new ProblemError({ code: 'undelivered', detail: `Expected ${count} delivered pictures, got ${delivered}.` })
 		}
-		this.#sql.exec('UPDATE generations SET inference_ms = ? WHERE id = ?', call.inference_ms, id)
+		const warnings = JSON.stringify([...JSON.parse(row.warnings), ...(call.warnings ?? [])])
+		this.#sql.exec('UPDATE generations SET inference_ms = ?, warnings = ? WHERE id = ?', call.inference_ms, warnings, id)
 		this.#end(id, 'succeeded', now)
 	}
 
@@ -212,6 +217,7 @@ export class Generations {
 			request: requestOf(row),
 			progress: row.status === 'processing' && done !== null && total !== null ? { done, total } : null,
 			images: this.#pictures(id),
+			warnings: JSON.parse(row.warnings),
 			metrics: inference_ms === null ? null : { inference_ms },
 			error: failure && failureOf(failure, row.failure_detail ?? ''),
 			created_at: time(row.created_at),
@@ -297,13 +303,13 @@ function expectFields(errors: (FieldError | undefined)[]): void {
 	}
 }
 
-const exactly = (pointer: string, got: number, expected: number): FieldError | undefined =>
+const exactly = (pointer: string, got: number | string, expected: number | string): FieldError | undefined =>
 	got === expected ? undefined : fieldError(pointer, got, String(expected))
 
 const within = (pointer: string, got: number, count: number): FieldError | undefined =>
 	got < count ? undefined : fieldError(pointer, got, `less than ${count}, the count asked for`)
 
-const fieldError = (pointer: string, got: number, expected: string): FieldError => ({
+const fieldError = (pointer: string, got: number | string, expected: string): FieldError => ({
 	pointer,
 	detail: 'It does not match the request.',
 	expected,

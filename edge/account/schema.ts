@@ -54,6 +54,10 @@ const versions = [
 	-- checkpointed: the epoch whose checkpoint in R2 is the latest; yields: attempts that ended because their node was stopped
 	ALTER TABLE generations ADD COLUMN checkpointed INTEGER;
 	ALTER TABLE generations ADD COLUMN yields INTEGER NOT NULL DEFAULT 0;
+	`,
+	`
+	-- JSON
+	ALTER TABLE generations ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';
 	`
 ]
 

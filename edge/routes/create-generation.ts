@@ -1,7 +1,8 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { findModel, models } from '../../shared/catalog.ts'
-import { Generation, GenerationRequest, requestFor } from '../../shared/contract/generation.ts'
+import { Generation, GenerationRequest } from '../../shared/contract/generation.ts'
+import { requestFor, taskOf } from '../../shared/contract/request-for.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { limitBody } from '../body.ts'
@@ -59,10 +60,11 @@ async function refuse(c: Context): Promise<never> {
 /** The body by its model's own limits, so that everything wrong with it is told at once. */
 async function readRequest(c: Context) {
 	const body: unknown = await c.req.json()
-	const name = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
+	const fields = withoutNulls(body)
+	const name = fields?.model
 	const model = typeof name === 'string' ? findModel(name) : undefined
-	if (model) {
-		return parse(requestFor(model), body)
+	if (fields && model) {
+		return parse(requestFor(model, { task: taskOf(model, fields) }), fields)
 	}
 	parse(GenerationRequest, body)
 	const expected = models.map(({ id }) => id).join(', ')
@@ -72,4 +74,15 @@ async function readRequest(c: Context) {
 		detail: `Expected one of ${expected}, got ${describe(name)}.`,
 		errors: [error]
 	})
+}
+
+/** The fields of a body; those that are null, and may be, are as good as absent. */
+function withoutNulls(body: unknown): Record<string, unknown> | undefined {
+	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+		return undefined
+	}
+	const shape: Record<string, z.ZodType> = GenerationRequest.shape
+	const means = ([name, value]: [string, unknown]) =>
+		value !== null || !Object.hasOwn(shape, name) || !shape[name]!.safeParse(null).success
+	return Object.fromEntries(Object.entries(body).filter(means))
 }

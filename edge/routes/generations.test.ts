@@ -123,10 +123,24 @@ describe('generations', () => {
 					received: '"lcm"'
 				}),
 				expect.objectContaining({ pointer: '/prompt', expected: 'at least 1 characters', received: '""' }),
-				expect.objectContaining({ pointer: '/a~1b~0c', expected: expect.stringContaining('only model, prompt') })
+				expect.objectContaining({ pointer: '/a~1b~0c', expected: expect.stringContaining('only model, task, prompt') })
 			])
 		)
 		expect(errors).toHaveLength(6)
+	})
+
+	it('says what its model can do, where it is asked for something else, and takes null for nothing', async () => {
+		const answer = await post('/v1/generations', key, {
+			...good,
+			task: 'inpainting',
+			image: 'https://example.com/x.png',
+			mask: null
+		})
+		const { errors } = Problem.parse(await answer.json())
+		expect(errors).toMatchObject([
+			{ pointer: '/task', expected: '"text-to-image"', received: '"inpainting"' },
+			{ pointer: '/image', detail: 'Not a field of text-to-image by "scenes", which can do text-to-image.' }
+		])
 	})
 
 	it('answers a body of many wrong fields with a short problem', async () => {

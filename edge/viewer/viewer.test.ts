@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { findModel } from '../../shared/catalog.ts'
-import { requestFor } from '../../shared/contract/generation.ts'
+import { requestFor } from '../../shared/contract/request-for.ts'
 import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { type Answer, unwrap } from '../errors.ts'

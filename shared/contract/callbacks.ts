@@ -1,5 +1,7 @@
 import { z } from 'zod'
-import { ResolvedRequest } from './generation.ts'
+import { InputName } from '../inputs.ts'
+import { OutputType } from '../outputs.ts'
+import { ResolvedRequest, Warning } from './generation.ts'
 
 /**
  * What a GPU node says to the edge about one generation and epoch: `POST <callback>/<name>` with the job's token as bearer.
@@ -30,7 +32,9 @@ export const StartAnswer = z.strictObject({
 	/** Milliseconds from the answer until the generation expires. Of equal priority, what expires sooner goes first. */
 	deadline: z.int().optional(),
 	/** Where to read what an earlier attempt had got to, as its node stored it. */
-	checkpoint: z.url().optional()
+	checkpoint: z.url().optional(),
+	/** Signed URLs of the request's inputs, where it has any. */
+	inputs: z.partialRecord(InputName, z.url()).optional()
 })
 export type StartAnswer = z.infer<typeof StartAnswer>
 
@@ -65,7 +69,7 @@ export const mostCheckpointBytes = 64 * 1024 * 1024
 export const YieldCall = z.strictObject({})
 
 /** `upload`: asks for a write-once place for one encoded picture. */
-export const UploadCall = z.strictObject({ n: PictureNumber, size: Bytes, md5: Md5, content_type: z.enum(['image/png']) })
+export const UploadCall = z.strictObject({ n: PictureNumber, size: Bytes, md5: Md5, content_type: OutputType })
 export type UploadCall = z.infer<typeof UploadCall>
 /** PUT the bytes to `url` with exactly these headers. 412: they are there already, go on to `image`. */
 export const UploadAnswer = z.strictObject({ url: z.url(), headers: z.record(z.string(), z.string()) })
@@ -77,8 +81,13 @@ export type ImageCall = z.infer<typeof ImageCall>
 
 /** `finish`: the end. `succeeded` holds only when every picture was delivered. */
 export const FinishCall = z.discriminatedUnion('outcome', [
-	/** `inference_ms`: time spent inside ONNX Runtime on behalf of this generation, batches counted whole. */
-	z.strictObject({ outcome: z.literal('succeeded'), inference_ms: z.number().min(0) }),
+	z.strictObject({
+		outcome: z.literal('succeeded'),
+		/** Time spent inside ONNX Runtime on behalf of this generation, batches counted whole. */
+		inference_ms: z.number().min(0),
+		/** What came to light on the node. */
+		warnings: z.array(Warning).max(10).optional()
+	}),
 	z.strictObject({ outcome: z.literal('failed'), detail: z.string().max(1000) })
 ])
 export type FinishCall = z.infer<typeof FinishCall>

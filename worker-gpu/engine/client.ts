@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
+import type { Rasters } from '../image/raster.ts'
 import { abortable } from '../wait.ts'
 import { EngineClosed, EngineCrashed, EngineError } from './errors.ts'
 import type { DevelopedPicture, EngineConfig, EngineReport, FromEngine, ToEngine } from './messages.ts'
@@ -40,6 +41,8 @@ export interface Engine {
 export interface DevelopOptions {
 	/** Numbers of the pictures to develop; all of the request's by default. */
 	readonly pictures?: readonly number[]
+	/** What the request's inputs are, decoded. */
+	readonly inputs?: Rasters
 	/** Evaluations done and asked for, summed over the pictures: at the start, then at most every 500 ms. */
 	readonly onProgress?: (done: number, total: number) => void
 	/** Each picture as soon as it is there. */
@@ -51,6 +54,8 @@ export interface Developed {
 	readonly pictures: DevelopedPicture[]
 	/** Time inside ONNX Runtime of every call that the request took part in, batches counted whole. */
 	readonly inferenceMs: number
+	/** What the client should know though nothing failed. */
+	readonly warnings: readonly Warning[]
 }
 
 interface InFlight {
@@ -146,7 +151,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				work.options.onPicture?.(message.picture)
 				break
 			case 'done':
-				work.settle.resolve({ pictures: work.pictures.sort((a, b) => a.n - b.n), inferenceMs: message.inferenceMs })
+				work.settle.resolve({
+					pictures: work.pictures.sort((a, b) => a.n - b.n),
+					inferenceMs: message.inferenceMs,
+					warnings: message.warnings
+				})
 				break
 			case 'failed':
 				work.settle.reject(new EngineError(message.error))
@@ -174,7 +183,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 			}
 			signal?.addEventListener('abort', cancel, { once: true })
 			const pictures = develop.pictures ?? Array.from({ length: request.count }, (_, n) => n)
-			say({ type: 'develop', id, request, pictures })
+			say({ type: 'develop', id, request, inputs: develop.inputs ?? {}, pictures })
 			try {
 				return await settle.promise
 			} finally {

@@ -1,4 +1,5 @@
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
+import type { Rasters } from '../image/raster.ts'
 import type { Rgb } from '../image/rgb.ts'
 import type { ProviderChoice } from '../onnx/provider.ts'
 
@@ -31,7 +32,13 @@ export interface DevelopedPicture extends Rgb {
 
 export type ToEngine =
 	| ({ readonly type: 'load' } & EngineConfig)
-	| { readonly type: 'develop'; readonly id: number; readonly request: ResolvedRequest; readonly pictures: readonly number[] }
+	| {
+			readonly type: 'develop'
+			readonly id: number
+			readonly request: ResolvedRequest
+			readonly inputs: Rasters
+			readonly pictures: readonly number[]
+	  }
 	| { readonly type: 'cancel'; readonly id: number }
 
 export type FromEngine =
@@ -40,7 +47,7 @@ export type FromEngine =
 	| { readonly type: 'unusable'; readonly error: ErrorMessage }
 	| { readonly type: 'progress'; readonly id: number; readonly done: number; readonly total: number }
 	| { readonly type: 'picture'; readonly id: number; readonly picture: DevelopedPicture }
-	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number }
+	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number; readonly warnings: readonly Warning[] }
 	| { readonly type: 'failed'; readonly id: number; readonly error: ErrorMessage }
 
 /** Errors lose their names in structured clones. */

@@ -1,5 +1,6 @@
 import path from 'node:path'
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
+import { type Rasters, tensorsOf } from '../image/raster.ts'
 import { toRgb } from '../image/rgb.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
@@ -61,9 +62,10 @@ async function load({ models, modelsDir, provider: choice, threads }: EngineConf
 	}
 }
 
-async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'develop' }>): Promise<void> {
+async function develop({ id, request, inputs, pictures }: Extract<ToEngine, { type: 'develop' }>): Promise<void> {
 	const cancel = new AbortController()
 	cancels.set(id, cancel)
+	let warnings: readonly Warning[] = []
 	let lastProgress = Number.NEGATIVE_INFINITY
 	try {
 		const checkpoint = checkpoints.get(request.model)
@@ -71,7 +73,11 @@ async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'dev
 			throw new RangeError(`model: expected one of ${[...checkpoints.keys()].join(', ')}, got ${request.model}`)
 		}
 		const { inferenceMs } = await batcher.develop({
-			prepare: () => planFor(checkpoint, drawingOf(request)),
+			async prepare() {
+				const plan = await planFor(checkpoint, drawingOf(request, inputs))
+				warnings = plan.warnings ?? []
+				return plan
+			},
 			// Picture n of a request is drawn from its seed + n, in uint32.
 			pictures: pictures.map((n) => ({ n, seed: (request.seed + n) >>> 0 })),
 			signal: cancel.signal,
@@ -83,7 +89,7 @@ async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'dev
 			},
 			onPicture: (picture, image) => send({ type: 'picture', id, picture: { ...picture, ...toRgb(image) } })
 		})
-		send({ type: 'done', id, inferenceMs })
+		send({ type: 'done', id, inferenceMs, warnings })
 	} catch (error) {
 		send({ type: 'failed', id, error: errorMessage(error) })
 	} finally {
@@ -91,14 +97,26 @@ async function develop({ id, request, pictures }: Extract<ToEngine, { type: 'dev
 	}
 }
 
-const drawingOf = ({ sampler = null, eta = null, ...request }: ResolvedRequest): Drawing => ({
-	...request,
-	task: 'text-to-image',
-	sampler,
-	eta,
-	guidance_rescale: 0,
-	strength: 1
-})
+const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
+	const { layout, class_label, noise_level } = request
+	return {
+		task: request.task ?? 'text-to-image',
+		prompt: request.prompt,
+		negative_prompt: request.negative_prompt ?? null,
+		width: request.width,
+		height: request.height,
+		steps: request.steps,
+		guidance: request.guidance,
+		guidance_rescale: request.guidance_rescale ?? 0,
+		sampler: request.sampler ?? null,
+		eta: request.eta ?? null,
+		strength: request.strength ?? 1,
+		...(layout && { layout: layout.map(({ label, box }) => ({ label, box: box as [number, number, number, number] })) }),
+		...(class_label !== undefined && { class_label }),
+		...(noise_level !== undefined && { noise_level }),
+		...tensorsOf(inputs)
+	}
+}
 
 function send(message: FromEngine, sent = () => {}): void {
 	// Without a parent there is nobody to tell; 'disconnect' ends the process.

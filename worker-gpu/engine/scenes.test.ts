@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { models } from '../../shared/catalog.ts'
-import { requestFor } from '../../shared/contract/generation.ts'
+import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from './client.ts'
 
 // At the demo model's real size ONNX Runtime chooses other kernels than for a toy, and other ones for a batch of one.

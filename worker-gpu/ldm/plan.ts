@@ -1,3 +1,4 @@
+import type { Warning } from '../../shared/contract/generation.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { Denoiser, Evaluation } from './denoiser.ts'
 import type { Drawing } from './drawing.ts'
@@ -14,6 +15,8 @@ export interface Plan {
 	readonly denoiser: Denoiser
 	/** Evaluations steps from start to end; guidance doubles the network's work, not this number. */
 	readonly evaluations: number
+	/** What the client should know of its drawing: a prompt that was cut off. */
+	readonly warnings?: readonly Warning[]
 	start(seed: number): Row
 	/** What to ask the network next: one evaluation, or two with guidance. Their shapes stay the same from start to end. */
 	evaluate(row: Row): readonly Evaluation[]

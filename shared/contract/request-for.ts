@@ -1,0 +1,157 @@
+import { z } from 'zod'
+import type { Model } from '../catalog.ts'
+import { type Size, UploadId } from '../inputs.ts'
+import { defaultQuality, OutputFormat } from '../outputs.ts'
+import { mostSteps, SamplerName } from '../samplers.ts'
+import { sizeOf } from '../size.ts'
+import { Task } from '../tasks.ts'
+import { Box, GenerationRequest, type ResolvedRequest, Seed } from './generation.ts'
+
+/** A request's task: the one that it names, or what its other fields mean for this model. */
+export function taskOf({ tasks }: Model, body: Readonly<Record<string, unknown>>): Task {
+	const named = Task.safeParse(body.task)
+	if (named.success) {
+		return named.data
+	}
+	const has = (field: keyof GenerationRequest) => body[field] !== undefined && body[field] !== null
+	if (has('mask')) {
+		return 'inpainting'
+	}
+	if (has('semantic_map')) {
+		return 'semantic-synthesis'
+	}
+	if (has('layout')) {
+		return 'layout-to-image'
+	}
+	if (has('class_label')) {
+		return 'class-conditional'
+	}
+	if (has('image')) {
+		return tasks['super-resolution'] && !tasks['image-to-image'] ? 'super-resolution' : 'image-to-image'
+	}
+	return tasks.unconditional && !tasks['text-to-image'] ? 'unconditional' : 'text-to-image'
+}
+
+interface Options {
+	/** Text-to-image by default; see `taskOf`. */
+	readonly task?: Task
+	/** Of `image` or `semantic_map`, upright, once it is known. */
+	readonly image?: Size | undefined
+	/** Whether inputs must be uploads by now. */
+	readonly stored?: boolean
+}
+
+/**
+ * A request within one model's limits, with every default filled in. It has the fields of its task and no others; issues carry the field's
+ * path. A task that the model cannot do is refused by the fields of one that it can.
+ */
+export function requestFor(model: Model, options: Options = {}): z.ZodType<ResolvedRequest> {
+	const { task: asked = 'text-to-image', image, stored = true } = options
+	const able = Object.keys(model.tasks) as [Task, ...Task[]]
+	const task = model.tasks[asked] ? asked : able[0]
+	const { width, height } = sizeOf(model, task, image)
+	const { min, max, multiple } = model.size
+	const side = (pixels: number) =>
+		(task === 'super-resolution' && image ? z.literal(pixels) : z.int().min(min).max(max).multipleOf(multiple)).default(pixels)
+	const refusal = `Not a field of ${task} by ${JSON.stringify(model.id)}, which can do ${able.join(', ')}`
+	const schema = z.strictObject(
+		{
+			model: z.string(),
+			task: z.enum(able).default(task),
+			...textFields(model, task),
+			...taskFields(model, task, stored),
+			width: side(width),
+			height: side(height),
+			steps: z.int().min(model.steps.min).max(model.steps.max).default(model.steps.default),
+			guidance: z.number().min(model.guidance.min).max(model.guidance.max).default(model.guidance.default),
+			guidance_rescale: GenerationRequest.shape.guidance_rescale.unwrap().default(0),
+			sampler: SamplerName.extract(model.samplers).nullable().default(null),
+			eta: GenerationRequest.shape.eta.unwrap().default(null),
+			seed: Seed.default(() => crypto.getRandomValues(new Uint32Array(1))[0] as number),
+			count: z.int().min(1).max(model.count.max).default(model.count.default),
+			output_format: OutputFormat.default('png'),
+			output_quality: GenerationRequest.shape.output_quality.unwrap().default(null)
+		},
+		{ error: ({ code }) => (code === 'unrecognized_keys' ? refusal : undefined) }
+	)
+	// Which fields the shape has, is known at run time alone; each is what ResolvedRequest says.
+	return (schema as unknown as z.ZodType<ResolvedRequest>).check(checkTogether(model)).overwrite(withQuality)
+}
+
+function textFields({ prompt }: Model, task: Task) {
+	const text = z.string().trim().max(prompt.max)
+	return {
+		// A text is all that text-to-image has to go by.
+		prompt: task === 'text-to-image' ? text.min(1) : text.default(''),
+		...(prompt.negative && { negative_prompt: z.string().max(prompt.max).nullable().default(null) })
+	}
+}
+
+function taskFields({ tasks }: Model, task: Task, stored: boolean) {
+	const input = stored ? UploadId : z.string().min(1)
+	const { shape } = GenerationRequest
+	const strength = (value: number) => ({ strength: shape.strength.unwrap().unwrap().default(value) })
+	switch (task) {
+		case 'image-to-image':
+			return { image: input, ...strength(tasks[task]!.strength) }
+		case 'inpainting': {
+			const { strength: value } = tasks[task]!
+			return { image: input, mask: input, ...(value !== undefined && strength(value)) }
+		}
+		case 'super-resolution': {
+			const { noise_level: level } = tasks[task]!
+			return { image: input, ...(level && { noise_level: z.int().min(0).max(level.max).default(level.default) }) }
+		}
+		case 'class-conditional':
+			return { class_label: numbered('class', tasks[task]!.classes) }
+		case 'layout-to-image': {
+			const { labels, max } = tasks[task]!
+			const box = z.strictObject({ label: numbered('label', labels), box: Box })
+			return { layout: z.array(box).min(1).max(max) }
+		}
+		case 'semantic-synthesis':
+			return { semantic_map: input }
+		default:
+			return {}
+	}
+}
+
+/** A name or a number, as the number. */
+function numbered(what: string, names: readonly string[]) {
+	return z.unknown().transform((label, { issues, value }) => {
+		const number = typeof label === 'string' ? names.indexOf(label) : label
+		if (typeof number === 'number' && Number.isInteger(number) && names[number] !== undefined) {
+			return number
+		}
+		const message = `a ${what} of the model by its name, or by its number from 0 to ${names.length - 1}`
+		issues.push({ code: 'custom', input: value, message })
+		return z.NEVER
+	})
+}
+
+/** What holds between fields. */
+const checkTogether =
+	(model: Model): z.core.CheckFn<ResolvedRequest> =>
+	({ value: { sampler = null, steps, eta, strength, output_format, output_quality }, issues }) => {
+		const maximum = mostSteps(sampler, model.steps.max)
+		// Beyond the model's own limit, the field itself has said so.
+		if (steps > maximum && steps <= model.steps.max) {
+			const message = `Too many steps for ${sampler}`
+			issues.push({ code: 'too_big', origin: 'number', maximum, inclusive: true, path: ['steps'], input: steps, message })
+		}
+		if (eta !== null && sampler !== 'ddim') {
+			issues.push({ code: 'custom', path: ['eta'], input: eta, message: 'null: only the sampler "ddim" has it' })
+		}
+		if (strength !== undefined && Math.floor(steps * strength) < 1) {
+			const message = `at least ${1 / steps}: of ${steps} steps not one is left`
+			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
+		}
+		if (output_quality !== null && output_format === 'png') {
+			issues.push({ code: 'custom', path: ['output_quality'], input: output_quality, message: 'null: PNG loses nothing' })
+		}
+	}
+
+const withQuality = (request: ResolvedRequest): ResolvedRequest => {
+	const { output_format = 'png', output_quality } = request
+	return output_format === 'png' ? request : { ...request, output_quality: output_quality ?? defaultQuality[output_format] }
+}

@@ -1,0 +1,19 @@
+import { z } from 'zod'
+
+/** The fields of a request that are pictures. */
+export const InputName = z.enum(['image', 'mask', 'semantic_map'])
+export type InputName = z.infer<typeof InputName>
+
+/** What an input may be: bytes as it is sent, and pixels as it claims to have. Both sides check. */
+export const inputLimits = { bytes: 10 * 1024 * 1024, pixels: 32 * 1024 * 1024 } as const
+
+/** Formats that an input may have, by what its bytes say. */
+export const inputTypes = ['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'image/avif'] as const
+
+/** An input that was stored for an account. */
+export const UploadId = z.string().regex(/^upl_[0-9a-hjkmnp-tv-z]{26}$/)
+
+export interface Size {
+	readonly width: number
+	readonly height: number
+}
