@@ -15,6 +15,7 @@ import { onError, ProblemError, respond } from './errors.ts'
 import { invalid } from './issues.ts'
 import { createGeneration } from './routes/create-generation.ts'
 import { createKey } from './routes/create-key.ts'
+import { generationEvents } from './routes/generation-events.ts'
 import { getGeneration } from './routes/get-generation.ts'
 import { health } from './routes/health.ts'
 import { listModels } from './routes/list-models.ts'
@@ -57,6 +58,7 @@ for (const add of [
 	listModels,
 	createGeneration,
 	getGeneration,
+	generationEvents,
 	createKey,
 	start,
 	progress,

@@ -65,7 +65,7 @@ export class Account extends DurableObject {
 		})
 	}
 
-	/** For the generation's Viewer: how it stands. The Viewer is told when it ends. */
+	/** For the generation's Viewer: how it stands. The Viewer is told of each change until it ends. */
 	async watch(id: string): Promise<Answer<Snapshot>> {
 		this.#watched.add(id)
 		return answer(() => this.#generations.read(id))
@@ -75,7 +75,7 @@ export class Account extends DurableObject {
 		const now = Date.now()
 		// Someone asks for work that another holds: the time to see whether that one is still alive.
 		this.#expire(generation, now)
-		return this.#decide(() => this.#generations.start(generation, epoch, run, now))
+		return this.#decide(() => this.#generations.start(generation, epoch, run, now), generation)
 	}
 
 	/** `viewed`: it has a Viewer, as far as is known. */
@@ -83,7 +83,7 @@ export class Account extends DurableObject {
 		return this.#decide(() => {
 			this.#generations.progress(generation, epoch, call, Date.now())
 			return { viewed: this.#watched.has(generation) }
-		})
+		}, generation)
 	}
 
 	/** Whether this epoch still holds the work. */
@@ -96,7 +96,7 @@ export class Account extends DurableObject {
 	}
 
 	async handBack({ generation, epoch }: Work): Promise<Answer<void>> {
-		return this.#decide(() => this.#generations.handBack(generation, epoch, Date.now()))
+		return this.#decide(() => this.#generations.handBack(generation, epoch, Date.now()), generation)
 	}
 
 	async permit({ generation, epoch }: Work, n: number): Promise<Answer<void>> {
@@ -104,13 +104,11 @@ export class Account extends DurableObject {
 	}
 
 	async capture({ generation, epoch }: Work, picture: ImageCall, receipt: Receipt): Promise<Answer<void>> {
-		return this.#decide(() => this.#generations.capture(generation, epoch, picture, receipt, Date.now()))
+		return this.#decide(() => this.#generations.capture(generation, epoch, picture, receipt, Date.now()), generation)
 	}
 
 	async finish({ generation, epoch }: Work, call: FinishCall): Promise<Answer<void>> {
-		const finished = this.#decide(() => this.#generations.finish(generation, epoch, call, Date.now()))
-		this.#tellEnd(generation)
-		return finished
+		return this.#decide(() => this.#generations.finish(generation, epoch, call, Date.now()), generation)
 	}
 
 	override async alarm(): Promise<void> {
@@ -125,17 +123,19 @@ export class Account extends DurableObject {
 		}
 	}
 
-	/** One transaction, and then whatever it made due. */
-	#decide<T>(work: () => T): Answer<T> {
+	/** One transaction, and then whatever it made due. Whoever watches `generation` is told how it stands now. */
+	#decide<T>(work: () => T, generation?: string): Answer<T> {
 		const decided = answer(() => this.ctx.storage.transactionSync(work))
 		this.#goOn()
+		if (generation && 'value' in decided) {
+			this.#tell(generation)
+		}
 		return decided
 	}
 
 	#expire(id: string, now: number): void {
-		if (this.ctx.storage.transactionSync(() => this.#generations.expire(id, now))) {
-			this.#tellEnd(id)
-		}
+		this.ctx.storage.transactionSync(() => this.#generations.expire(id, now))
+		this.#tell(id)
 	}
 
 	/** Does what is due without making anyone wait, and sets the one alarm to what is due next. */
@@ -181,19 +181,19 @@ export class Account extends DurableObject {
 		this.#arm()
 	}
 
-	/** Tells the Viewer of a generation that someone waits for. It looks by itself from time to time, so this may fail. */
-	#tellEnd(id: string): void {
+	/** Tells the Viewer of a generation that someone watches how it stands. It looks by itself from time to time, so this may fail. */
+	#tell(id: string): void {
 		if (!this.#watched.has(id)) {
 			return
 		}
 		const snapshot = this.#generations.read(id)
 		if (isTerminal(snapshot.status)) {
 			this.#watched.delete(id)
-			this.ctx.waitUntil(
-				this.#env.VIEWER.getByName(id)
-					.ended(snapshot)
-					.catch(() => {})
-			)
 		}
+		this.ctx.waitUntil(
+			this.#env.VIEWER.getByName(id)
+				.tell(snapshot)
+				.catch(() => {})
+		)
 	}
 }

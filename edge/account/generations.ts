@@ -185,24 +185,23 @@ export class Generations {
 		this.#end(id, 'succeeded', now)
 	}
 
-	/** Takes the work from a holder whose lease is overdue; true when the generation ended by that. */
-	expire(id: string, now: number): boolean {
+	/** Takes the work from a holder whose lease is overdue. */
+	expire(id: string, now: number): void {
 		const row = this.#find(id)
 		if (row?.status !== 'processing') {
 			this.#due.remove('lease', id)
-			return false
+			return
 		}
 		const until = row.lease_until as number
 		if (until > now) {
 			this.#due.put('lease', id, until)
-			return false
+			return
 		}
 		if (row.epoch - row.yields >= mostAttempts) {
 			this.#fail(id, 'attempts-exhausted', `${mostAttempts} attempts were started and not one was heard of again.`, now)
-			return true
+			return
 		}
 		this.#queueAgain(id, now)
-		return false
 	}
 
 	read(id: string): Snapshot {

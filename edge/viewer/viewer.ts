@@ -1,19 +1,27 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Preview } from '../../shared/contract/callbacks.ts'
-import { isTerminal } from '../../shared/contract/generation.ts'
+import { randomText } from '../../shared/ids.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { unwrap } from '../errors.ts'
+import { eventStream } from './event-stream.ts'
+import { Timeline } from './timeline.ts'
 
 /** How often a Viewer looks by itself, should the Account's word have been lost. Milliseconds. */
 const glance = 5_000
 
-/** Holds the requests that wait for one generation. It keeps nothing: when it vanishes, its readers ask the Account. */
+/**
+ * Holds the requests that wait for one generation, and the streams of those who follow it. It keeps nothing: when it vanishes, those who
+ * waited ask the Account, and those who followed come back and are told the present state.
+ */
 export class Viewer extends DurableObject {
 	readonly #env: Env
-	/** Of each picture, the latest. */
-	readonly #previews = new Map<number, Preview>()
-	readonly #waiting = new Set<(snapshot: Snapshot | undefined) => void>()
+	/** Tells ids of this life's events from those of another. */
+	readonly #name = randomText(8)
+	readonly #timeline = new Timeline()
+	/** Who is here. */
+	readonly #readers = new Set<object>()
+	#glances: ReturnType<typeof setInterval> | undefined
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
@@ -22,39 +30,55 @@ export class Viewer extends DurableObject {
 
 	/** The generation once it has ended, or undefined after `ms` milliseconds. */
 	async wait(account: string, id: string, ms: number): Promise<Snapshot | undefined> {
-		const { promise, resolve } = Promise.withResolvers<Snapshot | undefined>()
-		// It waits before it looks, so an end in between is not missed.
-		this.#waiting.add(resolve)
-		const look = async () => {
-			const snapshot = unwrap(await this.#env.ACCOUNT.getByName(account).watch(id))
-			if (isTerminal(snapshot.status)) {
-				resolve(snapshot)
-			}
-		}
-		const timer = setTimeout(resolve, ms, undefined)
-		const glances = setInterval(() => this.ctx.waitUntil(look().catch(() => {})), glance)
+		const { promise, resolve } = Promise.withResolvers<undefined>()
+		const timer = setTimeout(resolve, ms)
+		const leave = await this.#enter(account, id)
 		try {
-			await look()
-			return await promise
+			return await Promise.race([promise, this.#timeline.ended])
 		} finally {
 			clearTimeout(timer)
-			clearInterval(glances)
-			this.#waiting.delete(resolve)
+			leave()
 		}
+	}
+
+	/** Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end. */
+	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array>> {
+		const leave = await this.#enter(account, id)
+		return eventStream(this.#env, this.#timeline, this.#name, lastId, leave)
+	}
+
+	/** The Account's word on how it stands. */
+	async tell(snapshot: Snapshot): Promise<void> {
+		this.#timeline.see(snapshot)
 	}
 
 	/** The latest previews, from the generation's node. Answers whether anyone is here to see the next ones. */
 	async preview(previews: readonly Preview[]): Promise<boolean> {
 		for (const preview of previews) {
-			this.#previews.set(preview.n, preview)
+			this.#timeline.add({ type: 'preview', ...preview })
 		}
-		return this.#waiting.size > 0
+		return this.#readers.size > 0
 	}
 
-	/** The Account's word that it has ended. */
-	async ended(snapshot: Snapshot): Promise<void> {
-		for (const resolve of this.#waiting) {
-			resolve(snapshot)
+	/** Counts a reader in, and looks. Returns how it leaves. */
+	async #enter(account: string, id: string): Promise<() => void> {
+		const reader = {}
+		const look = async () => this.#timeline.see(unwrap(await this.#env.ACCOUNT.getByName(account).watch(id)))
+		const leave = () => {
+			this.#readers.delete(reader)
+			if (this.#readers.size === 0) {
+				clearInterval(this.#glances)
+				this.#glances = undefined
+			}
 		}
+		this.#readers.add(reader)
+		this.#glances ??= setInterval(() => this.ctx.waitUntil(look().catch(() => {})), glance)
+		try {
+			await look()
+		} catch (error) {
+			leave()
+			throw error
+		}
+		return leave
 	}
 }

@@ -1,0 +1,44 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { GenerationEvent } from '../../shared/contract/events.ts'
+import type { App } from '../app.ts'
+import { withKey } from '../bearer.ts'
+import { unwrap } from '../errors.ts'
+import { GenerationId } from '../ids.ts'
+import { problem } from './responses.ts'
+
+const LastEventId = z
+	.string()
+	.optional()
+	.openapi({ description: 'The `id` of the last event that was seen; those after it follow.' })
+
+const route = createRoute({
+	method: 'get',
+	path: '/v1/generations/{id}/events',
+	summary: 'Watch a generation develop',
+	description:
+		'Server-sent events until it has ended: its status, steps, previews, and each picture as soon as it is delivered. ' +
+		'A client that comes back with `Last-Event-ID` goes on from there.',
+	middleware: [withKey] as const,
+	request: { params: z.object({ id: GenerationId }), headers: z.object({ 'last-event-id': LastEventId }) },
+	responses: {
+		200: { description: 'Events, each with `data` of this form', content: { 'text/event-stream': { schema: GenerationEvent } } },
+		401: problem('unauthorized'),
+		404: problem('not-found: also when it belongs to another account')
+	}
+})
+
+/** No cache or proxy may hold events back until there are many of them. */
+export const eventHeaders = {
+	'content-type': 'text/event-stream; charset=utf-8',
+	'cache-control': 'no-cache, no-transform',
+	'x-accel-buffering': 'no'
+}
+
+export const generationEvents = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { env, key } = c.var
+		const { id } = c.req.valid('param')
+		unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
+		const events = await env.VIEWER.getByName(id).follow(key.account, id, c.req.valid('header')['last-event-id'])
+		return new Response(events, { headers: eventHeaders })
+	})

@@ -1,0 +1,76 @@
+import type { GenerationEvent } from '../../shared/contract/events.ts'
+import type { Env } from '../env.ts'
+import { present } from '../routes/present.ts'
+import type { Happening, Timeline } from './timeline.ts'
+
+/** Proxies close connections that are silent for longer. Milliseconds. */
+const heartbeat = 15_000
+
+/**
+ * Server-sent events of a timeline, each with the id `<name>.<number>`. A reader that comes back with an id of the same `name` goes on after it;
+ * any other starts with the present state, in which nothing that matters is missing. It is pulled: a reader is never sent more than it takes.
+ *
+ * @param lastId the reader's Last-Event-ID
+ * @param onClose when the reader has left, or has been told of the end
+ */
+export function eventStream(
+	env: Env,
+	timeline: Timeline,
+	name: string,
+	lastId: string | undefined,
+	onClose: () => void
+): ReadableStream<Uint8Array> {
+	const [of, number] = lastId?.split('.') ?? []
+	let seen = of === name ? Number(number) || 0 : 0
+	let isOpen = false
+	return new ReadableStream({
+		type: 'bytes',
+		async pull(controller) {
+			const send = (text: string) => controller.enqueue(new TextEncoder().encode(text))
+			if (!isOpen) {
+				isOpen = true
+				send('retry: 1000\n\n')
+				return
+			}
+			const entry = timeline.after(seen) ?? ((await soon(timeline.grown, heartbeat)) && timeline.after(seen))
+			if (!entry) {
+				send(': still there\n\n')
+				return
+			}
+			seen = entry.seq
+			const event = await eventOf(env, entry.happening)
+			send(`id: ${name}.${seen}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+			if (event.type === 'end') {
+				controller.close()
+				onClose()
+			}
+		},
+		cancel: onClose
+	})
+}
+
+async function eventOf(env: Env, happening: Happening): Promise<GenerationEvent> {
+	switch (happening.type) {
+		case 'image': {
+			const image = happening.of.images.find(({ n }) => n === happening.n)
+			return { type: 'image', image: (await present(env, { ...happening.of, images: [image!] })).images[0]! }
+		}
+		case 'end':
+			return { type: 'end', generation: await present(env, happening.of) }
+		default:
+			return happening
+	}
+}
+
+/** Whether `event` came within `ms` milliseconds. */
+async function soon(event: Promise<void>, ms: number): Promise<boolean> {
+	let timer: ReturnType<typeof setTimeout> | undefined
+	const late = new Promise<boolean>((resolve) => {
+		timer = setTimeout(resolve, ms, false)
+	})
+	try {
+		return await Promise.race([event.then(() => true), late])
+	} finally {
+		clearTimeout(timer)
+	}
+}

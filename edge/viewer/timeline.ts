@@ -1,0 +1,81 @@
+import type { Preview } from '../../shared/contract/callbacks.ts'
+import { isTerminal } from '../../shared/contract/generation.ts'
+import type { Snapshot } from '../account/snapshot.ts'
+
+/** What readers are told of; the URLs of its pictures are signed on the way out. */
+export type Happening =
+	| { type: 'status'; status: Snapshot['status'] }
+	| { type: 'progress'; done: number; total: number }
+	| ({ type: 'preview' } & Preview)
+	| { type: 'image'; of: Snapshot; n: number }
+	| { type: 'end'; of: Snapshot }
+
+export interface Entry {
+	/** Counts up, with a gap where a later entry replaced an earlier one. */
+	seq: number
+	happening: Happening
+}
+
+/**
+ * What happened to one generation, of each kind the latest alone: its status, its progress, a preview of each picture, each picture. Slow and late readers skip
+ * what was replaced, so that no backlog grows and no reader holds up another.
+ */
+export class Timeline {
+	readonly #entries = new Map<string, Entry>()
+	#seq = 0
+	readonly #end = Promise.withResolvers<Snapshot>()
+	#hasEnded = false
+	#grown = Promise.withResolvers<void>()
+
+	/** Takes in how the generation stands. */
+	see(snapshot: Snapshot): void {
+		if (this.#hasEnded) {
+			return
+		}
+		const { status, progress, images } = snapshot
+		this.#hasEnded = isTerminal(status)
+		if (!this.#hasEnded) {
+			this.add({ type: 'status', status })
+		}
+		if (progress) {
+			this.add({ type: 'progress', ...progress })
+		}
+		for (const { n } of images) {
+			if (!this.#entries.has(`image ${n}`)) {
+				this.add({ type: 'image', of: snapshot, n })
+			}
+		}
+		if (this.#hasEnded) {
+			this.add({ type: 'end', of: snapshot })
+			this.#end.resolve(snapshot)
+		}
+	}
+
+	/** The first entry after `seq`, if it is there already. */
+	after(seq: number): Entry | undefined {
+		return this.#entries.values().find((entry) => entry.seq > seq)
+	}
+
+	/** The generation once it has ended. */
+	get ended(): Promise<Snapshot> {
+		return this.#end.promise
+	}
+
+	/** Resolves with the next entry that is added. */
+	get grown(): Promise<void> {
+		return this.#grown.promise
+	}
+
+	add(happening: Happening): void {
+		const kind = 'n' in happening ? `${happening.type} ${happening.n}` : happening.type
+		if (JSON.stringify(this.#entries.get(kind)?.happening) === JSON.stringify(happening)) {
+			return
+		}
+		// Deleted first: a Map keeps a key that it has where it is, and entries are in the order of their numbers.
+		this.#entries.delete(kind)
+		this.#seq += 1
+		this.#entries.set(kind, { seq: this.#seq, happening })
+		this.#grown.resolve()
+		this.#grown = Promise.withResolvers<void>()
+	}
+}

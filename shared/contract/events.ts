@@ -1,0 +1,19 @@
+import { z } from 'zod'
+import { Preview } from './callbacks.ts'
+import { Generation, Picture, Status } from './generation.ts'
+
+/**
+ * What `GET /v1/generations/{id}/events` tells: server-sent events whose `data` is one of these and whose name is its `type`. Whoever comes
+ * late, or comes back, is told the latest of each kind that it has not seen.
+ */
+export const GenerationEvent = z.discriminatedUnion('type', [
+	z.strictObject({ type: z.literal('status'), status: Status }),
+	/** U-Net evaluations done and asked for, summed over the pictures. */
+	z.strictObject({ type: z.literal('progress'), done: z.int(), total: z.int() }),
+	Preview.extend({ type: z.literal('preview') }),
+	/** A delivered picture. */
+	z.strictObject({ type: z.literal('image'), image: Picture }),
+	/** The last event. */
+	z.strictObject({ type: z.literal('end'), generation: Generation })
+])
+export type GenerationEvent = z.infer<typeof GenerationEvent>
