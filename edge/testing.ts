@@ -26,7 +26,7 @@ export const post = (path: string, bearer: string | undefined, body: unknown, he
 	})
 
 export const get = (path: string, bearer: string, headers: Record<string, string> = {}) =>
-	fetchEdge(path, { headers: { authorization: `Bearer ${bearer}`, ...headers } })
+	fetchEdge(path, { headers: { authorization: `Bearer ${bearer}`, ...headers }, redirect: 'manual' })
 
 /** A new account with a key. */
 export async function newAccount(): Promise<{ account: string; key: string }> {

@@ -13,11 +13,15 @@ import { handBack } from './callbacks/yield.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { invalid } from './issues.ts'
+import { cancelGeneration } from './routes/cancel-generation.ts'
 import { createGeneration } from './routes/create-generation.ts'
 import { createKey } from './routes/create-key.ts'
+import { deleteGeneration } from './routes/delete-generation.ts'
 import { generationEvents } from './routes/generation-events.ts'
 import { getGeneration } from './routes/get-generation.ts'
+import { getImage } from './routes/get-image.ts'
 import { health } from './routes/health.ts'
+import { listGenerations } from './routes/list-generations.ts'
 import { listModels } from './routes/list-models.ts'
 import { site } from './routes/site.ts'
 
@@ -57,8 +61,12 @@ for (const add of [
 	health,
 	listModels,
 	createGeneration,
+	listGenerations,
 	getGeneration,
 	generationEvents,
+	cancelGeneration,
+	deleteGeneration,
+	getImage,
 	createKey,
 	start,
 	progress,

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { freePort } from '../infra/ports.ts'
-import type { Generation, GenerationRequest } from '../shared/contract/generation.ts'
+import type { Generation } from '../shared/contract/generation.ts'
+import type { GenerationOrder } from '../shared/contract/order.ts'
 import { root } from './root.ts'
 
 /** Darkroom as `npm start` runs it, on a port and a data directory of its own. */
@@ -21,7 +22,7 @@ export interface Stack {
 	/** A call to the API with the demo key. */
 	fetch(path: string, init?: RequestInit): Promise<Response>
 	/** Posts a generation and expects it to be accepted. */
-	submit(request: GenerationRequest, headers?: Record<string, string>): Promise<Generation>
+	submit(request: GenerationOrder, headers?: Record<string, string>): Promise<Generation>
 	/** Waits until the generation has ended. */
 	finished(id: string): Promise<Generation>
 	close(): Promise<void>

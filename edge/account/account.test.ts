@@ -1,11 +1,12 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import type { Order } from '../../shared/contract/order.ts'
 import { randomText } from '../../shared/ids.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { env } from '../testing.ts'
 import type { Account } from './account.ts'
-import { lease, mostAttempts } from './generations.ts'
+import { lease, mostAttempts } from './attempts.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const request: ResolvedRequest = {
@@ -19,6 +20,7 @@ const request: ResolvedRequest = {
 	seed: 0xffff_ffff,
 	count: 2
 }
+const order: Order = { request, terms: { priority: 'normal', deadline: null, url_ttl: 3_600 } }
 const key = 'the hash of a key'
 const picture = (n: number) => ({
 	n,
@@ -53,7 +55,7 @@ describe('Account', () => {
 		account = `t-${randomText(10)}`
 		stub = env.ACCOUNT.getByName(account)
 		await stub.addKey(account, key, 'test')
-		id = unwrap((await stub.submit(key, request)) as Answer<Snapshot>).id
+		id = unwrap((await stub.submit(key, order)) as Answer<Snapshot>).id
 	})
 	afterEach(() => {
 		vi.useRealTimers()
@@ -78,7 +80,7 @@ describe('Account', () => {
 	})
 
 	it('answers only to its own keys', async () => {
-		expect(faultOf(await stub.submit('another hash', request))).toBe('unauthorized')
+		expect(faultOf(await stub.submit('another hash', order))).toBe('unauthorized')
 		expect(faultOf(await stub.read('another hash', id))).toBe('unauthorized')
 		expect(await rows('SELECT count(*) AS n FROM generations')).toEqual([{ n: 1 }])
 	})
@@ -241,7 +243,7 @@ describe('Account', () => {
 	it('tells what the edge and the node warned of', async () => {
 		const cropped = { code: 'image-cropped', detail: 'at the edge' }
 		const truncated = { code: 'prompt-truncated', detail: 'on the node' }
-		id = unwrap((await stub.submit(key, request, [cropped])) as Answer<Snapshot>).id
+		id = unwrap((await stub.submit(key, order, [cropped])) as Answer<Snapshot>).id
 		expect(await read()).toMatchObject({ warnings: [cropped] })
 		await stub.start(work(), 'run-one-one')
 		await capture(0)
@@ -259,6 +261,46 @@ describe('Account', () => {
 		await capture(1, 2)
 		await finish(2)
 		expect((await read()).images.map((image) => image.key)).toEqual(['g/1/0', 'g/2/1'])
+	})
+
+	/** A second one beside the one that each test begins with. */
+	const submit = async (terms: Partial<Order['terms']>) => {
+		const submitted = unwrap((await stub.submit(key, { ...order, terms: { ...order.terms, ...terms } })) as Answer<Snapshot>)
+		return { ...submitted, work: { account, generation: submitted.id, epoch: 1 } }
+	}
+
+	it('expires what was not started by its deadline', async () => {
+		const { id: late, deadline } = await submit({ deadline: 60 })
+		expect(Date.parse(deadline!) - Date.now()).toBe(60_000)
+		vi.setSystemTime(Date.now() + 59_999)
+		await runDurableObjectAlarm(stub)
+		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'queued' } })
+		vi.setSystemTime(Date.now() + 1)
+		expect(await runDurableObjectAlarm(stub)).toBe(true)
+		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', completed_at: expect.any(String) } })
+		expect(await read()).toMatchObject({ status: 'queued' })
+	})
+
+	it('ends running work at its deadline, and keeps what it delivered', async () => {
+		const { id: late, work } = await submit({ deadline: new Date(Date.now() + 5_000).toISOString() })
+		await stub.start(work, 'run-one-one')
+		await stub.capture(work, picture(0), receipt(1, 0))
+		vi.setSystemTime(Date.now() + 5_000)
+		expect(faultOf(await stub.capture(work, picture(1), receipt(1, 1)))).toBe('no fault')
+		await runDurableObjectAlarm(stub)
+		expect(faultOf(await stub.progress(work, { done: 1, total: 2 }))).toBe('ended')
+		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', images: [{ n: 0 }, { n: 1 }] } })
+		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([])
+	})
+
+	it('lets cancel and capture race, picture by picture', async () => {
+		await stub.start(work(), 'run-one-one')
+		await capture(0)
+		expect(await stub.cancel(key, id)).toMatchObject({ value: { status: 'canceled', images: [{ n: 0 }] } })
+		expect(faultOf(await capture(1))).toBe('ended')
+		expect(faultOf(await finish())).toBe('ended')
+		expect(await stub.cancel(key, id)).toEqual({ value: await read() })
+		expect(await rows('SELECT kind FROM due')).toEqual([])
 	})
 
 	it('never leaves a terminal state', async () => {

@@ -1,5 +1,16 @@
-/** Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on. */
-export type Kind = 'enqueue' | 'lease'
+/**
+ * Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on,
+ * `deadline` ends one that is late, `erase` removes the objects of one that was deleted.
+ */
+export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase'
+
+/** How to do what is due. */
+export interface Duty {
+	/** Milliseconds until a claimed row is due again, unless it was done or put off meanwhile. */
+	again(): number
+	/** Inside a transaction. Whatever has to be awaited goes on after it. */
+	run(subjects: string[], now: number): void
+}
 
 /**
  * Due rows. One is written in the transaction that makes it necessary and deleted in the one that makes it needless, so what
@@ -20,16 +31,18 @@ export class Due {
 		this.#sql.exec('DELETE FROM due WHERE kind = ? AND subject = ?', kind, subject)
 	}
 
-	/** Up to `limit` subjects whose time has come, each put off until `until()` first: should we crash, they come back by themselves. */
-	claim(kind: Kind, now: number, limit: number, until: () => number): string[] {
-		const subjects = this.#sql
-			.exec<{ subject: string }>('SELECT subject FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?', kind, now, limit)
+	/** Up to `limit` rows whose time has come, each put off first: should we crash, it comes back by itself. */
+	claim(now: number, limit: number, putOff: (kind: Kind) => number): Map<Kind, string[]> {
+		const rows = this.#sql
+			.exec<{ kind: Kind; subject: string }>('SELECT kind, subject FROM due WHERE at <= ? ORDER BY at LIMIT ?', now, limit)
 			.toArray()
-			.map((row) => row.subject)
-		for (const subject of subjects) {
-			this.#sql.exec('UPDATE due SET at = ? WHERE kind = ? AND subject = ?', until(), kind, subject)
+		const claimed = new Map<Kind, string[]>()
+		for (const { kind, subject } of rows) {
+			this.#sql.exec('UPDATE due SET at = ? WHERE kind = ? AND subject = ?', now + putOff(kind), kind, subject)
+			const subjects = claimed.get(kind)
+			subjects ? subjects.push(subject) : claimed.set(kind, [subject])
 		}
-		return subjects
+		return claimed
 	}
 
 	succeeded(kind: Kind, subject: string): void {

@@ -1,235 +1,149 @@
-import type { FinishCall, ImageCall, ProgressCall, StartAnswer } from '../../shared/contract/callbacks.ts'
-import { isTerminal, type ResolvedRequest, type Status, type Warning } from '../../shared/contract/generation.ts'
-import type { FieldError } from '../../shared/contract/problem.ts'
-import { outputType } from '../../shared/outputs.ts'
+import { isTerminal, type Status, type Warning } from '../../shared/contract/generation.ts'
+import type { Order } from '../../shared/contract/order.ts'
+import { week } from '../../shared/contract/terms.ts'
 import { ProblemError } from '../errors.ts'
 import type { Due } from './due.ts'
-import { type Failure, failureOf } from './failures.ts'
+import type { Failure } from './failures.ts'
+import type { Happening, Observer } from './happenings.ts'
+import { type PictureRow, type Row, requestOf, snapshotOf } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
 
-/** Milliseconds. */
-export const lease = 15_000
-export const mostAttempts = 5
-
-interface Row extends Record<string, SqlStorageValue> {
-	id: string
-	request: string
-	status: Status
-	epoch: number
-	run: string | null
-	lease_until: number | null
-	done: number | null
-	total: number | null
-	inference_ms: number | null
-	failure: Failure | null
-	failure_detail: string | null
-	created_at: number
-	started_at: number | null
-	completed_at: number | null
-	checkpointed: number | null
-	yields: number
-	warnings: string
+/** Which generations a list tells of. Times are milliseconds. */
+export interface Filter {
+	status?: Status | undefined
+	model?: string | undefined
+	after?: number | undefined
+	before?: number | undefined
 }
 
-/** What `start` answers, but that a checkpoint is known by its epoch here: `callbacks/start.ts` signs its URL. */
-export interface Grant extends Omit<StartAnswer, 'checkpoint'> {
-	checkpointed: number | null
-}
-
-export type Progress = Omit<ProgressCall, 'previews'>
-
-interface PictureRow extends Record<string, SqlStorageValue> {
-	n: number
-	key: string
-	size: number
-	content_type: string
-	width: number
-	height: number
-	seed: number
-}
-
-/** What the edge saw in R2. */
-export interface Receipt {
-	key: string
-	size: number
-	etag: string
-}
+const ends = {
+	succeeded: 'completed',
+	failed: 'failed',
+	canceled: 'canceled',
+	expired: 'expired'
+} as const satisfies Partial<Record<Status, Happening['type']>>
+type End = keyof typeof ends
 
 /**
- * The state machine: queued → processing → succeeded | failed; a lost attempt goes back to queued with the next epoch.
- * Methods are synchronous and run inside a transaction of the Account, so each reads what it decides by.
- *
- * The epoch is the fence; the lease only says from when on it may be raised. A holder that calls late, but before anyone
- * raised the epoch, keeps its work.
+ * What a customer orders, and every way in which it can end: queued → processing → succeeded | failed | canceled | expired.
+ * Attempts says how GPU nodes bring it forward. Methods are synchronous and run inside a transaction of the Account, so each
+ * reads what it decides by.
  */
 export class Generations {
 	readonly #sql: SqlStorage
 	readonly #due: Due
+	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due) {
+	constructor(sql: SqlStorage, due: Due, tell: Observer) {
 		this.#sql = sql
 		this.#due = due
+		this.#tell = tell
 	}
 
-	add(id: string, request: ResolvedRequest, warnings: readonly Warning[], now: number): void {
+	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], now: number): void {
+		const deadline = deadlineOf(terms.deadline, now)
 		this.#sql.exec(
-			"INSERT INTO generations (id, request, warnings, status, epoch, created_at) VALUES (?, ?, ?, 'queued', 1, ?)",
+			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl)
+			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)`,
 			id,
+			key,
 			JSON.stringify(request),
+			request.model,
 			JSON.stringify(warnings),
-			now
+			now,
+			terms.priority,
+			deadline,
+			terms.url_ttl
 		)
 		this.#due.put('enqueue', id, now)
+		if (deadline !== null) {
+			this.#due.put('deadline', id, deadline)
+		}
 	}
 
 	/** What a job is made of. Undefined when the generation does not wait for a node. */
 	waiting(id: string): { model: string; epoch: number } | undefined {
-		const row = this.#find(id)
+		const row = this.find(id)
 		return row?.status === 'queued' ? { model: requestOf(row).model, epoch: row.epoch } : undefined
 	}
 
-	/** Grants the epoch to `run`; to the same run as often as it asks, to another one never. */
-	start(id: string, epoch: number, run: string, now: number): Grant {
-		const row = this.#current(id, epoch)
-		if (row.status === 'processing' && row.run !== run) {
-			throw superseded(`Epoch ${epoch} was granted to another run.`)
-		}
-		if (row.status === 'queued') {
-			this.#sql.exec(
-				`UPDATE generations SET status = 'processing', run = ?, lease_until = ?, started_at = coalesce(started_at, ?)
-				WHERE id = ?`,
-				run,
-				now + lease,
-				now,
-				id
-			)
-			this.#due.remove('enqueue', id)
-			this.#due.put('lease', id, now + lease)
-		}
-		this.#renew(id, now)
-		const delivered = this.#pictures(id).map(({ n }) => n)
-		return { request: requestOf(row), lease, delivered, checkpointed: row.checkpointed }
-	}
-
-	progress(id: string, epoch: number, { done, total }: Progress, now: number): void {
-		this.#held(id, epoch)
-		this.#sql.exec('UPDATE generations SET done = ?, total = ? WHERE id = ?', Math.min(done, total), total, id)
-		this.#renew(id, now)
-	}
-
-	confirm(id: string, epoch: number, now: number): void {
-		this.#held(id, epoch)
-		this.#renew(id, now)
-	}
-
-	/** The epoch's checkpoint is in R2; whoever is granted the work next goes on from there. */
-	checkpointed(id: string, epoch: number, now: number): void {
-		this.#held(id, epoch)
-		this.#sql.exec('UPDATE generations SET checkpointed = ? WHERE id = ?', epoch, id)
-		this.#renew(id, now)
-	}
-
-	/** Queues it again at once. The attempt does not count: its node was stopped, and said so. */
-	handBack(id: string, epoch: number, now: number): void {
-		this.#held(id, epoch)
-		this.#sql.exec('UPDATE generations SET yields = yields + 1 WHERE id = ?', id)
-		this.#queueAgain(id, now)
-	}
-
-	/** Whether picture `n` may be uploaded by this epoch. */
-	permit(id: string, epoch: number, n: number, now: number): void {
-		expectFields([within('/n', n, requestOf(this.#held(id, epoch)).count)])
-		this.#renew(id, now)
-	}
-
-	/** Makes an object that was seen in R2 the generation's picture `n`. The first one stays, whatever comes later. */
-	capture(id: string, epoch: number, picture: ImageCall, receipt: Receipt, now: number): void {
-		const request = requestOf(this.#held(id, epoch))
-		const { n, width, height, seed, content_type } = picture
-		expectFields([
-			within('/n', n, request.count),
-			exactly('/width', width, request.width),
-			exactly('/height', height, request.height),
-			exactly('/seed', seed, (request.seed + n) >>> 0),
-			exactly('/content_type', content_type, outputType(request.output_format ?? 'png'))
-		])
-		this.#sql.exec(
-			'INSERT OR IGNORE INTO pictures (generation, n, key, size, etag, captured_at, content_type, width, height, seed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-			id,
-			n,
-			receipt.key,
-			receipt.size,
-			receipt.etag,
-			now,
-			content_type,
-			width,
-			height,
-			seed
-		)
-		this.#renew(id, now)
-	}
-
-	finish(id: string, epoch: number, call: FinishCall, now: number): void {
-		const row = this.#held(id, epoch)
-		if (call.outcome === 'failed') {
-			this.#fail(id, 'engine-failed', call.detail, now)
-			return
-		}
-		const delivered = this.#pictures(id).length
-		const { count } = requestOf(row)
-		if (delivered < count) {
-			throw new ProblemError({ code: 'undelivered', detail: `Expected ${count} delivered pictures, got ${delivered}.` })
-		}
-		const warnings = JSON.stringify([...JSON.parse(row.warnings), ...(call.warnings ?? [])])
-		this.#sql.exec('UPDATE generations SET inference_ms = ?, warnings = ? WHERE id = ?', call.inference_ms, warnings, id)
-		this.#end(id, 'succeeded', now)
-	}
-
-	/** Takes the work from a holder whose lease is overdue. */
-	expire(id: string, now: number): void {
-		const row = this.#find(id)
-		if (row?.status !== 'processing') {
-			this.#due.remove('lease', id)
-			return
-		}
-		const until = row.lease_until as number
-		if (until > now) {
-			this.#due.put('lease', id, until)
-			return
-		}
-		if (row.epoch - row.yields >= mostAttempts) {
-			this.#fail(id, 'attempts-exhausted', `${mostAttempts} attempts were started and not one was heard of again.`, now)
-			return
-		}
-		this.#queueAgain(id, now)
-	}
-
 	read(id: string): Snapshot {
-		const row = this.#find(id)
-		if (!row) {
-			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
-		}
-		const { done, total, inference_ms, failure } = row
-		return {
-			id,
-			status: row.status,
-			request: requestOf(row),
-			progress: row.status === 'processing' && done !== null && total !== null ? { done, total } : null,
-			images: this.#pictures(id),
-			warnings: JSON.parse(row.warnings),
-			metrics: inference_ms === null ? null : { inference_ms },
-			error: failure && failureOf(failure, row.failure_detail ?? ''),
-			created_at: time(row.created_at),
-			started_at: row.started_at === null ? null : time(row.started_at),
-			completed_at: row.completed_at === null ? null : time(row.completed_at)
+		return snapshotOf(this.#expect(id), this.pictures(id))
+	}
+
+	/** Newest first; those older than the generation `cursor`, where there is one. */
+	list({ status, model, after, before }: Filter, cursor: string | undefined, limit: number): Snapshot[] {
+		const conditions: [string, SqlStorageValue | undefined][] = [
+			['id < ?', cursor],
+			['status = ?', status],
+			['model = ?', model],
+			['created_at >= ?', after],
+			['created_at < ?', before]
+		]
+		const used = conditions.filter(([, value]) => value !== undefined)
+		return this.#sql
+			.exec<Row>(
+				`SELECT * FROM generations WHERE ${['deleted_at IS NULL', ...used.map(([sql]) => sql)].join(' AND ')} ORDER BY id DESC LIMIT ?`,
+				...used.map(([, value]) => value),
+				limit
+			)
+			.toArray()
+			.map((row) => snapshotOf(row, this.pictures(row.id)))
+	}
+
+	/** Ends it, unless it has ended. Pictures that were captured before stay delivered. */
+	cancel(id: string, now: number): void {
+		if (!isTerminal(this.#expect(id).status)) {
+			this.end(id, 'canceled', now)
 		}
 	}
 
-	#find(id: string): Row | undefined {
-		return this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ?', id).toArray()[0]
+	/** Forgets what was asked for and drawn. What remains is what the account was charged for: receipts without a picture. */
+	delete(id: string, now: number): void {
+		this.cancel(id, now)
+		this.#sql.exec(
+			"UPDATE generations SET deleted_at = ?, request = '{}', warnings = '[]', failure_detail = NULL WHERE id = ?",
+			now,
+			id
+		)
+		this.#due.put('erase', id, now)
 	}
 
-	#pictures(id: string): PictureRow[] {
+	/** Ends what its deadline has passed. */
+	expire(id: string, now: number): void {
+		const row = this.find(id)
+		this.#due.remove('deadline', id)
+		if (row && !isTerminal(row.status)) {
+			this.end(id, 'expired', now)
+		}
+	}
+
+	/** When it ended, if its objects have to go. */
+	erasable(id: string): number | undefined {
+		const row = this.#sql
+			.exec<{ completed_at: number }>('SELECT completed_at FROM generations WHERE id = ? AND deleted_at IS NOT NULL', id)
+			.toArray()[0]
+		return row?.completed_at
+	}
+
+	fail(id: string, failure: Failure, detail: string, now: number): void {
+		this.#sql.exec('UPDATE generations SET failure = ?, failure_detail = ? WHERE id = ?', failure, detail, id)
+		this.end(id, 'failed', now)
+	}
+
+	end(id: string, status: End, now: number): void {
+		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
+		for (const kind of ['lease', 'enqueue', 'deadline'] as const) {
+			this.#due.remove(kind, id)
+		}
+		this.#tell({ id, type: ends[status], at: now })
+	}
+
+	find(id: string): Row | undefined {
+		return this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ? AND deleted_at IS NULL', id).toArray()[0]
+	}
+
+	pictures(id: string): PictureRow[] {
 		return this.#sql
 			.exec<PictureRow>(
 				'SELECT n, key, size, content_type, width, height, seed FROM pictures WHERE generation = ? ORDER BY n',
@@ -238,79 +152,28 @@ export class Generations {
 			.toArray()
 	}
 
-	/** The row, if `epoch` is its latest and it has not ended. */
-	#current(id: string, epoch: number): Row {
-		const row = this.#find(id)
-		if (!row || isTerminal(row.status)) {
-			throw new ProblemError({ code: 'ended', detail: row ? `It is ${row.status}.` : 'It is gone.' })
-		}
-		if (row.epoch !== epoch) {
-			throw superseded(`Epoch ${row.epoch} is current, got ${epoch}.`)
+	#expect(id: string): Row {
+		const row = this.find(id)
+		if (!row) {
+			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
 		}
 		return row
 	}
-
-	/** The row, if `epoch` was also granted to someone. */
-	#held(id: string, epoch: number): Row {
-		const row = this.#current(id, epoch)
-		if (row.status !== 'processing') {
-			throw superseded(`Epoch ${epoch} was not started.`)
-		}
-		return row
-	}
-
-	/** With the next epoch, which fences whoever held it. */
-	#queueAgain(id: string, now: number): void {
-		this.#sql.exec(
-			`UPDATE generations SET status = 'queued', epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
-			WHERE id = ?`,
-			id
-		)
-		this.#due.remove('lease', id)
-		this.#due.put('enqueue', id, now)
-	}
-
-	/**
-	 * Callbacks often come in quick succession, and a write costs them more than all else: a lease that was renewed within
-	 * the last second is left as it is. So is its due row; `expire` moves that when its time has come.
-	 */
-	#renew(id: string, now: number): void {
-		const until = now + lease
-		this.#sql.exec('UPDATE generations SET lease_until = ? WHERE id = ? AND lease_until < ?', until, id, until - 1_000)
-	}
-
-	#fail(id: string, failure: Failure, detail: string, now: number): void {
-		this.#sql.exec('UPDATE generations SET failure = ?, failure_detail = ? WHERE id = ?', failure, detail, id)
-		this.#end(id, 'failed', now)
-	}
-
-	#end(id: string, status: Status, now: number): void {
-		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
-		this.#due.remove('lease', id)
-		this.#due.remove('enqueue', id)
-	}
 }
 
-const requestOf = (row: Row): ResolvedRequest => JSON.parse(row.request)
-const time = (ms: number): string => new Date(ms).toISOString()
-const superseded = (detail: string) => new ProblemError({ code: 'superseded', detail })
-
-function expectFields(errors: (FieldError | undefined)[]): void {
-	const found = errors.filter((error) => error !== undefined)
-	if (found.length > 0) {
-		throw new ProblemError({ code: 'invalid-request', detail: 'The picture is not the one asked for.', errors: found })
+function deadlineOf(deadline: Order['terms']['deadline'], now: number): number | null {
+	if (deadline === null) {
+		return null
 	}
+	const at = typeof deadline === 'number' ? now + deadline * 1_000 : Date.parse(deadline)
+	if (at <= now || at > now + week * 1_000) {
+		const expected = `a time from now to ${week / 86_400} days ahead`
+		const error = { pointer: '/deadline', detail: 'It is not ahead.', expected, received: String(deadline) }
+		throw new ProblemError({
+			code: 'invalid-request',
+			detail: `/deadline: expected ${expected}, got ${deadline}.`,
+			errors: [error]
+		})
+	}
+	return at
 }
-
-const exactly = (pointer: string, got: number | string, expected: number | string): FieldError | undefined =>
-	got === expected ? undefined : fieldError(pointer, got, String(expected))
-
-const within = (pointer: string, got: number, count: number): FieldError | undefined =>
-	got < count ? undefined : fieldError(pointer, got, `less than ${count}, the count asked for`)
-
-const fieldError = (pointer: string, got: number | string, expected: string): FieldError => ({
-	pointer,
-	detail: 'It does not match the request.',
-	expected,
-	received: String(got)
-})

@@ -58,6 +58,15 @@ const versions = [
 	`
 	-- JSON
 	ALTER TABLE generations ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';
+	`,
+	`
+	ALTER TABLE generations ADD COLUMN key TEXT;                   -- the hash of the key that ordered it
+	ALTER TABLE generations ADD COLUMN model TEXT;
+	ALTER TABLE generations ADD COLUMN priority TEXT NOT NULL DEFAULT 'normal';
+	ALTER TABLE generations ADD COLUMN deadline INTEGER;
+	ALTER TABLE generations ADD COLUMN url_ttl INTEGER NOT NULL DEFAULT 3600;   -- seconds
+	ALTER TABLE generations ADD COLUMN deleted_at INTEGER;         -- request is {} from then on; the row and its receipts stay
+	UPDATE generations SET model = json_extract(request, '$.model');
 	`
 ]
 

@@ -8,6 +8,9 @@ import { signGet } from '../storage/storage.ts'
 import { refusals } from './answers.ts'
 import { callbackPath, checkpointKey, withWork } from './capability.ts'
 
+/** Seconds that a node has to fetch a checkpoint. */
+const readable = 3_600
+
 const route = createRoute({
 	method: 'post',
 	path: callbackPath('start'),
@@ -25,6 +28,6 @@ export const start = (app: OpenAPIHono<App>) =>
 		if (checkpointed === null) {
 			return c.json(answer, 200)
 		}
-		const { url } = await signGet(env, checkpointKey({ ...work, epoch: checkpointed }))
+		const { url } = await signGet(env, checkpointKey({ ...work, epoch: checkpointed }), readable)
 		return c.json({ ...answer, checkpoint: url }, 200)
 	})

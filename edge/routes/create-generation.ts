@@ -2,7 +2,8 @@ import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { findModel, models } from '../../shared/catalog.ts'
 import { Generation, GenerationRequest } from '../../shared/contract/generation.ts'
-import { requestFor, taskOf } from '../../shared/contract/request-for.ts'
+import { GenerationOrder, orderFor, takeApart } from '../../shared/contract/order.ts'
+import { taskOf } from '../../shared/contract/request-for.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { limitBody } from '../body.ts'
@@ -20,7 +21,7 @@ const route = createRoute({
 	middleware: [withKey, limitBody] as const,
 	request: {
 		headers: PreferHeader,
-		body: { required: true, content: { 'application/json': { schema: GenerationRequest } } }
+		body: { required: true, content: { 'application/json': { schema: GenerationOrder } } }
 	},
 	responses: {
 		200: json(Generation, 'It ended while the request was held'),
@@ -38,8 +39,8 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 		route,
 		async (c) => {
 			const { env, key } = c.var
-			const request = await readRequest(c)
-			const accepted = unwrap(await env.ACCOUNT.getByName(key.account).submit(key.hash, request))
+			const order = await readOrder(c)
+			const accepted = unwrap(await env.ACCOUNT.getByName(key.account).submit(key.hash, order))
 			c.header('location', `/v1/generations/${accepted.id}`)
 			const wait = waitOf(c.req.valid('header').prefer)
 			if (wait === undefined) {
@@ -53,20 +54,20 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 
 /** The contract did not hold: tell what else is wrong by the limits of the model. */
 async function refuse(c: Context): Promise<never> {
-	await readRequest(c)
-	throw new Error('A body that is no GenerationRequest cannot satisfy a model')
+	await readOrder(c)
+	throw new Error('A body that is no GenerationOrder cannot satisfy a model')
 }
 
 /** The body by its model's own limits, so that everything wrong with it is told at once. */
-async function readRequest(c: Context) {
+async function readOrder(c: Context) {
 	const body: unknown = await c.req.json()
 	const fields = withoutNulls(body)
 	const name = fields?.model
 	const model = typeof name === 'string' ? findModel(name) : undefined
 	if (fields && model) {
-		return parse(requestFor(model, { task: taskOf(model, fields) }), fields)
+		return takeApart(parse(orderFor(model, { task: taskOf(model, fields) }), fields))
 	}
-	parse(GenerationRequest, body)
+	parse(GenerationOrder, body)
 	const expected = models.map(({ id }) => id).join(', ')
 	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
 	throw new ProblemError({

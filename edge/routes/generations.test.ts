@@ -1,5 +1,5 @@
-import { listDurableObjectIds } from 'cloudflare:test'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { listDurableObjectIds, runInDurableObject } from 'cloudflare:test'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { Generation } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
 import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../testing.ts'
@@ -60,6 +60,93 @@ describe('generations', () => {
 		expect(answer.status).toBe(202)
 		expect(answer.headers.get('preference-applied')).toBe('wait=1')
 		expect(generation.status).toBe('queued')
+	})
+
+	it('are canceled while they wait, however often', async () => {
+		const { generation } = await submit()
+		const held = get(`/v1/generations/${generation.id}`, key, { prefer: 'wait=20' })
+		const canceled = await post(`/v1/generations/${generation.id}/cancel`, key, '')
+		expect(canceled.status).toBe(200)
+		const ended = await canceled.json()
+		expect(ended).toMatchObject({ id: generation.id, status: 'canceled', images: [] })
+		expect(await (await held).json()).toEqual(ended)
+		expect(await (await post(`/v1/generations/${generation.id}/cancel`, key, '')).json()).toEqual(ended)
+		const work = { account, generation: generation.id, epoch: 1 }
+		expect(await codeOf(await call(work, 'start', { run: 'run-one-one' }))).toBe('409 ended')
+	})
+
+	it('are listed page by page, newest first', async () => {
+		const owner = await newAccount()
+		const ids: string[] = []
+		for (let i = 0; i < 5; i++) {
+			ids.unshift((await (await post('/v1/generations', owner.key, good)).json<Generation>()).id)
+		}
+		await post(`/v1/generations/${ids[1]}/cancel`, owner.key, '')
+		const list = async (query: string) => {
+			const answer = await get(`/v1/generations?${query}`, owner.key)
+			const { generations, next } = await answer.json<{ generations: Generation[]; next: string | null }>()
+			return { ids: generations.map((generation) => Generation.parse(generation).id), next }
+		}
+		const first = await list('limit=2')
+		expect(first).toEqual({ ids: ids.slice(0, 2), next: ids[1] })
+		expect(await list(`limit=3&cursor=${first.next}`)).toEqual({ ids: ids.slice(2), next: null })
+		expect(await list('status=canceled&model=scenes')).toEqual({ ids: [ids[1]], next: null })
+		expect(await list('model=other')).toEqual({ ids: [], next: null })
+		expect((await list('created_after=2001-01-01T00:00:00Z')).ids).toEqual(ids)
+		expect((await list('created_before=2001-01-01T00:00:00Z')).ids).toEqual([])
+		for (const query of ['limit=0', 'limit=101', 'limit=x', 'cursor=x', 'status=done', 'created_after=now', 'order=up']) {
+			expect(await codeOf(await get(`/v1/generations?${query}`, owner.key))).toBe('422 invalid-request')
+		}
+	})
+
+	it('have pictures under an address that signs anew', async () => {
+		const { generation } = await submit({ ...good, url_ttl: 7 * 86_400 })
+		const at = `/v1/generations/${generation.id}/images/0`
+		expect(await codeOf(await get(at, key))).toBe('404 not-found')
+		await develop(generation)
+		const answer = await get(at, key)
+		expect(answer.status).toBe(302)
+		const location = new URL(answer.headers.get('location')!)
+		expect(location.pathname).toBe(`/darkroom/${generation.id}/1/0`)
+		expect(location.searchParams.get('X-Amz-Expires')).toBe('604800')
+		expect(await codeOf(await get(`/v1/generations/${generation.id}/images/-1`, key))).toBe('404 not-found')
+		expect(await codeOf(await get(at, (await newAccount()).key))).toBe('404 not-found')
+	})
+
+	it('are forgotten when they are deleted, pictures included', async () => {
+		const { generation } = await submit()
+		await develop(generation)
+		const remove = (path: string) => fetchEdge(path, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		const at = `/v1/generations/${generation.id}`
+		expect((await remove(at)).status).toBe(204)
+		expect(await codeOf(await get(at, key))).toBe('404 not-found')
+		expect(await codeOf(await remove(at))).toBe('404 not-found')
+		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/0`)).toBeNull())
+		const sql = <T>(query: string) =>
+			runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => storage.sql.exec(query, generation.id).one() as T)
+		expect(JSON.stringify(await sql('SELECT * FROM generations WHERE id = ?'))).not.toContain(good.prompt)
+		expect(await sql('SELECT key, size FROM pictures WHERE generation = ?')).toEqual({ key: `${generation.id}/1/0`, size: 4 })
+	})
+
+	it('are canceled when they are deleted before they end', async () => {
+		const { generation } = await submit()
+		const at = `/v1/generations/${generation.id}`
+		await fetchEdge(at, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		const work = { account, generation: generation.id, epoch: 1 }
+		expect(await codeOf(await call(work, 'start', { run: 'run-one-one' }))).toBe('409 ended')
+	})
+
+	it.each([
+		[{ deadline: 0 }, '/deadline'],
+		[{ deadline: 'soon' }, '/deadline'],
+		[{ deadline: '2001-01-01T00:00:00Z' }, '/deadline'],
+		[{ deadline: '2999-01-01T00:00:00Z' }, '/deadline'],
+		[{ url_ttl: 604_801 }, '/url_ttl'],
+		[{ priority: 'urgent' }, '/priority']
+	])('are not accepted on terms that cannot be: %j', async (terms, pointer) => {
+		const answer = await post('/v1/generations', key, { ...good, ...terms })
+		expect(answer.status).toBe(422)
+		expect(Problem.parse(await answer.json()).errors).toMatchObject([{ pointer }])
 	})
 
 	it('belong to one account', async () => {

@@ -4,7 +4,7 @@ import type { Env } from '../env.ts'
 import { signGet } from '../storage/storage.ts'
 
 /** A generation as clients see it: every picture under a URL that was signed just now. */
-export async function present(env: Env, snapshot: Snapshot): Promise<Generation> {
-	const images = snapshot.images.map(async ({ key, ...picture }) => ({ ...picture, ...(await signGet(env, key)) }))
+export async function present(env: Env, { url_ttl, ...snapshot }: Snapshot): Promise<Generation> {
+	const images = snapshot.images.map(async ({ key, ...picture }) => ({ ...picture, ...(await signGet(env, key, url_ttl)) }))
 	return { ...snapshot, images: await Promise.all(images) }
 }

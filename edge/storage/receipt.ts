@@ -1,5 +1,5 @@
 import type { ImageCall } from '../../shared/contract/callbacks.ts'
-import type { Receipt } from '../account/generations.ts'
+import type { Receipt } from '../account/attempts.ts'
 import type { Env } from '../env.ts'
 import { ProblemError } from '../errors.ts'
 

@@ -3,16 +3,20 @@ import type { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.t
 import type { Env } from '../env.ts'
 
 /** Seconds. */
-const readable = 3_600
 const writable = 300
 
 /** SigV4 derives a key a day; kept for the life of the isolate. */
 const signingKeys = new Map<string, ArrayBuffer>()
 
-/** A URL that reads one object for an hour without a key. */
-export async function signGet(env: Env, key: string, now = Date.now()): Promise<{ url: string; expires_at: string }> {
-	const url = await sign(env, 'GET', key, {}, readable, now)
-	return { url, expires_at: new Date(secondOf(now) + readable * 1_000).toISOString() }
+/** A URL that reads one object without a key, for `ttl` seconds. */
+export async function signGet(
+	env: Env,
+	key: string,
+	ttl: number,
+	now = Date.now()
+): Promise<{ url: string; expires_at: string }> {
+	const url = await sign(env, 'GET', key, {}, ttl, now)
+	return { url, expires_at: new Date(secondOf(now) + ttl * 1_000).toISOString() }
 }
 
 /** A URL that writes exactly these bytes, once: every header is signed, and storage refuses a second object of the name. */

@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { findModel } from '../../shared/catalog.ts'
-import { requestFor } from '../../shared/contract/request-for.ts'
+import { orderFor, takeApart } from '../../shared/contract/order.ts'
 import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -10,7 +10,7 @@ import { env, newAccount } from '../testing.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
-const request = requestFor(findModel('scenes')!).parse({ model: 'scenes', prompt: 'a red sphere' })
+const order = takeApart(orderFor(findModel('scenes')!).parse({ model: 'scenes', prompt: 'a red sphere' }))
 
 describe('Viewer', () => {
 	let owner: { account: string; hash: string }
@@ -21,7 +21,7 @@ describe('Viewer', () => {
 		const { key } = await newAccount()
 		owner = readKey(env.DARKROOM_SECRET, key)!
 		account = env.ACCOUNT.getByName(owner.account)
-		snapshot = unwrap((await account.submit(owner.hash, request)) as Answer<Snapshot>)
+		snapshot = unwrap((await account.submit(owner.hash, order)) as Answer<Snapshot>)
 		viewer = env.VIEWER.getByName(snapshot.id)
 	})
 

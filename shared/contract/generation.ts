@@ -4,6 +4,7 @@ import { OutputFormat } from '../outputs.ts'
 import { SamplerName } from '../samplers.ts'
 import { Task } from '../tasks.ts'
 import { Problem } from './problem.ts'
+import { Priority } from './terms.ts'
 
 /** Seeds are uint32: the low 32 bits are all that torch's CPU generator takes from one. */
 export const Seed = z.int().min(0).max(0xffff_ffff)
@@ -128,6 +129,9 @@ export const Generation = z.strictObject({
 	/** Milliseconds inside ONNX Runtime on behalf of this generation; present once it has succeeded. */
 	metrics: z.strictObject({ inference_ms: z.number() }).nullable(),
 	error: Problem.pick({ type: true, title: true, detail: true }).nullable(),
+	priority: Priority,
+	/** When it expires, if it has not ended by then. */
+	deadline: Time.nullable(),
 	created_at: Time,
 	started_at: Time.nullable(),
 	completed_at: Time.nullable()

@@ -1,0 +1,9 @@
+/** What can happen to a generation once it was accepted. Times are milliseconds. */
+export type Happening = { id: string; at: number } & (
+	| { type: 'started' }
+	| { type: 'image'; n: number }
+	| { type: 'completed' | 'failed' | 'canceled' | 'expired' }
+)
+
+/** Told inside the transaction that makes it so: what an observer writes is kept, or lost, together with it. */
+export type Observer = (happening: Happening) => void

@@ -1,0 +1,62 @@
+import type { ResolvedRequest, Status } from '../../shared/contract/generation.ts'
+import type { Priority } from '../../shared/contract/terms.ts'
+import { type Failure, failureOf } from './failures.ts'
+import type { Snapshot } from './snapshot.ts'
+
+export interface Row extends Record<string, SqlStorageValue> {
+	id: string
+	request: string
+	status: Status
+	epoch: number
+	run: string | null
+	lease_until: number | null
+	done: number | null
+	total: number | null
+	inference_ms: number | null
+	failure: Failure | null
+	failure_detail: string | null
+	created_at: number
+	started_at: number | null
+	completed_at: number | null
+	priority: Priority
+	deadline: number | null
+	url_ttl: number
+	deleted_at: number | null
+	checkpointed: number | null
+	yields: number
+	warnings: string
+}
+
+export interface PictureRow extends Record<string, SqlStorageValue> {
+	n: number
+	key: string
+	size: number
+	content_type: string
+	width: number
+	height: number
+	seed: number
+}
+
+export const requestOf = (row: Row): ResolvedRequest => JSON.parse(row.request)
+const time = (ms: number): string => new Date(ms).toISOString()
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : time(ms))
+
+export function snapshotOf(row: Row, images: PictureRow[]): Snapshot {
+	const { id, status, done, total, inference_ms, failure } = row
+	return {
+		id,
+		status,
+		request: requestOf(row),
+		progress: status === 'processing' && done !== null && total !== null ? { done, total } : null,
+		images,
+		warnings: JSON.parse(row.warnings),
+		metrics: inference_ms === null ? null : { inference_ms },
+		error: failure && failureOf(failure, row.failure_detail ?? ''),
+		priority: row.priority,
+		deadline: timeOrNull(row.deadline),
+		url_ttl: row.url_ttl,
+		created_at: time(row.created_at),
+		started_at: timeOrNull(row.started_at),
+		completed_at: timeOrNull(row.completed_at)
+	}
+}

@@ -1,0 +1,48 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { Generation, Status } from '../../shared/contract/generation.ts'
+import type { Snapshot } from '../account/snapshot.ts'
+import type { App } from '../app.ts'
+import { withKey } from '../bearer.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { GenerationId } from '../ids.ts'
+import { limitOf } from './paging.ts'
+import { present } from './present.ts'
+import { json, problem } from './responses.ts'
+
+const Time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text))
+
+const route = createRoute({
+	method: 'get',
+	path: '/v1/generations',
+	summary: 'The generations of the account, newest first',
+	middleware: [withKey] as const,
+	request: {
+		query: z.strictObject({
+			limit: limitOf(20, 100),
+			cursor: GenerationId.optional(),
+			status: Status.optional(),
+			model: z.string().max(64).optional(),
+			created_after: Time.optional(),
+			created_before: Time.optional()
+		})
+	},
+	responses: {
+		200: json(
+			z.strictObject({ generations: z.array(Generation), next: GenerationId.nullable() }),
+			'`next` is the `cursor` of the following page, null on the last'
+		),
+		401: problem('unauthorized'),
+		422: problem('invalid-request')
+	}
+})
+
+export const listGenerations = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { env, key } = c.var
+		const { limit, cursor, status, model, created_after: after, created_before: before } = c.req.valid('query')
+		const filter = { status, model, after, before }
+		const listed = (await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit + 1)) as Answer<Snapshot[]>
+		const page = unwrap(listed)
+		const generations = await Promise.all(page.slice(0, limit).map((snapshot) => present(env, snapshot)))
+		return c.json({ generations, next: page.length > limit ? (generations.at(-1)?.id ?? null) : null }, 200)
+	})

@@ -1,0 +1,11 @@
+import { z } from '@hono/zod-openapi'
+
+/** The query's `limit`: how many items a page has, `usual` where it is absent. */
+export const limitOf = (usual: number, most: number) =>
+	z
+		.string()
+		.regex(/^\d{1,4}$/)
+		.transform(Number)
+		.pipe(z.int().min(1).max(most))
+		.default(usual)
+		.openapi({ type: 'integer', minimum: 1, maximum: most, default: usual })

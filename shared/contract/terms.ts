@@ -1,0 +1,23 @@
+import { z } from 'zod'
+
+/** Seconds: the longest that R2 signs a URL for, and the furthest that a deadline may lie ahead. */
+export const week = 7 * 24 * 3_600
+
+export const Priority = z.enum(['low', 'normal'])
+export type Priority = z.infer<typeof Priority>
+
+/** How an order is to be served. Fields of `POST /v1/generations` beside those that say what is drawn; none changes a picture. */
+export const Terms = z.strictObject({
+	/** `low` lets everyone's normal work go first, though not for ever. */
+	priority: Priority.default('normal'),
+	/** The work ends then at the latest: seconds from now, or a time. What is not delivered by then costs nothing. */
+	deadline: z
+		.union([z.int().min(1).max(week), z.iso.datetime({ offset: true })], {
+			error: `Seconds from now, 1 to ${week}, or an ISO 8601 time`
+		})
+		.nullable()
+		.default(null),
+	/** Seconds that each signed picture URL lives. */
+	url_ttl: z.int().min(60).max(week).default(3_600)
+})
+export type Terms = z.infer<typeof Terms>
