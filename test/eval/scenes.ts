@@ -9,7 +9,7 @@ import sharp from 'sharp'
 import { findModel } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
-import { progressBar } from '../progress.ts'
+import { progressBar } from '../../infra/progress.ts'
 import { root } from '../root.ts'
 import { type Judge, type Judgement, kit, loadJudge, side } from './judge.ts'
 

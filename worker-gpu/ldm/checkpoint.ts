@@ -32,8 +32,8 @@ const families: Readonly<Record<string, Family>> = {
 	StableDiffusionPipeline: stableDiffusion
 }
 
-/** A folder in the diffusers/Optimum ONNX layout. */
-export async function loadCheckpoint(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Checkpoint> {
+/** The family of a folder in the diffusers/Optimum ONNX layout, by its `model_index.json` alone, and the class that it names. */
+export async function readFamily(folder: string): Promise<{ family: Family; name: string }> {
 	if (!existsSync(folder)) {
 		throw new ModelError(folder, 'expected a folder in the diffusers ONNX layout, found nothing')
 	}
@@ -44,11 +44,18 @@ export async function loadCheckpoint(folder: string, provider: Provider, stopwat
 	if (!family) {
 		throw new ModelError(index, `_class_name: expected one of ${Object.keys(families).join(', ')}, got ${name}`)
 	}
-	const { invariantFrom } = await readFacts(folder)
+	return { family, name }
+}
+
+/** Loads a folder in the diffusers/Optimum ONNX layout. */
+export async function loadCheckpoint(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Checkpoint> {
+	const { family } = await readFamily(folder)
+	const { invariantFrom = 1 } = await readFacts(folder)
 	return family({
 		path: folder,
-		// Measured on the CPU, where batches of one take other kernels.
-		provider: provider.name === 'cpu' && invariantFrom ? { ...provider, invariantFrom } : provider,
+		// Measured on one CPU, for all: another one may take other kernels for a batch of one, so that the provider's own stays the least.
+		provider:
+			provider.name === 'cpu' ? { ...provider, invariantFrom: Math.max(provider.invariantFrom, invariantFrom) } : provider,
 		has: (part) => existsSync(path.join(folder, part)),
 		part: (part) => loadPart(path.join(folder, part), provider, stopwatch)
 	})

@@ -5,7 +5,7 @@ import { readConfig } from '../onnx/config.ts'
 
 /** What was measured of a model when it was imported, kept beside it. Every fact has something to fall back on. */
 const Facts = z.strictObject({
-	/** The smallest batch whose rows come out with the same bits in any larger one, on the CPU provider. */
+	/** The smallest batch whose rows come out with the same bits in any larger one, on the CPU that imported it. */
 	invariantFrom: z.int().min(1).optional(),
 	/** The nearest linear map from a latent, as the U-Net has it, to the colour of the pixels that it stands for, −1 to 1. */
 	preview: z

@@ -14,6 +14,8 @@ export interface Part {
 	readonly outputs: ReadonlyMap<string, Port>
 	/** Converts `feeds` to the graph's own types, runs it, and gives the named outputs as float32, in their order. */
 	run(feeds: Readonly<Record<string, Feed>>, outputs: readonly string[]): Promise<Tensor[]>
+	/** Gives its memory back; it cannot be run any more. */
+	release(): Promise<void>
 }
 
 /** An input or output as the graph declares it; exporters differ in types and ranks. */
@@ -60,7 +62,8 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 			const results = await session.run(converted, wanted)
 			stopwatch.milliseconds += performance.now() - began
 			return wanted.map((name) => fromOrt(results[name]!))
-		}
+		},
+		release: () => session.release()
 	}
 }
 

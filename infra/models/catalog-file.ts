@@ -1,0 +1,71 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { z } from 'zod'
+import { Model } from '../../shared/catalog.ts'
+
+/** biome's line width, by which the file is formatted. */
+const COLUMNS = 130
+
+const Catalog = z.strictObject({ models: z.array(Model) })
+
+export const readCatalog = (file: string): Model[] => Catalog.parse(JSON.parse(readFileSync(file, 'utf8'))).models
+
+/**
+ * Changes the catalog's file. Two changes at once do not lose one another: the second throws. A crash leaves the old file.
+ */
+export function changeCatalog(file: string, change: (models: readonly Model[]) => Model[]): void {
+	const next = `${file}.next`
+	const descriptor = openLock(next)
+	try {
+		const changed = Catalog.parse({ models: change(readCatalog(file)) })
+		writeSync(descriptor, `${format(changed)}\n`)
+		closeSync(descriptor)
+		renameSync(next, file)
+	} catch (error) {
+		rmSync(next, { force: true })
+		throw error
+	}
+}
+
+function openLock(file: string): number {
+	try {
+		return openSync(file, 'wx')
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+			throw new Error(`another import is writing the catalog; if none runs, remove ${file}`)
+		}
+		throw error
+	}
+}
+
+/** As biome formats it: on one line what fits there, but for the catalog itself and its entries. */
+function format(value: unknown, indent = '', before = 0): string {
+	const isArray = Array.isArray(value)
+	if (typeof value !== 'object' || value === null) {
+		return JSON.stringify(value)
+	}
+	const depth = indent.length
+	const line = oneLine(value)
+	// A tab is two columns wide there.
+	if (depth > 2 && depth * 2 + before + line.length + 1 <= COLUMNS) {
+		return line
+	}
+	const inner = `${indent}\t`
+	const items = isArray
+		? value.map((item) => format(item, inner))
+		: Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${format(item, inner, key.length + 4)}`)
+	const [open, close] = isArray ? '[]' : '{}'
+	return items.length === 0
+		? `${open}${close}`
+		: `${open}\n${items.map((item) => `${inner}${item}`).join(',\n')}\n${indent}${close}`
+}
+
+function oneLine(value: unknown): string {
+	if (Array.isArray(value)) {
+		return `[${value.map(oneLine).join(', ')}]`
+	}
+	if (typeof value === 'object' && value !== null) {
+		const fields = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${oneLine(item)}`)
+		return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
+	}
+	return JSON.stringify(value)
+}

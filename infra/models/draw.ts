@@ -1,0 +1,67 @@
+import type { Task } from '../../shared/tasks.ts'
+
+import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
+import type { Plan } from '../../worker-gpu/ldm/plan.ts'
+import { assertFinite } from '../../worker-gpu/onnx/finite.ts'
+import type { Tensor } from '../../worker-gpu/onnx/tensor.ts'
+import type { Pair } from './preview.ts'
+
+/** Something to draw with each of a model's tasks: of no meaning, but all inputs are there. */
+export function exampleDrawing(task: Task, side: number, factor: number, change: Partial<Drawing> = {}): Drawing {
+	const small = task === 'super-resolution' ? side / factor : side
+	return {
+		task,
+		prompt: 'a photograph',
+		negative_prompt: '',
+		width: side,
+		height: side,
+		steps: 2,
+		guidance: 1,
+		guidance_rescale: 0,
+		sampler: null,
+		eta: null,
+		strength: 1,
+		image: gradient(3, small),
+		mask: { data: gradient(1, side).data.map((value) => (value > 0 ? 1 : 0)), dims: [1, side, side] },
+		semantic_map: { data: new Float32Array(side ** 2), dims: [1, side, side] },
+		layout: [{ label: 0, box: [0, 0, 0.5, 0.5] }],
+		class_label: 0,
+		noise_level: 20,
+		...change
+	}
+}
+
+/** Each channel grows from −1 to 1, along another diagonal. */
+function gradient(channels: number, side: number): Tensor {
+	const data = Float32Array.from({ length: channels * side ** 2 }, (_, i) => {
+		const [c, y, x] = [Math.floor(i / side ** 2), Math.floor(i / side) % side, i % side]
+		return ((y * (c + 1) + x) / ((c + 2) * side)) * 2 - 1
+	})
+	return { data, dims: [channels, side, side] }
+}
+
+/** Draws a picture from each seed, all in one batch. Throws where a number is not finite. `tick` is called after each evaluation. */
+export async function drawAll(plan: Plan, seeds: readonly number[], tick: () => void = () => {}): Promise<Pair[]> {
+	const rows = await Promise.all(seeds.map((seed) => plan.start(seed)))
+	for (let k = 0; k < plan.evaluations; k++) {
+		const asked = rows.map((row) => plan.evaluate(row))
+		const answers = await plan.denoiser.predict(asked.flat())
+		let at = 0
+		rows.forEach((row, i) => {
+			const own = answers.slice(at, at + asked[i]!.length)
+			for (const answer of own) {
+				assertFinite(answer, 'output of the U-Net')
+			}
+			plan.advance(row, own)
+			at += own.length
+		})
+		tick()
+	}
+	const pairs: Pair[] = []
+	for (const row of rows) {
+		const image = await plan.finish(row)
+		assertFinite(image, 'picture as decoded')
+		pairs.push({ latent: row.x, image })
+	}
+	return pairs
+}

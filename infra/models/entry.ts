@@ -1,0 +1,162 @@
+import path from 'node:path'
+import { z } from 'zod'
+import type { Model, ModelTasks } from '../../shared/catalog.ts'
+import { SamplerName } from '../../shared/samplers.ts'
+import { Task } from '../../shared/tasks.ts'
+import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load.ts'
+import { readConfig } from '../../worker-gpu/onnx/config.ts'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import { drawAll, exampleDrawing } from './draw.ts'
+import type { Export } from './folder.ts'
+import type { Pair } from './preview.ts'
+
+/** Pixels, but for `factor`: how many of them a latent stands for, along each side. */
+export interface Sizes {
+	readonly default: number
+	readonly min: number
+	readonly max: number
+	readonly multiple: number
+	readonly factor: number
+}
+
+/** What trying a model's tasks has shown. */
+export interface Tried {
+	readonly tasks: ModelTasks
+	/** Whether guidance changes anything, and whether it does so by what a picture is to be kept away from. */
+	readonly guidance: { readonly has: boolean; readonly negative: boolean }
+	/** Pictures of the first task. */
+	readonly pairs: readonly Pair[]
+	/** Why tasks that its parts would allow are left out. */
+	readonly notes: readonly string[]
+}
+
+/** For the pictures that the preview is fitted to. */
+const STEPS = 8
+const SEEDS = [0, 1, 2, 3]
+
+/** Draws with each of the model's tasks, at its smallest size. Throws where it can do none of them. */
+export async function tryTasks(
+	checkpoint: Checkpoint,
+	{ graphs, folder }: Export,
+	sizes: Sizes,
+	tick: () => void
+): Promise<Tried> {
+	const tasks: Record<string, object> = {}
+	const notes: string[] = []
+	const errors: unknown[] = []
+	let pairs: readonly Pair[] = []
+	let guidance = { has: false, negative: false }
+	for (const task of Task.options.filter((task) => checkpoint[task])) {
+		const first = pairs.length === 0
+		const plan = (change: object) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
+		try {
+			const settings = await settingsOf(task, sizes, graphs.get('unet')!.inputs.has('class_labels'), folder, plan)
+			const drawn = await drawAll(await plan({ steps: first ? STEPS : 2 }), first ? SEEDS : [0], tick)
+			pairs = first ? drawn : pairs
+			tasks[task] = settings
+			const guided = await plan({ guidance: 3 })
+			const branches = guided.evaluate(guided.start(0)).length
+			const embedded = graphs.get('unet')!.inputs.has('timestep_cond')
+			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
+		} catch (error) {
+			errors.push(error)
+			notes.push(`${task} is not offered: ${(error as Error).message}`)
+		}
+	}
+	if (Object.keys(tasks).length === 0) {
+		throw errors[0]
+	}
+	return { tasks, guidance, pairs, notes }
+}
+
+const Labels = z.object({ id2label: z.record(z.string().regex(/^\d+$/), z.string()) })
+
+/** What the catalog says of a task. */
+async function settingsOf(
+	task: Task,
+	{ factor }: Sizes,
+	noised: boolean,
+	folder: string,
+	plan: (change: object) => Promise<{ evaluations: number }>
+): Promise<object> {
+	switch (task) {
+		case 'image-to-image':
+			return { strength: 0.8 } // diffusers' own.
+		case 'inpainting':
+			return (await plan({ steps: 8, strength: 0.5 })).evaluations < (await plan({ steps: 8 })).evaluations ? { strength: 1 } : {}
+		case 'super-resolution':
+			return { factor, ...(noised && { noise_level: { default: 20, max: 350 } }) } // diffusers' own.
+		case 'class-conditional':
+			return { classes: await labels(folder) }
+		case 'layout-to-image':
+			return { labels: await labels(folder), max: 30 } // The paper's §D.1.
+		case 'semantic-synthesis': {
+			const names = await labels(folder)
+			return { labels: names.map((name, i) => ({ name, color: hue(i / names.length) })) }
+		}
+		default:
+			return {}
+	}
+}
+
+/** Names by number, as diffusers' DiTPipeline has them in its index. */
+async function labels(folder: string): Promise<string[]> {
+	const file = path.join(folder, 'model_index.json')
+	const { id2label } = await readConfig(file, Labels)
+	return Array.from({ length: Object.keys(id2label).length }, (_, i) => {
+		const name = id2label[i]
+		if (name === undefined) {
+			throw new ModelError(file, `id2label: expected a name for every number up to the last, found none for ${i}`)
+		}
+		return name
+	})
+}
+
+/** A colour of its own for each: turns around the circle of hues, darker and darker. */
+function hue(turn: number): string {
+	const channel = (offset: number) => Math.round(255 * (0.5 + 0.5 * Math.cos(2 * Math.PI * (turn + offset))) * (1 - turn / 2))
+	return `#${[0, 1 / 3, 2 / 3].map((offset) => channel(offset).toString(16).padStart(2, '0')).join('')}`
+}
+
+const Scheduler = z.object({ _class_name: z.string() })
+
+/** The entry of an imported model. Its limits are a beginning: people know better what they want to offer. */
+export async function catalogEntry(
+	id: string,
+	staged: string,
+	{ pipeline }: Export,
+	sizes: Sizes,
+	{ tasks, guidance }: Tried,
+	text: boolean
+): Promise<Model> {
+	const folder = path.join(staged, 'scheduler')
+	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler_config.json'), Scheduler)
+	const distilled = scheduler === 'LCMScheduler'
+	const { factor, ...size } = sizes
+	return {
+		id,
+		name: id.replaceAll('-', ' ').replace(/^./, (first) => first.toUpperCase()),
+		description: `Imported from an export of ${pipeline}, with latents at f = ${factor}.`,
+		tasks,
+		size,
+		samplers: distilled ? ['lcm'] : usable(await loadSampler(folder)),
+		steps: distilled ? { default: 4, min: 1, max: 50 } : { default: 30, min: 1, max: 100 },
+		guidance: guidance.has ? { default: text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
+		count: { default: 1, max: 8 },
+		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative }
+	}
+}
+
+/** The samplers that take the model's settings. LCM's is for models distilled for it. */
+const usable = (samplerFor: SamplerFor): SamplerName[] =>
+	SamplerName.options.filter((sampler) => {
+		if (sampler === 'lcm') {
+			return false
+		}
+		try {
+			return samplerFor({ steps: 10, sampler }).timesteps.length > 0
+		} catch {
+			return false
+		}
+	})

@@ -1,0 +1,75 @@
+import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import path from 'node:path'
+import { readFamily } from '../../worker-gpu/ldm/checkpoint.ts'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import { type Graph, readGraph } from './graph.ts'
+
+/** An export, as it lies on the disk: nothing was run yet. */
+export interface Export {
+	readonly folder: string
+	/** The diffusers class that it names, as it names it. */
+	readonly pipeline: string
+	/** By folder: `unet`, `vae_decoder`. */
+	readonly graphs: ReadonlyMap<string, Graph>
+	/** Folders of tokenizers that have only the older files. */
+	readonly oldTokenizers: readonly string[]
+	/** What Darkroom reads of it, relative to the folder. */
+	readonly files: readonly string[]
+	/** Bytes of these files. */
+	readonly size: number
+}
+
+/** Parts of Stable Diffusion's exports that no pipeline here runs. */
+const unused = new Set(['safety_checker', 'feature_extractor'])
+
+/**
+ * Looks at a folder in the diffusers/Optimum ONNX layout. Throws a ModelError where it is none of a known class, where a graph is broken, or
+ * where a file that would be read is missing or a link.
+ */
+export async function readExport(given: string): Promise<Export> {
+	if (!lstatSync(given, { throwIfNoEntry: false })?.isDirectory()) {
+		throw new ModelError(given, 'expected a folder, found none')
+	}
+	const folder = realpathSync(given)
+	const { name: pipeline } = await readFamily(folder)
+	const graphs = new Map<string, Graph>()
+	const oldTokenizers: string[] = []
+	const files: string[] = []
+	const take = (...names: string[]) => {
+		const name = path.join(...names)
+		if (!lstatSync(path.join(folder, name)).isFile()) {
+			throw new ModelError(path.join(folder, name), 'expected a plain file, got something else (`cp -rL` makes files of links)')
+		}
+		files.push(name)
+	}
+
+	take('model_index.json')
+	for (const entry of readdirSync(folder, { withFileTypes: true })) {
+		if (entry.isSymbolicLink()) {
+			throw new ModelError(
+				path.join(folder, entry.name),
+				'expected a plain file or folder, got a link (`cp -rL` makes files of links)'
+			)
+		}
+		if (!entry.isDirectory() || unused.has(entry.name)) {
+			continue
+		}
+		const inside = readdirSync(path.join(folder, entry.name))
+		for (const name of inside.filter((name) => /\.(json|txt)$/.test(name))) {
+			take(entry.name, name)
+		}
+		if (inside.includes('model.onnx')) {
+			take(entry.name, 'model.onnx')
+			const graph = readGraph(path.join(folder, entry.name, 'model.onnx'))
+			for (const location of graph.external) {
+				take(entry.name, location)
+			}
+			graphs.set(entry.name, graph)
+		}
+		if (entry.name.startsWith('tokenizer') && !inside.includes('tokenizer.json')) {
+			oldTokenizers.push(entry.name)
+		}
+	}
+	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
+	return { folder, pipeline, graphs, oldTokenizers, files, size }
+}

@@ -1,0 +1,165 @@
+import { lstatSync } from 'node:fs'
+import path from 'node:path'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import type { Port } from '../../worker-gpu/onnx/part.ts'
+import { type Field, ProtobufFile } from './protobuf.ts'
+
+/** What a `model.onnx` says of itself, before anything runs it. */
+export interface Graph {
+	readonly file: string
+	readonly inputs: ReadonlyMap<string, Port>
+	readonly outputs: ReadonlyMap<string, Port>
+	/** Files that hold weights in its place, relative to its folder. */
+	readonly external: readonly string[]
+	/** Bytes of the graph and of those files. */
+	readonly size: number
+}
+
+/** Fields of onnx.proto that lead to others: github.com/onnx/onnx/blob/main/onnx/onnx.proto. */
+type Message = { readonly [field: number]: () => Message }
+const Tensor: Message = {}
+const Sparse: Message = { 1: () => Tensor, 2: () => Tensor }
+const Node: Message = { 5: () => Attribute }
+const Attribute: Message = {
+	5: () => Tensor,
+	6: () => GraphMessage,
+	10: () => Tensor,
+	11: () => GraphMessage,
+	22: () => Sparse,
+	23: () => Sparse
+}
+const GraphMessage: Message = { 1: () => Node, 5: () => Tensor, 15: () => Sparse }
+const Training: Message = { 1: () => GraphMessage, 2: () => GraphMessage }
+const LocalFunction: Message = { 7: () => Node, 11: () => Attribute }
+const Model: Message = { 7: () => GraphMessage, 20: () => Training, 25: () => LocalFunction }
+
+/** Graphs within graphs (If, Loop) hardly ever go deeper than two; a hostile file goes as deep as it likes. */
+const MOST_NESTED = 40
+
+/** The fields of onnx.proto that are read by number. */
+export const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
+export const MODEL = { graph: 7 } as const
+
+/**
+ * Reads a graph's ports and finds the files that it refers to, never its weights. Throws a ModelError where the file is broken or where a file
+ * that it refers to lies elsewhere, is missing, is a link or is too short.
+ */
+export function readGraph(file: string): Graph {
+	const proto = new ProtobufFile(file)
+	try {
+		const external = new Map<string, number>()
+		findExternal(proto, Model, 0, proto.size, 0, (location, end) => {
+			external.set(location, Math.max(end, external.get(location) ?? 0))
+		})
+		let size = proto.size
+		for (const [location, end] of external) {
+			size += externalSize(file, location, end)
+		}
+		const graph = [...proto.fields()].find(({ number }) => number === MODEL.graph)
+		if (!graph) {
+			throw new ModelError(file, 'expected an ONNX graph, got a file without one')
+		}
+		const [inputs, outputs, weights] = [new Map<string, Port>(), new Map<string, Port>(), new Set<string>()]
+		for (const field of proto.fields(graph.from, graph.to)) {
+			if (field.number === GRAPH.input || field.number === GRAPH.output) {
+				const [name, port] = readPort(proto, field)
+				;(field.number === GRAPH.input ? inputs : outputs).set(name, port)
+			} else if (field.number === GRAPH.initializer) {
+				weights.add(nameOf(proto, field, 8))
+			}
+		}
+		// Before IR version 4 the weights were inputs too.
+		for (const name of weights) {
+			inputs.delete(name)
+		}
+		return { file, inputs, outputs, external: [...external.keys()], size }
+	} finally {
+		proto.close()
+	}
+}
+
+/** Calls `found` for each tensor whose data lies in another file, with the byte there where it ends. */
+function findExternal(
+	proto: ProtobufFile,
+	message: Message,
+	from: number,
+	to: number,
+	depth: number,
+	found: (location: string, end: number) => void
+): void {
+	if (depth > MOST_NESTED) {
+		throw new ModelError(proto.file, `expected graphs nested at most ${MOST_NESTED} messages deep, got more`)
+	}
+	if (message === Tensor) {
+		const entries = new Map<string, string>()
+		for (const field of proto.fields(from, to)) {
+			if (field.number === 13 && field.wire === 2) {
+				entries.set(nameOf(proto, field, 1), nameOf(proto, field, 2))
+			}
+		}
+		const location = entries.get('location')
+		if (location !== undefined) {
+			found(location, Number(entries.get('offset') ?? 0) + Number(entries.get('length') ?? 0))
+		}
+		return
+	}
+	for (const field of proto.fields(from, to)) {
+		const inner = field.wire === 2 && message[field.number]
+		if (inner) {
+			findExternal(proto, inner(), field.from, field.to, depth + 1, found)
+		}
+	}
+}
+
+function externalSize(file: string, location: string, end: number): number {
+	const shown = JSON.stringify(location)
+	const normal = path.normalize(location)
+	if (location === '' || /[\\:\0]/.test(location) || path.isAbsolute(location) || normal.split(path.sep)[0] === '..') {
+		throw new ModelError(file, `expected weights in files beside the graph, got ${shown}, which leads elsewhere`)
+	}
+	const stat = lstatSync(path.join(path.dirname(file), normal), { throwIfNoEntry: false })
+	if (!stat?.isFile()) {
+		throw new ModelError(
+			file,
+			`expected its weights in ${shown} beside it, found ${stat ? 'no plain file' : 'no file'} of that name`
+		)
+	}
+	if (!Number.isSafeInteger(end) || end < 0 || end > stat.size) {
+		throw new ModelError(file, `expected ${shown} to hold at least ${end} bytes of weights, got ${stat.size}: it was cut off`)
+	}
+	return stat.size
+}
+
+/** The text of a message's field, empty where it has none. */
+export function nameOf(proto: ProtobufFile, { from, to }: Field, number: number): string {
+	for (const field of proto.fields(from, to)) {
+		if (field.number === number && field.wire === 2) {
+			return proto.text(field)
+		}
+	}
+	return ''
+}
+
+/** TensorProto.DataType, as ONNX Runtime names them. */
+export const TYPES: Readonly<Record<number, string>> = {
+	1: 'float32',
+	6: 'int32',
+	7: 'int64',
+	9: 'bool',
+	10: 'float16',
+	11: 'float64',
+	16: 'bfloat16'
+}
+
+/** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } } */
+function readPort(proto: ProtobufFile, field: Field): [string, Port] {
+	const inside = (outer: Field | undefined, number: number): Field[] =>
+		outer ? [...proto.fields(outer.from, outer.to)].filter((inner) => inner.number === number) : []
+	const tensor = inside(inside(field, 2)[0], 1)[0]
+	const element = inside(tensor, 1)[0]?.value ?? 0
+	const dims = inside(inside(tensor, 2)[0], 1).map((dim) => {
+		const [fixed] = inside(dim, 1)
+		return fixed ? fixed.value : nameOf(proto, dim, 2) || '?'
+	})
+	return [nameOf(proto, field, 1), { type: TYPES[element] ?? `type ${element}`, dims }]
+}

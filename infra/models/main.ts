@@ -1,0 +1,102 @@
+/** `npm run models -- …`: imports ONNX exports into the catalog, and looks after those that are there. */
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { shippedModels } from '../../worker-gpu/engine/client.ts'
+import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
+import { progressBar } from '../progress.ts'
+import { addModel } from './add.ts'
+import { checkModel } from './check.ts'
+import { listModels } from './list.ts'
+import { removeModel } from './remove.ts'
+import { bytes, describeAdded, describeExport } from './table.ts'
+
+const usage = `npm run models -- COMMAND
+
+  add DIR [--id ID] [--dry-run]   imports a diffusers or Optimum ONNX export: checks it, lets its U-Net take a timestep for each row,
+                                  measures it, draws with it, copies it into the models' folder and writes its entry in the catalog.
+                                  ID is the folder's name by default. --dry-run does all of that and keeps nothing.
+  list                            the models of the catalog
+  check [ID]                      loads a model, or all of them, and draws with each of its tasks
+  remove ID                       takes a model out of the catalog and deletes its folder
+
+  MODELS_DIR=worker-gpu/models    holds a folder for each model
+  DARKROOM_PROVIDER=auto          auto, cpu or cuda: what measures and draws`
+
+const catalogFile = join(import.meta.dirname, '../../shared/catalog.json')
+
+try {
+	const { values, positionals } = parseArgs({
+		options: { help: { type: 'boolean', short: 'h' }, id: { type: 'string' }, 'dry-run': { type: 'boolean' } },
+		allowPositionals: true
+	})
+	const [command, ...rest] = positionals
+	if (values.help) {
+		console.log(usage)
+	} else {
+		await run(command, rest, values)
+	}
+	process.exit()
+} catch (error) {
+	console.error(`models: ${(error as Error).message}`)
+	process.exit(1)
+}
+
+async function run(
+	command: string | undefined,
+	rest: readonly string[],
+	flags: { id?: string; 'dry-run'?: boolean }
+): Promise<void> {
+	const modelsDir = resolve(process.env.MODELS_DIR || shippedModels)
+	const choice = process.env.DARKROOM_PROVIDER || 'auto'
+	if (choice !== 'auto' && choice !== 'cpu' && choice !== 'cuda') {
+		throw new Error(`DARKROOM_PROVIDER: expected auto, cpu or cuda, got ${choice}`)
+	}
+	const takes = (count: string, right: boolean) => {
+		if (!right || (command !== 'add' && (flags.id !== undefined || flags['dry-run']))) {
+			throw new Error(`${command}: expected ${count}\n\n${usage}`)
+		}
+	}
+	switch (command) {
+		case 'add': {
+			takes('one folder', rest.length === 1)
+			for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+				process.once(signal, () => process.exit(130)) // What is staged is cleared at the exit.
+			}
+			const dryRun = flags['dry-run']
+			const added = await addModel({
+				source: rest[0]!,
+				id: flags.id,
+				modelsDir,
+				catalogFile,
+				dryRun,
+				provider: await chooseProvider(choice),
+				onFound: (found) => console.log(`${describeExport(found)}\n`),
+				progress: progressBar
+			})
+			console.log(describeAdded(added))
+			console.log(
+				dryRun
+					? '\nA dry run: nothing was kept.'
+					: `\nAdded ${bytes(added.found.size)}. Its entry in shared/catalog.json is yours to edit: name, description, sizes, limits.` +
+							'\nGPU nodes serve it from their next start, the edge from its next build (`npm start` makes one).'
+			)
+			break
+		}
+		case 'list':
+			takes('nothing more', rest.length === 0)
+			console.log(await listModels(modelsDir, catalogFile))
+			break
+		case 'check':
+			takes('one id or none', rest.length <= 1)
+			for await (const line of checkModel(modelsDir, catalogFile, await chooseProvider(choice), rest[0])) {
+				console.log(line)
+			}
+			break
+		case 'remove':
+			takes('one id', rest.length === 1)
+			console.log(`Removed ${rest[0]}: ${bytes(removeModel(modelsDir, catalogFile, rest[0]!))}.`)
+			break
+		default:
+			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}\n\n${usage}`)
+	}
+}

@@ -1,0 +1,127 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+
+/** One field of a message, by where it lies in the file: protobuf.dev/programming-guides/encoding. */
+export interface Field {
+	readonly number: number
+	/** 0 varint, 1 eight bytes, 2 bytes or a message, 5 four bytes. */
+	readonly wire: number
+	/** Where its tag begins, its content begins, and both end. */
+	readonly start: number
+	readonly from: number
+	readonly to: number
+	/** Of a varint; exact up to 2^53. */
+	readonly value: number
+}
+
+const WINDOW = 1 << 16
+
+/**
+ * A protobuf file, read where it is asked for and nowhere else: what lies between two fields is skipped, so gigabytes of weights cost nothing.
+ * Throws a ModelError where the file is no protobuf message or has been cut off.
+ */
+export class ProtobufFile {
+	readonly file: string
+	readonly size: number
+	readonly #descriptor: number
+	readonly #window = Buffer.alloc(WINDOW)
+	#windowFrom = 0
+	#windowTo = 0
+
+	constructor(file: string) {
+		this.file = file
+		this.#descriptor = openSync(file, 'r')
+		this.size = fstatSync(this.#descriptor).size
+	}
+
+	*fields(from = 0, to = this.size): Generator<Field> {
+		let at = from
+		const varint = (): number => {
+			let value = 0
+			for (let i = 0; i < 10; i++) {
+				const byte = this.#byte(at++, to)
+				value += (byte & 0x7f) * 2 ** (7 * i)
+				if (byte < 0x80) {
+					return value
+				}
+			}
+			throw this.#broken(at)
+		}
+		while (at < to) {
+			const start = at
+			const tag = varint()
+			const [number, wire] = [Math.floor(tag / 8), tag % 8]
+			let value = 0
+			let length = 0
+			if (wire === 0) {
+				value = varint()
+			} else if (wire === 1 || wire === 5) {
+				length = wire === 1 ? 8 : 4
+			} else if (wire === 2) {
+				length = varint()
+			} else {
+				throw this.#broken(start)
+			}
+			if (number === 0 || at + length > to) {
+				throw this.#broken(start)
+			}
+			const content = wire === 0 ? start : at
+			at += length
+			yield { number, wire, start, from: content, to: at, value }
+		}
+	}
+
+	bytes(from: number, to: number): Buffer {
+		const buffer = Buffer.alloc(to - from)
+		if (readSync(this.#descriptor, buffer, 0, buffer.length, from) !== buffer.length) {
+			throw this.#broken(from)
+		}
+		return buffer
+	}
+
+	text({ from, to }: Field): string {
+		if (to - from > WINDOW) {
+			throw new ModelError(this.file, `expected names of at most ${WINDOW} bytes, got one of ${to - from}`)
+		}
+		return this.bytes(from, to).toString('utf8')
+	}
+
+	close(): void {
+		closeSync(this.#descriptor)
+	}
+
+	#byte(at: number, end: number): number {
+		if (at >= end) {
+			throw this.#broken(at)
+		}
+		if (at < this.#windowFrom || at >= this.#windowTo) {
+			this.#windowFrom = at
+			this.#windowTo = at + readSync(this.#descriptor, this.#window, 0, WINDOW, at)
+		}
+		return this.#window[at - this.#windowFrom]!
+	}
+
+	#broken(at: number): ModelError {
+		return new ModelError(
+			this.file,
+			`expected an ONNX graph, got a file that is broken or cut off (${this.size} bytes; see byte ${at})`
+		)
+	}
+}
+
+/** A field of bytes as it is written. */
+export const bytesField = (number: number, content: Buffer | string): Buffer => {
+	const bytes = Buffer.from(content)
+	return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes])
+}
+
+export const varintField = (number: number, value: number): Buffer => Buffer.concat([varint(number * 8), varint(value)])
+
+export function varint(value: number): Buffer {
+	const bytes: number[] = []
+	let left = value
+	for (; left >= 0x80; left = Math.floor(left / 0x80)) {
+		bytes.push((left % 0x80) + 0x80)
+	}
+	return Buffer.from([...bytes, left])
+}

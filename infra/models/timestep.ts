@@ -1,0 +1,186 @@
+import { createReadStream, createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import type { Port } from '../../worker-gpu/onnx/part.ts'
+import { GRAPH, MODEL, nameOf, TYPES } from './graph.ts'
+import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
+
+/** A node, as far as it matters here. */
+interface Node {
+	readonly operator: string
+	readonly inputs: readonly string[]
+	readonly outputs: readonly string[]
+	/** Of a Cast: the element type of its result. */
+	readonly to: number | undefined
+}
+
+/** Operators that pass a timestep on in another shape or type. The timestep is their first input. */
+const passing = new Set(['Cast', 'Expand', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'])
+/** The first of these makes a vector of a scalar. */
+const raising = new Set(['Reshape', 'Unsqueeze'])
+const FLOAT = 1
+
+/** A stretch of the original file, or bytes in its place. */
+type Piece = Buffer | { readonly from: number; readonly to: number }
+
+/** Whether rows of a batch can stand at different timesteps already. */
+export const isPerRow = ({ type, dims }: Port): boolean =>
+	(type === 'float32' || type === 'float16') && dims.length === 1 && typeof dims[0] === 'string'
+
+/**
+ * Copies a U-Net's graph to `target` with the input `timestep` as one float for each row, [batch_size]. All else is copied byte for byte,
+ * and never held in memory.
+ *
+ * The tracer bakes diffusers' `get_time_embed` into the graph: a scalar is made a vector (Unsqueeze), which is expanded to the batch and cast to
+ * float32. So the Unsqueeze becomes an Identity; Expand then takes a vector of the batch's length as it is. A timestep of integers becomes a
+ * float where all that it meets until a Cast to float32 takes any type. What that does must be proven by running both: see prove.ts.
+ *
+ * Throws a ModelError where the timestep goes another way.
+ */
+export async function rewriteTimestep(source: string, target: string): Promise<void> {
+	const proto = new ProtobufFile(source)
+	try {
+		const model = [...proto.fields()]
+		const outer = model.find(({ number }) => number === MODEL.graph)!
+		const graph = [...proto.fields(outer.from, outer.to)]
+		const input = graph.find((field) => field.number === GRAPH.input && nameOf(proto, field, 1) === 'timestep')
+		if (!input) {
+			throw new ModelError(source, 'expected an input timestep, found none')
+		}
+		const { rank, element } = shapeOf(proto, input)
+		if (rank > 1) {
+			throw new ModelError(source, `expected the input timestep with rank 0 or 1, got rank ${rank}`)
+		}
+		const nodes = new Map(graph.filter(({ number }) => number === GRAPH.node).map((field) => [field, readNode(proto, field)]))
+		const { removed, passed, cast } = follow([...nodes.values()], rank === 0)
+		// Shapes and axes that only a removed node asked for.
+		const asked = [...nodes.values()].flatMap((node) => (removed.has(node) ? [] : node.inputs))
+		const orphans = new Set([...removed].flatMap(({ inputs: [, shape] }) => (shape && !asked.includes(shape) ? [shape] : [])))
+		const type = cast ? FLOAT : element
+		if (TYPES[type] !== 'float32' && TYPES[type] !== 'float16') {
+			throw new ModelError(
+				source,
+				`expected the timestep to be cast to float32 on its way, got ${TYPES[element] ?? element} all the way`
+			)
+		}
+
+		const pieces = graph.flatMap((field): Piece[] => {
+			if (field === input) {
+				return [bytesField(GRAPH.input, perRow(type))]
+			}
+			const node = nodes.get(field)
+			if (node && removed.has(node)) {
+				return [bytesField(GRAPH.node, identity(node))]
+			}
+			if (
+				(node && orphans.has(node.outputs[0]!)) ||
+				(field.number === GRAPH.initializer && orphans.has(nameOf(proto, field, 8)))
+			) {
+				return []
+			}
+			// Shapes and types that were noted for what the timestep passes through no longer hold. They are hints, and inferred again.
+			const stale = field.number === GRAPH.valueInfo && passed.has(nameOf(proto, field, 1))
+			return stale ? [] : [{ from: field.start, to: field.to }]
+		})
+		const length = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.to - piece.from), 0)
+		const before = model.filter(({ to }) => to <= outer.start).map(({ start, to }): Piece => ({ from: start, to }))
+		const after = model.filter(({ start }) => start >= outer.to).map(({ start, to }): Piece => ({ from: start, to }))
+		const header = Buffer.concat([varint(MODEL.graph * 8 + 2), varint(length)])
+		await write(source, target, [...before, header, ...pieces, ...after])
+	} finally {
+		proto.close()
+	}
+}
+
+/** From the timestep on to where it is computed with. */
+function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; passed: Set<string>; cast: boolean } {
+	const removed: Node[] = []
+	const passed = new Set<string>()
+	/** Whether every way on from the value `name` casts it to float32. */
+	const walk = (name: string, raised: boolean, cast: boolean): boolean => {
+		if (raised && cast) {
+			return true
+		}
+		const consumers = nodes.filter(({ operator, inputs }) => inputs.includes(name) && operator !== 'Shape')
+		const ways = consumers.map((node) => {
+			const [output] = node.outputs
+			if (!passing.has(node.operator) || node.inputs[0] !== name || !output || passed.has(output)) {
+				return cast
+			}
+			passed.add(output)
+			const raises = !raised && raising.has(node.operator)
+			const toFloat = cast || (node.operator === 'Cast' && node.to === FLOAT)
+			if (raises || (node.operator === 'Cast' && !toFloat)) {
+				removed.push(node)
+			}
+			return walk(output, raised || raises || node.operator === 'Expand', toFloat)
+		})
+		return ways.length > 0 && ways.every(Boolean)
+	}
+	const cast = walk('timestep', !scalar, false)
+	// A cast to another type on the way to float32 would round what is a float32 now; elsewhere it has its purpose.
+	return { removed: new Set(removed.filter(({ operator }) => cast || operator !== 'Cast')), passed, cast }
+}
+
+/** NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5 { name = 1, i = 3 } } */
+function readNode(proto: ProtobufFile, field: Field): Node {
+	const [inputs, outputs]: [string[], string[]] = [[], []]
+	let operator = ''
+	let to: number | undefined
+	for (const inner of proto.fields(field.from, field.to)) {
+		if (inner.number === 1) {
+			inputs.push(proto.text(inner))
+		} else if (inner.number === 2) {
+			outputs.push(proto.text(inner))
+		} else if (inner.number === 4) {
+			operator = proto.text(inner)
+		} else if (inner.number === 5 && nameOf(proto, inner, 1) === 'to') {
+			to = [...proto.fields(inner.from, inner.to)].find(({ number }) => number === 3)?.value
+		}
+	}
+	return { operator, inputs, outputs, to }
+}
+
+const identity = ({ inputs, outputs }: Node): Buffer =>
+	Buffer.concat([bytesField(1, inputs[0]!), bytesField(2, outputs[0]!), bytesField(4, 'Identity')])
+
+/** A ValueInfoProto: see readPort in graph.ts. */
+function perRow(type: number): Buffer {
+	const shape = bytesField(1, bytesField(2, 'batch_size'))
+	const tensor = Buffer.concat([varintField(1, type), bytesField(2, shape)])
+	return Buffer.concat([bytesField(1, 'timestep'), bytesField(2, bytesField(1, tensor))])
+}
+
+function shapeOf(proto: ProtobufFile, input: Field): { rank: number; element: number } {
+	const inside = (outer: Field | undefined, number: number) =>
+		outer ? [...proto.fields(outer.from, outer.to)].filter((inner) => inner.number === number) : []
+	const tensor = inside(inside(input, 2)[0], 1)[0]
+	return { rank: inside(inside(tensor, 2)[0], 1).length, element: inside(tensor, 1)[0]?.value ?? 0 }
+}
+
+async function write(source: string, target: string, pieces: readonly Piece[]): Promise<void> {
+	async function* stream(): AsyncGenerator<Buffer> {
+		let run: { from: number; to: number } | undefined
+		const flush = async function* () {
+			if (run && run.to > run.from) {
+				yield* createReadStream(source, { start: run.from, end: run.to - 1 })
+			}
+		}
+		for (const piece of pieces) {
+			if (!Buffer.isBuffer(piece) && run?.to === piece.from) {
+				run = { from: run.from, to: piece.to }
+				continue
+			}
+			yield* flush()
+			run = undefined
+			if (Buffer.isBuffer(piece)) {
+				yield piece
+			} else {
+				run = piece
+			}
+		}
+		yield* flush()
+	}
+	await pipeline(Readable.from(stream()), createWriteStream(target, { flags: 'wx' }))
+}

@@ -1,0 +1,88 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { generator } from '../../worker-gpu/ldm/noise.ts'
+import { readConfig } from '../../worker-gpu/onnx/config.ts'
+import type { Feed } from '../../worker-gpu/onnx/convert.ts'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import { loadPart, type Part } from '../../worker-gpu/onnx/part.ts'
+import type { Provider } from '../../worker-gpu/onnx/provider.ts'
+import { unstack } from '../../worker-gpu/onnx/rows.ts'
+import { type Tensor, volume } from '../../worker-gpu/onnx/tensor.ts'
+
+const Config = z.object({
+	/** Latents along each side that it was trained on. */
+	sample_size: z.union([z.int().min(1), z.array(z.int().min(1)).min(1)]).nullish(),
+	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280])
+})
+
+/** Latents along each side: what it was trained on, and what its halvings divide. */
+export async function unetSizes(folder: string): Promise<{ trained: number; multiple: number }> {
+	const { sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
+	const multiple = 2 ** (block_out_channels.length - 1)
+	// diffusers' own default for pipelines whose U-Net does not say.
+	const trained = sample_size ? Math.max(...[sample_size].flat()) : 64
+	return { trained: Math.max(multiple, Math.round(trained / multiple) * multiple), multiple }
+}
+
+/** A batch of made-up rows, each another. Its shapes are those that the graph declares; what is free there takes a small size. */
+export interface Rows {
+	readonly [input: string]: Tensor
+}
+
+export function madeUpRows({ inputs, folder }: Part, count: number, height: number, width: number): Rows {
+	const rows = Array.from(inputs, ([name, { dims, type }], i): [string, Tensor] => {
+		const space = name === 'sample' ? { 2: height, 3: width } : {}
+		const row = dims
+			.slice(1)
+			.map((dim, axis) => (typeof dim === 'number' ? dim : ((space as Record<number, number>)[axis + 1] ?? 8)))
+		if (name !== 'timestep' && typeof dims[0] === 'number') {
+			throw new ModelError(folder, `expected the input ${name} with a free first axis, the batch's, got [${dims.join(', ')}]`)
+		}
+		if (name === 'sample' && dims.length !== 4) {
+			throw new ModelError(
+				folder,
+				`expected the input sample with rank 4 [batch, channels, height, width], got [${dims.join(', ')}]`
+			)
+		}
+		const whole = [count, ...row]
+		// Numbers that stand for something (a class, a noise level) are few and small.
+		const data = type.startsWith('int')
+			? Float32Array.from({ length: volume(whole) }, (_, n) => n % 2)
+			: generator(i).normal(whole).data
+		return [name, { data, dims: whole }]
+	})
+	return Object.fromEntries(rows.filter(([name]) => name !== 'timestep'))
+}
+
+/** Runs the first `count` of `rows`, each at its timestep. The outputs come in the same order. */
+export async function ask(part: Part, rows: Rows, timestep: Feed, count: number): Promise<Tensor[]> {
+	const feeds = Object.entries(rows).map(
+		([
+			name,
+			{
+				data,
+				dims: [, ...row]
+			}
+		]): [string, Feed] => [name, { data: data.subarray(0, count * volume(row)), dims: [count, ...row] }]
+	)
+	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
+	try {
+		const [answers] = await part.run({ ...Object.fromEntries(feeds), timestep }, [output])
+		return unstack(answers!)
+	} catch (error) {
+		const sample = rows.sample!.dims.slice(1).join(' × ')
+		throw new ModelError(part.folder, `expected it to take ${count} rows of ${sample}, got: ${(error as Error).message}`, {
+			cause: error
+		})
+	}
+}
+
+/** Loads a part for as long as `use` takes. */
+export async function withPart<T>(folder: string, provider: Provider, use: (part: Part) => Promise<T>): Promise<T> {
+	const part = await loadPart(folder, provider, { milliseconds: 0 })
+	try {
+		return await use(part)
+	} finally {
+		await part.release()
+	}
+}
