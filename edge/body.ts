@@ -7,14 +7,19 @@ const mebibyte = 1024 * 1024
 /** A client that is still sending sees a broken connection in place of our answer, so this much is read and thrown away first. */
 const drained = 32 * mebibyte
 
-/** JSON bodies end here, whether or not their length was announced; what is over is never kept. */
-export const limitBody: MiddlewareHandler<App> = bodyLimit({
-	maxSize: mebibyte,
-	onError: async (c) => {
-		await drain(c.req.raw.body)
-		return respond(c, { code: 'payload-too-large', detail: `Expected at most ${mebibyte} bytes.` })
-	}
-})
+/** JSON bodies end at `maxSize` bytes, whether or not their length was announced; what is over is never kept. */
+const limited = (maxSize: number): MiddlewareHandler<App> =>
+	bodyLimit({
+		maxSize,
+		onError: async (c) => {
+			await drain(c.req.raw.body)
+			return respond(c, { code: 'payload-too-large', detail: `Expected at most ${maxSize} bytes.` })
+		}
+	})
+
+export const limitBody = limited(mebibyte)
+/** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */
+export const limitInputs = limited(20 * mebibyte)
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
 	if (!body || body.locked) {

@@ -30,6 +30,7 @@ export default defineConfig({
 	test: {
 		name: 'edge',
 		include: ['**/*.test.ts'],
+		globalSetup: 'inputs/outside.ts',
 		// The first call waits until the Worker is loaded, an eviction until the unreachable queue is given up.
 		testTimeout: 20_000,
 		isolate: false,

@@ -16,6 +16,7 @@ import { invalid } from './issues.ts'
 import { cancelGeneration } from './routes/cancel-generation.ts'
 import { createGeneration } from './routes/create-generation.ts'
 import { createKey } from './routes/create-key.ts'
+import { createUpload } from './routes/create-upload.ts'
 import { deleteGeneration } from './routes/delete-generation.ts'
 import { generationEvents } from './routes/generation-events.ts'
 import { getGeneration } from './routes/get-generation.ts'
@@ -68,6 +69,7 @@ for (const add of [
 	deleteGeneration,
 	getImage,
 	createKey,
+	createUpload,
 	start,
 	progress,
 	upload,

@@ -8,7 +8,8 @@ export type InputName = z.infer<typeof InputName>
 export const inputLimits = { bytes: 10 * 1024 * 1024, pixels: 32 * 1024 * 1024 } as const
 
 /** Formats that an input may have, by what its bytes say. */
-export const inputTypes = ['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'image/avif'] as const
+export const InputType = z.enum(['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'image/avif'])
+export type InputType = z.infer<typeof InputType>
 
 /** An input that was stored for an account. */
 export const UploadId = z.string().regex(/^upl_[0-9a-hjkmnp-tv-z]{26}$/)

@@ -27,3 +27,21 @@ export function enlargeable({ tasks, size }: Model): { min: number; max: number 
 	const factor = tasks['super-resolution']?.factor
 	return factor === undefined ? undefined : { min: Math.ceil(size.min / factor), max: Math.floor(size.max / factor) }
 }
+
+/**
+ * How large an image is drawn before its middle is cut out as large as its task takes it: until it covers that, with its proportions kept.
+ * What super-resolution takes is not scaled, lest it be enlarged twice.
+ */
+export function covering(task: Task, image: Size, taken: Size): Size {
+	const scale = task === 'super-resolution' ? 1 : Math.max(taken.width / image.width, taken.height / image.height)
+	return {
+		width: Math.max(taken.width, Math.round(image.width * scale)),
+		height: Math.max(taken.height, Math.round(image.height * scale))
+	}
+}
+
+/** As what an image is taken: the picture's size, or before super-resolution the small one. */
+export function takenSize({ tasks }: Model, { task, width, height }: { readonly task?: Task | null | undefined } & Size): Size {
+	const factor = (task === 'super-resolution' && tasks['super-resolution']?.factor) || 1
+	return { width: width / factor, height: height / factor }
+}

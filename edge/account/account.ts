@@ -71,6 +71,11 @@ export class Account extends DurableObject {
 		})
 	}
 
+	/** Whether a key is still good, for work that comes before a submission. */
+	async authorize(key: string): Promise<Answer<void>> {
+		return answer(() => this.#keys.confirm(key))
+	}
+
 	async submit(key: string, order: Order, warnings: readonly Warning[] = []): Promise<Answer<Snapshot>> {
 		return this.#decide(() => {
 			this.#keys.confirm(key)

@@ -1,14 +1,12 @@
-import { createRoute, type OpenAPIHono, type z } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { findModel, models } from '../../shared/catalog.ts'
-import { Generation, GenerationRequest } from '../../shared/contract/generation.ts'
-import { GenerationOrder, orderFor, takeApart } from '../../shared/contract/order.ts'
-import { taskOf } from '../../shared/contract/request-for.ts'
+import { Generation } from '../../shared/contract/generation.ts'
+import { GenerationOrder } from '../../shared/contract/order.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
-import { limitBody } from '../body.ts'
-import { ProblemError, unwrap } from '../errors.ts'
-import { describe, parse } from '../issues.ts'
+import { limitInputs } from '../body.ts'
+import { unwrap } from '../errors.ts'
+import { narrow, resolveOrder } from '../inputs/resolve.ts'
 import { hold } from '../viewer/hold.ts'
 import { applied, PreferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
@@ -18,7 +16,7 @@ const route = createRoute({
 	method: 'post',
 	path: '/v1/generations',
 	summary: 'Ask for pictures',
-	middleware: [withKey, limitBody] as const,
+	middleware: [withKey, limitInputs] as const,
 	request: {
 		headers: PreferHeader,
 		body: { required: true, content: { 'application/json': { schema: GenerationOrder } } }
@@ -39,8 +37,8 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 		route,
 		async (c) => {
 			const { env, key } = c.var
-			const order = await readOrder(c)
-			const accepted = unwrap(await env.ACCOUNT.getByName(key.account).submit(key.hash, order))
+			const { order, warnings } = await resolveOrder(env, key, await c.req.json())
+			const accepted = unwrap(await env.ACCOUNT.getByName(key.account).submit(key.hash, order, warnings))
 			c.header('location', `/v1/generations/${accepted.id}`)
 			const wait = waitOf(c.req.valid('header').prefer)
 			if (wait === undefined) {
@@ -54,36 +52,6 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 
 /** The contract did not hold: tell what else is wrong by the limits of the model. */
 async function refuse(c: Context): Promise<never> {
-	await readOrder(c)
+	narrow(await c.req.json())
 	throw new Error('A body that is no GenerationOrder cannot satisfy a model')
-}
-
-/** The body by its model's own limits, so that everything wrong with it is told at once. */
-async function readOrder(c: Context) {
-	const body: unknown = await c.req.json()
-	const fields = withoutNulls(body)
-	const name = fields?.model
-	const model = typeof name === 'string' ? findModel(name) : undefined
-	if (fields && model) {
-		return takeApart(parse(orderFor(model, { task: taskOf(model, fields) }), fields))
-	}
-	parse(GenerationOrder, body)
-	const expected = models.map(({ id }) => id).join(', ')
-	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
-	throw new ProblemError({
-		code: 'unknown-model',
-		detail: `Expected one of ${expected}, got ${describe(name)}.`,
-		errors: [error]
-	})
-}
-
-/** The fields of a body; those that are null, and may be, are as good as absent. */
-function withoutNulls(body: unknown): Record<string, unknown> | undefined {
-	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-		return undefined
-	}
-	const shape: Record<string, z.ZodType> = GenerationRequest.shape
-	const means = ([name, value]: [string, unknown]) =>
-		value !== null || !Object.hasOwn(shape, name) || !shape[name]!.safeParse(null).success
-	return Object.fromEntries(Object.entries(body).filter(means))
 }

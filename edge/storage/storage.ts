@@ -3,7 +3,7 @@ import type { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.t
 import type { Env } from '../env.ts'
 
 /** Seconds. */
-const writable = 300
+export const writable = 300
 
 /** SigV4 derives a key a day; kept for the life of the isolate. */
 const signingKeys = new Map<string, ArrayBuffer>()
@@ -19,8 +19,11 @@ export async function signGet(
 	return { url, expires_at: new Date(secondOf(now) + ttl * 1_000).toISOString() }
 }
 
+/** What is known of the bytes before they come. */
+type Announced = Readonly<Pick<UploadCall, 'size' | 'md5'> & { content_type: string }>
+
 /** A URL that writes exactly these bytes, once: every header is signed, and storage refuses a second object of the name. */
-export async function signPut(env: Env, key: string, call: UploadCall, now = Date.now()): Promise<UploadAnswer> {
+export async function signPut(env: Env, key: string, call: Announced, now = Date.now()): Promise<UploadAnswer> {
 	const headers = {
 		'content-length': String(call.size),
 		'content-md5': call.md5,

@@ -1,0 +1,56 @@
+import { inputLimits } from '../../shared/inputs.ts'
+import type { Env } from '../env.ts'
+import { outboundUrl } from '../outbound.ts'
+import { refuse } from './refuse.ts'
+
+/** Milliseconds for all of it: the redirects, the headers and the last byte. */
+const patience = 10_000
+const mostRedirects = 3
+const redirects = new Set([301, 302, 303, 307, 308])
+
+/** The bytes behind a customer's URL. Each address on the way there has to be public; nothing of what it answers is believed but the bytes. */
+export async function fetchInput(env: Env, text: string, pointer: string): Promise<Uint8Array> {
+	const signal = AbortSignal.timeout(patience)
+	let url = outboundUrl(text, pointer, env.ALLOW_LOCAL_URLS)
+	for (let hop = 0; hop <= mostRedirects; hop++) {
+		const response = await ask(url, pointer, signal)
+		const location = redirects.has(response.status) ? response.headers.get('location') : null
+		if (location === null) {
+			return response.ok ? readAll(response, pointer) : refuse(pointer, 'an image at the URL', `status ${response.status}`)
+		}
+		await response.body?.cancel()
+		url = outboundUrl(
+			URL.canParse(location, url.href) ? new URL(location, url.href).href : location,
+			pointer,
+			env.ALLOW_LOCAL_URLS
+		)
+	}
+	return refuse(pointer, `an image after at most ${mostRedirects} redirects`, 'another redirect')
+}
+
+async function ask(url: URL, pointer: string, signal: AbortSignal): Promise<Response> {
+	try {
+		// Not compressed: pictures hardly get smaller, and what unpacks itself is a trap.
+		const headers = { accept: 'image/*', 'accept-encoding': 'identity', 'user-agent': 'darkroom' }
+		return await fetch(url.href, { redirect: 'manual', signal, headers })
+	} catch {
+		return refuse(pointer, `an image at the URL within ${patience / 1_000} seconds`, 'no answer')
+	}
+}
+
+async function readAll({ body }: Response, pointer: string): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = []
+	let length = 0
+	try {
+		for await (const chunk of body ?? []) {
+			length += chunk.byteLength
+			if (length > inputLimits.bytes) {
+				break // That cancels the stream.
+			}
+			chunks.push(chunk)
+		}
+	} catch {
+		return refuse(pointer, `a whole image within ${patience / 1_000} seconds`, `its first ${length} bytes`)
+	}
+	return length > inputLimits.bytes ? refuse(pointer, `at most ${inputLimits.bytes} bytes`, 'more') : Buffer.concat(chunks)
+}

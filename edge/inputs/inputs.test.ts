@@ -1,0 +1,181 @@
+import { beforeAll, describe, expect, inject, it } from 'vitest'
+import type { StartAnswer } from '../../shared/contract/callbacks.ts'
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { Problem } from '../../shared/contract/problem.ts'
+import type { Upload } from '../../shared/contract/upload.ts'
+import { inputLimits } from '../../shared/inputs.ts'
+import { call, codeOf, env, newAccount, post } from '../testing.ts'
+import { inputKey } from './store.ts'
+
+const outside = inject('outside')
+const files = inject('files')
+const bytesOf = (name: string) => new Uint8Array(Buffer.from(files[name]!, 'base64'))
+const dataUri = (name: string) => `data:application/octet-stream;base64,${files[name]}`
+const upload = { content_type: 'image/png', size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
+
+describe('inputs', () => {
+	let account: string
+	let key: string
+	beforeAll(async () => {
+		;({ account, key } = await newAccount())
+	})
+	const ask = (fields: object) => post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', seed: 1, ...fields })
+	const accepted = async (fields: object) => {
+		const answer = await ask(fields)
+		expect(answer.status).toBe(202)
+		return answer.json<Generation>()
+	}
+	/** What was expected and what came, of the one field that was refused. */
+	const refused = async (fields: object) => {
+		const answer = await ask(fields)
+		expect(answer.status).toBe(422)
+		const { errors } = await answer.json<Problem>()
+		expect(errors).toHaveLength(1)
+		return errors![0]!
+	}
+	const stored = async (name: string, owner = account) => {
+		const id = (await (await post('/v1/uploads', key, upload)).json<Upload>()).id
+		await env.BUCKET.put(inputKey(owner, id), bytesOf(name))
+		return id
+	}
+
+	it('are uploaded to a place that is signed for them alone', async () => {
+		const answer = await post('/v1/uploads', key, upload)
+		expect(answer.status).toBe(201)
+		const { id, url, headers, expires_at } = await answer.json<Upload>()
+		expect(url).toContain(`http://storage.test/darkroom/inputs/${account}/${id}?`)
+		const signed = new URL(url).searchParams.get('X-Amz-SignedHeaders')
+		expect(signed).toBe('content-length;content-md5;content-type;host;if-none-match')
+		expect(headers).toEqual({
+			'content-length': '4',
+			'content-md5': upload.md5,
+			'content-type': 'image/png',
+			'if-none-match': '*'
+		})
+		expect(Date.parse(expires_at)).toBeGreaterThan(Date.now())
+	})
+
+	it.each([
+		{ ...upload, size: inputLimits.bytes + 1 },
+		{ ...upload, content_type: 'image/svg+xml' },
+		{ ...upload, md5: 'x' },
+		{ ...upload, size: undefined }
+	])('are not uploaded as %o', async (body) => {
+		expect(await codeOf(await post('/v1/uploads', key, body))).toBe('422 invalid-request')
+	})
+
+	it('are stored from anywhere, and named in a request that can be posted again', async () => {
+		for (const image of [await stored('plain.png'), dataUri('plain.png'), `${outside}/plain.png`]) {
+			const { request } = await accepted({ image, width: 64, height: 64 })
+			expect(request).toMatchObject({ task: 'image-to-image', strength: 0.8, image: expect.stringMatching(/^upl_/) })
+			const object = await env.BUCKET.get(inputKey(account, request.image!))
+			expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytesOf('plain.png'))
+			expect((await accepted(request)).request).toEqual(request)
+		}
+	})
+
+	it('are handed to the node under signed URLs', async () => {
+		const { id, request } = await accepted({ image: dataUri('plain.png'), mask: dataUri('mask.png') })
+		expect(request).toMatchObject({ task: 'inpainting' })
+		const { inputs } = await (
+			await call({ account, generation: id, epoch: 1 }, 'start', { run: 'run-one-one' })
+		).json<StartAnswer>()
+		expect(Object.keys(inputs!)).toEqual(['image', 'mask'])
+		expect(inputs!.mask).toContain(`http://storage.test/darkroom/inputs/${account}/${request.mask}?`)
+	})
+
+	it('give the picture its size, upright and in the model’s multiples, and what becomes of them is told', async () => {
+		const { request, warnings } = await accepted({ image: dataUri('on-its-side.jpg') })
+		expect(request).toMatchObject({ width: 96, height: 64 })
+		expect(warnings.map(({ code }) => code)).toEqual(['size-rounded', 'image-resized'])
+		const other = await accepted({ image: dataUri('plain.png'), mask: dataUri('mask.png'), width: 128, height: 128 })
+		expect(other.warnings).toEqual([
+			{ code: 'image-resized', detail: 'The image of 60 × 40 pixels was scaled to 192 × 128.' },
+			{ code: 'image-cropped', detail: "Of the image's 192 × 128 pixels the 128 × 128 in the middle were taken." },
+			{ code: 'mask-resized', detail: 'The mask of 30 × 20 pixels was stretched over the image of 60 × 40.' }
+		])
+	})
+
+	it('belong to one account', async () => {
+		const stranger = await newAccount()
+		const theirs = await stored('plain.png', stranger.account)
+		const nobodys = 'upl_00000000000000000000000000'
+		for (const image of [theirs, nobodys, 'upl_x', `upl_/../${account}`]) {
+			expect(await refused({ image })).toMatchObject({ pointer: '/image', expected: 'an upload of this account' })
+		}
+	})
+
+	it('of whoever has no good key are neither stored nor fetched', async () => {
+		const before = (await env.BUCKET.list({ prefix: 'inputs/' })).objects.length
+		const answer = await post(
+			'/v1/generations',
+			key.replace(/.$/, (last) => (last === '0' ? '1' : '0')),
+			{ image: dataUri('plain.png') }
+		)
+		expect(await codeOf(answer)).toBe('401 unauthorized')
+		expect((await env.BUCKET.list({ prefix: 'inputs/' })).objects).toHaveLength(before)
+	})
+
+	it('are not stored for a request that is wrong in anything else', async () => {
+		const before = (await env.BUCKET.list({ prefix: inputKey(account, '') })).objects.length
+		expect(await refused({ image: dataUri('plain.png'), steps: 1_000 })).toMatchObject({ pointer: '/steps' })
+		expect((await env.BUCKET.list({ prefix: inputKey(account, '') })).objects).toHaveLength(before)
+	})
+
+	it.each([
+		['data:image/png,plain', 'data:<type>;base64,<data>'],
+		['data:image/png;base64', 'data:<type>;base64,<data>'],
+		['data:;base64,', 'an image: png, jpeg, webp, gif, avif'],
+		['data:image/png;base64,PHN2Zz48L3N2Zz4=', 'an image: png, jpeg, webp, gif, avif'],
+		[`data:image/png;base64,${'A'.repeat(14_000_000)}`, `at most ${inputLimits.bytes} bytes`]
+	])('are refused as data URIs that are none: %.30s', async (image, expected) => {
+		expect(await refused({ image })).toMatchObject({ pointer: '/image', expected })
+	})
+
+	it('are refused by the size that they claim', async () => {
+		const bomb = bytesOf('plain.png')
+		new DataView(bomb.buffer).setUint32(16, 100_000)
+		new DataView(bomb.buffer).setUint32(20, 100_000)
+		const image = `data:image/png;base64,${Buffer.from(bomb).toString('base64')}`
+		expect(await refused({ image })).toMatchObject({ received: '100000 × 100000 pixels' })
+	})
+
+	it('may be large, but not endless', async () => {
+		const answer = await ask({ image: `data:image/png;base64,${'A'.repeat(21 * 1024 * 1024)}` })
+		expect(await codeOf(answer)).toBe('413 payload-too-large')
+	})
+
+	const isPublic = 'an https URL of a public host, without credentials'
+	it.each([
+		['http://10.0.0.1/x.png', isPublic],
+		['http://169.254.169.254/latest/meta-data/', isPublic],
+		['https://user:pass@example.com/x.png', isPublic],
+		['file:///etc/passwd', isPublic],
+		['plain.png', isPublic],
+		[`${outside}/redirect?to=http://192.168.1.1/`, isPublic],
+		[`${outside}/redirect?to=${encodeURIComponent(`${outside}/redirect?to=http://[fd00::1]/`)}`, isPublic],
+		[`${outside}/redirect?to=file:///etc/passwd`, isPublic],
+		[`${outside}/redirect?to=http://:0/`, isPublic],
+		[`${outside}/loop`, 'an image after at most 3 redirects'],
+		[`${outside}/missing`, 'an image at the URL'],
+		[`${outside}/page`, 'an image: png, jpeg, webp, gif, avif'],
+		[`${outside}/endless`, `at most ${inputLimits.bytes} bytes`],
+		[`${outside}/bomb`, `at most ${inputLimits.bytes} bytes`],
+		['http://127.0.0.1:1/x.png', 'an image at the URL within 10 seconds']
+	])('are refused where the URL is %s', async (image, expected) => {
+		expect(await refused({ image })).toMatchObject({ pointer: '/image', expected })
+	})
+
+	it('are not waited for for ever', async () => {
+		const both = await Promise.all(['silent', 'stalling'].map((name) => refused({ image: `${outside}/${name}` })))
+		expect(both).toMatchObject([
+			{ expected: 'an image at the URL within 10 seconds' },
+			{ expected: 'a whole image within 10 seconds', received: 'its first 40 bytes' }
+		])
+	})
+
+	it('are found behind a redirect', async () => {
+		const { request } = await accepted({ image: `${outside}/redirect?to=${encodeURIComponent('/lossy.webp')}` })
+		expect(request.width).toBe(96)
+	})
+})

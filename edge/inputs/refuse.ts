@@ -1,0 +1,10 @@
+import { ProblemError } from '../errors.ts'
+
+/** An invalid-request problem about one input. */
+export function refuse(pointer: string, expected: string, received: string): never {
+	throw new ProblemError({
+		code: 'invalid-request',
+		detail: `${pointer}: expected ${expected}, got ${received}.`,
+		errors: [{ pointer, detail: 'The input cannot be used.', expected, received }]
+	})
+}

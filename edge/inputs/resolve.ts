@@ -1,0 +1,108 @@
+import { findModel, type Model, models } from '../../shared/catalog.ts'
+import type { Warning } from '../../shared/contract/generation.ts'
+import { GenerationOrder, type Order, orderFor, takeApart } from '../../shared/contract/order.ts'
+import { taskOf } from '../../shared/contract/request-for.ts'
+import { InputName, InputType, inputLimits, type Size } from '../../shared/inputs.ts'
+import { enlargeable } from '../../shared/size.ts'
+import type { Task } from '../../shared/tasks.ts'
+import type { Env } from '../env.ts'
+import { ProblemError, unwrap } from '../errors.ts'
+import { describe, parse } from '../issues.ts'
+import type { Key } from '../keys.ts'
+import { bytesOf } from './data-uri.ts'
+import { fetchInput } from './fetch.ts'
+import { type Inspected, inspect } from './inspect.ts'
+import { refuse } from './refuse.ts'
+import { readInput, storeInput } from './store.ts'
+import { warningsOf } from './warnings.ts'
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * A body as its model takes it, complete: its inputs are stored, and the picture's size follows from them. Everything that is wrong with the
+ * body itself is told at once, before anything is fetched or stored.
+ */
+export async function resolveOrder(env: Env, key: Key, body: unknown): Promise<{ order: Order; warnings: Warning[] }> {
+	const { model, task, fields } = narrow(body)
+	const given = InputName.options.filter((name) => fields[name] !== undefined)
+	if (given.length === 0) {
+		return { order: takeApart(parse(orderFor(model, { task }), fields)), warnings: [] }
+	}
+	// Fetching and storing is for those alone whose order would be taken.
+	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+	const taken = await Promise.all(given.map(async (name) => [name, await take(env, key.account, name, fields[name])] as const))
+	const inputs: Partial<Record<InputName, Taken>> = Object.fromEntries(taken)
+	const image = inputs.image ?? inputs.semantic_map
+	if (image && task === 'super-resolution') {
+		expectEnlargeable(model, image)
+	}
+	const ids = Object.fromEntries(taken.map(([name, { id }]) => [name, id]))
+	const order = takeApart(parse(orderFor(model, { task, image }), { ...fields, ...ids }))
+	return { order, warnings: warningsOf(model, fields, order.request, inputs) }
+}
+
+/** What a body asks of which model; or a problem, with all that is wrong with it. */
+export function narrow(body: unknown): { model: Model; task: Task; fields: Fields } {
+	const fields = withoutNulls(body)
+	const name = fields?.model
+	const model = typeof name === 'string' ? findModel(name) : undefined
+	if (fields && model) {
+		const task = taskOf(model, fields)
+		parse(orderFor(model, { task, stored: false }), fields)
+		return { model, task, fields }
+	}
+	parse(GenerationOrder, body)
+	const expected = models.map(({ id }) => id).join(', ')
+	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
+	throw new ProblemError({
+		code: 'unknown-model',
+		detail: `Expected one of ${expected}, got ${describe(name)}.`,
+		errors: [error]
+	})
+}
+
+/** The fields of a body; those that are null, and may be, are as good as absent. */
+function withoutNulls(body: unknown): Fields | undefined {
+	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+		return undefined
+	}
+	const { shape } = GenerationOrder
+	const mayBeNull = (name: string) => Object.hasOwn(shape, name) && shape[name as keyof typeof shape].safeParse(null).success
+	return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !mayBeNull(name)))
+}
+
+interface Taken extends Inspected {
+	readonly id: string
+}
+
+/** An input in storage under an id of ours, looked at: wherever it comes from, nothing is believed but its bytes. */
+async function take(env: Env, account: string, name: InputName, given: unknown): Promise<Taken> {
+	const pointer = `/${name}`
+	const text = String(given)
+	if (text.startsWith('upl_')) {
+		const bytes = (await readInput(env, account, text)) ?? refuse(pointer, 'an upload of this account', describe(text))
+		return { ...look(bytes, pointer), id: text }
+	}
+	const bytes = /^data:/i.test(text) ? bytesOf(text, pointer) : await fetchInput(env, text, pointer)
+	const seen = look(bytes, pointer)
+	return { ...seen, id: await storeInput(env, account, bytes, seen.type) }
+}
+
+function look(bytes: Uint8Array, pointer: string): Inspected {
+	const types = InputType.options.map((type) => type.replace('image/', '')).join(', ')
+	const first = Buffer.from(bytes.subarray(0, 12)).toString('hex')
+	const seen =
+		inspect(bytes) ?? refuse(pointer, `an image: ${types}`, `${bytes.length} bytes that begin ${first || 'with nothing'}`)
+	return seen.width * seen.height > inputLimits.pixels
+		? refuse(pointer, `at most ${inputLimits.pixels} pixels`, pixels(seen))
+		: seen
+}
+
+function expectEnlargeable(model: Model, image: Size): void {
+	const { min, max } = enlargeable(model)!
+	if (Math.max(image.width, image.height) >= max + 1 || Math.min(image.width, image.height) < min) {
+		refuse('/image', `sides of ${min} to ${max} pixels`, pixels(image))
+	}
+}
+
+const pixels = ({ width, height }: Size) => `${width} × ${height} pixels`

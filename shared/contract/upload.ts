@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { InputType, inputLimits, UploadId } from '../inputs.ts'
+
+/** `POST /v1/uploads`: what is going to be uploaded. */
+export const UploadRequest = z.strictObject({
+	content_type: InputType,
+	/** Bytes. */
+	size: z.int().min(1).max(inputLimits.bytes),
+	/** Of the bytes, in base64, as in Content-MD5. */
+	md5: z.base64().length(24)
+})
+export type UploadRequest = z.infer<typeof UploadRequest>
+
+/** Where to PUT the bytes, once, with exactly these headers and no key; `id` is then what a request may name as an input. */
+export const Upload = z.strictObject({
+	id: UploadId,
+	url: z.url(),
+	headers: z.record(z.string(), z.string()),
+	expires_at: z.iso.datetime()
+})
+export type Upload = z.infer<typeof Upload>
