@@ -10,6 +10,9 @@ import { progress } from './callbacks/progress.ts'
 import { start } from './callbacks/start.ts'
 import { upload } from './callbacks/upload.ts'
 import { handBack } from './callbacks/yield.ts'
+import { fal } from './compat/fal/fal.ts'
+import { openai } from './compat/openai/openai.ts'
+import { replicate } from './compat/replicate/replicate.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { invalid } from './issues.ts'
@@ -77,7 +80,10 @@ for (const add of [
 	checkpoint,
 	handBack,
 	finish,
-	site
+	site,
+	openai,
+	replicate,
+	fal
 ]) {
 	add(app)
 }

@@ -9,7 +9,7 @@ import { consume } from '../worker-gpu/consumer.ts'
 import { postgresServer, type QueueServer } from './queues.ts'
 import { root } from './root.ts'
 
-const secrets = {
+export const secrets = {
 	DARKROOM_SECRET: 'secret-of-the-tests-secret-of-the-tests',
 	ADMIN_TOKEN: 'admin-token-of-the-tests-admin-token',
 	S3_ACCESS_KEY_ID: 'access-key-of-the-tests',

@@ -19,6 +19,17 @@ export async function signGet(
 	return { url, expires_at: new Date(secondOf(now) + ttl * 1_000).toISOString() }
 }
 
+/** The bytes that a URL of `signGet` reads, from the bucket itself. */
+export async function readPicture(env: Env, url: string): Promise<ArrayBuffer> {
+	const base = `${env.S3_ENDPOINT}/${env.S3_BUCKET}/`
+	const key = url.startsWith(base) ? url.slice(base.length).split('?')[0]! : ''
+	const object = await env.BUCKET.get(key)
+	if (!object) {
+		throw new Error(`Expected a picture at ${key}, got none`)
+	}
+	return object.arrayBuffer()
+}
+
 /** What is known of the bytes before they come. */
 type Announced = Readonly<Pick<UploadCall, 'size' | 'md5'> & { content_type: string }>
 

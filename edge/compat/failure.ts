@@ -1,0 +1,20 @@
+import type { Context } from 'hono'
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { Problem } from '../../shared/contract/problem.ts'
+import { onError } from '../errors.ts'
+import { Refused } from './native.ts'
+
+/** Whatever was thrown, as the problem that the native API would answer with. */
+export async function problemOf(error: Error, c: Context): Promise<Problem> {
+	return error instanceof Refused ? error.problem : onError(error, c).json()
+}
+
+/** Why a generation that has ended has no pictures to answer with, as a problem for clients whose calls end with the pictures. */
+export function failureOf({ id, status, error }: Generation): Problem {
+	const { type, title, detail } = error ?? {
+		type: `urn:darkroom:problem:${status}`,
+		title: `The generation was ${status}`,
+		detail: `Generation ${id} was ${status} before its pictures were there.`
+	}
+	return { type, title, detail, status: status === 'failed' ? 500 : 409, instance: id }
+}

@@ -1,0 +1,128 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { streamSSE } from 'hono/streaming'
+import type { Generation } from '../../../shared/contract/generation.ts'
+import { isTerminal } from '../../../shared/contract/generation.ts'
+import type { App } from '../../app.ts'
+import { limitInputs } from '../../body.ts'
+import { ProblemError } from '../../errors.ts'
+import { failureOf, problemOf } from '../failure.ts'
+import { Native, Refused } from '../native.ts'
+import { toNative } from './input.ts'
+import { errorOf, resultOf, statusOf, submitted } from './shapes.ts'
+
+/**
+ * fal's queue and its synchronous calls, at /fal/proxy. Their client calls hosts of theirs alone, or a proxy that it tells the address in
+ * `x-fal-target-url` (fal-js libs/client/src/middleware.ts): `proxyUrl: { url: '…/fal/proxy', when: 'always' }`. Nothing is passed on: an
+ * address only says what is asked of us.
+ */
+export const fal = (app: OpenAPIHono<App>) => {
+	const at = new OpenAPIHono<App>()
+	at.onError(async (error, c) => {
+		const problem = await problemOf(error, c)
+		const retryAfter = error instanceof Refused && error.headers.get('retry-after')
+		return c.json(errorOf(problem), problem.status as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })
+	})
+	at.on(['GET', 'POST', 'PUT'], '/', limitInputs, (c) => {
+		const { host, pathname, searchParams } = targetOf(c)
+		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
+		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
+		const call: Call = { c, native: new Native(app, c), app: name ?? '', model, id, query: searchParams }
+		const handler = handlers[`${c.req.method} ${host}${id ? `/requests${what}` : ''}`]
+		if (!name || !handler) {
+			throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${host}${pathname} is not served here.` })
+		}
+		return handler(call)
+	})
+	app.route('/fal/proxy', at)
+}
+
+interface Call {
+	c: Context<App>
+	native: Native
+	/** `owner/alias`, as the client calls it; the alias is the model's id. */
+	app: string
+	model: string
+	id: string
+	query: URLSearchParams
+}
+
+/** All that is served, by method and address. */
+const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
+	async 'POST fal.run'({ c, native, model }) {
+		const accepted = await native.order(await orderOf(c, model), 60)
+		return result(c, await native.ended(accepted))
+	},
+	async 'POST queue.fal.run'({ c, native, app, model }) {
+		const { id } = await native.order(await orderOf(c, model))
+		c.header('x-fal-request-id', id)
+		return c.json({ status: 'IN_QUEUE', ...submitted(app, id), queue_position: 0 })
+	},
+	async 'GET queue.fal.run/requests/status'({ c, native, app, id, query }) {
+		return c.json(statusOf(app, await native.generation(id), query.get('logs') === '1'))
+	},
+	async 'GET queue.fal.run/requests/status/stream'({ c, native, app, id, query }) {
+		let generation = await native.generation(id)
+		return streamSSE(c, async (stream) => {
+			const tell = () => stream.writeSSE({ data: JSON.stringify(statusOf(app, generation, query.get('logs') === '1')) })
+			if (isTerminal(generation.status)) {
+				return tell()
+			}
+			for await (const event of native.events(id)) {
+				if (stream.aborted) {
+					return
+				}
+				if (event.type === 'status') {
+					generation = { ...generation, status: event.status }
+				} else if (event.type === 'progress') {
+					generation = { ...generation, progress: { done: event.done, total: event.total } }
+				} else if (event.type === 'end') {
+					generation = event.generation
+				} else {
+					continue
+				}
+				await tell()
+			}
+		})
+	},
+	async 'GET queue.fal.run/requests'({ c, native, id }) {
+		const generation = await native.generation(id)
+		if (!isTerminal(generation.status)) {
+			return c.json({ detail: 'Request is still in progress' }, 400)
+		}
+		return result(c, generation)
+	},
+	async 'PUT queue.fal.run/requests/cancel'({ c, native, id }) {
+		if (isTerminal((await native.generation(id)).status)) {
+			return c.json({ status: 'ALREADY_COMPLETED' }, 400)
+		}
+		await native.cancel(id)
+		return c.json({ status: 'CANCELLATION_REQUESTED' }, 202)
+	}
+}
+
+function targetOf(c: Context<App>): URL {
+	const target = c.req.header('x-fal-target-url') ?? ''
+	const url = URL.canParse(target) ? new URL(target) : undefined
+	if (url?.protocol !== 'https:' || !['fal.run', 'queue.fal.run', 'rest.fal.ai'].includes(url.host)) {
+		throw new ProblemError({
+			code: 'invalid-request',
+			detail: `x-fal-target-url: expected an https URL of fal.run, queue.fal.run or rest.fal.ai, got ${JSON.stringify(target.slice(0, 60))}.`
+		})
+	}
+	return url
+}
+
+async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
+	const priority = c.req.header('x-fal-queue-priority')
+	return { ...toNative(await c.req.json()), model, ...(priority && { priority }) }
+}
+
+function result(c: Context<App>, generation: Generation): Response {
+	c.header('x-fal-request-id', generation.id)
+	if (generation.status !== 'succeeded') {
+		const problem = failureOf(generation)
+		return c.json(errorOf(problem), problem.status as 500)
+	}
+	return c.json(resultOf(generation))
+}

@@ -1,0 +1,115 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { GenerationEvent } from '../../shared/contract/events.ts'
+import { type Generation, isTerminal } from '../../shared/contract/generation.ts'
+import { Problem } from '../../shared/contract/problem.ts'
+import type { App } from '../app.ts'
+import { readKey } from '../keys.ts'
+import { followed } from '../viewer/followed.ts'
+
+/** Seconds; the longest that the native API holds a request. */
+const longestWait = 60
+
+/** The native API said no. Adapters say it in their own words. */
+export class Refused extends Error {
+	override name = 'Refused' as const
+	readonly problem: Problem
+	readonly headers: Headers
+
+	constructor(problem: Problem, headers: Headers) {
+		super(problem.detail)
+		this.problem = problem
+		this.headers = headers
+	}
+}
+
+interface Options {
+	method?: string
+	body?: unknown
+	headers?: Record<string, string>
+}
+
+/**
+ * The native API on behalf of an adapter's client: with the client's own headers, through the same door as everyone, so that an adapter can
+ * neither forget a check nor see more than its client may.
+ */
+export class Native {
+	readonly #app: OpenAPIHono<App>
+	readonly #c: Context<App>
+	readonly #token: string
+	/** Of the latest answer: limits, the generation's location. */
+	headers = new Headers()
+
+	constructor(app: OpenAPIHono<App>, c: Context<App>) {
+		this.#app = app
+		this.#c = c
+		// Each vendor has a word of its own for it.
+		this.#token = (c.req.header('authorization') ?? '').replace(/^(bearer|token|key) +/i, '')
+	}
+
+	/** Whose key it is; of a key that was accepted. */
+	get account(): string {
+		return readKey(this.#c.var.env.DARKROOM_SECRET, this.#token)?.account ?? ''
+	}
+
+	/** The answer, when it is a success. Throws Refused. */
+	async call(path: string, { method = 'GET', body, headers = {} }: Options = {}): Promise<Response> {
+		const { req, env, executionCtx } = this.#c
+		const sent = new Headers(req.raw.headers)
+		for (const name of ['content-length', 'content-encoding', 'transfer-encoding', 'content-type', 'prefer', 'accept']) {
+			sent.delete(name)
+		}
+		sent.set('authorization', `Bearer ${this.#token}`)
+		sent.set('x-request-id', this.#c.var.requestId)
+		if (body !== undefined) {
+			sent.set('content-type', 'application/json')
+		}
+		for (const [name, value] of Object.entries(headers)) {
+			sent.set(name, value)
+		}
+		const init = { method, headers: sent, ...(body !== undefined && { body: JSON.stringify(body) }) }
+		const answer = await this.#app.fetch(new Request(new URL(path, req.url), init), env, executionCtx)
+		this.headers = answer.headers
+		if (!answer.ok) {
+			throw new Refused(Problem.parse(await answer.json()), answer.headers)
+		}
+		return answer
+	}
+
+	async json<T>(path: string, options: Options = {}): Promise<T> {
+		return (await this.call(path, options)).json<T>()
+	}
+
+	/** Posts a generation; with `wait` as it stands after at most so many seconds. */
+	order(body: unknown, wait?: number): Promise<Generation> {
+		return this.json('/v1/generations', { method: 'POST', body, headers: preferring(wait) })
+	}
+
+	generation(id: string, wait?: number): Promise<Generation> {
+		return this.json(pathOf(id), { headers: preferring(wait) })
+	}
+
+	cancel(id: string): Promise<Generation> {
+		return this.json(`${pathOf(id)}/cancel`, { method: 'POST' })
+	}
+
+	/** The generation once it has ended. */
+	async ended(generation: Generation): Promise<Generation> {
+		let latest = generation
+		while (!isTerminal(latest.status)) {
+			latest = await this.generation(latest.id, longestWait)
+		}
+		return latest
+	}
+
+	/** What happens to a generation until it has ended. */
+	events(id: string): AsyncGenerator<GenerationEvent> {
+		return followed(async (lastId) => {
+			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
+			return (await this.call(`${pathOf(id)}/events`, { headers })).body as ReadableStream<Uint8Array>
+		})
+	}
+}
+
+const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
+const preferring = (wait: number | undefined): Record<string, string> => (wait === undefined ? {} : { prefer: `wait=${wait}` })

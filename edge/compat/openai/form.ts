@@ -1,0 +1,60 @@
+import type { Context } from 'hono'
+import { ProblemError } from '../../errors.ts'
+
+/** Fields of a form that are no text in JSON. */
+const numbers = new Set([
+	'n',
+	'output_compression',
+	'partial_images',
+	'steps',
+	'seed',
+	'guidance',
+	'strength',
+	'eta',
+	'guidance_rescale'
+])
+
+/** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */
+export async function readEdit(c: Context): Promise<Record<string, unknown>> {
+	const isForm = c.req.header('content-type')?.startsWith('multipart/form-data')
+	const body = isForm ? await fieldsOf(c) : await c.req.json<Record<string, unknown>>()
+	const { images, image = images, 'image[]': listed = image, mask, ...others } = body
+	const [first, ...more] = Array.isArray(listed) ? listed : [listed]
+	if (first === undefined || more.length > 0) {
+		throw fault('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
+	}
+	return { ...others, image: await inputOf(first, '/image'), ...(mask ? { mask: await inputOf(mask, '/mask') } : {}) }
+}
+
+async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
+	const form = await c.req.parseBody({ all: true })
+	return Object.fromEntries(
+		Object.entries(form).map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value])
+	)
+}
+
+const fromText = (name: string, text: string): unknown =>
+	numbers.has(name) && text.trim() !== '' && Number.isFinite(Number(text))
+		? Number(text)
+		: name === 'stream'
+			? text === 'true'
+			: text
+
+/** A file becomes a data URI; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id already. */
+async function inputOf(value: unknown, pointer: string): Promise<string> {
+	if (value instanceof File) {
+		return `data:${value.type || 'application/octet-stream'};base64,${Buffer.from(await value.arrayBuffer()).toString('base64')}`
+	}
+	const reference = typeof value === 'object' && value !== null ? Object.values(value)[0] : value
+	if (typeof reference !== 'string') {
+		throw fault(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
+	}
+	return reference
+}
+
+const fault = (pointer: string, expected: string, received: string) =>
+	new ProblemError({
+		code: 'invalid-request',
+		detail: `${pointer}: expected ${expected}, got ${received}.`,
+		errors: [{ pointer, detail: 'The image is not as expected.', expected, received }]
+	})

@@ -1,0 +1,69 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { findModel, models } from '../../../shared/catalog.ts'
+import type { App } from '../../app.ts'
+import { limitInputs } from '../../body.ts'
+import { ProblemError } from '../../errors.ts'
+import { failureOf, problemOf } from '../failure.ts'
+import { limitOf } from '../limits.ts'
+import { Native, Refused } from '../native.ts'
+import { respondError } from './errors.ts'
+import { readEdit } from './form.ts'
+import { readImagesRequest } from './request.ts'
+import { imagesResponse } from './response.ts'
+import { streamImages } from './stream.ts'
+
+const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, owned_by: 'darkroom' })
+
+/** OpenAI's Images API, as its clients speak it (openai-node src/resources/images.ts), at /openai/v1. */
+export const openai = (app: OpenAPIHono<App>) => {
+	const at = new OpenAPIHono<App>()
+	at.onError(async (error, c) => {
+		const answer = respondError(c, await problemOf(error, c))
+		return error instanceof Refused ? withLimits(answer, error.headers) : answer
+	})
+
+	const images = async (c: Context<App>, body: unknown, kind: 'image_generation' | 'image_edit') => {
+		const { order, wanted } = readImagesRequest(body)
+		const native = new Native(app, c)
+		const accepted = await native.order(order, wanted.partialImages === undefined ? 60 : undefined)
+		const { headers } = native
+		if (wanted.partialImages !== undefined) {
+			return withLimits(streamImages(c, native, accepted, wanted, kind), headers)
+		}
+		const generation = await native.ended(accepted)
+		if (generation.status !== 'succeeded') {
+			// The same order would end the same way, and a repeated call would be another order.
+			return withLimits(respondError(c, failureOf(generation), { isFinal: true }), headers)
+		}
+		return withLimits(c.json(await imagesResponse(c.var.env, generation, wanted)), headers)
+	}
+	at.post('/images/generations', limitInputs, async (c) => images(c, await c.req.json(), 'image_generation'))
+	at.post('/images/edits', limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))
+	at.post('/images/variations', limitInputs, async (c) => images(c, { prompt: '', ...(await readEdit(c)) }, 'image_edit'))
+
+	at.get('/models', (c) => c.json({ object: 'list', data: models.map(modelOf) }))
+	at.get('/models/:id', (c) => {
+		const model = findModel(c.req.param('id'))
+		if (!model) {
+			throw new ProblemError({ code: 'not-found', detail: `There is no model ${c.req.param('id')}.` })
+		}
+		return c.json(modelOf(model))
+	})
+	app.route('/openai/v1', at)
+}
+
+/** Limits under the names that OpenAI's clients know. */
+function withLimits(answer: Response, headers: Headers): Response {
+	const limit = limitOf(headers)
+	if (limit) {
+		answer.headers.set('x-ratelimit-limit-requests', String(limit.limit))
+		answer.headers.set('x-ratelimit-remaining-requests', String(limit.remaining))
+		answer.headers.set('x-ratelimit-reset-requests', `${limit.reset}s`)
+	}
+	const retryAfter = headers.get('retry-after')
+	if (retryAfter) {
+		answer.headers.set('retry-after', retryAfter)
+	}
+	return answer
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod'
+import { findModel, models } from '../../../shared/catalog.ts'
+import { ProblemError } from '../../errors.ts'
+import { describe, parse } from '../../issues.ts'
+
+/** What is OpenAI's alone, or has another meaning there. Every other field is the native API's to judge. */
+const ImagesRequest = z.looseObject({
+	model: z.string().optional(),
+	size: z
+		.string()
+		.regex(/^(auto|\d{1,5}x\d{1,5})$/)
+		.optional(),
+	quality: z.enum(['auto', 'low', 'medium', 'standard', 'high', 'hd']).optional(),
+	response_format: z.enum(['url', 'b64_json']).optional(),
+	output_format: z.string().optional(),
+	output_compression: z.int().min(0).max(100).optional(),
+	background: z.enum(['auto', 'opaque'], { error: 'auto or opaque: pictures have no transparent parts' }).optional(),
+	stream: z.boolean().optional(),
+	partial_images: z.int().min(0).max(3).optional()
+})
+
+/** How the answer is to look. */
+export interface Wanted {
+	as: 'url' | 'b64_json'
+	quality: string
+	/** How many previews a stream shows; undefined when there is to be no stream. */
+	partialImages: number | undefined
+}
+
+/** OpenAI's own models; here they mean the first model of the catalog. */
+const theirs = /^(dall-e-|gpt-image|chatgpt-image)/
+/** They answer with base64 unless told otherwise, the others with URLs. */
+const answersBase64 = /^(gpt-image|chatgpt-image)/
+
+/** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. */
+export function readImagesRequest(body: unknown): { order: Record<string, unknown>; wanted: Wanted } {
+	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+		throw new ProblemError({ code: 'invalid-request', detail: `Expected a JSON object, got ${describe(body)}.` })
+	}
+	const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+	const {
+		model: name = 'dall-e-2',
+		n,
+		size = 'auto',
+		quality = 'auto',
+		response_format,
+		output_format,
+		output_compression,
+		stream = false,
+		partial_images = 0,
+		background: _background,
+		moderation: _moderation,
+		style: _style,
+		user: _user,
+		input_fidelity: _inputFidelity,
+		...others
+	} = parse(ImagesRequest, given)
+	const model = theirs.test(name) ? models[0]!.id : name
+	const [width, height] = size === 'auto' ? [] : size.split('x').map(Number)
+	const isLossy = output_format !== undefined && output_format !== 'png'
+	return {
+		order: {
+			model,
+			...(n !== undefined && { count: n }),
+			...(width && { width, height }),
+			...stepsFor(quality, model),
+			...(output_format !== undefined && { output_format }),
+			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),
+			...others
+		},
+		wanted: {
+			as: response_format ?? (answersBase64.test(name) ? 'b64_json' : 'url'),
+			quality,
+			partialImages: stream ? partial_images : undefined
+		}
+	}
+}
+
+/** Half the model's usual steps, or twice as many; as many as usual where nothing else is asked for. */
+function stepsFor(quality: string, name: string): { steps?: number } {
+	const steps = findModel(name)?.steps
+	const factor = { low: 0.5, high: 2, hd: 2 }[quality]
+	return steps && factor ? { steps: Math.min(steps.max, Math.max(steps.min, Math.round(steps.default * factor))) } : {}
+}

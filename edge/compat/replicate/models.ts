@@ -1,0 +1,47 @@
+import { findModel, type Model, models } from '../../../shared/catalog.ts'
+import { ProblemError } from '../../errors.ts'
+import { sha256 } from '../../hmac.ts'
+
+export const owner = 'darkroom'
+
+/** 64 hexadecimal digits, as theirs; another entry in the catalog is another version. */
+export const versionOf = (model: Model): string => sha256(JSON.stringify(model))
+
+const versions = new Map(models.map((model) => [versionOf(model), model]))
+
+/** `owner/name`, `owner/name:version` or a version alone. Whose the model was elsewhere does not matter: its name counts. */
+export function modelNamed(reference: string): string {
+	const [, named, version] = /^(?:[^/:]+\/([^/:]+))?:?([0-9a-f]{64})?$/.exec(reference) ?? []
+	return named ?? (version && versions.get(version)?.id) ?? reference
+}
+
+export function findNamed(name: string): Model {
+	const model = findModel(name)
+	if (!model) {
+		throw new ProblemError({ code: 'not-found', detail: `There is no model ${name}.` })
+	}
+	return model
+}
+
+export const modelBody = (origin: string, model: Model) => ({
+	url: origin,
+	owner,
+	name: model.id,
+	description: model.description,
+	visibility: 'public',
+	is_official: false,
+	run_count: 0,
+	github_url: null,
+	paper_url: null,
+	license_url: null,
+	cover_image_url: null,
+	default_example: null,
+	latest_version: versionBody(model)
+})
+
+export const versionBody = (model: Model) => ({
+	id: versionOf(model),
+	created_at: '2026-01-01T00:00:00.000000Z',
+	cog_version: '0.0.0',
+	openapi_schema: { openapi: '3.1.0', info: { title: model.name, version: versionOf(model) }, paths: {} }
+})

@@ -1,0 +1,72 @@
+import { findModel } from '../../../shared/catalog.ts'
+import { type Generation, isTerminal, type Status } from '../../../shared/contract/generation.ts'
+import type { Env } from '../../env.ts'
+import { hmac } from '../../hmac.ts'
+import { fromNative } from './input.ts'
+import { owner, versionOf } from './models.ts'
+
+/** Where this adapter is mounted; Replicate's clients take the part before /v1, or the whole, for their base URL. */
+export const base = '/replicate/v1'
+
+/** Clients wait for ever on `aborted`, which they do not know (replicate/replicate-python#460). */
+const statuses: Record<Status, string> = {
+	queued: 'starting',
+	processing: 'processing',
+	succeeded: 'succeeded',
+	failed: 'failed',
+	canceled: 'canceled',
+	expired: 'canceled'
+}
+
+/** The right to follow one generation: their clients ask for the stream without a key. */
+export const streamToken = (env: Env, account: string, id: string): string => hmac(env.DARKROOM_SECRET, 'stream', account, id)
+
+export function predictionOf(env: Env, account: string, generation: Generation) {
+	const { id, status, request, images, error, created_at, started_at, completed_at } = generation
+	const url = `${env.PUBLIC_ORIGIN}${base}/predictions/${id}`
+	const model = findModel(request.model)
+	return {
+		id,
+		model: `${owner}/${request.model}`,
+		version: model ? versionOf(model) : 'hidden',
+		input: fromNative(request),
+		output: images.length > 0 ? images.map((image) => image.url) : null,
+		logs: logsOf(generation),
+		error: error?.detail ?? (status === 'expired' ? 'The deadline had passed.' : null),
+		status: statuses[status],
+		source: 'api',
+		data_removed: false,
+		metrics: isTerminal(status) ? metricsOf(generation) : {},
+		created_at,
+		started_at,
+		completed_at,
+		urls: {
+			get: url,
+			cancel: `${url}/cancel`,
+			stream: `${env.PUBLIC_ORIGIN}${base}/streams/${account}/${id}/${streamToken(env, account, id)}`,
+			web: env.PUBLIC_ORIGIN
+		}
+	}
+}
+
+function metricsOf({ created_at, started_at, completed_at }: Generation) {
+	const end = Date.parse(completed_at ?? created_at)
+	const secondsSince = (time: string) => (end - Date.parse(time)) / 1_000
+	return { total_time: secondsSince(created_at), ...(started_at && { predict_time: secondsSince(started_at) }) }
+}
+
+function logsOf({ status, request, progress }: Generation): string {
+	const seed = `Using seed: ${request.seed}\n`
+	if (status === 'queued') {
+		return ''
+	}
+	const total = progress?.total ?? request.steps * request.count
+	return `${seed}${progressLine(status === 'succeeded' ? total : (progress?.done ?? 0), total)}`
+}
+
+/** A line as tqdm writes it, from which clients read the progress: `/^\s*(\d+)%\s*\|.+?\|\s*(\d+)\/(\d+)/`. */
+export function progressLine(done: number, total: number): string {
+	const part = done / total
+	const bar = '█'.repeat(Math.floor(part * 10)).padEnd(10, ' ')
+	return `${String(Math.floor(part * 100)).padStart(3)}%|${bar}| ${done}/${total}\n`
+}

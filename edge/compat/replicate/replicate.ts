@@ -1,0 +1,122 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { type Model, models } from '../../../shared/catalog.ts'
+import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
+import type { App } from '../../app.ts'
+import { limitInputs } from '../../body.ts'
+import { ProblemError } from '../../errors.ts'
+import { sameText } from '../../hmac.ts'
+import { parse } from '../../issues.ts'
+import { applied, waitOf } from '../../routes/prefer.ts'
+import { problemOf } from '../failure.ts'
+import { limitOf } from '../limits.ts'
+import { Native, Refused } from '../native.ts'
+import { secondsOf } from './duration.ts'
+import { toNative } from './input.ts'
+import { findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
+import { base, predictionOf, streamToken } from './prediction.ts'
+import { streamPrediction } from './stream.ts'
+
+/** What is Replicate's alone; `input` is the native API's to judge. */
+const PredictionRequest = z.looseObject({
+	version: z.string().optional(),
+	model: z.string().optional(),
+	input: z.record(z.string(), z.unknown())
+})
+
+const page = <T>(results: T[], next: string | null = null) => ({ previous: null, next, results })
+
+/** Replicate's HTTP API, as its clients speak it (replicate-javascript lib/, replicate-python), at /replicate/v1. */
+export const replicate = (app: OpenAPIHono<App>) => {
+	const at = new OpenAPIHono<App>()
+	at.onError(async (error, c) => {
+		const problem = await problemOf(error, c)
+		const headers = error instanceof Refused ? limitHeaders(error.headers) : {}
+		return c.newResponse(JSON.stringify(problem), problem.status as 400, {
+			...headers,
+			'content-type': 'application/problem+json'
+		})
+	})
+
+	const create = async (c: Context<App>, model?: string) => {
+		const { version, model: named = version, input } = parse(PredictionRequest, await c.req.json())
+		const native = new Native(app, c)
+		const wait = waitOf(c.req.header('prefer'))
+		const deadline = secondsOf(c.req.header('cancel-after'))
+		const order = { ...toNative(input), model: model ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
+		const generation = await native.order(order, wait)
+		const prediction = predictionOf(c.var.env, native.account, generation)
+		// replicate-javascript takes any other status for an end when it asked to wait, and gives its caller null.
+		const isLate = wait !== undefined && !isTerminal(generation.status)
+		return c.json(isLate ? { ...prediction, status: 'starting' } : prediction, 201, {
+			...(wait !== undefined && applied(wait)),
+			...limitHeaders(native.headers)
+		})
+	}
+	const prediction = (c: Context<App>, native: Native, generation: Generation) =>
+		c.json(predictionOf(c.var.env, native.account, generation), 200, limitHeaders(native.headers))
+
+	at.post('/predictions', limitInputs, (c) => create(c))
+	at.post('/models/:owner/:name/predictions', limitInputs, (c) => create(c, c.req.param('name')))
+	at.get('/predictions/:id', async (c) => {
+		const native = new Native(app, c)
+		return prediction(c, native, await native.generation(c.req.param('id')))
+	})
+	at.post('/predictions/:id/cancel', async (c) => {
+		const native = new Native(app, c)
+		return prediction(c, native, await native.cancel(c.req.param('id')))
+	})
+	at.get('/predictions', async (c) => {
+		const native = new Native(app, c)
+		const asked = new URLSearchParams({ limit: '100', ...c.req.query() })
+		const listed = await native.json<{ generations: Generation[]; next: string | null }>(`/v1/generations?${asked}`)
+		asked.delete('limit')
+		asked.set('cursor', listed.next ?? '')
+		const { env } = c.var
+		const next = listed.next && `${env.PUBLIC_ORIGIN}${base}/predictions?${asked}`
+		return c.json(
+			page(
+				listed.generations.map((generation) => predictionOf(env, native.account, generation)),
+				next
+			)
+		)
+	})
+	at.get('/streams/:account/:id/:token', (c) => {
+		const { account, id, token } = c.req.param()
+		if (!sameText(token, streamToken(c.var.env, account, id))) {
+			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream.' })
+		}
+		return streamPrediction(c, account, id)
+	})
+
+	const bodyOf = (c: Context<App>, model: Model) => modelBody(c.var.env.PUBLIC_ORIGIN, model)
+	at.get('/models', (c) => c.json(page(models.map((model) => bodyOf(c, model)))))
+	at.on('QUERY', '/models', async (c) => {
+		// One client sends the words, the other a JSON string.
+		const words = (await c.req.text()).toLowerCase().replace(/^"(.*)"$/s, '$1')
+		const found = models.filter(({ id, name, description }) => `${id} ${name} ${description}`.toLowerCase().includes(words))
+		return c.json(page(found.map((model) => bodyOf(c, model))))
+	})
+	at.get('/models/:owner/:name', (c) => c.json(bodyOf(c, findNamed(c.req.param('name')))))
+	at.get('/models/:owner/:name/versions', (c) => c.json(page([versionBody(findNamed(c.req.param('name')))])))
+	at.get('/models/:owner/:name/versions/:version', (c) => {
+		const model = findNamed(c.req.param('name'))
+		if (versionOf(model) !== c.req.param('version')) {
+			throw new ProblemError({ code: 'not-found', detail: `${model.id} has no version ${c.req.param('version')}.` })
+		}
+		return c.json(versionBody(model))
+	})
+	at.get('/collections', (c) => c.json(page([])))
+	at.get('/hardware', (c) => c.json([{ name: 'GPU', sku: 'gpu' }]))
+	app.route(base, at)
+}
+
+/** Limits under the names that Replicate's clients may read. */
+function limitHeaders(headers: Headers): Record<string, string> {
+	const limit = limitOf(headers)
+	const retryAfter = headers.get('retry-after')
+	return {
+		...(limit && { 'ratelimit-remaining': String(limit.remaining), 'ratelimit-reset': String(limit.reset) }),
+		...(retryAfter && { 'retry-after': retryAfter })
+	}
+}

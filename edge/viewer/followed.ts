@@ -1,0 +1,34 @@
+import type { GenerationEvent } from '../../shared/contract/events.ts'
+import { readEvents } from '../../shared/event-stream.ts'
+
+/** Times in a row that a stream may break off without having told anything. */
+const patience = 5
+
+/**
+ * What happens to a generation until it has ended. When its Viewer vanishes, the next one is asked from where the last one was.
+ *
+ * @param open opens its stream of events after `lastId`
+ */
+export async function* followed(
+	open: (lastId: string | undefined) => Promise<ReadableStream<Uint8Array>>
+): AsyncGenerator<GenerationEvent> {
+	let lastId: string | undefined
+	let trouble: unknown
+	for (let silent = 0; silent < patience; silent++) {
+		const events = readEvents(await open(lastId))
+		try {
+			for await (const { id, data } of events) {
+				lastId = id
+				silent = 0
+				const event: GenerationEvent = JSON.parse(data)
+				yield event
+				if (event.type === 'end') {
+					return
+				}
+			}
+		} catch (error) {
+			trouble = error
+		}
+	}
+	throw new Error('The events break off again and again', { cause: trouble })
+}

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { ApiError, createFalClient, type QueueStatus, ValidationError } from '@fal-ai/client'
+import { type Client, expectPng, long } from './client.ts'
+import type { ClientStack } from './stack.ts'
+
+const open = async (stack: ClientStack, credentials?: string) =>
+	createFalClient({
+		proxyUrl: { url: `${stack.url}/fal/proxy`, when: 'always' },
+		credentials: credentials ?? (await stack.key()),
+		retry: { maxRetries: 0 }
+	})
+const app = 'darkroom/scenes'
+
+interface Result {
+	images: { url: string; width: number; height: number; content_type: string }[]
+	seed: number
+}
+
+export const fal: Client = {
+	name: '@fal-ai/client (npm)',
+	calls: {
+		async 'a picture by URL'(stack) {
+			const client = await open(stack)
+			const input = {
+				prompt: 'a red sphere',
+				image_size: { width: 96, height: 128 },
+				num_inference_steps: 5,
+				enable_safety_checker: true
+			}
+			const { data, requestId } = await client.run(app, { input })
+			const { images } = data as Result
+			assert.match(requestId, /^gen_/)
+			assert.deepEqual([images[0]!.width, images[0]!.height, images[0]!.content_type], [96, 128, 'image/png'])
+			expectPng(await (await fetch(images[0]!.url)).arrayBuffer())
+		},
+		async 'several pictures, seeded'(stack) {
+			const client = await open(stack)
+			const input = { prompt: 'a blue cube', num_images: 2, seed: 7, num_inference_steps: 4 }
+			const draw = async () => {
+				const { data } = await client.subscribe(app, { input, pollInterval: 50 })
+				return Promise.all((data as Result).images.map(async ({ url }) => Buffer.from(await (await fetch(url)).arrayBuffer())))
+			}
+			const [first, again] = await Promise.all([draw(), draw()])
+			assert.equal(first.length, 2)
+			assert.deepEqual(first, again)
+		},
+		async 'as it develops (stream)'(stack) {
+			const client = await open(stack)
+			const input = { prompt: 'a green cone', num_inference_steps: 100 }
+			const seen: QueueStatus[] = []
+			const { data } = await client.subscribe(app, {
+				input,
+				mode: 'streaming',
+				logs: true,
+				onQueueUpdate: (status) => seen.push(status)
+			})
+			assert.equal((data as Result).images.length, 1)
+			assert.equal(seen.at(-1)!.status, 'COMPLETED')
+			assert.ok(seen.some((status) => status.status === 'IN_PROGRESS' && status.logs.length > 0))
+		},
+		async 'polling from the start'(stack) {
+			const client = await open(stack)
+			const { request_id: requestId, status } = await client.queue.submit(app, { input: { prompt: 'a red sphere' } })
+			assert.equal(status, 'IN_QUEUE')
+			await client.queue.subscribeToStatus(app, { requestId, pollInterval: 50 })
+			const { data } = await client.queue.result(app, { requestId })
+			assert.equal((data as Result).images.length, 1)
+		},
+		async 'cancel while it runs'(stack) {
+			const client = await open(stack)
+			const { request_id: requestId } = await client.queue.submit(app, { input: { prompt: 'a red sphere', ...long } })
+			while ((await client.queue.status(app, { requestId })).status === 'IN_QUEUE') {}
+			await client.queue.cancel(app, { requestId })
+			assert.equal((await client.queue.status(app, { requestId })).status, 'COMPLETED')
+			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 409)
+			await assert.rejects(client.queue.cancel(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
+		},
+		async 'what is wrong with a request'(stack) {
+			const client = await open(stack)
+			await assert.rejects(client.run(app, { input: { prompt: 'a red sphere', num_images: 99 } }), (error) => {
+				assert.ok(error instanceof ValidationError)
+				assert.match(error.getFieldErrors('num_images')[0]!.msg, /at most 8/)
+				return true
+			})
+		},
+		async 'a wrong key'(stack) {
+			const client = await open(stack, 'nothing')
+			const refused = client.run(app, { input: { prompt: 'a red sphere' } })
+			await assert.rejects(refused, (error) => error instanceof ApiError && error.status === 401)
+		}
+	}
+}

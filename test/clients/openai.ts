@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import OpenAI from 'openai'
+import type { Client } from './client.ts'
+import { expectPng } from './client.ts'
+import type { ClientStack } from './stack.ts'
+
+const open = async (stack: ClientStack, apiKey?: string) =>
+	new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey: apiKey ?? (await stack.key()) })
+/** Fields of ours beside OpenAI's, as `extra_body` or a spread passes them. */
+const withOurs = (fields: object): object => fields
+
+export const openai: Client = {
+	name: 'openai (npm)',
+	calls: {
+		async 'a picture by URL'(stack) {
+			const client = await open(stack)
+			const { data, size, created } = await client.images.generate({ model: 'scenes', prompt: 'a red sphere', size: '128x128' })
+			assert.equal(size, '128x128')
+			assert.ok(created > 1e9)
+			expectPng(await (await fetch(data![0]!.url!)).arrayBuffer())
+		},
+		async 'a picture as bytes'(stack) {
+			const client = await open(stack)
+			// OpenAI's own names mean the first model of the catalog, and answer as they do at OpenAI.
+			const body = {
+				model: 'gpt-image-1',
+				prompt: 'a red sphere',
+				size: 'auto',
+				quality: 'low',
+				background: null,
+				n: null
+			} as const
+			const { data } = await client.images.generate(body)
+			expectPng(Buffer.from(data![0]!.b64_json!, 'base64'))
+		},
+		async 'several pictures, seeded'(stack) {
+			const client = await open(stack)
+			const body = {
+				model: 'scenes',
+				prompt: 'a blue cube',
+				n: 2,
+				response_format: 'b64_json',
+				...withOurs({ seed: 7, steps: 4 })
+			} as const
+			const [first, again] = await Promise.all([client.images.generate(body), client.images.generate(body)])
+			assert.equal(first.data!.length, 2)
+			assert.deepEqual(first.data, again.data)
+		},
+		async 'as it develops (stream)'(stack) {
+			const client = await open(stack)
+			const events = await client.images.generate({
+				model: 'scenes',
+				prompt: 'a green cone',
+				stream: true,
+				partial_images: 2,
+				...withOurs({ steps: 100 })
+			})
+			const types: string[] = []
+			for await (const event of events) {
+				types.push(event.type)
+				if (event.type === 'image_generation.completed') {
+					expectPng(Buffer.from(event.b64_json, 'base64'))
+				}
+			}
+			assert.equal(types.at(-1), 'image_generation.completed')
+		},
+		async models(stack) {
+			const client = await open(stack)
+			const { data } = await client.models.list()
+			assert.ok(data.some(({ id }) => id === 'scenes'))
+			assert.equal((await client.models.retrieve('scenes')).id, 'scenes')
+			await assert.rejects(client.models.retrieve('nothing'), OpenAI.NotFoundError)
+		},
+		async 'what is wrong with a request'(stack) {
+			const client = await open(stack)
+			const refused = client.images.generate({ model: 'scenes', prompt: 'a red sphere', n: 99 })
+			await assert.rejects(refused, (error) => {
+				assert.ok(error instanceof OpenAI.BadRequestError)
+				assert.equal(error.param, 'n')
+				assert.equal(error.type, 'invalid_request_error')
+				assert.match(error.message, /at most 8/)
+				assert.match(error.requestID!, /^req_/)
+				return true
+			})
+		},
+		async 'a wrong key'(stack) {
+			const client = await open(stack, 'sk-nothing')
+			await assert.rejects(client.images.generate({ prompt: 'a red sphere' }), OpenAI.AuthenticationError)
+		}
+	}
+}
