@@ -16,27 +16,19 @@ export function bearer(c: Context): string {
 
 const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
 
-/** A well-formed, genuine API key. Its Account confirms it within the same call that does the work. */
-export function expectKey(c: Context<App>): Key {
+/** Lets a well-formed, genuine API key through. Its Account confirms it within the same call that does the work. */
+export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
 	const key = readKey(c.var.env.DARKROOM_SECRET, bearer(c))
 	if (!key) {
 		throw unauthorized('The API key is not one of ours.')
 	}
-	return key
-}
-
-export function expectAdmin(c: Context<App>): void {
-	if (!sameText(bearer(c), c.var.env.ADMIN_TOKEN)) {
-		throw unauthorized('The admin token is wrong.')
-	}
-}
-
-export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
-	c.set('key', expectKey(c as unknown as Context<App>))
+	c.set('key', key)
 	await next()
 })
 
 export const withAdmin = createMiddleware<App>(async function withAdmin(c, next) {
-	expectAdmin(c)
+	if (!sameText(bearer(c), c.var.env.ADMIN_TOKEN)) {
+		throw unauthorized('The admin token is wrong.')
+	}
 	await next()
 })

@@ -124,7 +124,7 @@ async function bringUp({
 	const startNode = start({
 		name: 'gpu-node',
 		...script('worker-gpu/main.ts'),
-		env: { QUEUE_URL: queueUrl },
+		env: { QUEUE_URL: queueUrl, CACHE_DIR: join(dataDir, 'cache'), DRAIN_SECONDS: '1' },
 		ready: /^ready: /,
 		stop: 'SIGTERM',
 		ipc: true
@@ -172,23 +172,18 @@ function loadSecrets(file: string): Omit<EdgeSecrets, 'QUEUE_URL'> {
 	return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-/** The key of the last start, or a first one for the account "demo"; which has plenty of credit. */
+/** The key of the last start, or a first one for the account "demo". */
 async function demoKey(url: string, file: string, adminToken: string): Promise<string> {
-	const admin = async (path: string, body: object) => {
-		const answer = await fetch(`${url}/v1/admin/accounts/demo/${path}`, {
-			method: 'POST',
-			headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-			body: JSON.stringify(body)
-		})
-		if (!answer.ok) {
-			throw new Error(`no demo account: the edge answered ${answer.status} ${await answer.text()}`)
-		}
-		return answer.json()
-	}
-	await admin('credits', { amount: 1_000_000_000_000, reference: 'npm start' })
 	if (existsSync(file)) {
 		return JSON.parse(readFileSync(file, 'utf8')).apiKey
 	}
-	const made = (await admin('keys', { name: 'npm start', scopes: ['generate', 'read', 'admin'] })) as { key: string }
-	return made.key
+	const answer = await fetch(`${url}/v1/admin/accounts/demo/keys`, {
+		method: 'POST',
+		headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+		body: JSON.stringify({ name: 'npm start' })
+	})
+	if (!answer.ok) {
+		throw new Error(`no demo key: the edge answered ${answer.status} ${await answer.text()}`)
+	}
+	return ((await answer.json()) as { key: string }).key
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import {
 	type FinishCall,
 	type ImageCall,
+	ProgressAnswer,
 	type ProgressCall,
 	StartAnswer,
 	UploadAnswer,
@@ -14,7 +15,14 @@ import { wait } from './wait.ts'
 /** What a node may say to the edge about one generation and epoch; see shared/contract/callbacks.ts. */
 export interface Edge {
 	start(run: string): Promise<StartAnswer>
-	progress(call: z.input<typeof ProgressCall>): Promise<void>
+	/** Answers whether anyone would see previews. */
+	progress(call: z.input<typeof ProgressCall>): Promise<boolean>
+	/** Keeps the rows for whoever is granted the work next. */
+	checkpoint(rows: Uint8Array<ArrayBuffer>): Promise<void>
+	/** Gives the work back: it is queued again at once. */
+	handBack(): Promise<void>
+	/** The bytes behind a signed URL of ours. */
+	read(url: string, mostBytes: number): Promise<Uint8Array>
 	upload(call: z.input<typeof UploadCall>): Promise<UploadAnswer>
 	/** Puts the bytes where `upload` said. Resolves too when they are there already. */
 	put(place: UploadAnswer, bytes: Uint8Array<ArrayBuffer>): Promise<void>
@@ -54,14 +62,15 @@ const PATIENCE = 15_000
 export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 	let patience = PATIENCE
 
-	const post = async (name: string, body: unknown): Promise<unknown> => {
+	const post = (name: string, body: unknown) => send(name, JSON.stringify(body), 'application/json', CALL_TIMEOUT)
+	const send = async (name: string, body: string | Uint8Array<ArrayBuffer>, type: string, timeout: number): Promise<unknown> => {
 		const response = await insist(name, patience, signal, () =>
 			fetch(`${callback}/${name}`, {
 				method: 'POST',
-				headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-				body: JSON.stringify(body),
+				headers: { authorization: `Bearer ${token}`, 'content-type': type },
+				body,
 				redirect: 'manual',
-				signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT)])
+				signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
 			})
 		)
 		return response.text === '' ? undefined : JSON.parse(response.text)
@@ -74,7 +83,25 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			return answer
 		},
 		async progress(call) {
-			await post('progress', call)
+			return ProgressAnswer.optional().parse(await post('progress', call))?.watched ?? false
+		},
+		async checkpoint(rows) {
+			await send('checkpoint', rows, 'application/octet-stream', PUT_TIMEOUT)
+		},
+		async handBack() {
+			await post('yield', {})
+		},
+		async read(url, mostBytes) {
+			const response = await fetch(url, {
+				redirect: 'manual',
+				signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)])
+			})
+			const length = Number(response.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
+			if (!response.ok || length > mostBytes) {
+				await response.body?.cancel()
+				throw new EdgeRefused('read', response.status, 'unreadable', `expected at most ${mostBytes} bytes, got ${length}`)
+			}
+			return new Uint8Array(await response.arrayBuffer())
 		},
 		async upload(call) {
 			return UploadAnswer.parse(await post('upload', call))

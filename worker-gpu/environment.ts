@@ -1,3 +1,4 @@
+import { homedir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { models } from '../shared/catalog.ts'
@@ -20,7 +21,12 @@ const Environment = z.object({
 	MODELS_DIR: z
 		.string()
 		.default(shippedModels)
-		.transform((folder) => path.resolve(folder))
+		.transform((folder) => path.resolve(folder)),
+	CACHE_DIR: z
+		.string()
+		.default(path.join(homedir(), '.cache/darkroom'))
+		.transform((folder) => path.resolve(folder)),
+	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20)
 })
 export type Environment = z.infer<typeof Environment>
 
@@ -30,7 +36,9 @@ Takes generations from the queue, develops their pictures and delivers them to t
   QUEUE_URL          postgres://, redis:// or rediss:// (required)
   DARKROOM_PROVIDER  auto (CUDA where its libraries load, else the CPU), cpu or cuda; default auto
   DARKROOM_MODELS    comma-separated ids of the models to serve; default ${known.join(',')}
-  MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}`
+  MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}
+  CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
+  DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20`
 
 export class EnvironmentError extends Error {
 	override name = 'EnvironmentError'

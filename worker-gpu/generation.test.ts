@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
-import { type Engine, startEngine } from './engine/client.ts'
+import { type Engine, type Progress, startEngine } from './engine/client.ts'
 import { workOn } from './generation.ts'
 
 const request: ResolvedRequest = {
@@ -36,7 +36,9 @@ afterAll(() => engine?.close())
 type Body = any
 
 /** The other side of the wire: what it was told, and what it answers to a call for the nth time (from 1); 204 by default. */
-let told: { call: string; body: Body }[]
+let told: { call: string; body: Body; bytes: Buffer }[]
+/** What is read from `/stored`. */
+let stored: Uint8Array
 let answers: Record<string, (nth: number, body: Body) => { status: number; body?: unknown } | undefined>
 let server: Server
 let origin: string
@@ -47,9 +49,14 @@ beforeEach(async () => {
 	server = createServer(async (incoming, response) => {
 		const call = incoming.url!.split('/').at(-1)!
 		const bytes = await read(incoming)
-		const body = incoming.method === 'POST' ? JSON.parse(bytes.toString()) : createHash('md5').update(bytes).digest('base64')
-		told.push({ call, body })
+		const json = incoming.headers['content-type'] === 'application/json'
+		const body = json ? JSON.parse(bytes.toString()) : createHash('md5').update(bytes).digest('base64')
+		told.push({ call, body, bytes })
 		const nth = told.filter((other) => other.call === call).length
+		if (call === 'stored') {
+			response.writeHead(200, { 'content-length': stored.length }).end(stored)
+			return
+		}
 		const answer = answers[call]?.(nth, body) ?? usual(call)
 		response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
 	})
@@ -72,15 +79,19 @@ function usual(call: string): { status: number; body?: unknown } {
 	}
 }
 
-const granted = (request: ResolvedRequest, { lease = 15_000, delivered = [] as number[] } = {}) => ({
+const granted = (
+	request: ResolvedRequest,
+	{ lease = 15_000, delivered = [] as number[], checkpoint = undefined as string | undefined } = {}
+) => ({
 	status: 200,
-	body: { request, lease, delivered }
+	body: { request, lease, delivered, checkpoint }
 })
 const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
 
 const work = ({ engine: other = engine, signal = new AbortController().signal } = {}) =>
 	workOn({ generation: 'gen_1', epoch: 1, callback: `${origin}/gen_1/1`, token: 'secret' }, other, signal, () => {})
 
+const bytes = (call: string) => told.filter((other) => other.call === call).map(({ bytes }) => bytes)
 const bodies = (call: string) => told.filter((other) => other.call === call).map(({ body }) => body)
 
 test('draws, uploads and reports every picture, then says that it has finished', async () => {
@@ -163,27 +174,94 @@ test('an engine that crashes every time fails the generation', async () => {
 })
 
 /** The engine, killed as soon as it has begun to work, so many times. */
-function crashing(times: number): Engine {
-	return {
-		...engine,
-		develop: (request, options) =>
-			engine.develop(request, {
-				...options,
-				onProgress(done, total) {
-					options?.onProgress?.(done, total)
-					if (times-- > 0) {
-						process.kill(engine.pid!, 'SIGKILL')
-					}
-				}
-			})
-	}
-}
+const crashing = (times: number): Engine =>
+	acting(engine, () => {
+		if (times-- > 0) {
+			process.kill(engine.pid!, 'SIGKILL')
+		}
+	})
 
 test('without an answer for as long as the lease lasts it gives up, and says so', async () => {
 	answers.start = () => granted(endless, { lease: 400 })
 	answers.progress = () => ({ status: 503 })
 	await expect(work()).rejects.toMatchObject({ name: 'EdgeUnreachable' })
 	expect(bodies('finish')).toEqual([])
+})
+
+test('work that a halted engine gives up is handed back with its rows, and another node goes on from them', async () => {
+	const other = await startEngine({
+		models: ['tiny'],
+		modelsDir: path.join(import.meta.dirname, 'golden'),
+		provider: 'cpu',
+		threads: 1
+	})
+	const long = { ...request, steps: 150 }
+	answers.start = () => granted(long)
+	try {
+		await work({ engine: acting(other, () => void other.halt()) })
+	} finally {
+		await other.close()
+	}
+	expect(told.map(({ call }) => call).filter((call) => call !== 'progress')).toEqual(['start', 'checkpoint', 'yield'])
+	const [rows] = bytes('checkpoint')
+
+	told = []
+	stored = rows!
+	answers.start = () => granted(long, { checkpoint: `${origin}/stored` })
+	const done: number[] = []
+	await work({ engine: acting(engine, (progress) => done.push(progress.done)) })
+	expect(done[0]).toBeGreaterThan(0)
+	const resumed = bodies('object').sort()
+
+	told = []
+	answers.start = () => granted(long)
+	await work()
+	expect(bodies('object').sort()).toEqual(resumed)
+})
+
+test.each([
+	['cannot be read', {}],
+	['is none', { checkpoint: 'stored' }]
+])('a checkpoint that %s is done without', async (_, { checkpoint = 'nowhere' }: { checkpoint?: string }) => {
+	stored = Buffer.from('{}')
+	answers.nowhere = () => ({ status: 404 })
+	answers.start = () => granted(request, { checkpoint: `${origin}/${checkpoint}` })
+	await work()
+	expect(bodies('image')).toHaveLength(2)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('previews are sent while someone watches', async () => {
+	const stop = new AbortController()
+	answers.start = () => granted(endless)
+	answers.progress = (_, { previews }) => {
+		if (previews) {
+			stop.abort(new Error('seen'))
+		}
+		return { status: 200, body: { watched: true } }
+	}
+	await expect(work({ signal: stop.signal })).rejects.toThrow('seen')
+	const { previews } = bodies('progress').at(-1)
+	expect(previews[0]).toMatchObject({
+		n: 0,
+		step: expect.any(Number),
+		content_type: 'image/webp',
+		data: expect.stringMatching(/^UklGR/)
+	})
+	expect(bodies('progress')[0].previews).toBeUndefined()
+})
+
+/** The engine, whose progress is heard by `act` too. */
+const acting = (other: Engine, act: (progress: Progress) => void): Engine => ({
+	...other,
+	develop: (request, options) =>
+		other.develop(request, {
+			...options,
+			onProgress(progress) {
+				options?.onProgress?.(progress)
+				act(progress)
+			}
+		})
 })
 
 test('a stopped node abandons the work without a word', async () => {

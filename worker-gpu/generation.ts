@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import type { ResolvedRequest } from '../shared/contract/generation.ts'
+import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
-import { EngineCrashed, EngineError } from './engine/errors.ts'
-import type { DevelopedPicture } from './engine/messages.ts'
+import { EngineCrashed, EngineError, EngineHalted } from './engine/errors.ts'
+import type { DevelopedPicture, EnginePreview } from './engine/messages.ts'
 import { encodePng } from './image/encode.ts'
+import { encodePreview } from './image/preview.ts'
 import { wait } from './wait.ts'
 
 const PROGRESS_MS = 500
-/** Times that one generation is begun before a crashing engine is held to be its fault. */
-const ENGINE_STARTS = 3
+/** Between checkpoints. What a node that vanishes has done since its last one is done again. */
+const CHECKPOINT_MS = 5_000
+/** Previews in one post. */
+const MOST_PREVIEWS = 4
 /** Times that one picture is uploaded when the edge does not see it in storage. */
 const UPLOADS = 3
 
@@ -39,20 +42,35 @@ export async function workOn(job: Job, engine: Engine, signal: AbortSignal, log:
 	}
 }
 
+/** How far it has got; the engine says so, the edge is told. */
+interface Course {
+	done: number
+	total: number
+	/** From which the unfinished pictures can go on. */
+	rows?: Uint8Array<ArrayBuffer>
+	/** Not told yet. */
+	previews: readonly EnginePreview[]
+	watch(watched: boolean): void
+}
+
 async function develop(job: Job, engine: Engine, end: AbortController, log: (line: string) => void): Promise<void> {
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
-	const { request, delivered } = await edge.start(randomUUID())
-	const progress = { done: 0, total: request.steps * request.count }
+	const granted = await edge.start(randomUUID())
+	const { request } = granted
+	const course: Course = { done: 0, total: request.steps * request.count, previews: [], watch() {} }
 	// Over before `finish`: the edge answers a progress that comes after it with `ended`.
 	const drawn = new AbortController()
-	void keepTelling(edge, progress, AbortSignal.any([end.signal, drawn.signal])).catch((error) => {
-		if (!drawn.signal.aborted) {
-			end.abort(error)
-		}
-	})
+	const during = AbortSignal.any([end.signal, drawn.signal])
+	for (const telling of [keepTelling(edge, course, during), keepCheckpoints(edge, course, during)]) {
+		void telling.catch((error) => {
+			if (!drawn.signal.aborted) {
+				end.abort(error)
+			}
+		})
+	}
 	try {
-		const drawing = drawAll(request, delivered, engine, edge, progress, end.signal)
+		const drawing = drawAll(granted, engine, edge, course, end.signal, log)
 		const { inferenceMs, warnings } = await drawing.finally(() => drawn.abort())
 		const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 		const pictures = request.count === 1 ? '1 picture' : `${request.count} pictures`
@@ -60,6 +78,11 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 		log(`${job.generation}: ${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
 		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs, warnings: [...warnings] })
 	} catch (error) {
+		if (error instanceof EngineHalted) {
+			await handBack(edge, error.rows)
+			log(`${job.generation}: handed back`)
+			return
+		}
 		if (!isVerdict(error)) {
 			throw error
 		}
@@ -72,52 +95,89 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 const isVerdict = (error: unknown): error is Error =>
 	error instanceof EngineError || error instanceof EngineCrashed || (error instanceof EdgeRefused && error.code === 'not-seen')
 
+/** The engine was halted because the node is to stop: whoever comes next goes on from these rows. */
+async function handBack(edge: Edge, rows: Uint8Array | undefined): Promise<void> {
+	if (rows) {
+		// An older checkpoint, or none, does as well; it only takes longer.
+		await edge.checkpoint(new Uint8Array(rows)).catch(unlessEnded)
+	}
+	await edge.handBack()
+}
+
 /** Posts progress until the signal. That renews the lease, also while the engine is busy with others. */
-async function keepTelling(edge: Edge, progress: { done: number; total: number }, signal: AbortSignal): Promise<never> {
+async function keepTelling(edge: Edge, course: Course, signal: AbortSignal): Promise<never> {
 	for (;;) {
 		await wait(PROGRESS_MS, signal)
-		await edge.progress(progress)
+		const { done, total } = course
+		const previews = course.previews.slice(0, MOST_PREVIEWS).map(async ({ n, step, ...image }) => {
+			return { n, step, content_type: 'image/webp' as const, data: await encodePreview(image) }
+		})
+		course.previews = []
+		course.watch(await edge.progress({ done, total, ...(previews.length > 0 && { previews: await Promise.all(previews) }) }))
+	}
+}
+
+async function keepCheckpoints(edge: Edge, course: Course, signal: AbortSignal): Promise<never> {
+	for (let kept: Uint8Array | undefined; ; ) {
+		await wait(CHECKPOINT_MS, signal)
+		const { rows } = course
+		if (rows && rows !== kept && rows.length <= mostCheckpointBytes) {
+			await edge.checkpoint(rows).catch(unlessEnded)
+			kept = rows
+		}
+	}
+}
+
+/** Work goes on without the call that failed, but not after its end. */
+function unlessEnded(error: unknown): void {
+	if (error instanceof WorkEnded) {
+		throw error
 	}
 }
 
 /** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
-	request: ResolvedRequest,
-	delivered: readonly number[],
+	{ request, delivered, priority, deadline, checkpoint }: StartAnswer,
 	engine: Engine,
 	edge: Edge,
-	progress: { done: number; total: number },
-	end: AbortSignal
+	course: Course,
+	end: AbortSignal,
+	log: (line: string) => void
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
-	const missing = new Set(Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n)))
+	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
+	const rows =
+		checkpoint &&
+		(await edge.read(checkpoint, mostCheckpointBytes).catch((error) => {
+			end.throwIfAborted()
+			log(`begins anew: ${(error as Error).message}`)
+		}))
 	const deliveries: Promise<void>[] = []
-	for (let start = 1; ; start++) {
-		const pictures = [...missing]
-		try {
-			const drawn = await engine.develop(request, {
-				pictures,
-				signal,
-				onProgress(done, total) {
-					const each = total / pictures.length
-					progress.total = each * request.count
-					progress.done = done + each * (request.count - pictures.length)
-				},
-				onPicture(picture) {
-					missing.delete(picture.n)
-					// Its failure ends the drawing of the others.
-					deliveries.push(deliver(picture, edge).catch((error) => undeliverable.abort(error)))
-				}
-			})
-			await Promise.all(deliveries)
-			signal.throwIfAborted()
-			return drawn
-		} catch (error) {
-			if (!(error instanceof EngineCrashed) || start === ENGINE_STARTS) {
-				throw error
+	try {
+		return await engine.develop(request, {
+			pictures,
+			priority,
+			expiresIn: deadline,
+			rows: rows || undefined,
+			signal,
+			onProgress({ done, total, rows, previews, watch }) {
+				const each = total / pictures.length
+				course.total = each * request.count
+				course.done = done + each * (request.count - pictures.length)
+				course.rows = rows as Uint8Array<ArrayBuffer>
+				course.previews = previews
+				course.watch = watch
+			},
+			onPicture(picture) {
+				// Its failure ends the drawing of the others.
+				deliveries.push(deliver(picture, edge).catch((error) => undeliverable.abort(error)))
 			}
-		}
+		})
+	} finally {
+		// Also those of a halted engine: what is delivered need not be drawn again.
+		await Promise.all(deliveries)
+		signal.throwIfAborted()
 	}
 }
 

@@ -10,8 +10,8 @@ import { workOn } from './generation.ts'
 /** EX_CONFIG of sysexits.h: starting again would end the same way. */
 const CONFIG_ERROR = 78
 const configErrors = new Set(['EnvironmentError', 'ModelError', 'CudaUnavailable'])
-/** Milliseconds that generations in progress have to end after we were asked to stop. */
-const GRACE_MS = 1_500
+/** Milliseconds that handing back what is left may take. */
+const HAND_BACK_MS = 3_000
 
 const log = (line: string) => console.log(line)
 
@@ -25,25 +25,40 @@ if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.hel
 }
 
 async function run(): Promise<void> {
-	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR } = readEnvironment(process.env)
+	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR, CACHE_DIR, DRAIN_SECONDS } = readEnvironment(process.env)
 	const asked = new AbortController()
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 		process.on(signal, () => asked.abort())
 	}
 	process.on('disconnect', () => asked.abort()) // Our supervisor is gone, where it opened a channel.
 
-	const engine = await startEngine({ models: DARKROOM_MODELS, modelsDir: MODELS_DIR, provider: DARKROOM_PROVIDER, log })
+	const engine = await startEngine({
+		models: DARKROOM_MODELS,
+		modelsDir: MODELS_DIR,
+		provider: DARKROOM_PROVIDER,
+		cacheDir: CACHE_DIR,
+		log
+	})
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	await serve(engine, DARKROOM_MODELS, QUEUE_URL, asked.signal)
+	await serve(engine, DARKROOM_MODELS, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit(0)
 }
 
-/** Works until `asked`, then lets what is nearly done finish, and abandons the rest: its lease runs out at the edge. */
-async function serve(engine: Engine, models: readonly string[], queueUrl: string, asked: AbortSignal): Promise<void> {
+/**
+ * Works until `asked`; then lets what ends within `grace` milliseconds finish, hands back the rest with its rows, and abandons what cannot be
+ * handed back: its lease runs out at the edge.
+ */
+async function serve(
+	engine: Engine,
+	models: readonly string[],
+	queueUrl: string,
+	grace: number,
+	asked: AbortSignal
+): Promise<void> {
 	const abandon = new AbortController()
 	const work = (job: Job) =>
 		workOn(job, engine, abandon.signal, log).catch((error: Error) => {
@@ -54,6 +69,8 @@ async function serve(engine: Engine, models: readonly string[], queueUrl: string
 	if (!asked.aborted) {
 		await once(asked, 'abort')
 	}
-	await Promise.race([Promise.all(consumers), delay(GRACE_MS)])
+	const ended = Promise.all(consumers)
+	await Promise.race([ended, delay(grace)])
+	await Promise.race([ended, engine.halt().then(() => ended), delay(HAND_BACK_MS)])
 	abandon.abort(new Error('the node was stopped'))
 }

@@ -1,8 +1,7 @@
 /** What can happen to a generation once it was accepted. Times are milliseconds. */
 export type Happening = { id: string; at: number } & (
 	| { type: 'started' }
-	/** Delivered, and charged at `price` (micro-units). */
-	| { type: 'image'; n: number; model: string; price: number }
+	| { type: 'image'; n: number }
 	| { type: 'completed' | 'failed' | 'canceled' | 'expired' }
 )
 

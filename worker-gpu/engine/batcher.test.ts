@@ -5,13 +5,17 @@ import type { Drawing } from '../ldm/drawing.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import { createBatcher, type Task } from './batcher.ts'
+import { measuredLimits } from './limits.ts'
+import { readRows, restoreRow, saveRows } from './saved-rows.ts'
+import { PATIENCE } from './schedule.ts'
 
 const stopwatch = { milliseconds: 0 }
 const provider = await chooseProvider('cpu', 1)
 const checkpoint = await loadCheckpoint(path.join(import.meta.dirname, '../golden/tiny'), provider, stopwatch)
 
-/** Ticks of 6 evaluations of 8 × 8 latents. */
-const newBatcher = () => createBatcher({ batchPositions: 6 * 64, inferenceMs: () => stopwatch.milliseconds })
+/** Ticks of 6 evaluations of 8 × 8 latents. Not measured: the batchers here share one network, which is no good for two at once. */
+const newBatcher = () =>
+	createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }), inferenceMs: () => stopwatch.milliseconds })
 
 const base: Drawing = {
 	task: 'text-to-image',
@@ -178,4 +182,110 @@ test('inference time counts shared calls whole', async () => {
 	}
 	// Both took part in all ticks, so together they have more than was spent.
 	expect(a.inferenceMs + b.inferenceMs).toBeGreaterThan(spent)
+})
+
+test('a batch that does not get its memory is run in halves, and nobody fails', async () => {
+	const limits = measuredLimits({ guessPositions: 6 * 64, measure: false })
+	const batcher = createBatcher({ limits, inferenceMs: () => stopwatch.milliseconds })
+	const sizes: number[] = []
+	const images: Tensor[] = []
+	await batcher.develop({
+		async prepare() {
+			const plan = await planFor(checkpoint, base)
+			const denoiser: typeof plan.denoiser = {
+				...plan.denoiser,
+				async predict(evaluations) {
+					sizes.push(evaluations.length)
+					if (evaluations.length > 3) {
+						throw new Error('[ONNXRuntimeError] : Failed to allocate memory for requested buffer of size 123')
+					}
+					return plan.denoiser.predict(evaluations)
+				}
+			}
+			return { ...plan, denoiser }
+		},
+		pictures: [5, 6, 7].map((seed, n) => ({ n, seed })),
+		signal: neverAborted,
+		onProgress() {},
+		onPicture({ n }, image) {
+			images[n] = image
+		}
+	})
+	expect(sizes.slice(0, 3)).toEqual([6, 3, 3])
+	expect(Math.max(...sizes.slice(3))).toBe(2)
+	expect(images).toEqual((await develop(newBatcher(), { seeds: [5, 6, 7] })).images)
+})
+
+test('below the limit a newcomer begins with the next tick; at the limit within its patience', async () => {
+	for (const [seats, most] of [
+		[6, 1],
+		[2, PATIENCE + 1]
+	] as const) {
+		let ticks = 0
+		let came = Number.NaN
+		let begun = Number.NaN
+		const batcher = createBatcher({
+			limits: measuredLimits({ guessPositions: seats * 64, measure: false }),
+			inferenceMs: () => stopwatch.milliseconds,
+			onTick: () => {
+				ticks += 1
+			}
+		})
+		let late: Promise<unknown> | undefined
+		const early = develop(batcher, {
+			request: { steps: 40 },
+			onProgress(done) {
+				if (done === 10) {
+					came = ticks
+					late = develop(batcher, {
+						request: { steps: 4 },
+						seeds: [2],
+						onProgress(done) {
+							begun ||= done > 0 ? ticks : Number.NaN
+						}
+					})
+				}
+			}
+		})
+		await early
+		await late
+		// The tick in which it came has not been counted yet, nor has the one in which it began.
+		expect(begun - came).toBeLessThanOrEqual(most)
+	}
+})
+
+test('halted, its rows go on in another batcher to the same bits', async () => {
+	const uninterrupted = await develop(newBatcher(), { request: { steps: 12 }, seeds: [1, 2] })
+	const first = newBatcher()
+	const images: Tensor[] = []
+	const taskFor = (fields: Partial<Task>): Task => ({
+		prepare: () => planFor(checkpoint, { ...base, steps: 12 }),
+		pictures: [1, 2].map((seed, n) => ({ n, seed })),
+		signal: neverAborted,
+		onProgress() {},
+		onPicture({ n }, image) {
+			images[n] = image
+		},
+		...fields
+	})
+	const halted = Promise.withResolvers<void>()
+	const task = taskFor({
+		onProgress(done) {
+			if (done === 10) {
+				void first.halt().then(halted.resolve)
+			}
+		}
+	})
+	void first.develop(task)
+	await halted.promise
+	const rows = readRows('', saveRows('', first.rowsOf(task)))
+	const progress: number[] = []
+	await newBatcher().develop(
+		taskFor({
+			restore: ({ n }, row, plan) => restoreRow(row, rows.get(n)!, plan),
+			onProgress: (done) => progress.push(done)
+		})
+	)
+	expect(progress[0]).toBe(10)
+	expect(images).toEqual(uninterrupted.images)
 })

@@ -1,80 +1,150 @@
-import type { Evaluation } from '../ldm/denoiser.ts'
+import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { assertFinite } from '../onnx/finite.ts'
+import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import type { Tensor } from '../onnx/tensor.ts'
+import type { BatchLimits } from './limits.ts'
+import { chooseRows, type Turn } from './schedule.ts'
+
+export interface Picture {
+	readonly n: number
+	readonly seed: number
+}
 
 /** One request's work: a plan to be made, and a row for each picture. */
 export interface Task {
 	prepare(): Promise<Plan>
-	readonly pictures: readonly { readonly n: number; readonly seed: number }[]
+	readonly pictures: readonly Picture[]
+	/** Higher goes first; 0 by default. */
+	readonly priority?: number
+	/** When it expires; of equal priority, what expires sooner goes first. Any unit that all tasks share. */
+	readonly deadline?: number | undefined
 	readonly signal: AbortSignal
-	/** Evaluations done, of `total`, summed over the pictures; at the start and after each tick. */
+	/** Where a picture goes on, instead of at its start: changes the row that has just been started. */
+	restore?(picture: Picture, row: Row, plan: Plan): void
+	/** At the start and after each tick: evaluations done, of `total`, summed over the pictures. */
 	onProgress(done: number, total: number): void
+	/** After each of its evaluations: whether the row is to be decoded as it is now, for `onPartial`. */
+	wantsPartial?(picture: Picture, row: Row): boolean
+	/** The latent's guess of `step` evaluations, decoded: [3, H, W]. */
+	onPartial?(picture: Picture, step: number, x0: Tensor, image: Tensor): void
 	/** [3, H, W] */
-	onPicture(picture: { readonly n: number; readonly seed: number }, image: Tensor): void
+	onPicture(picture: Picture, image: Tensor, row: Row): void
 }
 
 export interface Batcher {
 	/** Resolves when every picture was handed out; rejects with the signal's reason, or with what went wrong. */
 	develop(task: Task): Promise<{ inferenceMs: number }>
+	/** The rows of a task that are not handed out yet; empty before it was prepared. They change with the next tick. */
+	rowsOf(task: Task): readonly { readonly n: number; readonly row: Row }[]
+	/** Stops for good at the end of the tick or chunk that is running; nothing settles any more. Rows can be read then, and go on elsewhere. */
+	halt(): Promise<void>
+	/** How many rows took part in the last tick, and how many waited. */
+	readonly load: { readonly active: number; readonly waiting: number }
+}
+
+export interface Tick {
+	/** Evaluations in the call. */
+	readonly size: number
+	/** From the choice of its rows to their progress, and of that inside ONNX Runtime. */
+	readonly ms: number
+	readonly inferenceMs: number
 }
 
 interface Options {
-	/**
-	 * Latent positions (h · w) that one call of the network may hold, summed over its evaluations; a guided row has two of these. One row is
-	 * always taken. Memory and time grow with positions, so large pictures make small batches.
-	 */
-	readonly batchPositions: number
+	readonly limits: BatchLimits
 	/** Milliseconds spent inside ONNX Runtime since its start. */
 	readonly inferenceMs: () => number
+	/** Told, before a call that may crash, whose it is. */
+	readonly onCall?: (tasks: ReadonlySet<Task>) => void
+	readonly onTick?: (tick: Tick) => void
 }
+
+/** Milliseconds without work after which batch limits are measured. */
+const IDLE_MS = 1_000
 
 interface Live {
 	readonly job: Job
 	readonly plan: Plan
 	readonly row: Row
-	readonly picture: Task['pictures'][number]
+	readonly picture: Picture
+	readonly turn: Turn
+	/** Evaluations that it takes a tick: two with guidance. */
+	readonly evaluations: number
 }
 
 /** A task on its way. */
 interface Job {
 	readonly task: Task
 	readonly settle: PromiseWithResolvers<{ inferenceMs: number }>
+	/** Not yet handed out. */
+	rows: Live[]
 	/** Time of every call that it took part in, batches counted whole. */
 	inferenceMs: number
 	done: number
 	total: number
-	/** Pictures not yet handed out. */
-	open: number
 	over: boolean
+}
+
+/** Something to do for one job between two ticks. */
+interface Chunk {
+	readonly job: Job
+	run(): Promise<void>
 }
 
 /**
  * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, runs one tick of one
- * group of rows, and decodes one finished picture. So rows join and leave between any two ticks, and nobody waits for another's steps.
+ * group of rows, and decodes one picture. So rows join and leave between any two ticks, and nobody waits for another's steps.
  */
-export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher {
+export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {} }: Options): Batcher {
 	let arrived: Job[] = []
-	/** Rows that can share a call, oldest first. The group whose turn is next comes first. */
+	/** Rows that can share a call, oldest first. */
 	const groups = new Map<string, Live[]>()
-	/** Rows that have made all their evaluations, oldest first. */
-	let denoised: Live[] = []
-	let running = false
+	/** Pictures to decode, oldest first. */
+	let chunks: Chunk[] = []
+	const jobs = new Map<Task, Job>()
+	let arrivals = 0
+	let load = { active: 0, waiting: 0 }
+	/** Milliseconds of the last tick. */
+	let lastTick = 0
+	let running: Promise<void> | undefined
+	let halted = false
+	let idle: NodeJS.Timeout | undefined
 
 	async function loop(): Promise<void> {
-		running = true
-		while (arrived.length > 0 || groups.size > 0 || denoised.length > 0) {
+		clearTimeout(idle)
+		while (!halted && (arrived.length > 0 || groups.size > 0 || chunks.length > 0)) {
 			dropOver()
 			await takeIn()
 			await tick()
-			await decodeOne()
+			await oneChunk()
 		}
-		running = false
+		load = { active: 0, waiting: 0 }
+		running = undefined
+		if (!halted) {
+			idle = setTimeout(() => {
+				running = measureLimits()
+			}, IDLE_MS)
+			idle.unref()
+		}
+	}
+
+	/** Until there is work again; a newcomer waits for one call at most. */
+	async function measureLimits(): Promise<void> {
+		onCall(new Set())
+		while (arrived.length === 0 && !halted && (await limits.measure())) {
+			// One call of the network each time.
+		}
+		running = undefined
+		if (arrived.length > 0) {
+			running = loop()
+		}
 	}
 
 	/** Runs `call` for these jobs; they share its time, and its failure. Undefined when it failed. */
 	async function measured<T>(jobs: ReadonlySet<Job>, call: () => Promise<T>): Promise<T | undefined> {
 		const before = inferenceMs()
+		onCall(new Set([...jobs].map(({ task }) => task)))
 		try {
 			return await call()
 		} catch (error) {
@@ -90,47 +160,70 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 		}
 	}
 
+	/** One at least; more for as long as they take no more than a quarter of a tick, or when there is nobody to keep waiting. */
 	async function takeIn(): Promise<void> {
-		const jobs = arrived
-		arrived = []
-		for (const job of jobs) {
-			const rows = await measured(new Set([job]), async () => {
-				const plan = await job.task.prepare()
-				job.total = plan.evaluations * job.task.pictures.length
-				return job.task.pictures.map((picture) => ({ job, plan, row: plan.start(picture.seed), picture }))
+		const began = performance.now()
+		do {
+			const job = arrived.shift()
+			if (!job) {
+				return
+			}
+			await prepare(job)
+		} while (groups.size === 0 || performance.now() - began < lastTick / 4)
+	}
+
+	async function prepare(job: Job): Promise<void> {
+		const { task } = job
+		const rows = await measured(new Set([job]), async () => {
+			const plan = await task.prepare()
+			return task.pictures.map((picture): Live => {
+				const row = plan.start(picture.seed)
+				task.restore?.(picture, row, plan)
+				return { job, plan, row, picture, turn: newTurn(task), evaluations: plan.evaluate({ ...row, k: 0 }).length }
 			})
-			if (!rows || job.over) {
+		})
+		if (!rows || job.over) {
+			return
+		}
+		job.rows = rows
+		job.total = rows.reduce((sum, { plan }) => sum + plan.evaluations, 0)
+		job.done = rows.reduce((sum, { row }) => sum + row.k, 0)
+		task.onProgress(job.done, job.total)
+		for (const live of rows) {
+			if (live.row.k === live.plan.evaluations) {
+				chunks.push(finishing(live))
 				continue
 			}
-			job.task.onProgress(0, job.total)
-			for (const live of rows) {
-				const key = groupKey(live.plan, live.plan.evaluate(live.row))
-				const group = groups.get(key)
-				group ? group.push(live) : groups.set(key, [live])
-			}
+			const key = groupKey(live.plan, live.plan.evaluate(live.row))
+			const group = groups.get(key)
+			group ? group.push(live) : groups.set(key, [live])
 		}
 	}
 
+	const newTurn = ({ priority = 0, deadline = Number.POSITIVE_INFINITY }: Task): Turn => ({
+		priority,
+		deadline,
+		arrival: arrivals++,
+		waited: 0,
+		served: 0,
+		begun: false
+	})
+
 	async function tick(): Promise<void> {
-		const [next] = groups
-		if (!next) {
+		const began = performance.now()
+		const inferenceBefore = inferenceMs()
+		const chosen = chooseRows(groups, (key) => limits.of(key, positions(groups.get(key)![0]!.row.x)))
+		if (!chosen) {
 			return
 		}
-		const [key, group] = next
-		const packed: { live: Live; evaluations: readonly Evaluation[] }[] = []
-		let size = 0
-		for (const live of group) {
-			const evaluations = live.plan.evaluate(live.row)
-			size += evaluations.length * positions(live.row.x)
-			if (packed.length > 0 && size > batchPositions) {
-				break
-			}
-			packed.push({ live, evaluations })
-		}
-
-		const jobs = new Set(packed.map(({ live }) => live.job))
+		const { key, rows } = chosen
+		load = { active: rows.length, waiting: [...groups.values()].flat().length - rows.length }
+		const jobs = new Set(rows.map(({ job }) => job))
+		const packed = rows.map((live) => ({ live, evaluations: live.plan.evaluate(live.row) }))
 		const asked = packed.flatMap(({ evaluations }) => evaluations)
-		const outputs = await measured(jobs, () => packed[0]!.live.plan.denoiser.predict(asked))
+		const { denoiser } = rows[0]!.plan
+		limits.saw(key, denoiser, asked[0]!)
+		const outputs = await measured(jobs, () => predict(key, denoiser, asked))
 		if (outputs) {
 			let at = 0
 			for (const { live, evaluations } of packed) {
@@ -144,15 +237,32 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 			}
 		}
 
-		const left = group.filter(({ job, plan, row }) => !job.over && row.k < plan.evaluations)
-		groups.delete(key)
-		if (left.length > 0) {
-			groups.set(key, left)
+		const left = groups.get(key)!.filter(({ job, plan, row }) => !job.over && row.k < plan.evaluations)
+		left.length > 0 ? groups.set(key, left) : groups.delete(key)
+		lastTick = performance.now() - began
+		onTick({ size: asked.length, ms: lastTick, inferenceMs: inferenceMs() - inferenceBefore })
+	}
+
+	/** In one call, or where that does not get its memory in two halves, and so on; never again so many. */
+	async function predict(key: string, denoiser: Denoiser, evaluations: readonly Evaluation[]): Promise<Tensor[]> {
+		try {
+			return await denoiser.predict(evaluations)
+		} catch (error) {
+			if (!isOutOfMemory(error) || evaluations.length === 1) {
+				throw error
+			}
+			const half = Math.ceil(evaluations.length / 2)
+			limits.fell(key, half)
+			const first = await predict(key, denoiser, evaluations.slice(0, half))
+			return [...first, ...(await predict(key, denoiser, evaluations.slice(half)))]
 		}
 	}
 
 	function advance(live: Live, outputs: readonly Tensor[]): void {
 		const { job, plan, row, picture } = live
+		if (job.over) {
+			return // Canceled during the call, or spoilt by another of its pictures.
+		}
 		try {
 			for (const output of outputs) {
 				assertFinite(output, `output of the U-Net for picture ${picture.n}, evaluation ${row.k + 1} of ${plan.evaluations}`)
@@ -165,29 +275,49 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 		}
 		job.done += 1
 		if (row.k === plan.evaluations) {
-			denoised.push(live)
+			chunks.push(finishing(live))
+		} else if (row.x0 && job.task.wantsPartial?.(picture, row)) {
+			chunks.push(showing(live, row.x0))
 		}
 	}
 
-	async function decodeOne(): Promise<void> {
-		const live = denoised.shift()
-		if (!live || live.job.over) {
+	async function oneChunk(): Promise<void> {
+		const chunk = chunks.shift()
+		if (!chunk || chunk.job.over) {
 			return
 		}
-		const { job, plan, row, picture } = live
-		const image = await measured(new Set([job]), async () => {
-			const decoded = await plan.finish(row)
-			assertFinite(decoded, `picture ${picture.n} as decoded`)
-			return decoded
-		})
-		if (!image || job.over) {
-			return
-		}
-		job.task.onPicture(picture, image)
-		job.open -= 1
-		if (job.open === 0) {
+		const { job } = chunk
+		await measured(new Set([job]), chunk.run)
+		if (!job.over && job.rows.length === 0) {
 			job.over = true
 			job.settle.resolve({ inferenceMs: job.inferenceMs })
+		}
+	}
+
+	const finishing = (live: Live): Chunk => ({
+		job: live.job,
+		async run() {
+			const { job, plan, row, picture } = live
+			const image = await plan.finish(row)
+			assertFinite(image, `picture ${picture.n} as decoded`)
+			if (job.over) {
+				return
+			}
+			job.task.onPicture(picture, image, row)
+			job.rows = job.rows.filter((other) => other !== live)
+		}
+	})
+
+	const showing = ({ job, plan, row, picture }: Live, x0: Tensor): Chunk => {
+		const then = { ...row, x: x0, x0 }
+		return {
+			job,
+			async run() {
+				const image = await plan.finish(then)
+				if (!job.over) {
+					job.task.onPartial?.(picture, then.k, x0, image)
+				}
+			}
 		}
 	}
 
@@ -199,7 +329,7 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 	/** Forgets the rows of jobs that have ended: cancels take effect here, before the next tick. */
 	function dropOver(): void {
 		arrived = arrived.filter((job) => !job.over)
-		denoised = denoised.filter(({ job }) => !job.over)
+		chunks = chunks.filter(({ job }) => !job.over)
 		for (const [key, group] of groups) {
 			const left = group.filter(({ job }) => !job.over)
 			if (left.length === 0) {
@@ -217,18 +347,27 @@ export function createBatcher({ batchPositions, inferenceMs }: Options): Batcher
 				return { inferenceMs: 0 }
 			}
 			const settle = Promise.withResolvers<{ inferenceMs: number }>()
-			const job: Job = { task, settle, inferenceMs: 0, done: 0, total: 0, open: task.pictures.length, over: false }
+			const job: Job = { task, settle, rows: [], inferenceMs: 0, done: 0, total: 0, over: false }
 			const cancel = () => fail(job, task.signal.reason)
 			task.signal.addEventListener('abort', cancel, { once: true })
+			jobs.set(task, job)
 			arrived.push(job)
-			if (!running) {
-				void loop()
-			}
+			running ??= loop()
 			try {
 				return await settle.promise
 			} finally {
 				task.signal.removeEventListener('abort', cancel)
+				jobs.delete(task)
 			}
+		},
+		rowsOf: (task) => jobs.get(task)?.rows.map(({ picture: { n }, row }) => ({ n, row })) ?? [],
+		async halt() {
+			halted = true
+			clearTimeout(idle)
+			await running
+		},
+		get load() {
+			return load
 		}
 	}
 }

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { type Engine, startEngine } from './client.ts'
+import { type Developed, type Engine, startEngine } from './client.ts'
+import type { EngineHalted } from './errors.ts'
+import type { DevelopedPicture, EnginePreview } from './messages.ts'
 
 const modelsDir = path.join(import.meta.dirname, '../golden')
 const options = { models: ['tiny'], modelsDir, provider: 'cpu', threads: 1 } as const
@@ -61,14 +63,123 @@ test('a canceled request rejects with the reason, and the engine goes on', async
 	await expect(engine.develop(request, { signal: cancel.signal })).rejects.toThrow('enough')
 })
 
-test('a crash rejects what was in flight, and the engine comes back', async () => {
-	const crashed = engine.develop(endless, { onProgress: () => process.kill(engine.pid!, 'SIGKILL') })
-	await expect(crashed).rejects.toMatchObject({ name: 'EngineCrashed', message: 'the engine ended unexpectedly (SIGKILL)' })
-	expect((await engine.develop(request)).pictures).toHaveLength(3)
-	expect(logged).toEqual([
-		'engine: the engine ended unexpectedly (SIGKILL); starting it again',
-		expect.stringMatching(/^engine: back, loaded in \d+\.\d s$/)
-	])
+/** The pixels of a request's pictures. */
+const pixelsOf = async (developing: Promise<Developed>) => (await developing).pictures.map(({ n, pixels }) => ({ n, pixels }))
+/** Some hundred ticks, so that there are rows to go on from. */
+const long = { ...request, steps: 150 }
+
+test('killed in the midst of work, it goes on from the latest rows to the same pictures', async () => {
+	const uninterrupted = await pixelsOf(engine.develop(long))
+	logged.length = 0
+	let kills = 0
+	let furthest = -1
+	const again = await pixelsOf(
+		engine.develop(long, {
+			onProgress({ done }) {
+				// Not where it was killed before: that would be its own doing.
+				if (kills < 3 && done > furthest) {
+					kills += 1
+					furthest = done
+					process.kill(engine.pid!, 'SIGKILL')
+				}
+			}
+		})
+	)
+	expect(again).toEqual(uninterrupted)
+	expect(kills).toBeGreaterThan(0)
+	expect(logged.filter((line) => line === 'engine: the engine ended unexpectedly (SIGKILL); starting it again')).toHaveLength(
+		kills
+	)
+	expect(logged.filter((line) => /^engine: back, loaded in \d+\.\d s$/.test(line))).toHaveLength(kills)
+})
+
+test('a request that crashes it again and again ends alone, by name; strangers get the same pictures', async () => {
+	const strangers = [long, { ...request, seed: 7 }]
+	const alone = await Promise.all(strangers.map((stranger) => pixelsOf(engine.develop(stranger))))
+	const poisonous = engine.develop({ ...endless, count: 1 }, { onProgress: () => process.kill(engine.pid!, 'SIGKILL') })
+	const among = Promise.all(strangers.map((stranger) => pixelsOf(engine.develop(stranger))))
+	await expect(poisonous).rejects.toMatchObject({ name: 'EngineCrashed', message: 'the engine ended unexpectedly (SIGKILL)' })
+	expect(await among).toEqual(alone)
+})
+
+test('when its memory has grown, a fresh process goes on with the rows', async () => {
+	const uninterrupted = await pixelsOf(engine.develop(long))
+	const lines: string[] = []
+	const growing = await startEngine({ ...options, mostGrowth: 1, log: (line) => lines.push(line) })
+	const pid = growing.pid
+	try {
+		let all = pixelsOf(growing.develop(long))
+		for (; !lines.some((line) => line.includes('back')); ) {
+			expect(await all).toEqual(uninterrupted)
+			all = pixelsOf(growing.develop(long))
+		}
+		expect(await all).toEqual(uninterrupted)
+		expect(lines[0]).toMatch(/^engine: has grown from \d+ MB to \d+ MB; starting a fresh one$/)
+		expect(growing.pid).not.toBe(pid)
+	} finally {
+		await growing.close()
+	}
+})
+
+test('halted, it hands out rows from which another engine goes on to the same pictures', async () => {
+	const uninterrupted = await pixelsOf(engine.develop(long))
+	const first = await startEngine(options)
+	const early: DevelopedPicture[] = []
+	const halted = first.develop(long, { onPicture: (picture) => early.push(picture), onProgress: () => void first.halt() })
+	const { rows } = (await halted.catch((error) => error)) as EngineHalted
+	await first.close()
+	expect(early).toEqual([])
+	const progress: number[] = []
+	const gone = pixelsOf(engine.develop(long, { rows, onProgress: ({ done }) => progress.push(done) }))
+	expect(await gone).toEqual(uninterrupted)
+	expect(progress[0]).toBeGreaterThan(0)
+	await expect(first.develop(request)).rejects.toMatchObject({ name: 'EngineClosed' })
+})
+
+test.each([
+	['damaged', (rows: Uint8Array) => rows.with(rows.length - 1, rows.at(-1)! ^ 1)],
+	['cut short', (rows: Uint8Array) => rows.subarray(0, 40)],
+	['no rows at all', () => new Uint8Array([1, 2, 3])]
+])('rows that are %s are ignored', async (_, spoil) => {
+	logged.length = 0
+	const stop = new AbortController()
+	const rows = await new Promise<Uint8Array>((resolve) => {
+		engine.develop(endless, { signal: stop.signal, onProgress: (progress) => resolve(progress.rows) }).catch(() => {})
+	})
+	stop.abort()
+	const progress: number[] = []
+	const begun = engine.develop(request, { rows: spoil(rows), onProgress: ({ done }) => progress.push(done) })
+	expect((await begun).pictures).toHaveLength(3)
+	expect(progress[0]).toBe(0)
+	expect(logged).toEqual([expect.stringMatching(/^engine: begins anew: expected saved rows, got /)])
+})
+
+test('rows of other work are ignored', async () => {
+	const stop = new AbortController()
+	const rows = await new Promise<Uint8Array>((resolve) => {
+		engine.develop(endless, { signal: stop.signal, onProgress: (progress) => resolve(progress.rows) }).catch(() => {})
+	})
+	stop.abort()
+	expect((await engine.develop(request, { rows })).pictures).toHaveLength(3)
+	expect(logged.at(-1)).toBe('engine: begins anew: expected rows of the same request and model, got others')
+})
+
+test('previews come while they are wanted', async () => {
+	const previews: EnginePreview[] = []
+	await engine.develop(
+		{ ...long, count: 1 },
+		{
+			onProgress(progress) {
+				progress.watch(true)
+				previews.push(...progress.previews)
+			}
+		}
+	)
+	expect(previews.length).toBeGreaterThan(0)
+	for (const { n, step, width, height, pixels } of previews) {
+		expect({ n, width, height, bytes: pixels.length }).toEqual({ n: 0, width: 8, height: 12, bytes: 8 * 12 * 3 })
+		expect(step).toBeGreaterThan(0)
+	}
 })
 
 test('closing rejects what was in flight', async () => {

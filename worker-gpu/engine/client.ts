@@ -3,21 +3,42 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import type { Rasters } from '../image/raster.ts'
-import { abortable } from '../wait.ts'
-import { EngineClosed, EngineCrashed, EngineError } from './errors.ts'
-import type { DevelopedPicture, EngineConfig, EngineReport, FromEngine, ToEngine } from './messages.ts'
+import { EngineClosed, EngineCrashed, EngineError, EngineHalted } from './errors.ts'
+import type {
+	DevelopedPicture,
+	EngineConfig,
+	EnginePreview,
+	EngineReport,
+	EngineStats,
+	FromEngine,
+	ToEngine
+} from './messages.ts'
 
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
+
+/** Crashes in a row, without getting any further, after which a request runs alone; and after which, alone, it has failed. */
+const CRASHES_TO_SUSPECT = 2
+const CRASHES_TO_CONVICT = 3
+/** Milliseconds that the engine has to end its tick, and hand out its rows; else their latest copies have to do. */
+const HALT_MS = 30_000
+/** Growth of the engine's memory, in bytes, after which it gives way to a fresh process. Caches and larger pictures take some. */
+const MOST_GROWTH = 2 ** 30
+/** Milliseconds: one that has grown so much so soon needs that much. */
+const SOON = 600_000
 
 export interface EngineOptions extends Partial<EngineConfig> {
 	readonly models: readonly string[]
 	/** Told when the process has crashed and when it is back. */
 	readonly log?: (line: string) => void
+	/** Every second. */
+	readonly onStats?: (stats: EngineStats) => void
+	readonly mostGrowth?: number
 }
 
 /**
- * Develops pictures in a process of its own; see process.ts. It is started again when it crashes.
+ * Develops pictures in a process of its own; see process.ts. It is started again when it crashes, and when its memory has grown; rows then go
+ * on from their latest copy, half a second old at most. A request in whose calls it crashes again and again is run alone, and ends alone.
  *
  * ```ts
  * const engine = await startEngine({ models: ['scenes'] })
@@ -30,10 +51,12 @@ export interface Engine {
 	readonly report: EngineReport
 	readonly pid: number | undefined
 	/**
-	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` (ask again), with an `EngineError` named after what went
-	 * wrong in there (`NotFinite`), or with the signal's reason. While the engine is being started again, it waits.
+	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` (its own doing), with an `EngineError` named after what went wrong in
+	 * there (`NotFinite`), with `EngineHalted`, or with the signal's reason. While the engine is being started again, it waits.
 	 */
 	develop(request: ResolvedRequest, options?: DevelopOptions): Promise<Developed>
+	/** Stops between two ticks, for good: work in flight rejects with `EngineHalted` and the rows that it had got to. */
+	halt(): Promise<void>
 	/** Ends the process at once; work in flight rejects with `EngineClosed`. */
 	close(): Promise<void>
 }
@@ -43,11 +66,28 @@ export interface DevelopOptions {
 	readonly pictures?: readonly number[]
 	/** What the request's inputs are, decoded. */
 	readonly inputs?: Rasters
+	/** Higher goes first; 0 by default. */
+	readonly priority?: number | undefined
+	/** Milliseconds from now until it expires; of equal priority, what expires sooner goes first. Nothing ends by it. */
+	readonly expiresIn?: number | undefined
+	/** Rows of an earlier attempt to go on with; begins anew where they are damaged or others'. */
+	readonly rows?: Uint8Array | undefined
 	/** Evaluations done and asked for, summed over the pictures: at the start, then at most every 500 ms. */
-	readonly onProgress?: (done: number, total: number) => void
+	readonly onProgress?: (progress: Progress) => void
 	/** Each picture as soon as it is there. */
 	readonly onPicture?: (picture: DevelopedPicture) => void
 	readonly signal?: AbortSignal
+}
+
+export interface Progress {
+	readonly done: number
+	readonly total: number
+	/** From which the unfinished pictures can go on, here or elsewhere. */
+	readonly rows: Uint8Array
+	/** While they are wanted: see `watch`. */
+	readonly previews: readonly EnginePreview[]
+	/** Asks for previews from now on, or for no more. */
+	watch(watched: boolean): void
 }
 
 export interface Developed {
@@ -58,47 +98,61 @@ export interface Developed {
 	readonly warnings: readonly Warning[]
 }
 
-interface InFlight {
+interface Work {
+	readonly id: number
+	readonly request: ResolvedRequest
 	readonly options: DevelopOptions
+	readonly expires: number | undefined
+	readonly asked: readonly number[]
 	readonly pictures: DevelopedPicture[]
 	readonly settle: PromiseWithResolvers<Developed>
+	rows: Uint8Array | undefined
+	watched: boolean
+	/** Whether the present process knows of it, and how many pictures were there when it was told. */
+	sent: boolean
+	drawnBefore: number
+	/** Share of all its evaluations that are done. */
+	done: number
+	/** The most that was done at a crash, and the crashes in a row that found it no further. */
+	reached: number
+	crashes: number
+	suspect: boolean
 }
 
 /** Resolves when every model is loaded; rejects where one cannot be. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-	const { log = () => {}, ...given } = options
-	const config: EngineConfig = { modelsDir: shippedModels, provider: 'auto', ...given }
-	const inFlight = new Map<number, InFlight>()
+	const { log = () => {}, onStats = () => {}, mostGrowth = MOST_GROWTH, ...given } = options
+	let config: EngineConfig = { modelsDir: shippedModels, provider: 'auto', ...given }
+	const works = new Map<number, Work>()
 	let lastId = 0
 	let closed = false
+	let halted = false
 	let child: ChildProcess
 	let report: EngineReport
-	/** Resolves while the engine can be asked. */
-	let ready = start()
-	report = await ready
+	/** Whose call the process is in. */
+	let calling: readonly number[] = []
+	/** Resolves with the rows of the process that was asked to halt. */
+	let halting: PromiseWithResolvers<void> | undefined
+	let memory = { first: 0, allowed: mostGrowth, since: performance.now() }
+	let up = false
+	report = await start()
+	up = true
 
 	function start(): Promise<EngineReport> {
 		const starting = Promise.withResolvers<EngineReport>()
-		child = fork(new URL('process.ts', import.meta.url), { serialization: 'advanced', execArgv: ['--max-semi-space-size=4'] })
-		child.once('error', starting.reject)
-		child.once('exit', (code, signal) => {
-			const reason = closed ? new EngineClosed() : new EngineCrashed(code, signal)
-			starting.reject(reason)
-			for (const { settle } of inFlight.values()) {
-				settle.reject(reason)
-			}
-			inFlight.clear()
+		calling = []
+		memory = { ...memory, first: 0, since: performance.now() }
+		const starts = fork(new URL('process.ts', import.meta.url), {
+			serialization: 'advanced',
+			execArgv: ['--max-semi-space-size=4']
 		})
-		child.on('message', (message: FromEngine) => {
+		child = starts
+		starts.once('error', starting.reject)
+		starts.once('exit', (code, signal) => starting.reject(closed ? new EngineClosed() : new EngineCrashed(code, signal)))
+		starts.on('message', (message: FromEngine) => {
 			switch (message.type) {
 				case 'ready':
-					child.once('exit', (code, signal) => {
-						if (!closed) {
-							log(`engine: ${new EngineCrashed(code, signal).message}; starting it again`)
-							ready = restart()
-							ready.catch(() => {})
-						}
-					})
+					starts.once('exit', (code, signal) => ended(code, signal))
 					starting.resolve(message.report)
 					break
 				case 'unusable':
@@ -112,9 +166,48 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		return starting.promise
 	}
 
+	/** A process that had been ready is gone. */
+	function ended(code: number | null, signal: NodeJS.Signals | null): void {
+		up = false
+		const recycled = halting !== undefined
+		halting?.resolve()
+		halting = undefined
+		if (closed || halted) {
+			return
+		}
+		for (const work of works.values()) {
+			work.sent = false
+		}
+		if (!recycled) {
+			const crash = new EngineCrashed(code, signal)
+			log(`engine: ${crash.message}; starting it again`)
+			if (calling.length === 0) {
+				// Nobody's work: a batch limit was being measured, which may have been too much.
+				config = { ...config, measureLimits: false }
+			}
+			for (const id of calling) {
+				blame(works.get(id), calling.length === 1, crash)
+			}
+		}
+		void restart(recycled).catch(() => {}) // Closed meanwhile.
+	}
+
+	function blame(work: Work | undefined, alone: boolean, crash: EngineCrashed): void {
+		if (!work) {
+			return
+		}
+		work.crashes = work.done > work.reached ? 1 : work.crashes + 1
+		work.reached = Math.max(work.reached, work.done)
+		work.suspect = work.crashes >= CRASHES_TO_SUSPECT
+		if (alone && work.crashes >= CRASHES_TO_CONVICT) {
+			work.settle.reject(crash)
+			works.delete(work.id)
+		}
+	}
+
 	/** A crash at once after the start must not become a storm of starts. */
-	async function restart(): Promise<EngineReport> {
-		for (let wait = 200; ; wait = Math.min(wait * 2, 10_000)) {
+	async function restart(atOnce: boolean): Promise<void> {
+		for (let wait = atOnce ? 0 : 200; ; wait = Math.min(Math.max(wait * 2, 200), 10_000)) {
 			await delay(wait)
 			try {
 				if (closed) {
@@ -122,7 +215,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				}
 				report = await start()
 				log(`engine: back, loaded in ${(report.loadMs / 1000).toFixed(1)} s`)
-				return report
+				up = true
+				dispatch()
+				return
 			} catch (error) {
 				if (closed) {
 					throw error
@@ -132,19 +227,68 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 
+	/** Gives the process what it does not have yet: everything, or one suspect alone. */
+	function dispatch(): void {
+		if (!up || halted || halting) {
+			return
+		}
+		const suspect = [...works.values()].find((work) => work.suspect)
+		for (const work of suspect ? [suspect] : works.values()) {
+			if (work.sent) {
+				continue
+			}
+			work.sent = true
+			work.drawnBefore = work.pictures.length
+			const { id, request, options, expires, rows, watched } = work
+			const drawn = new Set(work.pictures.map(({ n }) => n))
+			say({
+				type: 'develop',
+				id,
+				request,
+				inputs: options.inputs ?? {},
+				pictures: work.asked.filter((n) => !drawn.has(n)),
+				priority: options.priority ?? 0,
+				expiresIn: expires === undefined ? undefined : expires - performance.now(),
+				rows,
+				watched
+			})
+		}
+	}
+
 	function say(message: ToEngine): void {
 		// A message that cannot be sent has lost its reader; the exit that follows settles the work.
 		child.send(message, () => {})
 	}
 
-	function receive(message: Extract<FromEngine, { id: number }>): void {
-		const work = inFlight.get(message.id)
+	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' }>): void {
+		switch (message.type) {
+			case 'stats':
+				onStats(message.stats)
+				watchMemory(message.stats.memory)
+				return
+			case 'calling':
+				calling = message.ids
+				return
+			case 'halted':
+				for (const { id, rows } of message.rows) {
+					const work = works.get(id)
+					if (work) {
+						work.rows = rows
+					}
+				}
+				halting?.resolve()
+				return
+		}
+		const work = works.get(message.id)
 		if (!work) {
 			return // Canceled, and the engine had not heard of it yet.
 		}
 		switch (message.type) {
 			case 'progress':
-				work.options.onProgress?.(message.done, message.total)
+				progressed(work, message)
+				break
+			case 'ignored':
+				log(`engine: begins anew: ${message.reason}`)
 				break
 			case 'picture':
 				work.pictures.push(message.picture)
@@ -163,6 +307,64 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 
+	/** The process counts what it was asked for last; the caller hears of everything. */
+	function progressed(work: Work, message: Extract<FromEngine, { type: 'progress' }>): void {
+		const { id, asked, drawnBefore, options } = work
+		const each = message.total / (asked.length - drawnBefore)
+		const total = each * asked.length
+		const done = message.done + each * drawnBefore
+		work.rows = message.rows
+		work.done = done / total
+		if (work.suspect && work.done > work.reached) {
+			work.suspect = false
+			dispatch()
+		}
+		const watch = (watched: boolean) => {
+			if (watched !== work.watched) {
+				work.watched = watched
+				say({ type: 'watch', id, watched })
+			}
+		}
+		options.onProgress?.({ done, total, rows: message.rows, previews: message.previews, watch })
+	}
+
+	/** A process that has grown gives way to a fresh one, between two ticks. */
+	function watchMemory(bytes: number): void {
+		memory.first ||= bytes
+		if (bytes - memory.first < memory.allowed || halting || halted || closed) {
+			return
+		}
+		const allowed = performance.now() - memory.since < SOON ? memory.allowed * 2 : memory.allowed
+		log(`engine: has grown from ${megabytes(memory.first)} to ${megabytes(bytes)}; starting a fresh one`)
+		memory = { ...memory, allowed }
+		void standstill().then(() => kill())
+	}
+
+	/** Every row as it is between two ticks, or its latest copy where the process cannot say. */
+	async function standstill(): Promise<void> {
+		halting ??= Promise.withResolvers<void>()
+		say({ type: 'halt' })
+		const late = setTimeout(halting.resolve, HALT_MS)
+		await halting.promise
+		clearTimeout(late)
+	}
+
+	async function kill(): Promise<void> {
+		if (child.exitCode === null && child.signalCode === null) {
+			const exited = new Promise((resolve) => child.once('exit', resolve))
+			// A call of ONNX Runtime cannot be interrupted.
+			child.kill('SIGKILL')
+			await exited
+		}
+	}
+
+	function settleAll(reason: (work: Work) => Error): void {
+		for (const work of works.values()) {
+			work.settle.reject(reason(work))
+		}
+		works.clear()
+	}
+
 	return {
 		get report() {
 			return report
@@ -170,35 +372,56 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		get pid() {
 			return child.pid
 		},
-		async develop(request, develop = {}) {
-			const { signal } = develop
-			await abortable(ready, signal)
+		async develop(request, options = {}) {
+			const { signal, expiresIn, rows } = options
 			signal?.throwIfAborted()
+			if (closed || halted) {
+				throw closed ? new EngineClosed() : new EngineHalted(rows)
+			}
 			const id = ++lastId
 			const settle = Promise.withResolvers<Developed>()
-			inFlight.set(id, { options: develop, pictures: [], settle })
+			works.set(id, {
+				id,
+				request,
+				options,
+				expires: expiresIn === undefined ? undefined : performance.now() + expiresIn,
+				asked: options.pictures ?? Array.from({ length: request.count }, (_, n) => n),
+				pictures: [],
+				settle,
+				rows,
+				watched: false,
+				sent: false,
+				drawnBefore: 0,
+				done: 0,
+				reached: 0,
+				crashes: 0,
+				suspect: false
+			})
 			const cancel = () => {
 				say({ type: 'cancel', id })
 				settle.reject(signal?.reason)
 			}
 			signal?.addEventListener('abort', cancel, { once: true })
-			const pictures = develop.pictures ?? Array.from({ length: request.count }, (_, n) => n)
-			say({ type: 'develop', id, request, inputs: develop.inputs ?? {}, pictures })
+			dispatch()
 			try {
 				return await settle.promise
 			} finally {
 				signal?.removeEventListener('abort', cancel)
-				inFlight.delete(id)
+				works.delete(id)
+				dispatch() // Others may have waited for this suspect.
 			}
+		},
+		async halt() {
+			await standstill()
+			halted = true
+			settleAll(({ rows }) => new EngineHalted(rows))
 		},
 		async close() {
 			closed = true
-			if (child.exitCode === null && child.signalCode === null) {
-				const exited = new Promise((resolve) => child.once('exit', resolve))
-				// Nothing in there is worth saving, and a call of ONNX Runtime cannot be interrupted.
-				child.kill('SIGKILL')
-				await exited
-			}
+			settleAll(() => new EngineClosed())
+			await kill()
 		}
 	}
 }
+
+const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MB`

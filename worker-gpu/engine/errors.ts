@@ -1,11 +1,22 @@
 import type { ErrorMessage } from './messages.ts'
 
-/** The engine's process ended in the middle of this work. The work can be asked for again. */
+/** The engine's process ended in the middle of work: of this work, time and again, without it getting any further. */
 export class EngineCrashed extends Error {
 	override name = 'EngineCrashed'
 
 	constructor(code: number | null, signal: NodeJS.Signals | null) {
 		super(`the engine ended unexpectedly (${signal ?? `exit code ${code}`})`)
+	}
+}
+
+/** The engine was halted: the work can go on elsewhere, from `rows` where there are any. */
+export class EngineHalted extends Error {
+	override name = 'EngineHalted'
+	readonly rows: Uint8Array | undefined
+
+	constructor(rows: Uint8Array | undefined) {
+		super('the engine was halted')
+		this.rows = rows
 	}
 }
 

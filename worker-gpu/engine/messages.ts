@@ -2,6 +2,7 @@ import type { ResolvedRequest, Warning } from '../../shared/contract/generation.
 import type { Rasters } from '../image/raster.ts'
 import type { Rgb } from '../image/rgb.ts'
 import type { ProviderChoice } from '../onnx/provider.ts'
+import type { Tick } from './batcher.ts'
 
 /** What the engine's process and its parent say to each other, structured-cloned over the channel that fork opens. */
 
@@ -12,6 +13,10 @@ export interface EngineConfig {
 	readonly provider: ProviderChoice
 	/** Cores that ONNX Runtime may use; every one by default. */
 	readonly threads?: number
+	/** Where measured batch limits are kept; without it they are measured anew after each start. */
+	readonly cacheDir?: string | undefined
+	/** Whether they are measured at all, when there is nothing else to do. True by default. */
+	readonly measureLimits?: boolean
 }
 
 export interface EngineReport {
@@ -30,22 +35,66 @@ export interface DevelopedPicture extends Rgb {
 	readonly seed: number
 }
 
+/** How a picture looks on its way. */
+export interface EnginePreview extends Rgb {
+	readonly n: number
+	/** Evaluations done. */
+	readonly step: number
+}
+
+/** What was counted since the last of these. */
+export interface EngineStats {
+	/** Rows in the last tick, and those that waited for a seat. */
+	readonly active: number
+	readonly waiting: number
+	readonly ticks: readonly Tick[]
+	/** Milliseconds inside ONNX Runtime, encoding and decoding too. */
+	readonly inferenceMs: number
+	/** Bytes resident. */
+	readonly memory: number
+}
+
+export interface DevelopMessage {
+	readonly type: 'develop'
+	readonly id: number
+	readonly request: ResolvedRequest
+	readonly inputs: Rasters
+	readonly pictures: readonly number[]
+	readonly priority: number
+	/** Milliseconds from now. */
+	readonly expiresIn: number | undefined
+	/** Rows to go on with, as `saved-rows.ts` writes them. What cannot be used is ignored. */
+	readonly rows: Uint8Array | undefined
+	/** Whether previews are wanted. */
+	readonly watched: boolean
+}
+
 export type ToEngine =
 	| ({ readonly type: 'load' } & EngineConfig)
-	| {
-			readonly type: 'develop'
-			readonly id: number
-			readonly request: ResolvedRequest
-			readonly inputs: Rasters
-			readonly pictures: readonly number[]
-	  }
+	| DevelopMessage
 	| { readonly type: 'cancel'; readonly id: number }
+	| { readonly type: 'watch'; readonly id: number; readonly watched: boolean }
+	/** Stop between two ticks, for good, and hand out every row. */
+	| { readonly type: 'halt' }
 
 export type FromEngine =
 	| { readonly type: 'ready'; readonly report: EngineReport }
 	/** Nothing could be loaded; the process ends. */
 	| { readonly type: 'unusable'; readonly error: ErrorMessage }
-	| { readonly type: 'progress'; readonly id: number; readonly done: number; readonly total: number }
+	/** Whose call comes next, when that changes: should the process end in it, these are the suspects. */
+	| { readonly type: 'calling'; readonly ids: readonly number[] }
+	| {
+			readonly type: 'progress'
+			readonly id: number
+			readonly done: number
+			readonly total: number
+			readonly rows: Uint8Array
+			readonly previews: readonly EnginePreview[]
+	  }
+	/** Rows that were to go on could not be used. */
+	| { readonly type: 'ignored'; readonly id: number; readonly reason: string }
+	| { readonly type: 'halted'; readonly rows: readonly { readonly id: number; readonly rows: Uint8Array }[] }
+	| { readonly type: 'stats'; readonly stats: EngineStats }
 	| { readonly type: 'picture'; readonly id: number; readonly picture: DevelopedPicture }
 	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number; readonly warnings: readonly Warning[] }
 	| { readonly type: 'failed'; readonly id: number; readonly error: ErrorMessage }

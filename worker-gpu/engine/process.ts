@@ -1,29 +1,53 @@
+import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { type Rasters, tensorsOf } from '../image/raster.ts'
 import { toRgb } from '../image/rgb.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
+import { readFacts } from '../ldm/facts.ts'
+import type { Row } from '../ldm/plan.ts'
+import { graphHash } from '../onnx/graph-hash.ts'
 import { chooseProvider } from '../onnx/provider.ts'
-import { type Batcher, createBatcher } from './batcher.ts'
-import type { EngineConfig, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
+import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
+import { openLimitStore } from './limit-store.ts'
+import { measuredLimits } from './limits.ts'
+import type { DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
+import { type PreviewMap, previewMap } from './preview.ts'
+import { RowsRefused, readRows, restoreRow, type SavedRow, saveRows } from './saved-rows.ts'
 
 /**
  * The engine's own process, forked by client.ts: `run()` of ONNX Runtime blocks its thread, and a crash in there must not take
- * the node along. It holds nothing that is worth a farewell, so it ends at once when its parent is gone.
+ * the node along. Its parent keeps the latest copy of every row, so it may end at any time, and does when its parent is gone.
  */
 
 const PROGRESS_MS = 500
+const STATS_MS = 1_000
 /**
- * Latent positions a call. On the CPU 16 evaluations at 128 × 128 pixels (f = 8): beyond that it gains next to nothing, and new rows wait
- * longer for the next tick. On CUDA 32 at 512 × 512.
+ * Latent positions a call, until its limit is measured. On the CPU 16 evaluations at 128 × 128 pixels (f = 8): beyond that it gains next to
+ * nothing, and new rows wait longer for the next tick. On CUDA 32 at 512 × 512.
  */
-const BATCH_POSITIONS = { cpu: 16 * 16 ** 2, cuda: 32 * 64 ** 2 }
+const GUESS_POSITIONS = { cpu: 16 * 16 ** 2, cuda: 32 * 64 ** 2 }
+
+interface Model {
+	readonly checkpoint: Checkpoint
+	readonly previews: PreviewMap
+	/** Tells it from other models and versions of it. */
+	readonly hash: string
+}
+
+interface Work {
+	readonly task: Task
+	readonly cancel: AbortController
+	readonly origin: string
+	watched: boolean
+}
 
 const stopwatch = { milliseconds: 0 }
-const checkpoints = new Map<string, Checkpoint>()
-const cancels = new Map<number, AbortController>()
+const models = new Map<string, Model>()
+const works = new Map<number, Work>()
 let batcher: Batcher
+let ticks: Tick[] = []
 
 process.on('disconnect', () => process.exit(0))
 // Ctrl-C reaches the whole terminal; the parent decides when the engine ends.
@@ -38,64 +62,163 @@ process.on('message', (message: ToEngine) => {
 			void develop(message)
 			break
 		case 'cancel':
-			cancels.get(message.id)?.abort()
+			works.get(message.id)?.cancel.abort()
+			break
+		case 'watch':
+			watch(message)
+			break
+		case 'halt':
+			void halt()
 			break
 	}
 })
 
-async function load({ models, modelsDir, provider: choice, threads }: EngineConfig): Promise<void> {
+async function load({ models: ids, modelsDir, provider: choice, threads, cacheDir, measureLimits }: EngineConfig): Promise<void> {
 	const began = performance.now()
 	try {
 		const provider = await chooseProvider(choice, threads)
-		for (const model of models) {
-			checkpoints.set(model, await loadCheckpoint(path.join(modelsDir, model), provider, stopwatch))
+		for (const id of ids) {
+			const folder = path.join(modelsDir, id)
+			models.set(id, {
+				checkpoint: await loadCheckpoint(folder, provider, stopwatch),
+				previews: previewMap((await readFacts(folder)).preview),
+				hash: await graphHash(path.join(folder, 'unet'))
+			})
 		}
-		batcher = createBatcher({ batchPositions: BATCH_POSITIONS[provider.name], inferenceMs: () => stopwatch.milliseconds })
+		batcher = createBatcher({
+			limits: measuredLimits({
+				guessPositions: GUESS_POSITIONS[provider.name],
+				measure: measureLimits ?? true,
+				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
+			}),
+			inferenceMs: () => stopwatch.milliseconds,
+			onCall: tellCall,
+			onTick: (tick) => ticks.push(tick)
+		})
+		setInterval(tellStats, STATS_MS)
 		const { name, reason } = provider
 		const loadMs = performance.now() - began
-		send({
-			type: 'ready',
-			report: { provider: name, reason, threads: provider.threads, models: [...checkpoints.keys()], loadMs }
-		})
+		send({ type: 'ready', report: { provider: name, reason, threads: provider.threads, models: [...models.keys()], loadMs } })
 	} catch (error) {
 		send({ type: 'unusable', error: errorMessage(error) }, () => process.disconnect())
 	}
 }
 
-async function develop({ id, request, inputs, pictures }: Extract<ToEngine, { type: 'develop' }>): Promise<void> {
-	const cancel = new AbortController()
-	cancels.set(id, cancel)
+async function develop(message: DevelopMessage): Promise<void> {
+	const { id, request, inputs, pictures, priority, expiresIn, watched } = message
 	let warnings: readonly Warning[] = []
-	let lastProgress = Number.NEGATIVE_INFINITY
 	try {
-		const checkpoint = checkpoints.get(request.model)
-		if (!checkpoint) {
-			throw new RangeError(`model: expected one of ${[...checkpoints.keys()].join(', ')}, got ${request.model}`)
+		const model = models.get(request.model)
+		if (!model) {
+			throw new RangeError(`model: expected one of ${[...models.keys()].join(', ')}, got ${request.model}`)
 		}
-		const { inferenceMs } = await batcher.develop({
+		const origin = createHash('sha256')
+			.update(JSON.stringify([model.hash, request]))
+			.digest('hex')
+		const saved = savedRows(message, origin)
+		const cancel = new AbortController()
+		let lastProgress = Number.NEGATIVE_INFINITY
+		const task: Task = {
 			async prepare() {
-				const plan = await planFor(checkpoint, drawingOf(request, inputs))
+				const plan = await planFor(model.checkpoint, drawingOf(request, inputs))
 				warnings = plan.warnings ?? []
 				return plan
 			},
 			// Picture n of a request is drawn from its seed + n, in uint32.
 			pictures: pictures.map((n) => ({ n, seed: (request.seed + n) >>> 0 })),
+			priority,
+			deadline: expiresIn === undefined ? undefined : performance.now() + expiresIn,
 			signal: cancel.signal,
-			onProgress(done, total) {
-				if (performance.now() - lastProgress >= PROGRESS_MS) {
-					lastProgress = performance.now()
-					send({ type: 'progress', id, done, total })
+			restore({ n }, row, plan) {
+				const rows = saved.get(n)
+				if (rows) {
+					ignoring(id, () => restoreRow(row, rows, plan))
 				}
 			},
-			onPicture: (picture, image) => send({ type: 'picture', id, picture: { ...picture, ...toRgb(image) } })
-		})
+			onProgress(done, total) {
+				if (performance.now() - lastProgress < PROGRESS_MS) {
+					return
+				}
+				lastProgress = performance.now()
+				const live = batcher.rowsOf(task)
+				const previews = work.watched && model.previews.ready ? live.flatMap(({ n, row }) => previewOf(model, n, row)) : []
+				send({ type: 'progress', id, done, total, rows: saveRows(origin, live), previews })
+			},
+			// Where nothing says how a latent looks, one is decoded to learn it from.
+			wantsPartial: () => work.watched && !model.previews.ready,
+			onPartial: (_, __, x0, image) => model.previews.learn(x0, image),
+			onPicture(picture, image, row) {
+				model.previews.learn(row.x, image)
+				send({ type: 'picture', id, picture: { ...picture, ...toRgb(image) } })
+			}
+		}
+		const work: Work = { task, cancel, origin, watched }
+		works.set(id, work)
+		const { inferenceMs } = await batcher.develop(task)
 		send({ type: 'done', id, inferenceMs, warnings })
 	} catch (error) {
 		send({ type: 'failed', id, error: errorMessage(error) })
 	} finally {
-		cancels.delete(id)
+		works.delete(id)
 	}
 }
+
+function savedRows({ id, rows }: DevelopMessage, origin: string): Map<number, SavedRow> {
+	return (rows && ignoring(id, () => readRows(origin, rows))) ?? new Map()
+}
+
+/** What cannot be gone on with begins anew. */
+function ignoring<T>(id: number, use: () => T): T | undefined {
+	try {
+		return use()
+	} catch (error) {
+		if (!(error instanceof RowsRefused)) {
+			throw error
+		}
+		send({ type: 'ignored', id, reason: error.message })
+		return undefined
+	}
+}
+
+const previewOf = ({ previews }: Model, n: number, { x0, k }: Row): EnginePreview[] =>
+	x0 ? [{ n, step: k, ...previews.draw(x0) }] : []
+
+function watch({ id, watched }: Extract<ToEngine, { type: 'watch' }>): void {
+	const work = works.get(id)
+	if (work) {
+		work.watched = watched
+	}
+}
+
+async function halt(): Promise<void> {
+	await batcher.halt()
+	const rows = Array.from(works, ([id, { task, origin }]) => ({ id, live: batcher.rowsOf(task), origin }))
+	send({
+		type: 'halted',
+		rows: rows.filter(({ live }) => live.length > 0).map(({ id, live, origin }) => ({ id, rows: saveRows(origin, live) }))
+	})
+}
+
+let called: readonly number[] = []
+
+function tellCall(tasks: ReadonlySet<Task>): void {
+	const ids = Array.from(works, ([id, { task }]) => (tasks.has(task) ? [id] : [])).flat()
+	if (ids.join() !== called.join()) {
+		called = ids
+		send({ type: 'calling', ids })
+	}
+}
+
+function tellStats(): void {
+	const { active, waiting } = batcher.load
+	send({
+		type: 'stats',
+		stats: { active, waiting, ticks, inferenceMs: stopwatch.milliseconds - told, memory: process.memoryUsage.rss() }
+	})
+	told = stopwatch.milliseconds
+	ticks = []
+}
+let told = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 	const { layout, class_label, noise_level } = request

@@ -51,13 +51,9 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	const config = await readConfig(path.join(part.folder, 'config.json'), Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
-	// The largest batch so far; inputs are copied into its front, so a tick allocates no input.
-	const buffers = new Map<string, Float32Array>()
-	const stacked = (name: string, rows: readonly Tensor[]): Tensor => {
-		const batch = stack(rows, buffers.get(name))
-		buffers.set(name, longer(batch.data, buffers.get(name)))
-		return batch
-	}
+	// The largest batch so far; latents are copied into its front, so a tick allocates no input.
+	let buffer: Float32Array | undefined
+	const conditioning = stackedOnce()
 	return {
 		id: part.folder,
 		channels: config.in_channels,
@@ -69,25 +65,42 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 			while (filled.length < invariantFrom) {
 				filled.push(evaluations.at(-1)!)
 			}
+			const rows = filled.map(({ x }) => x)
+			const sample = stack(rows, buffer) // [B, C, h, w]
+			buffer = longer(sample.data, buffer)
 			const feeds = {
-				sample: stacked(
-					'sample',
-					filled.map(({ x }) => x)
-				), // [B, C, h, w]
+				sample,
 				timestep: { data: filled.map(({ t }) => t), dims: [filled.length] },
-				...Object.fromEntries(
-					Object.keys(filled[0]!.cond).map((name) => [
-						name,
-						stacked(
-							name,
-							filled.map(({ cond }) => cond[name]!)
-						)
-					]) // [B, L, D]
-				)
+				...conditioning(filled.map(({ cond }) => cond)) // [B, L, D]
 			}
 			const [answers] = await part.run(feeds, [output])
 			return unstack(answers!).slice(0, evaluations.length)
 		}
+	}
+}
+
+/** Stacks conditioning anew only when the rows of a shape are others than at its last call: a picture's stays the same for all its steps. */
+function stackedOnce(): (conds: readonly Inputs[]) => Record<string, Tensor> {
+	const latest = new Map<
+		string,
+		{ conds: readonly Inputs[]; feeds: Record<string, Tensor>; buffers: Record<string, Float32Array> }
+	>()
+	return (conds) => {
+		const inputs = Object.entries(conds[0]!)
+		const shape = inputs.map(([name, { dims }]) => `${name} ${dims}`).join()
+		const before = latest.get(shape)
+		if (before?.conds.length === conds.length && conds.every((cond, i) => cond === before.conds[i])) {
+			return before.feeds
+		}
+		const feeds: Record<string, Tensor> = {}
+		const buffers: Record<string, Float32Array> = {}
+		for (const [name] of inputs) {
+			const rows = conds.map((cond) => cond[name]!)
+			feeds[name] = stack(rows, before?.buffers[name])
+			buffers[name] = longer(feeds[name].data, before?.buffers[name])
+		}
+		latest.set(shape, { conds, feeds, buffers })
+		return feeds
 	}
 }
 

@@ -1,0 +1,46 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { cpus, totalmem } from 'node:os'
+import path from 'node:path'
+import { z } from 'zod'
+import type { Denoiser } from '../ldm/denoiser.ts'
+import { graphHash } from '../onnx/graph-hash.ts'
+import type { Provider } from '../onnx/provider.ts'
+import type { LimitStore } from './limits.ts'
+
+/** By machine, provider and network, then by the shape of the rows: evaluations a call. */
+const Limits = z.record(z.string(), z.record(z.string(), z.int().min(1)))
+
+/**
+ * A JSON file in `folder`. What is no such file any more counts as empty, and what cannot be written is measured again at the next start: these
+ * are only figures.
+ */
+export function openLimitStore(folder: string, provider: Pick<Provider, 'name' | 'threads'>): LimitStore {
+	const file = path.join(folder, 'batch-limits.json')
+	const section = async ({ id }: Denoiser) =>
+		[machine, provider.name, `${provider.threads} threads`, await graphHash(id)].join(' | ')
+	/** Without the network's folder, which is not what it is. */
+	const shapeOf = ({ id }: Denoiser, key: string) => key.replace(`${id} | `, '')
+	const readAll = async () => Limits.parse(JSON.parse(await readFile(file, 'utf8')))
+
+	return {
+		async read(denoiser, key) {
+			const all = await readAll().catch((): z.infer<typeof Limits> => ({}))
+			return all[await section(denoiser)]?.[shapeOf(denoiser, key)]
+		},
+		async write(denoiser, key, limit) {
+			try {
+				const all = await readAll().catch((): z.infer<typeof Limits> => ({}))
+				const at = await section(denoiser)
+				all[at] = { ...all[at], [shapeOf(denoiser, key)]: limit }
+				await mkdir(folder, { recursive: true })
+				// Whole or not at all, whoever else writes.
+				await writeFile(`${file}.${process.pid}`, JSON.stringify(all, undefined, '\t'))
+				await rename(`${file}.${process.pid}`, file)
+			} catch {
+				// A file system that only lets itself be read.
+			}
+		}
+	}
+}
+
+const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? process.arch}, ${Math.round(totalmem() / 2 ** 30)} GB`

@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
+import { openLimitStore } from './limit-store.ts'
+import { measuredLimits } from './limits.ts'
+
+const tiny = path.join(import.meta.dirname, '../golden/tiny/unet')
+const x = { data: new Float32Array(4 * 64), dims: [4, 8, 8] }
+const evaluation: Evaluation = { x, t: 1, cond: {} }
+const key = `${tiny} | x 4,8,8`
+
+/** A network whose calls take `cost` milliseconds of a clock that nothing else moves. */
+function network(cost: (size: number) => number) {
+	let clock = 0
+	const sizes: number[] = []
+	const denoiser: Denoiser = {
+		id: tiny,
+		channels: 4,
+		latentChannels: 4,
+		multiple: 1,
+		guidanceEmbedding: undefined,
+		async predict(evaluations) {
+			sizes.push(evaluations.length)
+			clock += cost(evaluations.length)
+			return evaluations.map(() => x)
+		}
+	}
+	return { denoiser, sizes, now: () => clock }
+}
+
+async function measured(cost: (size: number) => number, store?: ReturnType<typeof openLimitStore>) {
+	const { denoiser, sizes, now } = network(cost)
+	const limits = measuredLimits({ guessPositions: 640, store, now })
+	expect(limits.of(key, 64)).toBe(10)
+	limits.saw(key, denoiser, evaluation)
+	while (await limits.measure()) {
+		// One call each time.
+	}
+	return { limit: limits.of(key, 64), sizes, limits, denoiser }
+}
+
+describe('the limit', () => {
+	test.each([
+		['as long as doubling gains 5 %', (n: number) => 10 + n, 64],
+		['no further than it gains', (n: number) => 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3, 8],
+		['a pair where it gains nothing', (n: number) => n, 2],
+		['no longer than a second a call', (n: number) => 400 + n * 20, 8]
+	])('grows %s', async (_, cost, expected) => {
+		expect((await measured(cost)).limit).toBe(expected)
+	})
+
+	test('ends where memory does', async () => {
+		const { limit } = await measured((size) => {
+			if (size > 16) {
+				throw new Error('Failed to allocate memory for requested buffer of size 1048576')
+			}
+			return 1
+		})
+		expect(limit).toBe(16)
+	})
+
+	test('is not what anything else that goes wrong says', async () => {
+		const { limit } = await measured(() => {
+			throw new Error('no such input')
+		})
+		expect(limit).toBe(10)
+	})
+
+	test('falls with an allocation that failed', async () => {
+		const { limits } = await measured((size) => 10 + size)
+		limits.fell(key, 5)
+		expect(limits.of(key, 64)).toBe(5)
+	})
+})
+
+describe('the store', () => {
+	let folder: string
+	beforeAll(async () => {
+		folder = await mkdtemp(path.join(tmpdir(), 'limits-'))
+	})
+	afterAll(() => rm(folder, { recursive: true }))
+	beforeEach(() => rm(path.join(folder, 'batch-limits.json'), { force: true }))
+	const open = (threads = 2) => openLimitStore(folder, { name: 'cpu', threads })
+
+	test('keeps what was measured, for the same provider and network', async () => {
+		expect((await measured((n) => 10 + n, open())).limit).toBe(64)
+		const again = await measured((n) => n, open())
+		expect(again).toMatchObject({ limit: 64, sizes: [] })
+		expect((await measured((n) => n, open(1))).limit).toBe(2)
+		expect(Object.keys(JSON.parse(await readFile(path.join(folder, 'batch-limits.json'), 'utf8')))).toHaveLength(2)
+	})
+
+	test.each(['', '{"a":{"b":-1}}', '[]'])('that was spoilt is begun anew: %s', async (text) => {
+		await writeFile(path.join(folder, 'batch-limits.json'), text)
+		expect((await measured((n) => n, open())).limit).toBe(2)
+		expect((await measured((n) => 10 + n, open())).limit).toBe(2)
+	})
+
+	test('that cannot be written is done without', async () => {
+		const nowhere = openLimitStore(path.join(folder, 'file', 'below'), { name: 'cpu', threads: 2 })
+		await writeFile(path.join(folder, 'file'), '')
+		expect((await measured((n) => n, nowhere)).limit).toBe(2)
+	})
+})
