@@ -8,7 +8,10 @@ import { loadPart, type Part, type Stopwatch } from '../onnx/part.ts'
 import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
 import { readFacts } from './facts.ts'
+import { latentConsistency } from './families/latent-consistency.ts'
 import { stableDiffusion } from './families/stable-diffusion.ts'
+import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
+import { stableDiffusionUpscale } from './families/upscale.ts'
 import type { Plan } from './plan.ts'
 
 /** A loaded model: for each task that it can do, the way from a request to a plan. */
@@ -29,7 +32,15 @@ export type Family = (folder: ModelFolder) => Promise<Checkpoint>
 
 /** By the class of the diffusers pipeline that `model_index.json` names. */
 const families: Readonly<Record<string, Family>> = {
-	StableDiffusionPipeline: stableDiffusion
+	StableDiffusionPipeline: stableDiffusion,
+	StableDiffusionImg2ImgPipeline: stableDiffusion,
+	StableDiffusionInpaintPipeline: stableDiffusion,
+	StableDiffusionXLPipeline: stableDiffusionXl,
+	StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
+	StableDiffusionXLInpaintPipeline: stableDiffusionXl,
+	LatentConsistencyModelPipeline: latentConsistency,
+	LatentConsistencyModelImg2ImgPipeline: latentConsistency,
+	StableDiffusionUpscalePipeline: stableDiffusionUpscale
 }
 
 /** The family of a folder in the diffusers/Optimum ONNX layout, by its `model_index.json` alone, and the class that it names. */

@@ -12,8 +12,9 @@ torch.set_num_threads(1)
 
 from noise import noise  # noqa: E402
 from samplers import samplers  # noqa: E402
+from stable_diffusion import stable_diffusion  # noqa: E402
 from tiny import tiny  # noqa: E402
 
-makers = {"noise": noise, "samplers": samplers, "tiny": tiny}
+makers = {"noise": noise, "samplers": samplers, "stable-diffusion": stable_diffusion, "tiny": tiny}
 for name in sys.argv[1:] or makers:
     makers[name]()

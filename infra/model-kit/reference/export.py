@@ -10,7 +10,7 @@ from golden import folder as golden
 from onnx import TensorProto, helper
 
 
-def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output: str) -> None:
+def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, outputs: str | list[str]) -> None:
     class Wrapped(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -23,13 +23,14 @@ def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output
         network.save_config(folder)
     else:
         network.config.save_pretrained(folder)
+    names = [outputs] if isinstance(outputs, str) else outputs
     torch.onnx.export(
         Wrapped().eval(),
         tuple(example for example, _ in inputs.values()),
         folder / "model.onnx",
         input_names=list(inputs),
-        output_names=[output],
-        dynamic_axes={name: axes for name, (_, axes) in inputs.items()},
+        output_names=names,
+        dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | {name: {0: "batch_size"} for name in names},
         opset_version=17,
         dynamo=False,
     )
@@ -37,14 +38,21 @@ def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output
 
 
 def shrink(file: Path) -> None:
-    """Folds constants, which are most of an export's nodes, and drops the names of what is left."""
+    """Folds constants, which are most of an export's nodes, and shortens the names of what is left, which are most of its bytes."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(file)
     onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     model = onnx.load(file)
-    for node in model.graph.node:
+    graph = model.graph
+    short = {port.name: port.name for port in (*graph.input, *graph.output)} | {"": ""}
+    for tensor in graph.initializer:
+        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
+    for node in graph.node:
         node.ClearField("name")
+        for names in (node.input, node.output):
+            names[:] = [short.setdefault(name, f"{len(short):x}") for name in names]
+    del graph.value_info[:]
     onnx.save(model, file)
 
 

@@ -113,7 +113,7 @@ def draw(pipeline: StableDiffusionPipeline, request: dict, size: tuple[int, int]
     return {**whole, "pixels": packed(pixels.flatten()[:: width * height // 32])}
 
 
-def tiny_tokenizer() -> PreTrainedTokenizerFast:
+def tiny_tokenizer(pad: str = "[PAD]") -> PreTrainedTokenizerFast:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     letters = [letter for c in "abcdefghijklmnopqrstuvwxyz," for letter in (c, f"##{c}")]
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(special + WORDS + letters))}
@@ -124,5 +124,5 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=12, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]"
+        tokenizer_object=tokenizer, model_max_length=12, unk_token="[UNK]", pad_token=pad, cls_token="[CLS]", sep_token="[SEP]"
     )

@@ -1,17 +1,75 @@
 import path from 'node:path'
-import type { Family } from '../checkpoint.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import { port } from '../../onnx/part.ts'
+import type { Checkpoint, Family, ModelFolder } from '../checkpoint.ts'
+import type { Conditioner, Text } from '../conditioners/conditioner.ts'
 import { text } from '../conditioners/text.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import { unet } from '../denoiser.ts'
 import { loadFirstStage } from '../first-stages/load.ts'
+import { imageToImage } from '../pipelines/image-to-image.ts'
+import { inpainting, inpaintingByBlending } from '../pipelines/inpainting.ts'
+import type { Parts } from '../pipelines/text.ts'
 import { textToImage } from '../pipelines/text-to-image.ts'
 import { loadSampler } from '../samplers/load.ts'
+import { lastPart } from '../samplers/strength.ts'
 
 /** tokenizer, text_encoder, unet, vae_decoder, perhaps vae_encoder, scheduler. */
-export const stableDiffusion: Family = async (folder) => {
+export const stableDiffusion: Family = async (folder) => byText(folder, await loadParts(folder, await loadText(folder)))
+
+export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
+	return text(await folder.part('text_encoder'), await loadTokenizer(path.join(folder.path, 'tokenizer')))
+}
+
+/**
+ * What Stable Diffusion and its kin have beside their text encoders.
+ *
+ * @param inputs that the U-Net must have beside the usual ones
+ * @param options see `loadFirstStage`
+ */
+export async function loadParts(
+	folder: ModelFolder,
+	conditioner: Conditioner<Text>,
+	inputs: readonly string[] = [],
+	options: { upcast?: boolean; scalingFactor?: number } = {}
+): Promise<Parts> {
 	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'))
-	const conditioner = text(await folder.part('text_encoder'), await loadTokenizer(path.join(folder.path, 'tokenizer')))
-	const denoiser = await unet(await folder.part('unet'), folder.provider.invariantFrom)
-	const firstStage = await loadFirstStage(folder.path, folder.part)
-	return { 'text-to-image': (drawing) => textToImage(drawing, { conditioner, denoiser, firstStage, samplerFor }) }
+	const network = await folder.part('unet')
+	for (const name of ['sample', 'encoder_hidden_states', ...inputs]) {
+		port(network, 'inputs', name)
+	}
+	return {
+		conditioner,
+		denoiser: await unet(network, folder.provider.invariantFrom),
+		firstStage: await loadFirstStage(folder.path, folder.part, options),
+		samplerFor,
+		lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength)
+	}
+}
+
+/**
+ * The tasks that a model can do, whichever class its index names: diffusers' pipelines for them share their parts. Images need an encoder; a
+ * U-Net of nine channels is made for inpainting, and for nothing else.
+ */
+export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
+	const { channels, latentChannels } = parts.denoiser
+	const encodes = folder.has('vae_encoder')
+	if (channels === latentChannels) {
+		return {
+			'text-to-image': (drawing) => textToImage(drawing, parts),
+			...(encodes && {
+				'image-to-image': (drawing) => imageToImage(drawing, parts),
+				inpainting: (drawing) => inpaintingByBlending(drawing, parts)
+			})
+		}
+	}
+	const masked = 2 * latentChannels + 1
+	if (channels !== masked) {
+		const expected = `in_channels: expected ${latentChannels}, or ${masked} for inpainting, got ${channels}`
+		throw new ModelError(path.join(folder.path, 'unet/config.json'), expected)
+	}
+	if (!encodes) {
+		throw new ModelError(folder.path, 'expected a vae_encoder, without which there is no inpainting, found none')
+	}
+	return { inpainting: (drawing) => inpainting(drawing, parts) }
 }

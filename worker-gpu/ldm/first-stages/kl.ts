@@ -17,6 +17,8 @@ const Config = z.object({
 	/** For each channel; both or neither. */
 	latents_mean: z.array(z.number()).nullish(),
 	latents_std: z.array(z.number().positive()).nullish(),
+	/** Whether it overflows in half precision; said of all that were not mended. */
+	force_upcast: z.boolean().default(true),
 	/** Height and width of the pictures that it was trained on: the size of a tile. */
 	sample_size: z.union([z.int().min(1), z.array(z.int().min(1)).min(1)]).default(32)
 })
@@ -31,17 +33,28 @@ export interface Parts {
  * The KL-regularised autoencoder, diffusers' AutoencoderKL in Optimum's layout: `vae_decoder` (latent_sample → sample) and
  * `vae_encoder` (sample → latent_parameters [B, 2C, h, w], the mean and the logarithm of the variance).
  *
+ * @param scalingFactor where the pipeline knows better than the config
+ * @param upcast for pipelines that run a network with `force_upcast` in float32, whatever the others are: refuses one that was exported in less
  * @param tiling as diffusers' `enable_tiling()`: pictures larger than those of the training are cut into tiles of that size
  */
-export async function kl({ decoder, encoder }: Parts, { tiling = false } = {}): Promise<FirstStage> {
+export async function kl(
+	{ decoder, encoder }: Parts,
+	{ tiling = false, upcast = false, scalingFactor }: { tiling?: boolean; upcast?: boolean; scalingFactor?: number } = {}
+): Promise<FirstStage> {
 	const file = path.join(decoder.folder, 'config.json')
 	const config = await readConfig(file, Config)
 	if (!config.latents_mean !== !config.latents_std) {
 		throw new ModelError(file, 'expected both of latents_mean and latents_std or neither, got one')
 	}
+	for (const part of upcast && config.force_upcast ? [decoder, encoder] : []) {
+		if (part && [...part.inputs.values()].some(({ type }) => type === 'float16')) {
+			throw new ModelError(part.folder, 'expected a graph in float32, as force_upcast says: it overflows in float16')
+		}
+	}
 	const whole = autoencoder(2 ** (config.block_out_channels.length - 1), decoder, encoder, 'latent_parameters')
 	const networks: Autoencoder = tiling ? tiled(whole, [config.sample_size].flat()[0]!) : whole
-	const { latents_mean: mean, latents_std: std, scaling_factor: scale, shift_factor } = config
+	const { latents_mean: mean, latents_std: std, shift_factor } = config
+	const scale = scalingFactor ?? config.scaling_factor
 	const shift = (channel: number) => mean?.[channel] ?? shift_factor ?? 0
 	const spread = (channel: number) => std?.[channel] ?? 1
 	return {

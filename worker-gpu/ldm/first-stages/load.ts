@@ -6,6 +6,8 @@ import type { FirstStage } from './first-stage.ts'
 import { kl } from './kl.ts'
 import { vq } from './vq.ts'
 
+type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
+
 /**
  * The first stage of a model's folder: `vae_decoder` (KL) or `vqvae_decoder` (VQ), with the encoder where there is one.
  *
@@ -14,7 +16,7 @@ import { vq } from './vq.ts'
 export async function loadFirstStage(
 	folder: string,
 	load: (name: string) => Promise<Part>,
-	options: { tiling?: boolean; scaling?: boolean } = {}
+	options: Options = {}
 ): Promise<FirstStage> {
 	const has = (name: string) => existsSync(path.join(folder, name))
 	const parts = async (name: string) => ({

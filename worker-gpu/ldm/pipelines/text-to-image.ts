@@ -11,7 +11,7 @@ export const textToImage: Pipeline<Parts> = async (drawing, parts) => {
 		denoiser,
 		sampler,
 		guidance: await textGuidance(drawing, parts),
-		begin: (noise) => ({ x: pureNoise(sampler, dims, noise) }),
+		begin: (noise) => ({ x: pureNoise(sampler, noise.normal(dims)) }),
 		finish: firstStage.decode
 	})
 }

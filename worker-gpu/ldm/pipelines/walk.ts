@@ -61,7 +61,7 @@ export function latentDims({ width, height }: Drawing, { latentChannels, multipl
 }
 
 /** Pure noise, as strong as the sampler begins with. */
-export function pureNoise({ initialSigma }: Sampler, dims: readonly number[], noise: Generator): Tensor {
-	const { data } = noise.normal(dims)
-	return { data: data.map((value) => value * initialSigma), dims }
-}
+export const pureNoise = ({ initialSigma }: Sampler, { data, dims }: Tensor): Tensor => ({
+	data: data.map((value) => value * initialSigma),
+	dims
+})

@@ -33,8 +33,11 @@ export function lcm(config: LcmConfig, steps: number, span = 1): Sampler<null> {
 	if (original > n) {
 		throw new RangeError(`original_inference_steps: expected at most ${n}, got ${original}`)
 	}
+	assertSteps(steps, original)
 	const first = Math.trunc(original * span)
-	assertSteps(steps, first)
+	if (!(span >= 0 && span <= 1 && first >= steps)) {
+		throw new RangeError(`strength: expected ${steps / original} to 1, for ${steps} steps out of ${original}, got ${span}`)
+	}
 	const alphas = alphasCumprod(config)
 	const stride = Math.floor(n / original)
 	const timesteps = Array.from({ length: steps }, (_, i) => (first - Math.floor(i * (first / steps))) * stride - 1)

@@ -1,0 +1,284 @@
+"""Stable Diffusion's kin with tiny networks of random weights, exported, and what diffusers draws with them."""
+
+import json
+import shutil
+
+import diffusers
+import torch
+from diffusers import (
+    AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, LCMScheduler, UNet2DConditionModel,
+)
+from export import export
+from golden import folder as golden, packed, write
+from samplers import NAMES, STABLE_DIFFUSION
+from tiny import tiny_tokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+SPACE = {0: "batch_size", 2: "height", 3: "width"}
+BATCH = {0: "batch_size"}
+LENGTH = 12
+SAMPLES = {"latent": 128, "pixels": 32}
+PROJECTION = 6
+SCALING = 0.6
+
+
+def loud(network: torch.nn.Module, *, seed: int = 0) -> torch.nn.Module:
+    """Random weights barely look at their input. Louder ones make every input count: the time and what is attended to most of all."""
+    heard = ("time_emb", "attn2", "conv_in", "add_embedding", "class_embedding", "cond_proj")
+    for name, weight in network.named_parameters():
+        if weight.dim() > 1:
+            weight.mul_(4 if any(part in name for part in heard) else 1.7)
+    if isinstance(network, UNet2DConditionModel):
+        # An answer of about unit variance, as the noise that it stands for.
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(8, network.config.in_channels, 8, 8, generator=generator)
+        more = {name: value.expand(8, *value.shape[1:]) for name, (value, _) in conditions(network).items()}
+        answer = asked(network, x, torch.linspace(1, 999, 8), torch.randn(8, 5, network.config.cross_attention_dim, generator=generator), **more)
+        network.conv_out.weight.mul_(1 / answer.std())
+    return network
+
+
+def unet(channels: int = 4, context: int = 8, **more) -> UNet2DConditionModel:
+    return loud(
+        UNet2DConditionModel(
+            sample_size=8, in_channels=channels, block_out_channels=(4, 8), layers_per_block=1, norm_num_groups=2, cross_attention_dim=context,
+            attention_head_dim=2, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **more,
+        ).eval()
+    )
+
+
+def conditions(network: UNet2DConditionModel) -> dict:
+    """What the network takes beside a latent, a timestep and a text: examples, and their free axes."""
+    config = network.config
+    made = {}
+    if config.addition_embed_type == "text_time":
+        made |= {"text_embeds": (torch.ones(1, PROJECTION), BATCH), "time_ids": (torch.ones(1, 6), BATCH)}
+    if config.time_cond_proj_dim:
+        made["timestep_cond"] = (torch.ones(1, config.time_cond_proj_dim), BATCH)
+    if config.num_class_embeds:
+        made["class_labels"] = (torch.ones(1, dtype=torch.int64), BATCH)
+    return made
+
+
+def asked(network: UNet2DConditionModel, x, t, y, text_embeds=None, time_ids=None, **more):
+    added = {"text_embeds": text_embeds, "time_ids": time_ids} if text_embeds is not None else None
+    return network(x, t, y, added_cond_kwargs=added, **more).sample
+
+
+def text_encoder(cls, tokenizer, width: int) -> CLIPTextModel | CLIPTextModelWithProjection:
+    return loud(
+        cls(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer), hidden_size=width, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+                max_position_embeddings=LENGTH, projection_dim=PROJECTION, eos_token_id=tokenizer.sep_token_id, bos_token_id=tokenizer.cls_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        ).eval()
+    )
+
+
+class Parts:
+    def __init__(self):
+        torch.manual_seed(0)
+        self.tokenizer = tiny_tokenizer()
+        # OpenCLIP pads otherwise than CLIP does.
+        self.tokenizer_2 = tiny_tokenizer(pad="a")
+        self.text_encoder = text_encoder(CLIPTextModel, self.tokenizer, 8)
+        self.text_encoder_2 = text_encoder(CLIPTextModelWithProjection, self.tokenizer_2, 4)
+        self.vae = AutoencoderKL(
+            block_out_channels=(4, 4, 4), norm_num_groups=2, layers_per_block=1, latent_channels=4, sample_size=32, scaling_factor=SCALING,
+            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        ).eval()
+        loud(self.vae)
+        self.unets = {
+            "unet": unet(),
+            "unet-inpainting": unet(9),
+            "unet-xl": unet(
+                context=12, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=6 * 4 + PROJECTION
+            ),
+            "unet-lcm": unet(time_cond_proj_dim=8),
+            "unet-upscaler": unet(7, num_class_embeds=40),
+        }
+
+    def export(self) -> None:
+        target = golden / "stable-diffusion"
+        shutil.rmtree(target, ignore_errors=True)
+        self.tokenizer_2.save_pretrained(target / "tokenizer_2")
+        for name, network in self.unets.items():
+            more = conditions(network)
+            inputs = {
+                "sample": (torch.zeros(2, network.config.in_channels, 8, 8), SPACE),
+                "timestep": (torch.tensor([1.0, 2.0]), BATCH),
+                "encoder_hidden_states": (torch.zeros(2, LENGTH, network.config.cross_attention_dim), {0: "batch_size", 1: "sequence_length"}),
+                **{key: (value.repeat(2, *[1] * (value.dim() - 1)), axes) for key, (value, axes) in more.items()},
+            }
+            names = list(inputs)
+
+            def forward(*given, network=network, names=names):
+                x, t, y, *rest = given
+                return asked(network, x, t, y, **dict(zip(names[3:], rest)))
+
+            export(target / name, network, forward, inputs, "out_sample")
+        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), {0: "batch_size", 1: "sequence_length"})}
+        export(target / "text_encoder", self.text_encoder, read(self.text_encoder, "last_hidden_state"), ids, ["last_hidden_state", *HIDDEN])
+        export(target / "text_encoder_2", self.text_encoder_2, read(self.text_encoder_2, "text_embeds"), ids, ["text_embeds", *HIDDEN])
+        export(
+            target / "vae_decoder", self.vae, lambda z: self.vae.decode(z).sample, {"latent_sample": (torch.zeros(1, 4, 8, 8), SPACE)}, "sample"
+        )
+        export(
+            target / "vae_encoder", self.vae, lambda x: self.vae.encode(x).latent_dist.parameters, {"sample": (torch.zeros(1, 3, 32, 32), SPACE)},
+            "latent_parameters",
+        )
+
+
+# As Optimum names them.
+HIDDEN = ["hidden_states.0", "hidden_states.1", "hidden_states.2"]
+
+
+def read(encoder, first: str):
+    def forward(ids):
+        answer = encoder(input_ids=ids, output_hidden_states=True)
+        return (getattr(answer, first), *answer.hidden_states)
+
+    return forward
+
+
+def folders(unet: str, *, encoder=True, two=False) -> dict:
+    names = ["text_encoder", "vae_decoder", *(["vae_encoder"] if encoder else []), *(["text_encoder_2", "tokenizer_2"] if two else [])]
+    return {"tokenizer": "tiny/tokenizer", "unet": f"stable-diffusion/{unet}", **{name: f"stable-diffusion/{name}" for name in names}}
+
+
+UNCLIPPED = {**STABLE_DIFFUSION, "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
+STABLE = DDIMScheduler(**UNCLIPPED)
+V = DDIMScheduler(**{**UNCLIPPED, "steps_offset": 0}, prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True)
+XL = EulerDiscreteScheduler(**STABLE_DIFFUSION, timestep_spacing="leading", steps_offset=1)
+UPSCALER = DDIMScheduler(**{**UNCLIPPED, "beta_schedule": "linear"}, prediction_type="v_prediction")
+LOW_RES = DDPMScheduler(beta_start=0.0001, beta_end=0.02, beta_schedule="scaled_linear")
+
+IMAGE, MASK = "image-to-image", "inpainting"
+MODELS = {
+    "sd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), STABLE, {}),
+    "sd-v": ("StableDiffusionImg2ImgPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), V, {}),
+    "inpainting": ("StableDiffusionInpaintPipeline", (MASK,), folders("unet-inpainting"), STABLE, {}),
+    "xl": ("StableDiffusionXLPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl", two=True), XL, {"force_zeros_for_empty_prompt": True}),
+    "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), LCMScheduler(), {}),
+    "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
+}
+
+
+def picture(height: int, width: int, seed: int) -> torch.Tensor:
+    """The tests make the same: noise about grey."""
+    return (torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) / 3).clamp(-1, 1)
+
+
+def masks(height: int, width: int, seed: int) -> torch.Tensor:
+    return (torch.randn(1, 1, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
+
+
+def scheduler_for(saved, sampler: str | None):
+    if sampler is None:
+        return type(saved).from_config(saved.config)
+    cls, overrides = NAMES[sampler]
+    # As from a file: every key is said, none is a default.
+    config = {key: value for key, value in saved.config.items() if key != "_use_default_values"}
+    return getattr(diffusers, cls).from_config(config, **overrides)
+
+
+CLASSES = {
+    "text-to-image": "", IMAGE: "Img2Img", MASK: "Inpaint",
+}
+
+
+def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The latent and the pixels that diffusers draws."""
+    cls, _, files, saved, index = model or MODELS[name]
+    task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
+    network = parts.unets[files["unet"].split("/")[1]]
+    common = {"vae": parts.vae, "text_encoder": parts.text_encoder, "tokenizer": parts.tokenizer, "unet": network}
+    common["scheduler"] = scheduler_for(saved, request["sampler"])
+    checked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    size = {"width": width, "height": height}
+    call = {}
+    if "XL" in cls:
+        made = getattr(diffusers, f"StableDiffusionXL{CLASSES[task]}Pipeline")
+        pipeline = made(**common, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2, add_watermarker=False, **index)
+    elif "Consistency" in cls:
+        made = getattr(diffusers, f"LatentConsistencyModel{CLASSES[task]}Pipeline")
+        pipeline = made(**common, **checked)
+    elif "Upscale" in cls:
+        pipeline = diffusers.StableDiffusionUpscalePipeline(**common, low_res_scheduler=LOW_RES, **index)
+        call = {"image": picture(height // 4, width // 4, seed + 1), "noise_level": request["noise_level"]}
+    else:
+        made = getattr(diffusers, f"StableDiffusion{CLASSES[task]}Pipeline")
+        pipeline = made(**common, **checked)
+    pipeline.set_progress_bar_config(disable=True)
+    if task == "text-to-image":
+        call = size
+    if task in (IMAGE, MASK):
+        call = {"image": picture(height, width, seed + 1), "strength": request["strength"]}
+    if task == MASK:
+        call |= {"mask_image": masks(height, width, seed + 2), **size}
+    if request["guidance_rescale"] > 0:
+        call["guidance_rescale"] = request["guidance_rescale"]
+    if "Consistency" not in cls:
+        call |= {"negative_prompt": request["negative_prompt"], "eta": request["eta"] or 0}
+    latent = pipeline(
+        prompt=request["prompt"], guidance_scale=request["guidance"], num_inference_steps=request["steps"],
+        generator=torch.Generator("cpu").manual_seed(seed), output_type="latent", **call,
+    ).images
+    config = parts.vae.config
+    # Which the upscaler sets by itself.
+    raw = latent / config.scaling_factor
+    if "XL" in cls and config.latents_mean:
+        mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (config.latents_mean, config.latents_std))
+        raw = latent * std / config.scaling_factor + mean
+    parts.vae.register_to_config(scaling_factor=SCALING)
+    return latent, parts.vae.decode(raw).sample
+
+
+def requests(name: str, task: str) -> list[dict]:
+    sizes = ((32, 32), (16, 40), (48, 24))
+    if task == "super-resolution":
+        sizes = ((32, 32), (16, 48), (64, 32))
+    chosen = [(None, 6, None), (None, 1, None), (None, 20, None), ("ddim", 7, 0.6), *((sampler, 6, None) for sampler in NAMES if sampler != "ddim")]
+    if name == "lcm":
+        chosen = [(None, 4, None), (None, 1, None), ("lcm", 8, None), (None, 2, None)]
+    made = []
+    for i, (sampler, steps, eta) in enumerate(chosen):
+        width, height = sizes[i % len(sizes)]
+        request = {
+            "task": task, "prompt": ("a large red sphere on the floor", "a small cone and a zebra " * 4)[i % 2],
+            "negative_prompt": (None, "shiny", "")[i % 3], "width": width, "height": height, "steps": steps, "guidance": (3, 7.5, 1, 2.5)[i % 4],
+            "guidance_rescale": 0.7 if task == "text-to-image" and name != "lcm" and i % 2 else 0, "sampler": sampler, "eta": eta,
+            "strength": (0.8, 1, 0.55, 0.35)[(i + (i > 1)) % 4] if steps > 1 and task in (IMAGE, MASK) else 1,
+            "seed": 100 * i + len(made),
+        }
+        if task == "super-resolution":
+            request["noise_level"] = (20, 0, 39)[i % 3]
+        made.append(request)
+    return made
+
+
+def saved(scheduler) -> dict:
+    return json.loads(scheduler.to_json_string())
+
+
+@torch.no_grad()
+def stable_diffusion() -> None:
+    parts = Parts()
+    parts.export()
+    models, drawn = {}, []
+    for name, (cls, tasks, files, scheduler, index) in MODELS.items():
+        models[name] = {"class": cls, "index": index, "parts": files, "scheduler": saved(scheduler)}
+        if cls == "StableDiffusionUpscalePipeline":
+            models[name]["low_res_scheduler"] = saved(LOW_RES)
+        for task in tasks:
+            for request in requests(name, task):
+                latent, pixels = draw(parts, name, request)
+                drawn.append({"model": name, "request": request, **{key: sampled(value, SAMPLES[key]) for key, value in (("latent", latent), ("pixels", pixels))}})
+    write("stable-diffusion.json", {"models": models, "samples": SAMPLES, "drawn": drawn})
+
+
+def sampled(values: torch.Tensor, count: int) -> str:
+    assert torch.isfinite(values).all()
+    return packed(values.flatten()[:: max(1, values.numel() // count)])

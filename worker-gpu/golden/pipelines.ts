@@ -1,0 +1,98 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { type Checkpoint, loadCheckpoint } from '../ldm/checkpoint.ts'
+import type { Drawing } from '../ldm/drawing.ts'
+import { generator } from '../ldm/noise.ts'
+import type { Plan } from '../ldm/plan.ts'
+import { chooseProvider } from '../onnx/provider.ts'
+import type { Tensor } from '../onnx/tensor.ts'
+import { distance, unpack } from './unpack.ts'
+
+/*
+ * Golden files of whole pipelines: models, which share their parts, and what the reference drew with them.
+ */
+
+export interface Golden {
+	readonly models: Readonly<Record<string, Model>>
+	/** About how many of a tensor's values are kept. */
+	readonly samples: { readonly latent: number; readonly pixels: number }
+	readonly drawn: readonly Drawn[]
+}
+
+interface Model {
+	readonly class: string
+	/** What else `model_index.json` says. */
+	readonly index?: object
+	/** The golden folder of each of its parts. */
+	readonly parts: Readonly<Record<string, string>>
+	readonly scheduler: object
+	readonly low_res_scheduler?: object
+}
+
+/** A drawing but for its inputs, which are made from the seed, as infra/model-kit/reference makes them too. */
+export type Request = Omit<Drawing, 'image' | 'mask'> & { readonly seed: number }
+
+export interface Drawn {
+	readonly model: string
+	readonly request: Request
+	/** Some of the values, evenly spread. */
+	readonly latent: string
+	readonly pixels: string
+}
+
+const folder = import.meta.dirname
+
+/** Puts a model's parts together in a folder as exporters write it, and loads that. */
+export async function open(model: Model): Promise<Checkpoint> {
+	const whole = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		await writeFile(path.join(whole, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...model.index }))
+		for (const [name, part] of Object.entries(model.parts)) {
+			await symlink(path.join(folder, part), path.join(whole, name))
+		}
+		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
+			if (model[name]) {
+				await mkdir(path.join(whole, name))
+				await writeFile(path.join(whole, name, 'scheduler_config.json'), JSON.stringify(model[name]))
+			}
+		}
+		return await loadCheckpoint(whole, await chooseProvider('cpu', 1), { milliseconds: 0 })
+	} finally {
+		await rm(whole, { recursive: true })
+	}
+}
+
+/** The drawing of a request: soft noise for an image, and for a mask. */
+export function drawingOf(request: Request): Drawing {
+	const { task, width, height, seed } = request
+	const shrink = task === 'super-resolution' ? 4 : 1
+	const image = noise([3, height / shrink, width / shrink], seed + 1, (value) => Math.min(Math.max(value / 3, -1), 1))
+	const mask = noise([1, height, width], seed + 2, (value) => Math.min(Math.max(value / 3 + 0.5, 0), 1))
+	return { ...request, image, mask }
+}
+
+function noise(dims: readonly number[], seed: number, change: (value: number) => number): Tensor {
+	return { data: generator(seed).normal(dims).data.map(change), dims }
+}
+
+/** Everything that happens between a plan and a picture. */
+export async function develop(plan: Plan, seed: number): Promise<{ latent: Tensor; pixels: Tensor }> {
+	const row = plan.start(seed)
+	while (row.k < plan.evaluations) {
+		plan.advance(row, await plan.denoiser.predict(plan.evaluate(row)))
+	}
+	return { latent: row.x, pixels: await plan.finish(row) }
+}
+
+/** How far a latent and a picture are from those that the reference drew, relative to their largest values. */
+export const misses = (got: { latent: Tensor; pixels: Tensor }, { latent, pixels }: Drawn, { samples }: Golden) => ({
+	latent: missed(got.latent, latent, samples.latent),
+	pixels: missed(got.pixels, pixels, samples.pixels)
+})
+
+function missed({ data }: Tensor, expected: string, count: number): number {
+	const stride = Math.max(1, Math.floor(data.length / count))
+	const seen = data.filter((_, i) => i % stride === 0)
+	return distance(seen, unpack(expected))
+}

@@ -1,0 +1,79 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../../onnx/config.ts'
+import { assertFinite } from '../../onnx/finite.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import { type Part, port } from '../../onnx/part.ts'
+import { unstack } from '../../onnx/rows.ts'
+import type { Tensor } from '../../onnx/tensor.ts'
+import type { Conditioner, Text } from './conditioner.ts'
+import type { Tokenize } from './tokenizer.ts'
+
+/** A text encoder with a tokenizer of its own. */
+interface Reader {
+	readonly encoder: Part
+	readonly tokenize: Tokenize
+}
+
+const Config = z.object({ hidden_size: z.int().min(1), projection_dim: z.int().min(1).default(512) })
+
+/**
+ * SDXL's two text encoders (Podell et al., 2023, §2.1): the U-Net attends to the last but one hidden states of both, side by side, and is told
+ * the second one's summary of the text, and the sizes before and after cropping (§2.2), here those of the picture.
+ *
+ * @param zeros whether a text that was not given is all zeros, and not an empty text
+ */
+export async function textPair(first: Reader, second: Reader, zeros: boolean): Promise<Conditioner<Text>> {
+	port(second.encoder, 'outputs', 'text_embeds')
+	const [a, b] = await Promise.all(
+		[first, second].map(({ encoder }) => readConfig(path.join(encoder.folder, 'config.json'), Config))
+	)
+	const nothing = (dims: readonly number[]): Tensor => ({
+		data: new Float32Array(dims.reduce((product, dim) => product * dim)),
+		dims
+	})
+	return {
+		async encode({ text, width, height }) {
+			const time_ids = { data: Float32Array.of(height, width, 0, 0, height, width), dims: [6] }
+			if (text === null && zeros) {
+				const length = first.tokenize('').ids.length
+				const attended = nothing([length, a!.hidden_size + b!.hidden_size])
+				return { encoder_hidden_states: attended, text_embeds: nothing([b!.projection_dim]), time_ids }
+			}
+			const [hidden] = await read(first, text ?? '', [penultimate(first.encoder)])
+			const [also, text_embeds] = await read(second, text ?? '', [penultimate(second.encoder), 'text_embeds'])
+			return { encoder_hidden_states: sideBySide(hidden!, also!), text_embeds: text_embeds!, time_ids }
+		}
+	}
+}
+
+async function read({ encoder, tokenize }: Reader, text: string, outputs: readonly string[]): Promise<Tensor[]> {
+	const { ids } = tokenize(text)
+	const batches = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, outputs)
+	return batches.map((batch, i) => {
+		const [row] = unstack(batch)
+		assertFinite(row!, `${outputs[i]} of ${path.basename(encoder.folder)}`)
+		return row!
+	})
+}
+
+/** Optimum numbers the hidden states: hidden_states.0 are the embeddings, the last ones those of the last layer. */
+function penultimate({ folder, outputs }: Part): string {
+	const layers = [...outputs.keys()].filter((name) => name.startsWith('hidden_states.')).length - 1
+	if (layers < 1) {
+		const names = [...outputs.keys()].join(', ')
+		throw new ModelError(folder, `expected hidden_states.0, hidden_states.1, … among the graph's outputs, got ${names}`)
+	}
+	return `hidden_states.${layers - 1}`
+}
+
+/** [L, D] and [L, D'] → [L, D + D'] */
+function sideBySide(a: Tensor, b: Tensor): Tensor {
+	const [[length, left], [, right]] = [a.dims, b.dims] as [[number, number], [number, number]]
+	const data = new Float32Array(length * (left + right))
+	for (let i = 0; i < length; i++) {
+		data.set(a.data.subarray(i * left, (i + 1) * left), i * (left + right))
+		data.set(b.data.subarray(i * right, (i + 1) * right), i * (left + right) + left)
+	}
+	return { data, dims: [length, left + right] }
+}

@@ -1,0 +1,30 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../../onnx/config.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import type { Family } from '../checkpoint.ts'
+import { upscale } from '../pipelines/upscale.ts'
+import { loadNoising } from '../samplers/noising.ts'
+import { loadParts, loadText } from './stable-diffusion.ts'
+
+/** Channels of the picture beside the latent. */
+const RGB = 3
+
+/** Of the first stage, whatever its config says: so has it the reference. */
+const SCALING_FACTOR = 0.08333
+
+/** As Stable Diffusion, with low_res_scheduler, and a U-Net that is shown the small picture. */
+export const stableDiffusionUpscale: Family = async (folder) => {
+	const index = z.object({ max_noise_level: z.int().min(0).default(350) })
+	const { max_noise_level: mostNoise } = await readConfig(path.join(folder.path, 'model_index.json'), index)
+	const noising = await loadNoising(path.join(folder.path, 'low_res_scheduler'))
+	const parts = await loadParts(folder, await loadText(folder), ['class_labels'], { upcast: true, scalingFactor: SCALING_FACTOR })
+	const { channels, latentChannels } = parts.denoiser
+	if (channels !== latentChannels + RGB) {
+		throw new ModelError(
+			path.join(folder.path, 'unet/config.json'),
+			`in_channels: expected ${latentChannels + RGB}, the latent and a picture, got ${channels}`
+		)
+	}
+	return { 'super-resolution': (drawing) => upscale(drawing, { ...parts, noising, mostNoise }) }
+}
