@@ -41,7 +41,10 @@ export function covering(task: Task, image: Size, taken: Size): Size {
 }
 
 /** As what an image is taken: the picture's size, or before super-resolution the small one. */
-export function takenSize({ tasks }: Model, { task, width, height }: { readonly task?: Task | null | undefined } & Size): Size {
+export function takenSize(
+	{ tasks }: Pick<Model, 'tasks'>,
+	{ task, width, height }: { readonly task?: Task | null | undefined } & Size
+): Size {
 	const factor = (task === 'super-resolution' && tasks['super-resolution']?.factor) || 1
 	return { width: width / factor, height: height / factor }
 }

@@ -96,12 +96,19 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				redirect: 'manual',
 				signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)])
 			})
-			const length = Number(response.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
-			if (!response.ok || length > mostBytes) {
-				await response.body?.cancel()
-				throw new EdgeRefused('read', response.status, 'unreadable', `expected at most ${mostBytes} bytes, got ${length}`)
+			const chunks: Uint8Array[] = []
+			let left = response.ok ? mostBytes : 0
+			for await (const chunk of response.body ?? []) {
+				left -= chunk.byteLength
+				if (left < 0) {
+					break // That cancels the rest.
+				}
+				chunks.push(chunk)
 			}
-			return new Uint8Array(await response.arrayBuffer())
+			if (!response.ok || left < 0) {
+				throw new EdgeRefused('read', response.status, 'unreadable', `expected at most ${mostBytes} bytes`)
+			}
+			return Buffer.concat(chunks)
 		},
 		async upload(call) {
 			return UploadAnswer.parse(await post('upload', call))

@@ -158,6 +158,21 @@ test('infinity fails the generation, by name', async () => {
 	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('got NaN or infinity') }])
 })
 
+test('an input that is no picture fails the generation, and its client is told which', async () => {
+	const { body } = granted(request)
+	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/input` } } })
+	answers.input = () => ({ status: 200, body: 'no picture' })
+	await work()
+	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(/^image: expected a whole PNG/) }])
+	expect(bodies('upload')).toEqual([])
+})
+
+test('pictures are delivered in the format that was asked for', async () => {
+	answers.start = () => granted({ ...request, output_format: 'webp', output_quality: 80 })
+	await work()
+	expect(bodies('image')).toMatchObject([{ content_type: 'image/webp' }, { content_type: 'image/webp' }])
+})
+
 test('an engine that crashed twice is asked again', async () => {
 	await work({ engine: crashing(2) })
 	expect(

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
+import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError, EngineHalted } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePreview } from './engine/messages.ts'
-import { encodePng } from './image/encode.ts'
+import { encodePicture } from './image/encode.ts'
+import { InputUnreadable } from './image/input-unreadable.ts'
 import { encodePreview } from './image/preview.ts'
+import { readInputs } from './inputs.ts'
 import { wait } from './wait.ts'
 
 const PROGRESS_MS = 500
@@ -93,7 +96,10 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 
 /** Errors that another node would meet too: the generation has failed. */
 const isVerdict = (error: unknown): error is Error =>
-	error instanceof EngineError || error instanceof EngineCrashed || (error instanceof EdgeRefused && error.code === 'not-seen')
+	error instanceof InputUnreadable ||
+	error instanceof EngineError ||
+	error instanceof EngineCrashed ||
+	(error instanceof EdgeRefused && error.code === 'not-seen')
 
 /** The engine was halted because the node is to stop: whoever comes next goes on from these rows. */
 async function handBack(edge: Edge, rows: Uint8Array | undefined): Promise<void> {
@@ -137,13 +143,15 @@ function unlessEnded(error: unknown): void {
 
 /** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
-	{ request, delivered, priority, deadline, checkpoint }: StartAnswer,
+	granted: StartAnswer,
 	engine: Engine,
 	edge: Edge,
 	course: Course,
 	end: AbortSignal,
 	log: (line: string) => void
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
+	const { request, delivered, priority, deadline, checkpoint } = granted
+	const inputs = await readInputs(granted, edge)
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
@@ -157,6 +165,7 @@ async function drawAll(
 	try {
 		return await engine.develop(request, {
 			pictures,
+			inputs,
 			priority,
 			expiresIn: deadline,
 			rows: rows || undefined,
@@ -171,7 +180,7 @@ async function drawAll(
 			},
 			onPicture(picture) {
 				// Its failure ends the drawing of the others.
-				deliveries.push(deliver(picture, edge).catch((error) => undeliverable.abort(error)))
+				deliveries.push(deliver(picture, request, edge).catch((error) => undeliverable.abort(error)))
 			}
 		})
 	} finally {
@@ -181,8 +190,8 @@ async function drawAll(
 	}
 }
 
-async function deliver(picture: DevelopedPicture, edge: Edge): Promise<void> {
-	const { bytes, contentType, md5 } = await encodePng(picture)
+async function deliver(picture: DevelopedPicture, request: ResolvedRequest, edge: Edge): Promise<void> {
+	const { bytes, contentType, md5 } = await encodePicture(picture, request)
 	const upload = { n: picture.n, size: bytes.length, md5, content_type: contentType }
 	for (let attempt = 1; ; attempt++) {
 		try {

@@ -1,17 +1,72 @@
 import { createHash } from 'node:crypto'
 import sharp from 'sharp'
-import { expect, test } from 'vitest'
-import { encodePng } from './encode.ts'
+import { describe, expect, test } from 'vitest'
+import { OutputFormat } from '../../shared/outputs.ts'
+import { encodePicture } from './encode.ts'
 import { toRgb } from './rgb.ts'
 
+const request = {
+	model: 'scenes',
+	prompt: '<a> "rot" & \u{1f534}',
+	width: 32,
+	height: 16,
+	steps: 4,
+	guidance: 3,
+	seed: 7,
+	count: 3
+}
+const pixels = Uint8Array.from({ length: 32 * 16 * 3 }, (_, i) => (i * 53) % 256)
+const picture = { pixels, width: 32, height: 16, seed: 9 }
+
 test('a PNG has the pixels that went in, and its MD5', async () => {
-	const pixels = Uint8Array.from({ length: 5 * 3 * 3 }, (_, i) => (i * 53) % 256)
-	const { bytes, contentType, md5 } = await encodePng({ pixels, width: 5, height: 3 })
+	const { bytes, contentType, md5 } = await encodePicture(picture, request)
 	const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true })
-	expect(info).toMatchObject({ width: 5, height: 3, channels: 3 })
+	expect(info).toMatchObject({ width: 32, height: 16, channels: 3 })
 	expect(new Uint8Array(data)).toEqual(pixels)
 	expect(contentType).toBe('image/png')
 	expect(md5).toBe(createHash('md5').update(bytes).digest('base64'))
+})
+
+describe.each(OutputFormat.options)('%s', (format) => {
+	const wanted = { ...request, output_format: format }
+
+	test('is what it says', async () => {
+		const { bytes, contentType } = await encodePicture(picture, wanted)
+		const metadata = await sharp(bytes).metadata()
+		expect(contentType).toBe(`image/${format}`)
+		expect(format === 'avif' ? metadata.compression : metadata.format).toBe(format === 'avif' ? 'av1' : format)
+		expect(metadata).toMatchObject({ width: 32, height: 16 })
+	})
+
+	test('says that a model made it, and from what', async () => {
+		const { bytes } = await encodePicture(picture, wanted)
+		const { xmpAsString, exif } = await sharp(bytes).metadata()
+		expect(xmpAsString).toContain(
+			'<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</Iptc4xmpExt:DigitalSourceType>'
+		)
+		const [, embedded] = /<rdf:li xml:lang="x-default">(.*)<\/rdf:li>/.exec(xmpAsString!)!
+		const json = embedded!.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
+		expect(JSON.parse(json)).toEqual({ ...wanted, seed: 9, count: 1 })
+		expect(exif!.toString('latin1')).toContain(json)
+	})
+
+	test('has nothing of a request that is too long for it', async () => {
+		const { bytes } = await encodePicture(picture, { ...wanted, prompt: 'ü'.repeat(10_000) })
+		expect((await sharp(bytes).metadata()).xmpAsString).toContain('trainedAlgorithmicMedia')
+		expect(bytes.length).toBeLessThan(10_000)
+	})
+})
+
+test('a PNG has its parameters where viewers look for them', async () => {
+	const { bytes } = await encodePicture(picture, request)
+	const { comments } = await sharp(bytes).metadata()
+	expect(comments).toEqual([{ keyword: 'parameters', text: expect.stringContaining('"seed":9') }])
+})
+
+test.each(['webp', 'jpeg', 'avif'] as const)('%s is the larger, the higher its quality', async (output_format) => {
+	const sizeAt = async (output_quality: number) =>
+		(await encodePicture(picture, { ...request, output_format, output_quality })).bytes.length
+	expect(await sizeAt(90)).toBeGreaterThan(await sizeAt(20))
 })
 
 test('tensors become bytes, clamped and rounded', () => {

@@ -1,19 +1,43 @@
 import { createHash } from 'node:crypto'
-import sharp from 'sharp'
+import sharp, { type Sharp } from 'sharp'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { defaultQuality, type OutputFormat, type OutputType, outputType } from '../../shared/outputs.ts'
+import { provenanceOf, withText } from './provenance.ts'
 import type { Rgb } from './rgb.ts'
 
 export interface Encoded {
 	readonly bytes: Uint8Array<ArrayBuffer>
-	readonly contentType: 'image/png'
+	readonly contentType: OutputType
 	/** Base64, as in Content-MD5. */
 	readonly md5: string
 }
 
-/** PNG, on libuv's thread pool. Little compression: a worker's time costs more than a few kilobytes. */
-export async function encodePng({ pixels, width, height }: Rgb): Promise<Encoded> {
-	const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
-		.png({ compressionLevel: 3 })
-		.toBuffer()
-	const bytes = new Uint8Array(png)
-	return { bytes, contentType: 'image/png', md5: createHash('md5').update(bytes).digest('base64') }
+/**
+ * A picture in the format that its request asks for, on libuv's thread pool. It carries the request for this picture alone and its digital
+ * source type as XMP, the request as EXIF too, and in PNG as the text chunk that viewers show as "parameters".
+ */
+export async function encodePicture(
+	{ pixels, width, height, seed }: Rgb & { seed: number },
+	request: ResolvedRequest
+): Promise<Encoded> {
+	const format = request.output_format ?? 'png'
+	const { parameters, xmp } = provenanceOf(request, seed)
+	const image = sharp(pixels, { raw: { width, height, channels: 3 } })
+		.withXmp(xmp)
+		.withExif({ IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) } })
+	const encoded = await saved(image, format, request.output_quality).toBuffer()
+	const bytes = format === 'png' && parameters ? withText(encoded, 'parameters', parameters) : new Uint8Array(encoded)
+	return { bytes, contentType: outputType(format), md5: createHash('md5').update(bytes).digest('base64') }
+}
+
+function saved(image: Sharp, format: OutputFormat, quality: number | null | undefined): Sharp {
+	switch (format) {
+		case 'png':
+			// Little compression: a worker's time costs more than a few kilobytes.
+			return image.png({ compressionLevel: 3 })
+		case 'avif':
+			return image.avif({ quality: quality ?? defaultQuality.avif, effort: 2 })
+		default:
+			return image[format]({ quality: quality ?? defaultQuality[format] })
+	}
 }

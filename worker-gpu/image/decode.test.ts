@@ -1,0 +1,175 @@
+import sharp, { type Sharp } from 'sharp'
+import { describe, expect, test } from 'vitest'
+import { decodeInputs } from './decode.ts'
+import type { Raster } from './raster.ts'
+
+const request = {
+	model: 'scenes',
+	task: 'image-to-image' as const,
+	prompt: '',
+	width: 64,
+	height: 64,
+	steps: 1,
+	guidance: 1,
+	seed: 0,
+	count: 1
+}
+/** Left half red, right half blue; the top quarter green. */
+const parts = (width: number, height: number) =>
+	Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+		const [x, y, c] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width), i % 3]
+		const colour = y < height / 4 ? [0, 200, 0] : x < width / 2 ? [200, 0, 0] : [0, 0, 200]
+		return colour[c]!
+	})
+const picture = (width = 64, height = 64) => sharp(parts(width, height), { raw: { width, height, channels: 3 } })
+const file = async (image: Sharp) => new Uint8Array(await image.toBuffer())
+const decode = async (image: Uint8Array, fields = {}) => (await decodeInputs({ ...request, ...fields }, { image })).image!
+const pixel = ({ pixels, width, height }: Raster, x: number, y: number) => {
+	const channels = pixels.length / width / height
+	return [...pixels.subarray((y * width + x) * channels, (y * width + x + 1) * channels)]
+}
+/** Within what a lossy format loses. */
+const near = (got: number[], expected: number[], tolerance = 12) => {
+	expect(Math.max(...got.map((value, i) => Math.abs(value - expected[i]!)))).toBeLessThanOrEqual(tolerance)
+}
+/** Green above, red on the left, blue on the right. */
+const isUpright = (raster: Raster, tolerance?: number) => {
+	const { width, height } = raster
+	near(pixel(raster, width / 2, 4), [0, 200, 0], tolerance)
+	near(pixel(raster, 8, height - 8), [200, 0, 0], tolerance)
+	near(pixel(raster, width - 8, height - 8), [0, 0, 200], tolerance)
+}
+
+describe('images', () => {
+	test('as large as the picture come through bit for bit', async () => {
+		expect(await decode(await file(picture().png()))).toEqual({ pixels: parts(64, 64), width: 64, height: 64 })
+	})
+
+	test.each([
+		['JPEG', () => picture().jpeg({ quality: 95 })],
+		['WebP', () => picture().webp({ quality: 95 })],
+		['AVIF', () => picture().avif({ quality: 90, effort: 0 })],
+		['GIF', () => picture().gif()],
+		['a 16-bit PNG', () => picture().toColourspace('rgb16').png()],
+		['a PNG with a palette', () => picture().png({ palette: true })]
+	])('in %s', async (_, make) => {
+		isUpright(await decode(await file(make())))
+	})
+
+	test('in a JPEG in CMYK, which can print no such colours but those near them', async () => {
+		const raster = await decode(await file(picture().toColourspace('cmyk').withIccProfile('cmyk').jpeg({ quality: 95 })))
+		expect((await sharp(await file(picture().toColourspace('cmyk').jpeg())).metadata()).space).toBe('cmyk')
+		const [red, , blue] = pixel(raster, 8, 56) as [number, number, number]
+		expect(red - blue).toBeGreaterThan(100)
+		const [left, , right] = pixel(raster, 56, 56) as [number, number, number]
+		expect(right - left).toBeGreaterThan(50)
+	})
+
+	test.each([1, 2, 3, 4, 5, 6, 7, 8])('of EXIF orientation %i stand upright', async (orientation) => {
+		// What a camera stores that was held so: the upright picture, moved the other way.
+		const turn = { 3: 180, 4: 180, 5: 90, 6: 270, 7: 270, 8: 90 }[orientation] ?? 0
+		const turned = await picture(64, 96).rotate(turn).png().toBuffer()
+		const isMirrored = [2, 4, 5, 7].includes(orientation)
+		const bare = await sharp(turned).flop(isMirrored).png().toBuffer()
+		const image = await file(sharp(bare).withMetadata({ orientation }).jpeg({ quality: 95 }))
+		const raster = await decode(image, { width: 64, height: 96 })
+		expect(raster).toMatchObject({ width: 64, height: 96 })
+		isUpright(raster)
+	})
+
+	test('follow their colour profile', async () => {
+		const red = sharp({ create: { width: 64, height: 64, channels: 3, background: { r: 200, g: 60, b: 60 } } })
+		const p3 = await file(red.withIccProfile('p3').png())
+		// Its numbers are others than sRGB's; the colour is the same.
+		const [stored] = await sharp(p3, { ignoreIcc: true }).raw().toBuffer()
+		expect(stored).toBeLessThan(195)
+		near(pixel(await decode(p3), 32, 32), [200, 60, 60], 2)
+	})
+
+	test('with transparent parts lie on white', async () => {
+		const clear = await file(picture().ensureAlpha(0.5).png())
+		near(pixel(await decode(clear), 8, 56), [228, 128, 128], 2)
+	})
+
+	test('that move show their first frame', async () => {
+		const frames = [picture(), picture().negate()]
+		const pages = await Promise.all(frames.map((frame) => frame.png().toBuffer()))
+		for (const format of ['gif', 'webp'] as const) {
+			isUpright(await decode(await file(sharp(pages, { join: { animated: true } })[format]({ effort: 1 }))))
+		}
+	})
+
+	test('of other proportions are covered and cut in the middle', async () => {
+		const raster = await decode(await file(picture(256, 64).png()), { width: 64, height: 64 })
+		// Of the 256 columns the 64 in the middle are left, half of them red.
+		near(pixel(raster, 28, 60), [200, 0, 0])
+		near(pixel(raster, 36, 60), [0, 0, 200])
+	})
+
+	test('of other sizes are scaled', async () => {
+		for (const [width, height] of [
+			[640, 640],
+			[16, 16]
+		] as const) {
+			isUpright(await decode(await file(picture(width, height).png())), 25)
+		}
+	})
+})
+
+describe('masks', () => {
+	const mask = async (image: Sharp, fields = {}) => {
+		const files = { image: await file(picture(128, 128).png()), mask: await file(image.png()) }
+		return (await decodeInputs({ ...request, task: 'inpainting', ...fields }, files)).mask!
+	}
+	const white = (width: number, height: number) =>
+		sharp({ create: { width: width / 2, height, channels: 3, background: '#ffffff' } }).extend({
+			right: width / 2,
+			background: '#000000'
+		})
+
+	test('are 255 where they are white', async () => {
+		const raster = await mask(white(64, 64))
+		expect(raster).toMatchObject({ width: 64, height: 64 })
+		expect(raster.pixels).toHaveLength(64 * 64)
+		expect([pixel(raster, 31, 9), pixel(raster, 32, 9)]).toEqual([[255], [0]])
+	})
+
+	test('are 255 where they are transparent, if they are anywhere', async () => {
+		const cutOut = sharp({ create: { width: 32, height: 64, channels: 4, background: { r: 255, g: 255, b: 255, alpha: 1 } } })
+		const raster = await mask(cutOut.extend({ right: 32, background: { r: 0, g: 0, b: 0, alpha: 0 } }))
+		expect([pixel(raster, 31, 9), pixel(raster, 32, 9)]).toEqual([[0], [255]])
+		const opaque = await mask(white(64, 64).ensureAlpha())
+		expect([pixel(opaque, 31, 9), pixel(opaque, 32, 9)]).toEqual([[255], [0]])
+	})
+
+	test('lie over their image, whatever their own size', async () => {
+		const raster = await mask(white(30, 10), { width: 64, height: 128 })
+		// The image is cut to its middle half, and so is the mask.
+		expect([pixel(raster, 31, 100), pixel(raster, 32, 100)]).toEqual([[255], [0]])
+	})
+})
+
+test('what cannot be decoded is the client’s fault, by the name of the input', async () => {
+	const noise = sharp(
+		Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => (i * i * 7) % 251),
+		{ raw: { width: 64, height: 64, channels: 3 } }
+	)
+	const [jpeg, progressive, webp, png] = await Promise.all(
+		[noise.clone().jpeg(), noise.clone().jpeg({ progressive: true }), noise.clone().webp(), noise.clone().png()].map(file)
+	)
+	const half = (bytes: Uint8Array | undefined) => bytes!.slice(0, bytes!.length / 2)
+	const bomb = png!.slice()
+	new DataView(bomb.buffer).setUint32(16, 60_000)
+	new DataView(bomb.buffer).setUint32(20, 60_000)
+	const svg = new TextEncoder().encode(
+		'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="9" height="9"/></svg>'
+	)
+	const tiff = await file(picture().tiff())
+	const cutOff = [jpeg, progressive, webp, png].map(half)
+	for (const image of [...cutOff, bomb, svg, tiff, new Uint8Array(), new Uint8Array(1_000).fill(7)]) {
+		await expect(decode(image)).rejects.toMatchObject({
+			name: 'InputUnreadable',
+			message: expect.stringMatching(/^image: expected/)
+		})
+	}
+})

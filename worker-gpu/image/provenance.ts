@@ -1,0 +1,50 @@
+import { crc32 } from 'node:zlib'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+
+/** Of the request as JSON in ASCII. One segment of a JPEG holds 65,533 bytes. */
+const MOST_BYTES = 30_000
+
+/** What a picture says of itself: that it was made by a model, and how to make it again. */
+export interface Provenance {
+	/** The request for this picture alone, as JSON in ASCII; it can be posted again. Empty where it is too long. */
+	readonly parameters: string
+	/** With IPTC's digital source type for generated media, and the parameters. */
+	readonly xmp: string
+}
+
+export function provenanceOf(request: ResolvedRequest, seed: number): Provenance {
+	const json = JSON.stringify({ ...request, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
+	const parameters = json.length <= MOST_BYTES ? json : ''
+	return {
+		parameters,
+		xmp: `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+	<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+		<rdf:Description rdf:about=""
+			xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+			xmlns:exif="http://ns.adobe.com/exif/1.0/"
+			xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
+			<xmp:CreatorTool>Darkroom</xmp:CreatorTool>
+			<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</Iptc4xmpExt:DigitalSourceType>
+			<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">${inXml(parameters)}</rdf:li></rdf:Alt></exif:UserComment>
+		</rdf:Description>
+	</rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>`
+	}
+}
+
+/** `png` with a text chunk (PNG, third edition, §11.3.3.2) before its picture. */
+export function withText(png: Uint8Array, keyword: string, text: string): Uint8Array<ArrayBuffer> {
+	const body = Buffer.from(`tEXt${keyword}\0${text}`, 'latin1')
+	const chunk = Buffer.alloc(body.length + 8)
+	chunk.writeUInt32BE(body.length - 4)
+	body.copy(chunk, 4)
+	chunk.writeUInt32BE(crc32(body), body.length + 4)
+	const header = 8 + 25 // The signature and IHDR.
+	return new Uint8Array(Buffer.concat([png.subarray(0, header), chunk, png.subarray(header)]))
+}
+
+const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+const inXml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
