@@ -10,8 +10,8 @@ export interface ConsumerOptions {
 	readonly queueUrl: string
 	readonly model: string
 	readonly log: (line: string) => void
-	/** Rejects when the job could not be brought to an end. */
-	work(job: Job): Promise<void>
+	/** Rejects when the job could not be brought to an end. `waited`: milliseconds that it was in the queue. */
+	work(job: Job, waited: number): Promise<void>
 }
 
 /**
@@ -48,7 +48,7 @@ async function consumeUntilTrouble(
 	const stop = () => end.resolve(undefined)
 	signal.addEventListener('abort', stop, { once: true })
 	const consumer = openConsumer(queueUrl)
-	const worker = consumer.worker(model, (job) => work(Job.parse(job.data)), {
+	const worker = consumer.worker(model, (job) => work(Job.parse(job.data), Date.now() - job.timestamp), {
 		concurrency: CONCURRENCY,
 		lockDuration: 30_000,
 		stalledInterval: 15_000,

@@ -26,7 +26,9 @@ const Environment = z.object({
 		.string()
 		.default(path.join(homedir(), '.cache/darkroom'))
 		.transform((folder) => path.resolve(folder)),
-	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20)
+	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20),
+	METRICS_PORT: z.coerce.number('expected a port').int().min(1).max(65_535).optional(),
+	METRICS_HOST: z.string().default('127.0.0.1')
 })
 export type Environment = z.infer<typeof Environment>
 
@@ -38,7 +40,9 @@ Takes generations from the queue, develops their pictures and delivers them to t
   DARKROOM_MODELS    comma-separated ids of the models to serve; default ${known.join(',')}
   MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}
   CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
-  DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20`
+  DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20
+  METRICS_PORT       serves /metrics (Prometheus) and /healthz; off by default
+  METRICS_HOST       where that listens; default 127.0.0.1, this machine alone`
 
 export class EnvironmentError extends Error {
 	override name = 'EnvironmentError'

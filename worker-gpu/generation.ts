@@ -20,25 +20,32 @@ const MOST_PREVIEWS = 4
 /** Times that one picture is uploaded when the edge does not see it in storage. */
 const UPLOADS = 3
 
+/** Pictures that were drawn and delivered here; the error's name where the generation failed. */
+export interface Outcome {
+	readonly pictures: number
+	readonly failure?: string
+}
+
 /**
  * Works on one generation from `start` to `finish`. Resolves when the edge knows the outcome, or when the work is not ours;
  * rejects when the edge could not be told: its lease will run out, and the edge gives the work to someone else.
  *
  * @param signal abandons the work without a word
  */
-export async function workOn(job: Job, engine: Engine, signal: AbortSignal, log: (line: string) => void): Promise<void> {
+export async function workOn(job: Job, engine: Engine, signal: AbortSignal, log: (line: string) => void): Promise<Outcome> {
 	// Ends everything that is done for this generation, with its reason.
 	const end = new AbortController()
 	const stop = () => end.abort(signal.reason)
 	signal.addEventListener('abort', stop, { once: true })
 	try {
 		signal.throwIfAborted()
-		await develop(job, engine, end, log)
+		return await develop(job, engine, end, log)
 	} catch (error) {
 		if (!(error instanceof WorkEnded)) {
 			throw error
 		}
 		log(`${job.generation}: dropped (${error.message})`)
+		return { pictures: 0 }
 	} finally {
 		signal.removeEventListener('abort', stop)
 		end.abort()
@@ -56,7 +63,7 @@ interface Course {
 	watch(watched: boolean): void
 }
 
-async function develop(job: Job, engine: Engine, end: AbortController, log: (line: string) => void): Promise<void> {
+async function develop(job: Job, engine: Engine, end: AbortController, log: (line: string) => void): Promise<Outcome> {
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
 	const granted = await edge.start(randomUUID())
@@ -80,17 +87,19 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 		// Before the edge is told, so that whoever hears of the end from the edge finds the line.
 		log(`${job.generation}: ${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
 		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs, warnings: [...warnings] })
+		return { pictures: request.count - granted.delivered.length }
 	} catch (error) {
 		if (error instanceof EngineHalted) {
 			await handBack(edge, error.rows)
 			log(`${job.generation}: handed back`)
-			return
+			return { pictures: 0 }
 		}
 		if (!isVerdict(error)) {
 			throw error
 		}
 		await edge.finish({ outcome: 'failed', detail: error.message.slice(0, 1000) })
 		log(`${job.generation}: failed: ${error.message}`)
+		return { pictures: 0, failure: error.name }
 	}
 }
 

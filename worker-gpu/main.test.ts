@@ -19,6 +19,7 @@ test.each([
 		{ QUEUE_URL: queue, MODELS_DIR: 'nowhere' },
 		'nowhere/scenes: expected a folder in the diffusers ONNX layout'
 	],
+	['a port that is none', { QUEUE_URL: queue, METRICS_PORT: 'http' }, 'METRICS_PORT: '],
 	['an unknown provider', { QUEUE_URL: queue, DARKROOM_PROVIDER: 'abacus' }, 'DARKROOM_PROVIDER: ']
 ])('with %s it says so in one line and asks not to be started again', async (_, env, line) => {
 	const { code, stderr } = await main([], env)
@@ -29,7 +30,15 @@ test.each([
 
 test('--help names every variable', async () => {
 	const { code, stdout } = await main(['--help'], {})
-	for (const name of ['QUEUE_URL', 'DARKROOM_PROVIDER', 'DARKROOM_MODELS', 'MODELS_DIR']) {
+	for (const name of [
+		'QUEUE_URL',
+		'DARKROOM_PROVIDER',
+		'DARKROOM_MODELS',
+		'MODELS_DIR',
+		'CACHE_DIR',
+		'DRAIN_SECONDS',
+		'METRICS_PORT'
+	]) {
 		expect(stdout).toContain(name)
 	}
 	expect(code).toBe(0)

@@ -6,6 +6,8 @@ import { consume } from './consumer.ts'
 import { type Engine, startEngine } from './engine/client.ts'
 import { readEnvironment, usage } from './environment.ts'
 import { workOn } from './generation.ts'
+import { createMetrics, type Metrics } from './metrics/metrics.ts'
+import { serveMetrics } from './metrics/server.ts'
 
 /** EX_CONFIG of sysexits.h: starting again would end the same way. */
 const CONFIG_ERROR = 78
@@ -25,24 +27,30 @@ if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.hel
 }
 
 async function run(): Promise<void> {
-	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR, CACHE_DIR, DRAIN_SECONDS } = readEnvironment(process.env)
+	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR, CACHE_DIR, DRAIN_SECONDS, METRICS_PORT, METRICS_HOST } =
+		readEnvironment(process.env)
 	const asked = new AbortController()
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 		process.on(signal, () => asked.abort())
 	}
 	process.on('disconnect', () => asked.abort()) // Our supervisor is gone, where it opened a channel.
 
+	const metrics = createMetrics()
 	const engine = await startEngine({
 		models: DARKROOM_MODELS,
 		modelsDir: MODELS_DIR,
 		provider: DARKROOM_PROVIDER,
 		cacheDir: CACHE_DIR,
-		log
+		log,
+		onStats: metrics.engine
 	})
+	if (METRICS_PORT !== undefined) {
+		await serveMetrics(metrics, () => engine.healthy, METRICS_PORT, METRICS_HOST)
+	}
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	await serve(engine, DARKROOM_MODELS, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
+	await serve(engine, metrics, DARKROOM_MODELS, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit(0)
@@ -54,17 +62,30 @@ async function run(): Promise<void> {
  */
 async function serve(
 	engine: Engine,
+	metrics: Metrics,
 	models: readonly string[],
 	queueUrl: string,
 	grace: number,
 	asked: AbortSignal
 ): Promise<void> {
 	const abandon = new AbortController()
-	const work = (job: Job) =>
-		workOn(job, engine, abandon.signal, log).catch((error: Error) => {
-			log(`${job.generation}: gave up: ${error.message}`)
+	const work = async (job: Job, waited: number) => {
+		const done = metrics.taken(waited)
+		try {
+			const { pictures, failure } = await workOn(job, engine, abandon.signal, log)
+			metrics.drawn(pictures)
+			if (failure) {
+				metrics.failed(failure)
+			}
+		} catch (error) {
+			const { name, message } = error as Error
+			metrics.failed(name)
+			log(`${job.generation}: gave up: ${message}`)
 			throw error
-		})
+		} finally {
+			done()
+		}
+	}
 	const consumers = models.map((model) => consume({ queueUrl, model, log, work }, asked))
 	if (!asked.aborted) {
 		await once(asked, 'abort')

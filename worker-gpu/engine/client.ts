@@ -50,6 +50,8 @@ export interface Engine {
 	/** Of the last successful start. */
 	readonly report: EngineReport
 	readonly pid: number | undefined
+	/** Whether it can be asked at once, and is not just being started again. */
+	readonly healthy: boolean
 	/**
 	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` (its own doing), with an `EngineError` named after what went wrong in
 	 * there (`NotFinite`), with `EngineHalted`, or with the signal's reason. While the engine is being started again, it waits.
@@ -371,6 +373,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		},
 		get pid() {
 			return child.pid
+		},
+		get healthy() {
+			return up
 		},
 		async develop(request, options = {}) {
 			const { signal, expiresIn, rows } = options

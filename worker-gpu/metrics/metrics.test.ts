@@ -1,0 +1,85 @@
+import type { AddressInfo } from 'node:net'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { startEngine } from '../engine/client.ts'
+import { createMetrics } from './metrics.ts'
+import { serveMetrics } from './server.ts'
+
+const request: ResolvedRequest = {
+	model: 'tiny',
+	prompt: 'a red cube',
+	negative_prompt: '',
+	width: 16,
+	height: 16,
+	steps: 4,
+	guidance: 3,
+	seed: 5,
+	count: 2
+}
+
+test('what an engine and a node count can be scraped', async () => {
+	const metrics = createMetrics()
+	const heard = Promise.withResolvers<void>()
+	const engine = await startEngine({
+		models: ['tiny'],
+		modelsDir: path.join(import.meta.dirname, '../golden'),
+		provider: 'cpu',
+		threads: 1,
+		onStats(stats) {
+			metrics.engine(stats)
+			if (stats.ticks.length > 0) {
+				heard.resolve()
+			}
+		}
+	})
+	const server = await serveMetrics(metrics, () => engine.healthy, 0, '127.0.0.1')
+	const ask = (path: string) => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`)
+	try {
+		const done = metrics.taken(1500)
+		await engine.develop(request)
+		metrics.drawn(1)
+		metrics.failed('Not "finite"')
+		await heard.promise
+		const answer = await ask('/metrics')
+		expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
+		const lines = (await answer.text()).split('\n')
+		for (const line of [
+			// Four ticks of two guided pictures.
+			'darkroom_batch_size_bucket{le="2"} 0',
+			'darkroom_batch_size_bucket{le="4"} 4',
+			'darkroom_batch_size_bucket{le="+Inf"} 4',
+			'darkroom_batch_size_sum 16',
+			'darkroom_evaluations_total 16',
+			'darkroom_tick_seconds_count 4',
+			'darkroom_rows{state="active"} 0',
+			'darkroom_queue_wait_seconds_bucket{le="1"} 0',
+			'darkroom_queue_wait_seconds_bucket{le="2.5"} 1',
+			'darkroom_generations 1',
+			'darkroom_pictures_total 1',
+			'darkroom_failures_total{type="Not \\"finite\\""} 1'
+		]) {
+			expect(lines).toContain(line)
+		}
+		expect(lines.some((line) => /^darkroom_memory_bytes\{process="engine"\} [1-9]/.test(line))).toBe(true)
+		done()
+		expect(await (await ask('/metrics')).text()).toContain('\ndarkroom_generations 0\n')
+
+		expect((await ask('/healthz')).status).toBe(200)
+		expect((await ask('/')).status).toBe(404)
+		process.kill(engine.pid!, 'SIGKILL')
+		await expect.poll(async () => (await ask('/healthz')).status, { timeout: 10_000 }).toBe(503)
+		await expect.poll(async () => (await ask('/healthz')).status, { timeout: 30_000 }).toBe(200)
+	} finally {
+		server.close()
+		await engine.close()
+	}
+})
+
+test('a port that is taken is told', async () => {
+	const metrics = createMetrics()
+	const server = await serveMetrics(metrics, () => true, 0, '127.0.0.1')
+	const { port } = server.address() as AddressInfo
+	await expect(serveMetrics(metrics, () => true, port, '127.0.0.1')).rejects.toThrow('EADDRINUSE')
+	server.close()
+})
