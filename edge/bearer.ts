@@ -16,19 +16,27 @@ export function bearer(c: Context): string {
 
 const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
 
-/** Lets a well-formed, genuine API key through. Its Account confirms it within the same call that does the work. */
-export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
+/** A well-formed, genuine API key. Its Account confirms it within the same call that does the work. */
+export function expectKey(c: Context<App>): Key {
 	const key = readKey(c.var.env.DARKROOM_SECRET, bearer(c))
 	if (!key) {
 		throw unauthorized('The API key is not one of ours.')
 	}
-	c.set('key', key)
+	return key
+}
+
+export function expectAdmin(c: Context<App>): void {
+	if (!sameText(bearer(c), c.var.env.ADMIN_TOKEN)) {
+		throw unauthorized('The admin token is wrong.')
+	}
+}
+
+export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
+	c.set('key', expectKey(c as unknown as Context<App>))
 	await next()
 })
 
 export const withAdmin = createMiddleware<App>(async function withAdmin(c, next) {
-	if (!sameText(bearer(c), c.var.env.ADMIN_TOKEN)) {
-		throw unauthorized('The admin token is wrong.')
-	}
+	expectAdmin(c)
 	await next()
 })

@@ -7,10 +7,13 @@ import type { FieldError, Problem } from '../shared/contract/problem.ts'
 const problems = {
 	'malformed-json': [400, 'The body is not JSON'],
 	unauthorized: [401, 'No valid credentials'],
+	'insufficient-credit': [402, 'There is not enough credit'],
+	forbidden: [403, 'The key may not do that'],
 	'not-found': [404, 'Not found'],
 	'method-not-allowed': [405, 'Method not allowed'],
 	superseded: [409, 'Another attempt at this generation was granted'],
 	ended: [409, 'The generation has ended'],
+	'reference-reused': [409, 'The reference names another credit'],
 	'not-seen': [409, 'The object is not in storage as reported'],
 	undelivered: [409, 'Pictures are missing'],
 	'payload-too-large': [413, 'The body is too large'],
@@ -28,6 +31,9 @@ export interface Fault {
 	code: Code
 	detail: string
 	errors?: FieldError[]
+	/** Micro-units. */
+	needed?: number
+	available?: number
 }
 
 export class ProblemError extends Error {
@@ -62,10 +68,10 @@ export function unwrap<T>(answered: Answer<T>): T {
 	return answered.value
 }
 
-export function respond(c: Context, { code, detail, errors }: Fault, headers: Record<string, string> = {}): Response {
+export function respond(c: Context, { code, detail, ...more }: Fault, headers: Record<string, string> = {}): Response {
 	const [status, title] = problems[code]
 	const problem: Problem = { type: problemType(code), title, status, detail, instance: c.get('requestId') }
-	return c.json(errors ? { ...problem, errors } : problem, status, {
+	return c.json({ ...problem, ...more }, status, {
 		...headers,
 		...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
 		'content-type': 'application/problem+json'

@@ -28,10 +28,16 @@ export const post = (path: string, bearer: string | undefined, body: unknown, he
 export const get = (path: string, bearer: string, headers: Record<string, string> = {}) =>
 	fetchEdge(path, { headers: { authorization: `Bearer ${bearer}`, ...headers }, redirect: 'manual' })
 
-/** A new account with a key. */
+/** Micro-units: enough for whatever a test orders. */
+export const plenty = 1_000_000_000
+
+/** A new account with a key for everything, and plenty of credit. */
 export async function newAccount(): Promise<{ account: string; key: string }> {
 	const account = `t-${randomText(10)}`
-	const { key } = await (await post(`/v1/admin/accounts/${account}/keys`, env.ADMIN_TOKEN, {})).json<{ key: string }>()
+	const { key } = await (
+		await post(`/v1/admin/accounts/${account}/keys`, env.ADMIN_TOKEN, { scopes: ['generate', 'read', 'admin'] })
+	).json<{ key: string }>()
+	await post(`/v1/admin/accounts/${account}/credits`, env.ADMIN_TOKEN, { amount: plenty, reference: 'a test' })
 	return { account, key }
 }
 

@@ -34,6 +34,7 @@ export default defineConfig({
 		// The first call waits until the Worker is loaded, an eviction until the unreachable queue is given up.
 		testTimeout: 20_000,
 		isolate: false,
+		provide: { interleavings: Number(process.env.INTERLEAVINGS ?? 1_000) },
 		deps: {
 			optimizer: {
 				// Bundled first: loading these file by file takes seconds, and the plugin takes the package `debug`, which ioredis

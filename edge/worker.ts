@@ -16,17 +16,26 @@ import { replicate } from './compat/replicate/replicate.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { invalid } from './issues.ts'
+import { auditAccount } from './routes/audit-account.ts'
 import { cancelGeneration } from './routes/cancel-generation.ts'
 import { createGeneration } from './routes/create-generation.ts'
 import { createKey } from './routes/create-key.ts'
 import { createUpload } from './routes/create-upload.ts'
+import { creditAccount } from './routes/credit-account.ts'
 import { deleteGeneration } from './routes/delete-generation.ts'
 import { generationEvents } from './routes/generation-events.ts'
+import { getAccount } from './routes/get-account.ts'
 import { getGeneration } from './routes/get-generation.ts'
 import { getImage } from './routes/get-image.ts'
+import { getUsage } from './routes/get-usage.ts'
 import { health } from './routes/health.ts'
 import { listGenerations } from './routes/list-generations.ts'
+import { listKeys } from './routes/list-keys.ts'
+import { listLedger } from './routes/list-ledger.ts'
 import { listModels } from './routes/list-models.ts'
+import { refundGeneration } from './routes/refund-generation.ts'
+import { revokeKey } from './routes/revoke-key.ts'
+import { rotateKey } from './routes/rotate-key.ts'
 import { site } from './routes/site.ts'
 
 export { Account } from './account/account.ts'
@@ -71,8 +80,17 @@ for (const add of [
 	cancelGeneration,
 	deleteGeneration,
 	getImage,
+	getAccount,
+	getUsage,
+	listLedger,
 	createKey,
 	createUpload,
+	listKeys,
+	rotateKey,
+	revokeKey,
+	creditAccount,
+	refundGeneration,
+	auditAccount,
 	start,
 	progress,
 	upload,

@@ -172,18 +172,23 @@ function loadSecrets(file: string): Omit<EdgeSecrets, 'QUEUE_URL'> {
 	return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-/** The key of the last start, or a first one for the account "demo". */
+/** The key of the last start, or a first one for the account "demo"; which has plenty of credit. */
 async function demoKey(url: string, file: string, adminToken: string): Promise<string> {
+	const admin = async (path: string, body: object) => {
+		const answer = await fetch(`${url}/v1/admin/accounts/demo/${path}`, {
+			method: 'POST',
+			headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+			body: JSON.stringify(body)
+		})
+		if (!answer.ok) {
+			throw new Error(`no demo account: the edge answered ${answer.status} ${await answer.text()}`)
+		}
+		return answer.json()
+	}
+	await admin('credits', { amount: 1_000_000_000_000, reference: 'npm start' })
 	if (existsSync(file)) {
 		return JSON.parse(readFileSync(file, 'utf8')).apiKey
 	}
-	const answer = await fetch(`${url}/v1/admin/accounts/demo/keys`, {
-		method: 'POST',
-		headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
-		body: JSON.stringify({ name: 'npm start' })
-	})
-	if (!answer.ok) {
-		throw new Error(`no demo key: the edge answered ${answer.status} ${await answer.text()}`)
-	}
-	return ((await answer.json()) as { key: string }).key
+	const made = (await admin('keys', { name: 'npm start', scopes: ['generate', 'read', 'admin'] })) as { key: string }
+	return made.key
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import catalog from './catalog.json' with { type: 'json' }
+import { Price, usualPrice } from './pricing.ts'
 import { SamplerName } from './samplers.ts'
 
 const Strength = z.number().min(0).max(1)
@@ -47,7 +48,8 @@ export const Model = z.strictObject({
 	guidance: z.strictObject({ default: z.number(), min: z.number(), max: z.number() }),
 	count: z.strictObject({ default: z.int(), max: z.int() }),
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
-	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() })
+	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() }),
+	price: Price.default(usualPrice)
 })
 export type Model = z.infer<typeof Model>
 

@@ -19,7 +19,7 @@ export const secrets = {
 /** The built edge with a real queue and no GPU node: tests play the node's part. */
 export interface BareEdge extends Edge {
 	queue: QueueServer
-	/** A new key of `account`. */
+	/** A new key of `account`, which has plenty of credit. */
 	key(account: string): Promise<string>
 	/** Takes jobs from the queue in the order of their coming; waits for one at most `timeout` milliseconds. */
 	takeJob(timeout?: number): Promise<Job | undefined>
@@ -39,12 +39,14 @@ export async function startBareEdge(): Promise<BareEdge> {
 		...edge,
 		queue,
 		async key(account) {
-			const answer = await fetch(`${edge.url}/v1/admin/accounts/${account}/keys`, {
-				method: 'POST',
-				headers: { authorization: `Bearer ${secrets.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-				body: JSON.stringify({ name: 'test' })
-			})
-			return ((await answer.json()) as { key: string }).key
+			const admin = (path: string, body: object) =>
+				fetch(`${edge.url}/v1/admin/accounts/${account}/${path}`, {
+					method: 'POST',
+					headers: { authorization: `Bearer ${secrets.ADMIN_TOKEN}`, 'content-type': 'application/json' },
+					body: JSON.stringify(body)
+				})
+			await admin('credits', { amount: 1_000_000_000, reference: 'the tests' })
+			return ((await (await admin('keys', { name: 'test' })).json()) as { key: string }).key
 		},
 		async takeJob(timeout = 20_000) {
 			consumer ??= consume(

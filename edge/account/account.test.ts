@@ -4,7 +4,7 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { randomText } from '../../shared/ids.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { env } from '../testing.ts'
+import { env, plenty } from '../testing.ts'
 import type { Account } from './account.ts'
 import { lease, mostAttempts } from './attempts.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -54,7 +54,8 @@ describe('Account', () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		account = `t-${randomText(10)}`
 		stub = env.ACCOUNT.getByName(account)
-		await stub.addKey(account, key, 'test')
+		await stub.makeKey({ account, key: null }, key, { name: 'test', scopes: ['generate', 'read'], expires_at: null })
+		await stub.credit(account, plenty, 'a test')
 		id = unwrap((await stub.submit(key, order)) as Answer<Snapshot>).id
 	})
 	afterEach(() => {

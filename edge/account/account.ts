@@ -1,18 +1,23 @@
 import { DurableObject } from 'cloudflare:workers'
+import { findModel } from '../../shared/catalog.ts'
+import type { AccountView, ApiKey, Balance, KeyRequest, LedgerEntry, Scope, Usage } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { newId } from '../../shared/ids.ts'
+import { priceOf } from '../../shared/pricing.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
+import type { Caller } from '../caller.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
-import { type Answer, answer } from '../errors.ts'
+import { type Answer, answer, ProblemError } from '../errors.ts'
 import { eraseObjects } from '../storage/erase.ts'
-import { Attempts, type Grant, type Progress, type Receipt } from './attempts.ts'
-import { Due, type Duty, type Kind } from './due.ts'
-import { type Filter, Generations } from './generations.ts'
+import type { Grant, Progress, Receipt } from './attempts.ts'
+import { audit } from './audit.ts'
+import { type Books, openBooks } from './books.ts'
+import type { Duty, Kind } from './due.ts'
+import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
-import { Keys } from './keys.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -26,13 +31,25 @@ const batchSize = 500
 /** Milliseconds after an end at which no URL for an upload is good any more. */
 const afterwards = 10 * 60_000
 
+/** Micro-units. */
+export interface Quote {
+	picture: number
+	total: number
+	available: number
+}
+
+function priceFor({ request }: Order): number {
+	const model = findModel(request.model)
+	if (!model) {
+		throw new ProblemError({ code: 'unknown-model', detail: `There is no model ${request.model}.` })
+	}
+	return priceOf(model, request)
+}
+
 /** One customer's account: the owner of its keys and generations. Every decision is one synchronous transaction. */
 export class Account extends DurableObject {
 	readonly #env: Env
-	readonly #due: Due
-	readonly #keys: Keys
-	readonly #generations: Generations
-	readonly #attempts: Attempts
+	readonly #books: Books
 	readonly #duties: Record<Kind, Duty>
 	/** What the Viewers are to be told when the transaction that runs now is done. */
 	#seen = new Map<string, Snapshot>()
@@ -45,11 +62,7 @@ export class Account extends DurableObject {
 		this.#env = parseEnv(raw)
 		const { sql } = ctx.storage
 		migrate(ctx.storage)
-		this.#due = new Due(sql)
-		this.#keys = new Keys(sql)
-		const tell = (happening: Happening) => this.#observe(happening)
-		this.#generations = new Generations(sql, this.#due, tell)
-		this.#attempts = new Attempts(sql, this.#due, this.#generations, tell)
+		this.#books = openBooks(sql, (happening) => this.#observe(happening))
 		const each = (act: (id: string, now: number) => void) => (ids: string[], now: number) => {
 			for (const id of ids) {
 				act(id, now)
@@ -58,107 +71,189 @@ export class Account extends DurableObject {
 		this.#duties = {
 			enqueue: { again: untilShownAgain, run: (ids) => this.ctx.waitUntil(this.#enqueue(ids)) },
 			lease: { again: () => 1_000, run: each((id, now) => this.#reclaim(id, now)) },
-			deadline: { again: () => 1_000, run: each((id, now) => this.#generations.expire(id, now)) },
+			deadline: { again: () => 1_000, run: each((id, now) => this.#books.generations.expire(id, now)) },
 			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) }
 		}
 	}
 
-	/** The first key makes the account. Callbacks and jobs name it, so it keeps its own name. */
-	async addKey(account: string, hash: string, name: string): Promise<void> {
-		this.ctx.storage.transactionSync(() => {
+	/** The admin's first key makes the account. Callbacks and jobs name it, so it keeps its own name. */
+	async makeKey(caller: Caller, hash: string, request: KeyRequest): Promise<Answer<ApiKey>> {
+		return this.#decide(() => {
+			if (caller.key === null) {
+				this.ctx.storage.kv.put('account', caller.account)
+			}
+			this.#admit(caller, 'admin')
+			return this.#books.keys.add(hash, request, Date.now())
+		})
+	}
+
+	async listKeys(caller: Caller): Promise<Answer<ApiKey[]>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'admin')
+			return this.#books.keys.list()
+		})
+	}
+
+	/** `overlap`: milliseconds. */
+	async rotateKey(caller: Caller, id: string, hash: string, overlap: number): Promise<Answer<ApiKey>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'admin')
+			return this.#books.keys.rotate(id, hash, overlap, Date.now())
+		})
+	}
+
+	async revokeKey(caller: Caller, id: string): Promise<Answer<void>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'admin')
+			this.#books.keys.revoke(id, Date.now())
+		})
+	}
+
+	async describe(caller: Caller): Promise<Answer<AccountView>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'read')
+			return { account: caller.account, balance: this.#books.ledger.balance() }
+		})
+	}
+
+	async countUsage(caller: Caller, from: string, to: string): Promise<Answer<Usage[]>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'read')
+			return this.#books.usage.list(from, to)
+		})
+	}
+
+	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<LedgerEntry[]>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'read')
+			return this.#books.ledger.list(cursor, limit)
+		})
+	}
+
+	async credit(account: string, amount: number, reference: string): Promise<Answer<Balance>> {
+		return this.#decide(() => {
 			this.ctx.storage.kv.put('account', account)
-			this.#keys.add(hash, name, Date.now())
+			this.#books.ledger.credit(amount, reference, Date.now())
+			return this.#books.ledger.balance()
+		})
+	}
+
+	async refund(id: string): Promise<Answer<Balance>> {
+		return this.#decide(() => {
+			this.#books.generations.refund(id, Date.now())
+			return this.#books.ledger.balance()
+		})
+	}
+
+	async audit(): Promise<Answer<string[]>> {
+		return answer(() => {
+			this.#expectAccount()
+			return audit(this.ctx.storage.sql, this.#books.ledger)
+		})
+	}
+
+	/** Of every picture that must be in R2, page by page. */
+	async receipts(cursor: string): Promise<Answer<{ receipts: Receipt[]; next?: string }>> {
+		return answer(() => this.#books.generations.receipts(cursor, batchSize))
+	}
+
+	/** What an order would be answered with, which changes nothing. */
+	async quote(key: string, order: Order): Promise<Answer<Quote>> {
+		return this.#decide(() => {
+			this.#books.keys.confirm(key, Date.now(), 'generate')
+			const price = priceFor(order)
+			return { picture: price, total: price * order.request.count, available: this.#books.ledger.balance().available }
 		})
 	}
 
 	/** Whether a key is still good, for work that comes before a submission. */
 	async authorize(key: string): Promise<Answer<void>> {
-		return answer(() => this.#keys.confirm(key))
+		return answer(() => this.#books.keys.confirm(key, Date.now(), 'generate'))
 	}
 
 	async submit(key: string, order: Order, warnings: readonly Warning[] = []): Promise<Answer<Snapshot>> {
 		return this.#decide(() => {
-			this.#keys.confirm(key)
 			const now = Date.now()
+			this.#books.keys.confirm(key, now, 'generate')
 			const id = newId('gen', now)
-			this.#generations.add(id, key, order, warnings, now)
-			return this.#generations.read(id)
+			this.#books.generations.add(id, key, order, warnings, priceFor(order), now)
+			return this.#books.generations.read(id)
 		})
 	}
 
 	async read(key: string, id: string): Promise<Answer<Snapshot>> {
 		return answer(() => {
-			this.#keys.confirm(key)
-			return this.#generations.read(id)
+			this.#books.keys.confirm(key, Date.now(), 'read', 'generate')
+			return this.#books.generations.read(id)
 		})
 	}
 
 	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Snapshot[]>> {
 		return answer(() => {
-			this.#keys.confirm(key)
-			return this.#generations.list(filter, cursor, limit)
+			this.#books.keys.confirm(key, Date.now(), 'read')
+			return this.#books.generations.list(filter, cursor, limit)
 		})
 	}
 
 	async cancel(key: string, id: string): Promise<Answer<Snapshot>> {
 		return this.#decide(() => {
-			this.#keys.confirm(key)
-			this.#generations.cancel(id, Date.now())
-			return this.#generations.read(id)
+			this.#books.keys.confirm(key, Date.now(), 'generate')
+			this.#books.generations.cancel(id, Date.now())
+			return this.#books.generations.read(id)
 		})
 	}
 
 	async delete(key: string, id: string): Promise<Answer<void>> {
 		return this.#decide(() => {
-			this.#keys.confirm(key)
-			this.#generations.delete(id, Date.now())
+			this.#books.keys.confirm(key, Date.now(), 'generate')
+			this.#books.generations.delete(id, Date.now())
 		})
 	}
 
 	/** For the generation's Viewer: how it stands. The Viewer is told of each change until it ends. */
 	async watch(id: string): Promise<Answer<Snapshot>> {
 		this.#watched.add(id)
-		return answer(() => this.#generations.read(id))
+		return answer(() => this.#books.generations.read(id))
 	}
 
 	async start({ generation, epoch }: Work, run: string): Promise<Answer<Grant>> {
 		const now = Date.now()
 		// Someone asks for work that another holds: the time to see whether that one is still alive.
 		this.#decide(() => this.#reclaim(generation, now))
-		return this.#decide(() => this.#attempts.start(generation, epoch, run, now), generation)
+		return this.#decide(() => this.#books.attempts.start(generation, epoch, run, now), generation)
 	}
 
 	/** `viewed`: it has a Viewer, as far as is known. */
 	async progress({ generation, epoch }: Work, call: Progress): Promise<Answer<{ viewed: boolean }>> {
 		return this.#decide(() => {
-			this.#attempts.progress(generation, epoch, call, Date.now())
+			this.#books.attempts.progress(generation, epoch, call, Date.now())
 			return { viewed: this.#watched.has(generation) }
 		}, generation)
 	}
 
 	/** Whether this epoch still holds the work. */
 	async confirm({ generation, epoch }: Work): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.confirm(generation, epoch, Date.now()))
+		return this.#decide(() => this.#books.attempts.confirm(generation, epoch, Date.now()))
 	}
 
 	async checkpointed({ generation, epoch }: Work): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.checkpointed(generation, epoch, Date.now()))
+		return this.#decide(() => this.#books.attempts.checkpointed(generation, epoch, Date.now()))
 	}
 
 	async handBack({ generation, epoch }: Work): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.handBack(generation, epoch, Date.now()), generation)
+		return this.#decide(() => this.#books.attempts.handBack(generation, epoch, Date.now()), generation)
 	}
 
 	async permit({ generation, epoch }: Work, n: number): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.permit(generation, epoch, n, Date.now()))
+		return this.#decide(() => this.#books.attempts.permit(generation, epoch, n, Date.now()))
 	}
 
 	async capture({ generation, epoch }: Work, picture: ImageCall, receipt: Receipt): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.capture(generation, epoch, picture, receipt, Date.now()), generation)
+		return this.#decide(() => this.#books.attempts.capture(generation, epoch, picture, receipt, Date.now()), generation)
 	}
 
 	async finish({ generation, epoch }: Work, call: FinishCall): Promise<Answer<void>> {
-		return this.#decide(() => this.#attempts.finish(generation, epoch, call, Date.now()), generation)
+		return this.#decide(() => this.#books.attempts.finish(generation, epoch, call, Date.now()), generation)
 	}
 
 	override async alarm(): Promise<void> {
@@ -167,8 +262,23 @@ export class Account extends DurableObject {
 	}
 
 	#reclaim(id: string, now: number): void {
-		this.#attempts.reclaim(id, now)
+		this.#books.attempts.reclaim(id, now)
 		this.#see(id)
+	}
+
+	/** Lets the admin do everything, and a key what its scopes allow, in an account that there is. */
+	#admit({ key }: Caller, scope: Scope): void {
+		this.#expectAccount()
+		if (key !== null) {
+			this.#books.keys.confirm(key, Date.now(), scope)
+		}
+	}
+
+	/** Whoever names an account that does not exist wakes an object with nothing in it. */
+	#expectAccount(): void {
+		if (this.ctx.storage.kv.get('account') === undefined) {
+			throw new ProblemError({ code: 'not-found', detail: 'There is no such account.' })
+		}
 	}
 
 	/** One transaction, and then whatever it made due. Whoever watches `generation` is told how it stands now. */
@@ -203,8 +313,8 @@ export class Account extends DurableObject {
 	}
 
 	#see(id: string): void {
-		if (this.#watched.has(id) && this.#generations.find(id)) {
-			this.#seen.set(id, this.#generations.read(id))
+		if (this.#watched.has(id) && this.#books.generations.find(id)) {
+			this.#seen.set(id, this.#books.generations.read(id))
 		}
 	}
 
@@ -213,7 +323,7 @@ export class Account extends DurableObject {
 		const now = Date.now()
 		try {
 			this.#transact(() => {
-				for (const [kind, subjects] of this.#due.claim(now, batchSize, (kind) => this.#duties[kind].again())) {
+				for (const [kind, subjects] of this.#books.due.claim(now, batchSize, (kind) => this.#duties[kind].again())) {
 					this.#duties[kind].run(subjects, now)
 				}
 			})
@@ -224,7 +334,7 @@ export class Account extends DurableObject {
 
 	/** An alarm that is too early finds nothing to do, which is cheaper than to set it anew at each call. */
 	#arm(): void {
-		const next = this.#due.next()
+		const next = this.#books.due.next()
 		if (next !== undefined && next < (this.#alarmAt ?? Number.POSITIVE_INFINITY)) {
 			this.#alarmAt = next
 			this.ctx.waitUntil(this.ctx.storage.setAlarm(next))
@@ -235,7 +345,7 @@ export class Account extends DurableObject {
 		const account = this.ctx.storage.kv.get<string>('account') as string
 		const batch: Batch = {}
 		for (const id of ids) {
-			const waiting = this.#generations.waiting(id)
+			const waiting = this.#books.generations.waiting(id)
 			if (waiting) {
 				batch[waiting.model] ??= []
 				batch[waiting.model]?.push(jobFor(this.#env, { account, generation: id, epoch: waiting.epoch }))
@@ -244,29 +354,29 @@ export class Account extends DurableObject {
 		const fault = await dispatcherOf(this.#env, account).enqueue(batch).catch(String)
 		if (fault === undefined) {
 			for (const id of ids) {
-				this.#due.succeeded('enqueue', id)
+				this.#books.due.succeeded('enqueue', id)
 			}
 			return
 		}
 		const now = Date.now()
 		for (const id of ids) {
-			this.#due.failed('enqueue', id, now, longestBackoff)
+			this.#books.due.failed('enqueue', id, now, longestBackoff)
 		}
 		this.#arm()
 	}
 
 	/** Removes the objects of a deleted generation, and looks again when every place that was signed for it has expired. */
 	async #erase(id: string): Promise<void> {
-		const endedAt = this.#generations.erasable(id)
+		const endedAt = this.#books.generations.erasable(id)
 		if (endedAt === undefined) {
 			return
 		}
 		await eraseObjects(this.#env, `${id}/`)
 		const last = endedAt + afterwards
 		if (Date.now() >= last) {
-			this.#due.remove('erase', id)
+			this.#books.due.remove('erase', id)
 		} else {
-			this.#due.put('erase', id, last)
+			this.#books.due.put('erase', id, last)
 			this.#arm()
 		}
 	}

@@ -6,7 +6,9 @@ import { ProblemError } from '../errors.ts'
 import type { Due } from './due.ts'
 import type { Generations } from './generations.ts'
 import type { Observer } from './happenings.ts'
+import type { Ledger } from './ledger.ts'
 import { type Row, requestOf } from './rows.ts'
+import type { UsageCounts } from './usage.ts'
 
 /** Milliseconds. */
 export const lease = 15_000
@@ -37,12 +39,16 @@ export class Attempts {
 	readonly #sql: SqlStorage
 	readonly #due: Due
 	readonly #generations: Generations
+	readonly #ledger: Ledger
+	readonly #usage: UsageCounts
 	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due, generations: Generations, tell: Observer) {
+	constructor(sql: SqlStorage, due: Due, generations: Generations, ledger: Ledger, usage: UsageCounts, tell: Observer) {
 		this.#sql = sql
 		this.#due = due
 		this.#generations = generations
+		this.#ledger = ledger
+		this.#usage = usage
 		this.#tell = tell
 	}
 
@@ -103,9 +109,10 @@ export class Attempts {
 		this.#renew(id, now)
 	}
 
-	/** Makes an object that was seen in R2 the generation's picture `n`. The first one stays, whatever comes later. */
+	/** Makes an object that was seen in R2 the generation's picture `n`, and charges it. The first one stays, whatever comes later. */
 	capture(id: string, epoch: number, picture: ImageCall, receipt: Receipt, now: number): void {
-		const request = requestOf(this.#held(id, epoch))
+		const row = this.#held(id, epoch)
+		const request = requestOf(row)
 		const { n, width, height, seed, content_type } = picture
 		expectFields([
 			within('/n', n, request.count),
@@ -128,7 +135,12 @@ export class Attempts {
 			seed
 		)
 		if (rowsWritten > 0) {
-			this.#tell({ id, type: 'image', n, at: now })
+			const { key, model, price } = row
+			this.#ledger.capture(id, n, price, now)
+			if (key !== null) {
+				this.#usage.add(key, model, price, now)
+			}
+			this.#tell({ id, type: 'image', n, model, price, at: now })
 		}
 		this.#renew(id, now)
 	}

@@ -2,10 +2,12 @@ import { isTerminal, type Status, type Warning } from '../../shared/contract/gen
 import type { Order } from '../../shared/contract/order.ts'
 import { week } from '../../shared/contract/terms.ts'
 import { ProblemError } from '../errors.ts'
+import type { Receipt } from './attempts.ts'
 import type { Due } from './due.ts'
 import type { Failure } from './failures.ts'
 import type { Happening, Observer } from './happenings.ts'
-import { type PictureRow, type Row, requestOf, snapshotOf } from './rows.ts'
+import type { Ledger } from './ledger.ts'
+import { heldFor, type PictureRow, type Row, requestOf, snapshotOf } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Which generations a list tells of. Times are milliseconds. */
@@ -32,19 +34,23 @@ type End = keyof typeof ends
 export class Generations {
 	readonly #sql: SqlStorage
 	readonly #due: Due
+	readonly #ledger: Ledger
 	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due, tell: Observer) {
+	constructor(sql: SqlStorage, due: Due, ledger: Ledger, tell: Observer) {
 		this.#sql = sql
 		this.#due = due
+		this.#ledger = ledger
 		this.#tell = tell
 	}
 
-	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], now: number): void {
+	/** `price`: of one picture, in micro-units; that of all is held until it ends. */
+	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], price: number, now: number): void {
+		this.#ledger.hold(id, price * request.count, now)
 		const deadline = deadlineOf(terms.deadline, now)
 		this.#sql.exec(
-			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl)
-			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?)`,
+			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price)
+			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?)`,
 			id,
 			key,
 			JSON.stringify(request),
@@ -53,7 +59,9 @@ export class Generations {
 			now,
 			terms.priority,
 			deadline,
-			terms.url_ttl
+			terms.url_ttl,
+			request.count,
+			price
 		)
 		this.#due.put('enqueue', id, now)
 		if (deadline !== null) {
@@ -118,6 +126,21 @@ export class Generations {
 		}
 	}
 
+	/** Of every picture that must be in R2, from after the key `cursor` on. */
+	receipts(cursor: string, limit: number): { receipts: Receipt[]; next?: string } {
+		const receipts = this.#sql
+			.exec<Receipt & Record<string, SqlStorageValue>>(
+				`SELECT pictures.key, size, etag FROM pictures JOIN generations ON id = generation
+				WHERE generation >= ? AND pictures.key > ? AND deleted_at IS NULL ORDER BY generation, pictures.key LIMIT ?`,
+				cursor.split('/')[0] as string,
+				cursor,
+				limit
+			)
+			.toArray()
+		const last = receipts.at(-1)
+		return { receipts, ...(last && receipts.length === limit && { next: last.key }) }
+	}
+
 	/** When it ended, if its objects have to go. */
 	erasable(id: string): number | undefined {
 		const row = this.#sql
@@ -132,11 +155,23 @@ export class Generations {
 	}
 
 	end(id: string, status: End, now: number): void {
+		this.#ledger.release(id, heldFor(this.#expect(id), this.pictures(id).length), now)
 		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
 		for (const kind of ['lease', 'enqueue', 'deadline'] as const) {
 			this.#due.remove(kind, id)
 		}
 		this.#tell({ id, type: ends[status], at: now })
+	}
+
+	/** Gives back what was charged for it. */
+	refund(id: string, now: number): void {
+		const row = this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ?', id).toArray()[0]
+		const charged = row ? row.price * this.pictures(id).length - row.refunded : 0
+		if (!row || charged === 0) {
+			throw new ProblemError({ code: 'not-found', detail: `Nothing is charged for ${id}.` })
+		}
+		this.#ledger.refund(id, charged, now)
+		this.#sql.exec('UPDATE generations SET refunded = refunded + ? WHERE id = ?', charged, id)
 	}
 
 	find(id: string): Row | undefined {

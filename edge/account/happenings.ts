@@ -1,7 +1,8 @@
 /** What can happen to a generation once it was accepted. Times are milliseconds. */
 export type Happening = { id: string; at: number } & (
 	| { type: 'started' }
-	| { type: 'image'; n: number }
+	/** Delivered, and charged at `price` (micro-units). */
+	| { type: 'image'; n: number; model: string; price: number }
 	| { type: 'completed' | 'failed' | 'canceled' | 'expired' }
 )
 

@@ -1,4 +1,20 @@
+import type { ApiKey, KeyRequest, Scope } from '../../shared/contract/account.ts'
+import { newId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
+
+/** Milliseconds: how exactly it is known when a key was last used. A write at each use would cost more than that is worth. */
+const usedWithin = 60_000
+
+interface Row extends Record<string, SqlStorageValue> {
+	hash: string
+	id: string
+	name: string
+	scopes: string
+	created_at: number
+	last_used_at: number | null
+	expires_at: number | null
+	revoked_at: number | null
+}
 
 /** The account's API keys, by their hashes alone. */
 export class Keys {
@@ -8,13 +24,77 @@ export class Keys {
 		this.#sql = sql
 	}
 
-	add(hash: string, name: string, now: number): void {
-		this.#sql.exec('INSERT INTO keys (hash, name, created_at) VALUES (?, ?, ?)', hash, name, now)
+	add(hash: string, { name, scopes, expires_at }: KeyRequest, now: number): ApiKey {
+		this.#sql.exec(
+			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)',
+			hash,
+			newId('key', now),
+			name,
+			JSON.stringify(scopes),
+			now,
+			expires_at && Date.parse(expires_at)
+		)
+		return present(this.#find('hash', hash) as Row)
 	}
 
-	confirm(hash: string): void {
-		if (this.#sql.exec('SELECT 1 FROM keys WHERE hash = ?', hash).toArray().length === 0) {
+	/** Lets a key of the account do what any one of `scopes` allows. */
+	confirm(hash: string, now: number, ...scopes: Scope[]): void {
+		const row = this.#find('hash', hash)
+		if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now)) {
 			throw new ProblemError({ code: 'unauthorized', detail: 'The API key is not valid any more.' })
 		}
+		const allowed: Scope[] = JSON.parse(row.scopes)
+		if (!scopes.some((scope) => allowed.includes(scope))) {
+			const detail = `Expected a key with the scope ${scopes.join(' or ')}, got one with ${allowed.join(', ')}.`
+			throw new ProblemError({ code: 'forbidden', detail })
+		}
+		if (now - (row.last_used_at ?? 0) >= usedWithin) {
+			this.#sql.exec('UPDATE keys SET last_used_at = ? WHERE hash = ?', now, hash)
+		}
+	}
+
+	list(): ApiKey[] {
+		return this.#sql.exec<Row>('SELECT * FROM keys ORDER BY id').toArray().map(present)
+	}
+
+	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. */
+	rotate(id: string, hash: string, overlap: number, now: number): ApiKey {
+		const { name, scopes, expires_at, revoked_at } = this.#expect(id)
+		if (revoked_at !== null || (expires_at !== null && expires_at <= now)) {
+			throw new ProblemError({ code: 'not-found', detail: `${id} is not valid any more.` })
+		}
+		const made = this.add(hash, { name, scopes: JSON.parse(scopes), expires_at: time(expires_at) }, now)
+		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
+		return made
+	}
+
+	/** At once and for ever. */
+	revoke(id: string, now: number): void {
+		this.#expect(id)
+		this.#sql.exec('UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?', now, id)
+	}
+
+	#find(column: 'hash' | 'id', value: string): Row | undefined {
+		return this.#sql.exec<Row>(`SELECT * FROM keys WHERE ${column} = ?`, value).toArray()[0]
+	}
+
+	#expect(id: string): Row {
+		const row = this.#find('id', id)
+		if (!row) {
+			throw new ProblemError({ code: 'not-found', detail: `This account has no key ${id}.` })
+		}
+		return row
 	}
 }
+
+const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
+
+const present = ({ id, name, scopes, created_at, last_used_at, expires_at, revoked_at }: Row): ApiKey => ({
+	id,
+	name,
+	scopes: JSON.parse(scopes),
+	created_at: new Date(created_at).toISOString(),
+	last_used_at: time(last_used_at),
+	expires_at: time(expires_at),
+	revoked_at: time(revoked_at)
+})

@@ -1,4 +1,4 @@
-import type { ResolvedRequest, Status } from '../../shared/contract/generation.ts'
+import { isTerminal, type ResolvedRequest, type Status } from '../../shared/contract/generation.ts'
 import type { Priority } from '../../shared/contract/terms.ts'
 import { type Failure, failureOf } from './failures.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -25,6 +25,11 @@ export interface Row extends Record<string, SqlStorageValue> {
 	checkpointed: number | null
 	yields: number
 	warnings: string
+	key: string | null
+	model: string
+	count: number
+	price: number
+	refunded: number
 }
 
 export interface PictureRow extends Record<string, SqlStorageValue> {
@@ -41,6 +46,16 @@ export const requestOf = (row: Row): ResolvedRequest => JSON.parse(row.request)
 const time = (ms: number): string => new Date(ms).toISOString()
 const timeOrNull = (ms: number | null): string | null => (ms === null ? null : time(ms))
 
+/** What is still set aside for a generation of which `captured` pictures are charged. */
+export const heldFor = ({ status, price, count }: Row, captured: number): number =>
+	isTerminal(status) ? 0 : price * (count - captured)
+
+const costOf = (row: Row, captured: number) => ({
+	picture: row.price,
+	held: heldFor(row, captured),
+	charged: row.price * captured - row.refunded
+})
+
 export function snapshotOf(row: Row, images: PictureRow[]): Snapshot {
 	const { id, status, done, total, inference_ms, failure } = row
 	return {
@@ -52,6 +67,7 @@ export function snapshotOf(row: Row, images: PictureRow[]): Snapshot {
 		warnings: JSON.parse(row.warnings),
 		metrics: inference_ms === null ? null : { inference_ms },
 		error: failure && failureOf(failure, row.failure_detail ?? ''),
+		cost: costOf(row, images.length),
 		priority: row.priority,
 		deadline: timeOrNull(row.deadline),
 		url_ttl: row.url_ttl,

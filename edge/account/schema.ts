@@ -67,6 +67,52 @@ const versions = [
 	ALTER TABLE generations ADD COLUMN url_ttl INTEGER NOT NULL DEFAULT 3600;   -- seconds
 	ALTER TABLE generations ADD COLUMN deleted_at INTEGER;         -- request is {} from then on; the row and its receipts stay
 	UPDATE generations SET model = json_extract(request, '$.model');
+	`,
+	`
+	ALTER TABLE keys ADD COLUMN id TEXT;
+	ALTER TABLE keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '["generate","read"]';   -- JSON
+	ALTER TABLE keys ADD COLUMN last_used_at INTEGER;
+	ALTER TABLE keys ADD COLUMN expires_at INTEGER;
+	ALTER TABLE keys ADD COLUMN revoked_at INTEGER;
+	UPDATE keys SET id = 'key_' || lower(hex(randomblob(13)));
+	CREATE UNIQUE INDEX keys_id ON keys (id);
+
+	-- Amounts are micro-units.
+	ALTER TABLE generations ADD COLUMN price INTEGER NOT NULL DEFAULT 0;      -- of one picture
+	ALTER TABLE generations ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
+	ALTER TABLE generations ADD COLUMN refunded INTEGER NOT NULL DEFAULT 0;
+	UPDATE generations SET count = coalesce(json_extract(request, '$.count'), 1);
+
+	CREATE TABLE ledger (
+		id INTEGER PRIMARY KEY AUTOINCREMENT,
+		at INTEGER NOT NULL,
+		kind TEXT NOT NULL,           -- says from where to where (ledger.ts)
+		amount INTEGER NOT NULL CHECK (amount > 0),
+		generation TEXT,
+		picture INTEGER,
+		reference TEXT
+	);
+	CREATE UNIQUE INDEX captures ON ledger (generation, picture) WHERE kind = 'capture';
+	CREATE UNIQUE INDEX credits ON ledger (reference) WHERE reference IS NOT NULL;
+
+	-- One row; what the ledger's entries sum up to.
+	CREATE TABLE balance (
+		funds INTEGER NOT NULL,
+		available INTEGER NOT NULL CHECK (available >= 0),
+		held INTEGER NOT NULL CHECK (held >= 0),
+		charged INTEGER NOT NULL CHECK (charged >= 0),
+		CHECK (funds + available + held + charged = 0)
+	);
+	INSERT INTO balance VALUES (0, 0, 0, 0);
+
+	CREATE TABLE usage (
+		day TEXT NOT NULL,
+		key TEXT NOT NULL,
+		model TEXT NOT NULL,
+		pictures INTEGER NOT NULL,
+		amount INTEGER NOT NULL,
+		PRIMARY KEY (day, key, model)
+	) WITHOUT ROWID;
 	`
 ]
 

@@ -1,7 +1,8 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { Generation } from '../../shared/contract/generation.ts'
+import { Generation, ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { GenerationOrder } from '../../shared/contract/order.ts'
+import { Amount } from '../../shared/pricing.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { limitInputs } from '../body.ts'
@@ -12,6 +13,14 @@ import { applied, PreferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
+/** What an order would cost, in micro-units, and what the account has. */
+const DryRun = z.strictObject({
+	request: ResolvedRequest,
+	cost: z.strictObject({ picture: Amount, total: Amount }),
+	available: Amount,
+	warnings: z.array(Warning)
+})
+
 const route = createRoute({
 	method: 'post',
 	path: '/v1/generations',
@@ -19,13 +28,21 @@ const route = createRoute({
 	middleware: [withKey, limitInputs] as const,
 	request: {
 		headers: PreferHeader,
+		query: z.object({
+			dry_run: z
+				.stringbool()
+				.optional()
+				.openapi({ type: 'boolean', description: 'Tells what the order would cost; nothing is ordered.' })
+		}),
 		body: { required: true, content: { 'application/json': { schema: GenerationOrder } } }
 	},
 	responses: {
-		200: json(Generation, 'It ended while the request was held'),
+		200: json(z.union([Generation, DryRun]), 'It ended while the request was held; or it was a dry run'),
 		202: json(Generation, 'It was accepted, and will be developed'),
 		400: problem('malformed-json'),
 		401: problem('unauthorized'),
+		402: problem('insufficient-credit'),
+		403: problem('forbidden'),
 		413: problem('payload-too-large'),
 		415: problem('unsupported-media-type'),
 		422: problem('invalid-request, unknown-model')
@@ -38,7 +55,12 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 		async (c) => {
 			const { env, key } = c.var
 			const { order, warnings } = await resolveOrder(env, key, await c.req.json())
-			const accepted = unwrap(await env.ACCOUNT.getByName(key.account).submit(key.hash, order, warnings))
+			const account = env.ACCOUNT.getByName(key.account)
+			if (c.req.valid('query').dry_run) {
+				const { available, ...cost } = unwrap(await account.quote(key.hash, order))
+				return c.json({ request: order.request, cost, available, warnings }, 200)
+			}
+			const accepted = unwrap(await account.submit(key.hash, order, warnings))
 			c.header('location', `/v1/generations/${accepted.id}`)
 			const wait = waitOf(c.req.valid('header').prefer)
 			if (wait === undefined) {

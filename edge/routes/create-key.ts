@@ -1,37 +1,38 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { ApiKey, KeyRequest } from '../../shared/contract/account.ts'
 import type { App } from '../app.ts'
-import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
+import { doors, pathOf } from '../caller.ts'
+import { unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
-import { AccountId } from '../ids.ts'
 import { mintKey } from '../keys.ts'
 import { json, problem } from './responses.ts'
 
-const Name = z.string().trim().min(1).max(64)
+/** `key` is its text, which is not shown again. */
+export const MadeKey = ApiKey.extend({ account: z.string(), key: z.string() })
 
-const route = createRoute({
-	method: 'post',
-	path: '/v1/admin/accounts/{account}/keys',
-	summary: 'Make an API key, and its account when it is new',
-	middleware: [withAdmin, limitBody] as const,
-	request: {
-		params: z.object({ account: AccountId }),
-		body: { content: { 'application/json': { schema: z.strictObject({ name: Name.optional() }) } } }
-	},
-	responses: {
-		201: json(z.strictObject({ account: AccountId, name: Name, key: z.string() }), 'The key. It is not shown again'),
-		401: problem('unauthorized'),
-		404: problem('not-found: the path names no possible account'),
-		422: problem('invalid-request')
-	}
-})
-
-export const createKey = (app: OpenAPIHono<App>) =>
-	app.openapi(route, async (c) => {
-		const { env } = c.var
-		const { account } = c.req.valid('param')
-		const { name = 'default' } = c.req.valid('json')
-		const key = mintKey(env.DARKROOM_SECRET, account)
-		await env.ACCOUNT.getByName(account).addKey(account, sha256(key), name)
-		return c.json({ account, name, key }, 201)
+const routeAt = (door: (typeof doors)[number]) =>
+	createRoute({
+		method: 'post',
+		path: `${door.base}/keys`,
+		summary: `Make an API key ${door.whose}`,
+		middleware: [door.enter, limitBody] as const,
+		request: { params: pathOf(door, {}), body: { content: { 'application/json': { schema: KeyRequest } } } },
+		responses: {
+			201: json(MadeKey, 'The key. Its text is not shown again'),
+			401: problem('unauthorized'),
+			403: problem('forbidden: the key has not the scope `admin`'),
+			422: problem('invalid-request')
+		}
 	})
+
+export const createKey = (app: OpenAPIHono<App>) => {
+	for (const door of doors) {
+		app.openapi(routeAt(door), async (c) => {
+			const { env, caller } = c.var
+			const key = mintKey(env.DARKROOM_SECRET, caller.account)
+			const made = unwrap(await env.ACCOUNT.getByName(caller.account).makeKey(caller, sha256(key), c.req.valid('json')))
+			return c.json({ ...made, account: caller.account, key }, 201)
+		})
+	}
+}

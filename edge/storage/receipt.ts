@@ -15,3 +15,17 @@ export async function seeObject(env: Env, key: string, reported: ImageCall): Pro
 	}
 	return { key, ...expected }
 }
+
+/** How the objects of `receipts` differ from what was seen when they were charged. */
+export async function missingObjects(env: Env, receipts: readonly Receipt[]): Promise<string[]> {
+	const differences: string[] = []
+	for (const { key, size, etag } of receipts) {
+		const object = await env.BUCKET.head(key)
+		if (object?.size !== size || object.etag !== etag) {
+			differences.push(
+				`receipt ${key}: ${size} bytes with MD5 ${etag}, got ${object ? `${object.size} with ${object.etag}` : 'no object'}`
+			)
+		}
+	}
+	return differences
+}

@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import type { Model, ModelTasks } from '../../shared/catalog.ts'
+import { usualPrice } from '../../shared/pricing.ts'
 import { SamplerName } from '../../shared/samplers.ts'
 import { Task } from '../../shared/tasks.ts'
 import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -144,7 +145,8 @@ export async function catalogEntry(
 		steps: distilled ? { default: 4, min: 1, max: 50 } : { default: 30, min: 1, max: 100 },
 		guidance: guidance.has ? { default: text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
-		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative }
+		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },
+		price: usualPrice
 	}
 }
 

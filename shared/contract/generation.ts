@@ -3,6 +3,7 @@ import { UploadId } from '../inputs.ts'
 import { OutputFormat } from '../outputs.ts'
 import { SamplerName } from '../samplers.ts'
 import { Task } from '../tasks.ts'
+import { Cost } from './account.ts'
 import { Problem } from './problem.ts'
 import { Priority } from './terms.ts'
 
@@ -129,6 +130,7 @@ export const Generation = z.strictObject({
 	/** Milliseconds inside ONNX Runtime on behalf of this generation; present once it has succeeded. */
 	metrics: z.strictObject({ inference_ms: z.number() }).nullable(),
 	error: Problem.pick({ type: true, title: true, detail: true }).nullable(),
+	cost: Cost,
 	priority: Priority,
 	/** When it expires, if it has not ended by then. */
 	deadline: Time.nullable(),

@@ -17,6 +17,9 @@ export const Problem = z.strictObject({
 	detail: z.string(),
 	/** The request's id, as in the x-request-id header. */
 	instance: z.string(),
-	errors: z.array(FieldError).optional()
+	errors: z.array(FieldError).optional(),
+	/** Micro-units, where credit does not suffice. */
+	needed: z.int().optional(),
+	available: z.int().optional()
 })
 export type Problem = z.infer<typeof Problem>

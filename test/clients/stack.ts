@@ -46,12 +46,14 @@ export async function startClientStack(): Promise<ClientStack> {
 		ca: tls.ca,
 		async key() {
 			accounts += 1
-			const answer = await fetch(`${edge.url}/v1/admin/accounts/client-${accounts}/keys`, {
-				method: 'POST',
-				headers: { authorization: `Bearer ${secrets.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-				body: JSON.stringify({ name: 'clients' })
-			})
-			return ((await answer.json()) as { key: string }).key
+			const admin = (path: string, body: object) =>
+				fetch(`${edge.url}/v1/admin/accounts/client-${accounts}/${path}`, {
+					method: 'POST',
+					headers: { authorization: `Bearer ${secrets.ADMIN_TOKEN}`, 'content-type': 'application/json' },
+					body: JSON.stringify(body)
+				})
+			await admin('credits', { amount: 1_000_000_000, reference: 'clients' })
+			return ((await (await admin('keys', { name: 'clients' })).json()) as { key: string }).key
 		},
 		async close() {
 			const exited = new Promise((resolve) => node.once('exit', resolve))

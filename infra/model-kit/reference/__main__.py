@@ -10,11 +10,12 @@ warnings.filterwarnings("ignore")
 diffusers.logging.set_verbosity_error()
 torch.set_num_threads(1)
 
+from imports import imports  # noqa: E402
 from noise import noise  # noqa: E402
 from samplers import samplers  # noqa: E402
 from stable_diffusion import stable_diffusion  # noqa: E402
 from tiny import tiny  # noqa: E402
 
-makers = {"noise": noise, "samplers": samplers, "stable-diffusion": stable_diffusion, "tiny": tiny}
+makers = {"imports": imports, "noise": noise, "samplers": samplers, "stable-diffusion": stable_diffusion, "tiny": tiny}
 for name in sys.argv[1:] or makers:
     makers[name]()

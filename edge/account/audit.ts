@@ -1,0 +1,62 @@
+import type { Ledger } from './ledger.ts'
+
+/** Recounts everything from the rows that cannot change, and tells each difference from what is kept; none is as it should be. */
+export function audit(sql: SqlStorage, ledger: Ledger): string[] {
+	const { funds: _, ...counted } = ledger.recount()
+	const kept = ledger.balance()
+	const balances = (Object.keys(counted) as (keyof typeof counted)[])
+		.filter((side) => counted[side] !== kept[side])
+		.map((side) => `balance ${side}: the entries make ${counted[side]}, got ${kept[side]}`)
+	return [
+		...balances,
+		...checks.flatMap(({ what, query }) =>
+			sql
+				.exec(query)
+				.toArray()
+				.map((row) => `${what}: ${JSON.stringify(row)}`)
+		)
+	]
+}
+
+const checks = [
+	{
+		what: 'a charge without its picture',
+		query: `SELECT l.generation, l.picture FROM ledger l LEFT JOIN pictures p ON p.generation = l.generation AND p.n = l.picture
+			WHERE l.kind = 'capture' AND p.n IS NULL`
+	},
+	{
+		what: 'a picture not charged at its price',
+		query: `SELECT p.generation, p.n, g.price, l.amount FROM pictures p JOIN generations g ON g.id = p.generation
+			LEFT JOIN ledger l ON l.kind = 'capture' AND l.generation = p.generation AND l.picture = p.n
+			WHERE coalesce(l.amount, 0) <> g.price`
+	},
+	{
+		what: 'a hold that does not fit its generation',
+		query: `SELECT g.id, g.status, coalesce(h.held, 0) AS held FROM generations g LEFT JOIN (
+				SELECT generation, sum(CASE kind WHEN 'hold' THEN amount WHEN 'refund' THEN 0 ELSE -amount END) AS held
+				FROM ledger WHERE generation IS NOT NULL GROUP BY generation
+			) h ON h.generation = g.id
+			WHERE coalesce(h.held, 0) <> CASE WHEN g.status IN ('queued', 'processing')
+				THEN g.price * (g.count - (SELECT count(*) FROM pictures p WHERE p.generation = g.id)) ELSE 0 END`
+	},
+	{
+		what: 'a refund that does not fit its generation',
+		query: `SELECT g.id, g.refunded, coalesce(r.refunded, 0) AS entries FROM generations g LEFT JOIN (
+				SELECT generation, sum(amount) AS refunded FROM ledger WHERE kind = 'refund' GROUP BY generation
+			) r ON r.generation = g.id
+			WHERE coalesce(r.refunded, 0) <> g.refunded`
+	},
+	{
+		what: 'usage that the pictures do not make',
+		query: `SELECT * FROM (
+				SELECT date(p.captured_at / 1000, 'unixepoch') AS day, g.key, g.model, count(*) AS pictures, sum(g.price) AS amount
+				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
+				EXCEPT SELECT day, key, model, pictures, amount FROM usage
+			)
+			UNION ALL SELECT * FROM (
+				SELECT day, key, model, pictures, amount FROM usage EXCEPT
+				SELECT date(p.captured_at / 1000, 'unixepoch'), g.key, g.model, count(*), sum(g.price)
+				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
+			)`
+	}
+]

@@ -1,0 +1,127 @@
+import type { Balance, LedgerEntry } from '../../shared/contract/account.ts'
+import { ProblemError } from '../errors.ts'
+
+type Kind = LedgerEntry['kind']
+type Side = LedgerEntry['from']
+
+/** From where to where each kind of entry moves money. */
+const moves: Record<Kind, [from: Side, to: Side]> = {
+	credit: ['funds', 'available'],
+	hold: ['available', 'held'],
+	capture: ['held', 'charged'],
+	release: ['held', 'available'],
+	refund: ['charged', 'available']
+}
+
+interface About {
+	generation?: string
+	picture?: number
+	reference?: string
+}
+
+interface Row extends Record<string, SqlStorageValue> {
+	id: number
+	at: number
+	kind: Kind
+	amount: number
+	generation: string | null
+	picture: number | null
+	reference: string | null
+}
+
+/**
+ * The account's money, double-entry and in micro-units: each entry takes from one side what it gives to another, and the one row of
+ * balances changes with it. The schema itself refuses a balance below zero, and a second capture of a picture.
+ */
+export class Ledger {
+	readonly #sql: SqlStorage
+
+	constructor(sql: SqlStorage) {
+		this.#sql = sql
+	}
+
+	balance(): Balance {
+		return this.#sql.exec<Balance & Record<string, number>>('SELECT available, held, charged FROM balance').one()
+	}
+
+	/** Books a credit once, whatever is sent again under its reference. */
+	credit(amount: number, reference: string, now: number): void {
+		const booked = this.#sql.exec<{ amount: number }>('SELECT amount FROM ledger WHERE reference = ?', reference).toArray()[0]
+		if (!booked) {
+			this.#move('credit', amount, now, { reference })
+		} else if (booked.amount !== amount) {
+			const detail = `${reference} was booked with ${booked.amount}, got ${amount}.`
+			throw new ProblemError({ code: 'reference-reused', detail })
+		}
+	}
+
+	/** Sets aside what a generation may cost, or refuses it. */
+	hold(generation: string, amount: number, now: number): void {
+		const { available } = this.balance()
+		if (amount > available) {
+			throw new ProblemError({
+				code: 'insufficient-credit',
+				detail: `It may cost ${amount} micro-units, ${available} are available.`,
+				needed: amount,
+				available
+			})
+		}
+		this.#move('hold', amount, now, { generation })
+	}
+
+	capture(generation: string, picture: number, amount: number, now: number): void {
+		this.#move('capture', amount, now, { generation, picture })
+	}
+
+	/** Gives back what a generation that has ended did not cost. */
+	release(generation: string, amount: number, now: number): void {
+		this.#move('release', amount, now, { generation })
+	}
+
+	refund(generation: string, amount: number, now: number): void {
+		this.#move('refund', amount, now, { generation })
+	}
+
+	/** Newest first; those older than the entry `cursor`, where there is one. */
+	list(cursor: number | undefined, limit: number): LedgerEntry[] {
+		return this.#sql
+			.exec<Row>('SELECT * FROM ledger WHERE id < ? ORDER BY id DESC LIMIT ?', cursor ?? Number.MAX_SAFE_INTEGER, limit)
+			.toArray()
+			.map(({ at, kind, ...row }) => ({
+				...row,
+				at: new Date(at).toISOString(),
+				kind,
+				from: moves[kind][0],
+				to: moves[kind][1]
+			}))
+	}
+
+	/** The balances as the entries make them. */
+	recount(): Record<Side, number> {
+		const sides: Record<Side, number> = { funds: 0, available: 0, held: 0, charged: 0 }
+		const sums = this.#sql.exec<{ kind: Kind; amount: number }>('SELECT kind, sum(amount) AS amount FROM ledger GROUP BY kind')
+		for (const { kind, amount } of sums) {
+			const [from, to] = moves[kind]
+			sides[from] -= amount
+			sides[to] += amount
+		}
+		return sides
+	}
+
+	#move(kind: Kind, amount: number, now: number, { generation, picture, reference }: About): void {
+		if (amount === 0) {
+			return
+		}
+		const [from, to] = moves[kind]
+		this.#sql.exec(
+			'INSERT INTO ledger (at, kind, amount, generation, picture, reference) VALUES (?, ?, ?, ?, ?, ?)',
+			now,
+			kind,
+			amount,
+			generation ?? null,
+			picture ?? null,
+			reference ?? null
+		)
+		this.#sql.exec(`UPDATE balance SET ${from} = ${from} - ?, ${to} = ${to} + ?`, amount, amount)
+	}
+}

@@ -1,0 +1,48 @@
+import type { Usage } from '../../shared/contract/account.ts'
+
+/** The day (UTC) of a time in milliseconds. */
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+
+/** Charged pictures and their price, counted by day, key and model. */
+export class UsageCounts {
+	readonly #sql: SqlStorage
+
+	constructor(sql: SqlStorage) {
+		this.#sql = sql
+	}
+
+	add(key: string, model: string, amount: number, now: number): void {
+		this.#sql.exec(
+			`INSERT INTO usage (day, key, model, pictures, amount) VALUES (?, ?, ?, 1, ?)
+			ON CONFLICT (day, key, model) DO UPDATE SET pictures = pictures + 1, amount = amount + excluded.amount`,
+			dayOf(now),
+			key,
+			model,
+			amount
+		)
+	}
+
+	/** Micro-units charged since the beginning of a day, by one key where it is named. */
+	spent(since: string, key?: string): number {
+		return this.#sql
+			.exec<{ amount: number }>(
+				'SELECT coalesce(sum(amount), 0) AS amount FROM usage WHERE day >= ? AND (? IS NULL OR key = ?)',
+				since,
+				key ?? null,
+				key ?? null
+			)
+			.one().amount
+	}
+
+	/** From one day to another, both included. */
+	list(from: string, to: string): Usage[] {
+		return this.#sql
+			.exec<Usage & Record<string, SqlStorageValue>>(
+				`SELECT day, model, keys.id AS key, keys.name AS key_name, pictures, amount FROM usage JOIN keys ON keys.hash = usage.key
+				WHERE day BETWEEN ? AND ? ORDER BY day, model, keys.id`,
+				from,
+				to
+			)
+			.toArray()
+	}
+}

@@ -1,0 +1,201 @@
+import { runInDurableObject } from 'cloudflare:test'
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
+
+const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
+/** Of 128 × 128 pixels in 25 steps. */
+const price = 1_410
+
+describe('an account', () => {
+	let account: string
+	let key: string
+	beforeEach(async () => {
+		;({ account, key } = await newAccount())
+	})
+	const admin = (path: string, body: unknown = {}) => post(`/v1/admin/accounts/${account}${path}`, env.ADMIN_TOKEN, body)
+	const balance = async () => (await (await get('/v1/account', key)).json<{ balance: object }>()).balance
+	const read = async (id: string) => (await get(`/v1/generations/${id}`, key)).json<Generation>()
+	const audit = async () => (await admin('/audit')).json<{ differences: string[]; objects: number }>()
+	const submit = async (fields: object = {}, by = key) =>
+		(await post('/v1/generations', by, { ...order, ...fields })).json<Generation>()
+	const work = (generation: Generation) => ({ account, generation: generation.id, epoch: 1 })
+	const deliver = async (generation: Generation, n: number) => {
+		await call(work(generation), 'start', { run: 'run-one-one' })
+		await env.BUCKET.put(`${generation.id}/1/${n}`, 'test')
+		const seen = { n, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 128, height: 128, seed: 5 + n }
+		expect((await call(work(generation), 'image', seen)).status).toBe(200)
+	}
+
+	it('is charged for delivered pictures alone', async () => {
+		const generation = await submit()
+		expect(generation.cost).toEqual({ picture: price, held: 2 * price, charged: 0 })
+		expect(await balance()).toEqual({ available: plenty - 2 * price, held: 2 * price, charged: 0 })
+		await deliver(generation, 1)
+		expect((await read(generation.id)).cost).toEqual({ picture: price, held: price, charged: price })
+		expect(await balance()).toEqual({ available: plenty - 2 * price, held: price, charged: price })
+		await post(`/v1/generations/${generation.id}/cancel`, key, '')
+		expect((await read(generation.id)).cost).toEqual({ picture: price, held: 0, charged: price })
+		expect(await balance()).toEqual({ available: plenty - price, held: 0, charged: price })
+		expect(await audit()).toEqual({ differences: [], objects: 1 })
+	})
+
+	it('is not charged for what fails', async () => {
+		const generation = await submit()
+		await call(work(generation), 'start', { run: 'run-one-one' })
+		await call(work(generation), 'finish', { outcome: 'failed', detail: 'NaN' })
+		expect(await balance()).toEqual({ available: plenty, held: 0, charged: 0 })
+	})
+
+	it('keeps what it paid for deleted pictures in its books', async () => {
+		const generation = await submit({ count: 1 })
+		await deliver(generation, 0)
+		await fetchEdge(`/v1/generations/${generation.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		expect(await balance()).toEqual({ available: plenty - price, held: 0, charged: price })
+		expect(await audit()).toEqual({ differences: [], objects: 0 })
+	})
+
+	it('gets back what its admin refunds, once', async () => {
+		const generation = await submit()
+		await deliver(generation, 0)
+		expect((await admin(`/generations/${generation.id}/refund`)).status).toBe(200)
+		expect((await read(generation.id)).cost).toEqual({ picture: price, held: price, charged: 0 })
+		expect(await codeOf(await admin(`/generations/${generation.id}/refund`))).toBe('404 not-found')
+		expect(await audit()).toEqual({ differences: [], objects: 1 })
+	})
+
+	it('orders nothing that it cannot pay for', async () => {
+		const poor = await (await post(`/v1/admin/accounts/${account}-poor/keys`, env.ADMIN_TOKEN, {})).json<{ key: string }>()
+		await post(`/v1/admin/accounts/${account}-poor/credits`, env.ADMIN_TOKEN, { amount: 2 * price - 1, reference: 'a' })
+		const refused = await post('/v1/generations', poor.key, order)
+		expect(await refused.clone().json()).toMatchObject({ needed: 2 * price, available: 2 * price - 1 })
+		expect(await codeOf(refused)).toBe('402 insufficient-credit')
+		expect((await post('/v1/generations', poor.key, { ...order, count: 1 })).status).toBe(202)
+		expect(await (await get('/v1/generations', poor.key)).json<{ generations: object[] }>()).toMatchObject({ generations: [{}] })
+	})
+
+	it('is credited once under a reference', async () => {
+		expect(await (await admin('/credits', { amount: 5, reference: 'r' })).json()).toMatchObject({ available: plenty + 5 })
+		expect(await (await admin('/credits', { amount: 5, reference: 'r' })).json()).toMatchObject({ available: plenty + 5 })
+		expect(await codeOf(await admin('/credits', { amount: 6, reference: 'r' }))).toBe('409 reference-reused')
+		expect(await codeOf(await admin('/credits', { amount: -6, reference: 's' }))).toBe('422 invalid-request')
+		expect(await codeOf(await post(`/v1/admin/accounts/${account}/credits`, key, { amount: 1, reference: 't' }))).toBe(
+			'401 unauthorized'
+		)
+	})
+
+	it('can ask what an order would cost', async () => {
+		const answer = await post('/v1/generations?dry_run=1', key, order)
+		expect(answer.status).toBe(200)
+		expect(await answer.json()).toMatchObject({
+			request: { width: 128, steps: 25 },
+			cost: { picture: price, total: 2 * price },
+			available: plenty,
+			warnings: []
+		})
+		expect(await (await get('/v1/generations', key)).json()).toEqual({ generations: [], next: null })
+		expect(await codeOf(await post('/v1/generations?dry_run=1', key, { ...order, steps: 0 }))).toBe('422 invalid-request')
+	})
+
+	it('lists every move of money, page by page', async () => {
+		const generation = await submit({ count: 1 })
+		await deliver(generation, 0)
+		const page = async (query: string) =>
+			(await get(`/v1/ledger?${query}`, key)).json<{ entries: LedgerEntry[]; next: number | null }>()
+		const first = await page('limit=2')
+		expect(first.entries).toMatchObject([
+			{ kind: 'capture', from: 'held', to: 'charged', amount: price, generation: generation.id, picture: 0 },
+			{ kind: 'hold', from: 'available', to: 'held', amount: price, generation: generation.id, picture: null }
+		])
+		expect(await page(`limit=2&cursor=${first.next}`)).toMatchObject({
+			entries: [{ kind: 'credit', reference: 'a test' }],
+			next: null
+		})
+	})
+
+	it('counts its usage by day, model and key, as JSON and as CSV', async () => {
+		const generation = await submit()
+		await deliver(generation, 0)
+		await deliver(generation, 1)
+		const { usage } = await (await get('/v1/usage', key)).json<{ usage: Usage[] }>()
+		expect(usage).toEqual([
+			{
+				day: new Date().toISOString().slice(0, 10),
+				model: 'scenes',
+				key: expect.stringMatching(/^key_/),
+				key_name: 'default',
+				pictures: 2,
+				amount: 2 * price
+			}
+		])
+		const csv = await (await get('/v1/usage', key, { accept: 'text/csv' })).text()
+		const { day, key: id } = usage[0]!
+		expect(csv).toBe(`day,model,key,key_name,pictures,amount\r\n${day},scenes,${id},default,2,${2 * price}\r\n`)
+		expect(await (await get('/v1/usage?from=2001-01-01&to=2001-12-31', key)).json()).toEqual({ usage: [] })
+		expect(await codeOf(await get('/v1/usage?from=yesterday', key))).toBe('422 invalid-request')
+	})
+
+	it('lets each key do what its scopes allow', async () => {
+		const make = async (scopes: string[]) => (await (await post('/v1/keys', key, { scopes })).json<{ key: string }>()).key
+		const [generates, reads] = [await make(['generate']), await make(['read'])]
+		const generation = await submit({}, generates)
+		expect((await get(`/v1/generations/${generation.id}`, generates)).status).toBe(200)
+		expect((await get('/v1/account', reads)).status).toBe(200)
+		for (const refused of [
+			await post('/v1/generations', reads, order),
+			await post(`/v1/generations/${generation.id}/cancel`, reads, ''),
+			await get('/v1/generations', generates),
+			await get('/v1/account', generates),
+			await get('/v1/usage', generates),
+			await get('/v1/ledger', generates),
+			await get('/v1/keys', reads),
+			await post('/v1/keys', generates, {})
+		]) {
+			expect(await codeOf(refused)).toBe('403 forbidden')
+		}
+	})
+
+	it('rotates keys with an overlap, and revokes them at once', async () => {
+		const made = await (await post('/v1/keys', key, { name: 'shop' })).json<ApiKey & { key: string }>()
+		const next = await (await post(`/v1/keys/${made.id}/rotate`, key, { overlap: 0 })).json<ApiKey & { key: string }>()
+		expect(next).toMatchObject({ name: 'shop', scopes: made.scopes })
+		expect(await codeOf(await get('/v1/account', made.key))).toBe('401 unauthorized')
+		const third = await (await post(`/v1/keys/${next.id}/rotate`, key, { overlap: 60 })).json<{ key: string }>()
+		expect((await get('/v1/account', next.key)).status).toBe(200)
+		expect((await get('/v1/account', third.key)).status).toBe(200)
+		await fetchEdge(`/v1/keys/${next.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		expect(await codeOf(await get('/v1/account', next.key))).toBe('401 unauthorized')
+		expect(await codeOf(await post(`/v1/keys/${next.id}/rotate`, key, {}))).toBe('404 not-found')
+		const { keys } = await (await get('/v1/keys', key)).json<{ keys: ApiKey[] }>()
+		expect(keys).toHaveLength(4)
+		expect(keys.find(({ id }) => id === next.id)).toMatchObject({
+			last_used_at: expect.any(String),
+			revoked_at: expect.any(String)
+		})
+		expect(JSON.stringify(keys)).not.toContain('dk_')
+	})
+
+	it('shows its admin whatever the books do not make', async () => {
+		const generation = await submit()
+		await deliver(generation, 0)
+		await env.BUCKET.put(`${generation.id}/1/0`, 'tset')
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => {
+			storage.sql.exec('UPDATE balance SET available = available - 7, held = held + 7')
+			storage.sql.exec('UPDATE usage SET pictures = 3')
+			storage.sql.exec('UPDATE generations SET refunded = 1')
+			storage.sql.exec('UPDATE pictures SET n = 1')
+		})
+		const { differences } = await audit()
+		for (const expected of ['balance available', 'balance held', 'charge without', 'not charged', 'usage', 'refund', 'receipt']) {
+			expect(differences).toContainEqual(expect.stringContaining(expected))
+		}
+	})
+
+	it('that does not exist has nothing to show', async () => {
+		for (const path of ['', '/keys', '/usage', '/ledger']) {
+			expect(await codeOf(await get(`/v1/admin/accounts/${account}-not${path}`, env.ADMIN_TOKEN))).toBe('404 not-found')
+		}
+		expect(await codeOf(await post(`/v1/admin/accounts/${account}-not/audit`, env.ADMIN_TOKEN, ''))).toBe('404 not-found')
+	})
+})

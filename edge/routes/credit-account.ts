@@ -1,0 +1,36 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { Balance } from '../../shared/contract/account.ts'
+import type { App } from '../app.ts'
+import { withAdmin } from '../bearer.ts'
+import { limitBody } from '../body.ts'
+import { unwrap } from '../errors.ts'
+import { AccountId } from '../ids.ts'
+import { json, problem } from './responses.ts'
+
+const Credit = z.strictObject({
+	/** Micro-units. */
+	amount: z.int().min(1).max(1_000_000_000_000),
+	/** Such as the payment's id. The same one, sent again, is booked once. */
+	reference: z.string().trim().min(1).max(200)
+})
+
+const route = createRoute({
+	method: 'post',
+	path: '/v1/admin/accounts/{account}/credits',
+	summary: 'Give an account credit',
+	middleware: [withAdmin, limitBody] as const,
+	request: { params: z.object({ account: AccountId }), body: { content: { 'application/json': { schema: Credit } } } },
+	responses: {
+		200: json(Balance, 'The balance, with the credit'),
+		401: problem('unauthorized'),
+		409: problem('reference-reused'),
+		422: problem('invalid-request')
+	}
+})
+
+export const creditAccount = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { account } = c.req.valid('param')
+		const { amount, reference } = c.req.valid('json')
+		return c.json(unwrap(await c.var.env.ACCOUNT.getByName(account).credit(account, amount, reference)), 200)
+	})

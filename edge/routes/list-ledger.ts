@@ -1,0 +1,43 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { LedgerEntry } from '../../shared/contract/account.ts'
+import type { App } from '../app.ts'
+import { doors, pathOf } from '../caller.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { limitOf } from './paging.ts'
+import { json, problem } from './responses.ts'
+
+const Cursor = z
+	.string()
+	.regex(/^[1-9]\d{0,14}$/)
+	.transform(Number)
+
+const routeAt = (door: (typeof doors)[number]) =>
+	createRoute({
+		method: 'get',
+		path: `${door.base}/ledger`,
+		summary: `Every move of money ${door.whose}, newest first`,
+		middleware: [door.enter] as const,
+		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(50, 500), cursor: Cursor.optional() }) },
+		responses: {
+			200: json(
+				z.strictObject({ entries: z.array(LedgerEntry), next: z.int().nullable() }),
+				'`next` is the `cursor` of the following page, null on the last'
+			),
+			401: problem('unauthorized'),
+			403: problem('forbidden'),
+			422: problem('invalid-request')
+		}
+	})
+
+export const listLedger = (app: OpenAPIHono<App>) => {
+	for (const door of doors) {
+		app.openapi(routeAt(door), async (c) => {
+			const { env, caller } = c.var
+			const { limit, cursor } = c.req.valid('query')
+			const account = env.ACCOUNT.getByName(caller.account)
+			const page = unwrap((await account.listLedger(caller, cursor, limit + 1)) as Answer<LedgerEntry[]>)
+			const entries = page.slice(0, limit)
+			return c.json({ entries, next: page.length > limit ? (entries.at(-1)?.id ?? null) : null }, 200)
+		})
+	}
+}

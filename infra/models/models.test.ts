@@ -1,0 +1,401 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFile, cp, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import shipped from '../../shared/catalog.json' with { type: 'json' }
+import { requestFor } from '../../shared/contract/request-for.ts'
+import { startEngine } from '../../worker-gpu/engine/client.ts'
+import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
+import { distance, unpack } from '../../worker-gpu/golden/unpack.ts'
+import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { readFacts } from '../../worker-gpu/ldm/facts.ts'
+import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
+import { type AddOptions, addModel } from './add.ts'
+import { checkModel } from './check.ts'
+import { drawAll, exampleDrawing } from './draw.ts'
+import { listModels } from './list.ts'
+import { bytesField, ProtobufFile, varintField } from './protobuf.ts'
+import { removeModel } from './remove.ts'
+import { describeExport } from './table.ts'
+
+const exports = path.join(import.meta.dirname, '../../worker-gpu/golden/imports')
+const clip = path.join(import.meta.dirname, '../../worker-gpu/golden/tokenizers/clip')
+const provider = await chooseProvider('cpu', 1)
+
+let work: string
+let source: string
+let modelsDir: string
+let catalogFile: string
+
+beforeEach(async () => {
+	work = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	source = path.join(work, 'Tiny SD')
+	modelsDir = path.join(work, 'models')
+	catalogFile = path.join(work, 'catalog.json')
+	await mkdir(modelsDir)
+	await writeFile(catalogFile, readFileSync(path.join(import.meta.dirname, '../../shared/catalog.json')))
+})
+afterEach(() => rm(work, { recursive: true }))
+
+const add = (options: Partial<AddOptions> = {}) => addModel({ source, modelsDir, catalogFile, provider, ...options })
+
+/** Lays an export out as its exporter would. */
+async function lay(kind: 'scalar' | 'int64' | 'half', className = 'ORTStableDiffusionPipeline'): Promise<void> {
+	const half = kind === 'half' ? '-half' : ''
+	const parts = {
+		unet: `unet-${kind}`,
+		text_encoder: `text_encoder${half}`,
+		vae_decoder: `vae_decoder${half}`,
+		scheduler: 'scheduler'
+	}
+	for (const [name, from] of Object.entries(parts)) {
+		await cp(path.join(exports, from), path.join(source, name), { recursive: true })
+	}
+	await cp(clip, path.join(source, 'tokenizer'), { recursive: true })
+	await writeFile(path.join(source, 'model_index.json'), JSON.stringify({ _class_name: className }))
+}
+
+const drawings = golden.drawn.map(({ request: { sampler, seed, ...rest }, ...expected }) => ({
+	seed,
+	drawing: exampleDrawing('text-to-image', 16, 2, { ...rest, sampler: sampler as 'euler' | null }),
+	...expected
+}))
+
+describe.each([
+	{ kind: 'scalar', timestep: 'float32 []', tolerance: 1e-4 },
+	{ kind: 'int64', timestep: 'int64 [steps]', tolerance: 1e-4 },
+	{ kind: 'half', timestep: 'float16 []', tolerance: 5e-3 }
+] as const)('an export whose timestep is $timestep', ({ kind, timestep, tolerance }) => {
+	test('is imported, and draws what diffusers draws with a timestep for each row, fractions and all', async () => {
+		await lay(kind)
+		const { entry, folder, notes } = await add()
+		expect(notes).toContainEqual(expect.stringContaining(`timestep: ${timestep} was rewritten`))
+		expect(folder).toBe(path.join(modelsDir, 'tiny-sd'))
+		expect(readdirSync(modelsDir)).toEqual(['tiny-sd'])
+		expect(JSON.parse(readFileSync(catalogFile, 'utf8')).models).toEqual([...shipped.models, entry])
+
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		for (const { seed, drawing, latent, pixels } of drawings) {
+			const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
+			expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(tolerance)
+			expect(distance(drawn!.image.data, unpack(pixels))).toBeLessThan(10 * tolerance)
+		}
+	})
+})
+
+test('the engine draws with an imported model, with rows at different timesteps in one batch', async () => {
+	await lay('scalar')
+	const { entry } = await add({ id: 'mine' })
+	const engine = await startEngine({ models: ['mine'], modelsDir, provider: 'cpu', threads: 1 })
+	try {
+		const asked = golden.drawn.map(({ request: { sampler, ...rest } }) =>
+			requestFor({ ...entry, size: { ...entry.size, min: 16 } }).parse({ model: 'mine', ...rest, ...(sampler && { sampler }) })
+		)
+		const drawn = await Promise.all(asked.map((request) => engine.develop(request)))
+		for (const [i, { pictures }] of drawn.entries()) {
+			const expected = unpack(golden.drawn[i]!.pixels)
+			// Interleaved bytes, from planes of −1 to 1.
+			const furthest = pictures[0]!.pixels.reduce((most, byte, at) => {
+				const value = expected[(at % 3) * 256 + Math.floor(at / 3)]!
+				return Math.max(most, Math.abs(byte - Math.min(255, Math.max(0, (value + 1) * 127.5))))
+			}, 0)
+			expect(furthest).toBeLessThan(1)
+		}
+	} finally {
+		await engine.close()
+	}
+})
+
+test('a model that needs no change stays as it is, byte for byte', async () => {
+	source = path.join(import.meta.dirname, '../../worker-gpu/golden/tiny')
+	const { entry, folder, facts, notes } = await add()
+	expect(notes).toContainEqual(expect.stringContaining('timestep: one for each row as it is'))
+	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {
+		const file = path.join(part, 'model.onnx')
+		expect(readFileSync(path.join(folder, file))).toEqual(readFileSync(path.join(source, file)))
+	}
+	expect(await readFacts(folder)).toEqual(facts)
+	expect(facts.preview!.weight.map((row) => row.length)).toEqual([4, 4, 4])
+	expect(entry).toMatchObject({
+		tasks: { 'text-to-image': {} },
+		size: { default: 16, min: 8, max: 32, multiple: 4 },
+		samplers: expect.arrayContaining(['ddim', 'euler', 'dpm++-2m-karras']),
+		guidance: { default: 7.5, max: 20 },
+		prompt: { negative: true }
+	})
+	expect(entry.samplers).not.toContain('lcm')
+})
+
+test('weights in other files are copied with the graph', async () => {
+	await lay('scalar')
+	await moveWeights(path.join(source, 'unet'))
+	await add()
+	const unet = path.join(modelsDir, 'tiny-sd/unet')
+	expect(readdirSync(unet).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])
+	expect(statSync(path.join(unet, 'model.onnx')).size).toBeLessThan(45_000)
+	const checkpoint = await loadCheckpoint(path.join(modelsDir, 'tiny-sd'), provider, { milliseconds: 0 })
+	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
+	const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
+	expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(1e-4)
+})
+
+test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {
+	await lay('scalar')
+	await cp(path.join(exports, 'vae_encoder'), path.join(source, 'vae_encoder'), { recursive: true })
+	const { entry, folder } = await add()
+	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])
+	expect(existsSync(path.join(folder, 'vae_encoder/model.onnx'))).toBe(true)
+})
+
+test('a dry run does everything and keeps nothing', async () => {
+	await lay('int64')
+	let found = ''
+	const { entry } = await add({ dryRun: true, onFound: (exported) => (found = describeExport(exported)) })
+	expect(entry.id).toBe('tiny-sd')
+	expect(found).toMatch(/ORTStableDiffusionPipeline, \d+ kB/)
+	expect(found).toMatch(/unet +\S+ kB +→ +sample +float32 +\[batch_size, 4, height, width\]\n +→ +timestep +int64 +\[steps\]/)
+	nothingWritten()
+})
+
+test('models are listed, checked and removed', async () => {
+	await lay('scalar')
+	await add()
+	expect(await listModels(modelsDir, catalogFile)).toMatch(/tiny-sd +text-to-image +8 to 32 .*models\/tiny-sd$/m)
+	expect(await listModels(modelsDir, catalogFile)).toMatch(/scenes .* is missing$/m)
+	expect(await Array.fromAsync(checkModel(modelsDir, catalogFile, provider, 'tiny-sd'))).toEqual([
+		'tiny-sd: text-to-image: drew 8 × 8 in 2 evaluations'
+	])
+	await expect(Array.fromAsync(checkModel(modelsDir, catalogFile, provider))).rejects.toThrow(/models\/scenes: expected a folder/)
+	expect(() => removeModel(modelsDir, catalogFile, 'other')).toThrow(
+		'expected a model of the catalog (scenes, tiny-sd), got other'
+	)
+	expect(removeModel(modelsDir, catalogFile, 'tiny-sd')).toBeGreaterThan(100_000)
+	nothingWritten()
+	expect(() => removeModel(modelsDir, catalogFile, 'scenes')).toThrow('scenes is the last')
+})
+
+function nothingWritten(): void {
+	expect(readdirSync(modelsDir)).toEqual([])
+	expect(readFileSync(catalogFile, 'utf8')).toBe(
+		readFileSync(path.join(import.meta.dirname, '../../shared/catalog.json'), 'utf8')
+	)
+	expect(readdirSync(work).sort()).toEqual(expect.not.arrayContaining(['catalog.json.next']))
+}
+
+describe('refuses, and writes nothing:', () => {
+	const cases: Record<string, { spoil(): Promise<unknown>; message: RegExp; options?: Partial<AddOptions> }> = {
+		'no folder': { spoil: () => rm(source, { recursive: true }), message: /Tiny SD: expected a folder, found none/ },
+		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, got: ENOENT/ },
+		'an unknown class': {
+			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
+			message: /model_index.json: _class_name: expected one of .*StableDiffusionPipeline.*, got FluxPipeline/
+		},
+		'no U-Net': {
+			spoil: () => rm(at('unet'), { recursive: true }),
+			message: /Tiny SD\/unet\/model.onnx: expected .*, found no file/
+		},
+		'no text encoder': {
+			spoil: () => rm(at('text_encoder'), { recursive: true }),
+			message: /Tiny SD\/text_encoder\/model.onnx: expected an ONNX graph, found no file/
+		},
+		'no tokenizer': { spoil: () => rm(at('tokenizer'), { recursive: true }), message: /Tiny SD\/tokenizer/ },
+		'half a tokenizer': {
+			spoil: () => rm(at('tokenizer/merges.txt')),
+			message: /Tiny SD\/tokenizer\/merges.txt: expected a text file/
+		},
+		'a scheduler without a sampler': {
+			spoil: () => writeFile(at('scheduler/scheduler_config.json'), '{"_class_name":"DEISMultistepScheduler"}'),
+			message: /scheduler_config.json: .*got DEISMultistepScheduler/
+		},
+		'a truncated graph': {
+			spoil: () => truncate(at('unet/model.onnx'), 30_000),
+			message: /Tiny SD\/unet\/model.onnx: expected an ONNX graph, got a file that is broken or cut off \(30000 bytes/
+		},
+		'no graph at all': {
+			spoil: () => writeFile(at('vae_decoder/model.onnx'), 'version https://git-lfs.github.com/spec/v1\n'),
+			message: /vae_decoder\/model.onnx: expected an ONNX graph/
+		},
+		'an empty graph': { spoil: () => truncate(at('vae_decoder/model.onnx'), 0), message: /got a file without one/ },
+		'bytes after the graph': { spoil: () => appendFile(at('unet/model.onnx'), '\xff'.repeat(20)), message: /broken or cut off/ },
+		'missing weights': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await rm(at('unet/model.onnx_data'))
+			},
+			message: /Tiny SD\/unet\/model.onnx: expected its weights in "model.onnx_data" beside it, found no file of that name/
+		},
+		'weights that were cut off': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await truncate(at('unet/model.onnx_data'), 1_000)
+			},
+			message: /expected "model.onnx_data" to hold at least \d+ bytes of weights, got 1000/
+		},
+		'weights that are a link': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await rm(at('unet/model.onnx_data'))
+				await symlink('/etc/passwd', at('unet/model.onnx_data'))
+			},
+			message: /expected its weights in "model.onnx_data" beside it, found no plain file/
+		},
+		'a part that is a link': {
+			spoil: async () => {
+				await rm(at('vae_decoder'), { recursive: true })
+				await symlink(path.join(exports, 'vae_decoder'), at('vae_decoder'))
+			},
+			message: /Tiny SD\/vae_decoder: expected a plain file or folder, got a link/
+		},
+		'a config that is a link': {
+			spoil: async () => {
+				await rm(at('unet/config.json'))
+				await symlink('/etc/passwd', at('unet/config.json'))
+			},
+			message: /Tiny SD\/unet\/config.json: expected a plain file/
+		},
+		'graphs in graphs without an end': {
+			spoil: () => {
+				let graph = bytesField(1, '')
+				for (let depth = 0; depth < 5_000; depth++) {
+					graph = bytesField(1, bytesField(5, bytesField(6, graph)))
+				}
+				return writeFile(at('unet/model.onnx'), bytesField(7, graph))
+			},
+			message: /expected graphs nested at most/
+		},
+		'a timestep of rank 2': {
+			spoil: () =>
+				writeFile(at('unet/model.onnx'), network({ timestep: [1, ['batch', 1]] }, [['Identity', ['sample'], 'out_sample']])),
+			message: /unet\/model.onnx: expected the input timestep with rank 0 or 1, got rank 2/
+		},
+		'a timestep that is an integer all the way': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({ timestep: [7, ['steps']] }, [
+						['CastLike', ['timestep', 'sample'], 't'],
+						['Mul', ['sample', 't'], 'out_sample']
+					])
+				),
+			message: /expected the timestep to be cast to float32 on its way, got int64 all the way/
+		},
+		'a fixed batch': {
+			spoil: () =>
+				writeFile(at('unet/model.onnx'), network({ sample: [1, [2, 4, 8, 8]] }, [['Mul', ['sample', 'timestep'], 'out_sample']])),
+			message: /expected the input sample with a free first axis, the batch's, got \[2, 4, 8, 8\]/
+		},
+		'a timestep that rows cannot have for themselves': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({}, [
+						['ReduceMean', ['timestep'], 't'],
+						['Mul', ['sample', 't'], 'out_sample']
+					])
+				),
+			message: /expected each row of a batch to follow its own timestep, but rows at 981 and 21 in one batch are/
+		},
+		'a timestep that does not matter': {
+			spoil: () => writeFile(at('unet/model.onnx'), network({}, [['Identity', ['sample'], 'out_sample']])),
+			message: /expected the timestep to matter/
+		},
+		'an id that is none': {
+			spoil: async () => {},
+			options: { id: '../outside' },
+			message: /--id: expected small letters.*got "..\/outside"/
+		},
+		'an id of the catalog': {
+			spoil: async () => {},
+			options: { id: 'scenes' },
+			message: /--id: expected one that is free, but scenes is taken/
+		}
+	}
+	const at = (name: string) => path.join(source, name)
+
+	test.each(Object.entries(cases))('%s', async (_, { spoil, message, options }) => {
+		await lay('scalar')
+		await spoil()
+		await expect(add(options)).rejects.toThrow(message)
+		nothingWritten()
+	})
+
+	test.each(['../../etc/passwd', '/etc/passwd', 'a/../../b', '..', 'C:\\weights', '..\\weights', ''])(
+		'weights in %j',
+		async (location) => {
+			await lay('scalar')
+			const entry = Buffer.concat([bytesField(1, 'location'), bytesField(2, location)])
+			const weight = Buffer.concat([varintField(2, 1), bytesField(8, 'w'), bytesField(13, entry), varintField(14, 1)])
+			const inNode = bytesField(1, bytesField(5, bytesField(5, weight)))
+			for (const graph of [bytesField(5, weight), inNode]) {
+				await writeFile(at('unet/model.onnx'), bytesField(7, graph))
+				await expect(add()).rejects.toThrow(/unet\/model.onnx: expected (its )?weights in/)
+				nothingWritten()
+			}
+		}
+	)
+
+	test('an id whose folder is there', async () => {
+		await lay('scalar')
+		await mkdir(path.join(modelsDir, 'mine'))
+		await expect(add({ id: 'mine' })).rejects.toThrow('--id: expected one that is free, but mine is taken')
+		expect(readdirSync(modelsDir)).toEqual(['mine'])
+	})
+
+	test('to write a catalog that another import is writing', async () => {
+		await lay('scalar')
+		await writeFile(`${catalogFile}.next`, '')
+		await expect(add()).rejects.toThrow('another import is writing the catalog')
+		await rm(`${catalogFile}.next`)
+		nothingWritten()
+	})
+})
+
+/** A U-Net's graph of a few nodes, opset 17. `change` replaces inputs: [element type, dims]. */
+function network(change: Record<string, [number, (string | number)[]]>, nodes: [string, string[], string][]): Buffer {
+	const inputs = { sample: [1, ['batch', 4, 'height', 'width']], timestep: [1, []], ...change } as typeof change
+	const port = (name: string, [type, dims]: [number, (string | number)[]]) => {
+		const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
+		const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
+		return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
+	}
+	const graph = [
+		...nodes.map(([operator, from, to]) =>
+			bytesField(1, Buffer.concat([...from.map((name) => bytesField(1, name)), bytesField(2, to), bytesField(4, operator)]))
+		),
+		bytesField(2, 'unet'),
+		...Object.entries(inputs).map(([name, type]) => bytesField(11, port(name, type))),
+		bytesField(12, port('out_sample', inputs.sample!))
+	]
+	return Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), bytesField(8, varintField(2, 17))])
+}
+
+/** Moves a graph's weights into a file beside it, as exporters do with large ones. */
+async function moveWeights(folder: string): Promise<void> {
+	const file = path.join(folder, 'model.onnx')
+	const proto = new ProtobufFile(file)
+	const data: Buffer[] = []
+	let offset = 0
+	const rewritten = Array.from(proto.fields(), (outer) => {
+		if (outer.number !== 7) {
+			return proto.bytes(outer.start, outer.to)
+		}
+		const graph = Array.from(proto.fields(outer.from, outer.to), (field) => {
+			const tensor = field.number === 5 ? [...proto.fields(field.from, field.to)] : []
+			const raw = tensor.find(({ number }) => number === 9)
+			if (!raw) {
+				return proto.bytes(field.start, field.to)
+			}
+			const entries = Object.entries({ location: 'model.onnx_data', offset: `${offset}`, length: `${raw.to - raw.from}` })
+			data.push(proto.bytes(raw.from, raw.to))
+			offset += raw.to - raw.from
+			const kept = tensor.filter((inner) => inner !== raw).map(({ start, to }) => proto.bytes(start, to))
+			const external = entries.map(([key, value]) => bytesField(13, Buffer.concat([bytesField(1, key), bytesField(2, value)])))
+			return bytesField(5, Buffer.concat([...kept, ...external, varintField(14, 1)]))
+		})
+		return bytesField(7, Buffer.concat(graph))
+	})
+	proto.close()
+	await writeFile(file, Buffer.concat(rewritten))
+	await writeFile(path.join(folder, 'model.onnx_data'), Buffer.concat(data))
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import { Amount } from '../pricing.ts'
+
+const Time = z.iso.datetime()
+
+/** What a key may do: order and cancel, read, and make keys for its own account. */
+export const Scope = z.enum(['generate', 'read', 'admin'])
+export type Scope = z.infer<typeof Scope>
+
+export const KeyName = z.string().trim().min(1).max(64)
+export const KeyId = z.string().regex(/^key_[0-9a-z]{26}$/)
+
+/** A key as it is asked for. */
+export const KeyRequest = z.strictObject({
+	name: KeyName.default('default'),
+	scopes: z.array(Scope).min(1).default(['generate', 'read']),
+	expires_at: z.iso.datetime({ offset: true }).nullable().default(null)
+})
+export type KeyRequest = z.output<typeof KeyRequest>
+
+/** A key as it is known: its text is shown once, when it is made, and kept nowhere. */
+export const ApiKey = z.strictObject({
+	id: KeyId,
+	name: KeyName,
+	scopes: z.array(Scope),
+	created_at: Time,
+	/** To the minute. */
+	last_used_at: Time.nullable(),
+	expires_at: Time.nullable(),
+	revoked_at: Time.nullable()
+})
+export type ApiKey = z.infer<typeof ApiKey>
+
+/** Micro-units: what can be spent, what orders that have not ended may still cost, and what was charged. */
+export const Balance = z.strictObject({ available: Amount, held: Amount, charged: Amount })
+export type Balance = z.infer<typeof Balance>
+
+/** One move of money, from one side of the books to the other. `funds` is the world outside. */
+export const LedgerEntry = z.strictObject({
+	id: z.int(),
+	at: Time,
+	kind: z.enum(['credit', 'hold', 'capture', 'release', 'refund']),
+	from: z.enum(['funds', 'available', 'held', 'charged']),
+	to: z.enum(['funds', 'available', 'held', 'charged']),
+	amount: Amount,
+	generation: z.string().nullable(),
+	picture: z.int().nullable(),
+	/** Of a credit: its name, under which it was booked once. */
+	reference: z.string().nullable()
+})
+export type LedgerEntry = z.infer<typeof LedgerEntry>
+
+/** Delivered pictures of one day (UTC), model and key. */
+export const Usage = z.strictObject({
+	day: z.iso.date(),
+	model: z.string(),
+	key: KeyId,
+	key_name: KeyName,
+	pictures: z.int(),
+	amount: Amount
+})
+export type Usage = z.infer<typeof Usage>
+
+/** What a generation costs, in micro-units: each picture; what is held for pictures to come; what was charged for delivered ones. */
+export const Cost = z.strictObject({ picture: Amount, held: Amount, charged: Amount })
+export type Cost = z.infer<typeof Cost>
+
+/** `GET /v1/account`. */
+export const AccountView = z.strictObject({ account: z.string(), balance: Balance })
+export type AccountView = z.infer<typeof AccountView>

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { findModel } from './catalog.ts'
+import { priceOf } from './pricing.ts'
+
+const price = { picture: 1_000, megapixel_step: 300 }
+
+test.each([
+	[{ width: 1_000, height: 1_000, steps: 1 }, 1_300],
+	[{ width: 1_000, height: 1_000, steps: 50 }, 16_000],
+	[{ width: 64, height: 64, steps: 1 }, 1_002],
+	[{ width: 128, height: 128, steps: 25 }, 1_123]
+])('a picture of %o costs %i micro-units', (drawn, expected) => {
+	expect(priceOf({ price }, drawn)).toBe(expected)
+})
+
+test('what the demo model draws has a price', () => {
+	expect(priceOf(findModel('scenes')!, { width: 128, height: 128, steps: 25 })).toBe(1_410)
+})

@@ -1,0 +1,19 @@
+import { z } from 'zod'
+import type { ResolvedRequest } from './contract/generation.ts'
+
+/** Money is counted in micro-units: whole millionths of whatever unit of currency an installation credits its accounts in. */
+export const Amount = z.int().min(0)
+
+/** What one picture costs, in micro-units: `picture`, and `megapixel_step` for each million pixels of a step, rounded up. */
+export const Price = z.strictObject({ picture: Amount, megapixel_step: Amount })
+export type Price = z.infer<typeof Price>
+
+/** Of a model whose catalog entry names none. */
+export const usualPrice: Price = { picture: 1_000, megapixel_step: 1_000 }
+
+type Drawn = Pick<ResolvedRequest, 'width' | 'height' | 'steps'>
+
+/** Of one picture. */
+export function priceOf({ price }: { price: Price }, { width, height, steps }: Drawn): number {
+	return price.picture + Math.ceil((width * height * steps * price.megapixel_step) / 1_000_000)
+}
