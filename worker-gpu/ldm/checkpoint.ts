@@ -9,8 +9,15 @@ import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
 import { readFacts } from './facts.ts'
 import { latentConsistency } from './families/latent-consistency.ts'
+import { ldmClassToImagePipeline } from './families/ldm-class-to-image.ts'
+import { ldmInpaintPipeline } from './families/ldm-inpaint.ts'
+import { ldmLayoutToImagePipeline } from './families/ldm-layout-to-image.ts'
+import { ldmSemanticSynthesisPipeline } from './families/ldm-semantic-synthesis.ts'
+import { ldmSuperResolutionPipeline } from './families/ldm-super-resolution.ts'
+import { ldmTextToImagePipeline } from './families/ldm-text-to-image.ts'
 import { stableDiffusion } from './families/stable-diffusion.ts'
 import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
+import { ddimPipeline, ddpmPipeline, ldmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
 import type { Plan } from './plan.ts'
 
@@ -40,7 +47,16 @@ const families: Readonly<Record<string, Family>> = {
 	StableDiffusionXLInpaintPipeline: stableDiffusionXl,
 	LatentConsistencyModelPipeline: latentConsistency,
 	LatentConsistencyModelImg2ImgPipeline: latentConsistency,
-	StableDiffusionUpscalePipeline: stableDiffusionUpscale
+	StableDiffusionUpscalePipeline: stableDiffusionUpscale,
+	LDMTextToImagePipeline: ldmTextToImagePipeline,
+	LDMSuperResolutionPipeline: ldmSuperResolutionPipeline,
+	LDMInpaintPipeline: ldmInpaintPipeline,
+	LDMClassToImagePipeline: ldmClassToImagePipeline,
+	LDMLayoutToImagePipeline: ldmLayoutToImagePipeline,
+	LDMSemanticSynthesisPipeline: ldmSemanticSynthesisPipeline,
+	LDMPipeline: ldmPipeline,
+	DDPMPipeline: ddpmPipeline,
+	DDIMPipeline: ddimPipeline
 }
 
 /** The family of a folder in the diffusers/Optimum ONNX layout, by its `model_index.json` alone, and the class that it names. */

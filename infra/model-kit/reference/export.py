@@ -1,5 +1,6 @@
 """Networks to ONNX graphs, as small as they get."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -19,10 +20,13 @@ def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output
         def forward(self, *arguments):
             return forward(*arguments)
 
+    folder.mkdir(parents=True, exist_ok=True)
     if hasattr(network, "save_config"):
         network.save_config(folder)
-    else:
+    elif hasattr(network.config, "save_pretrained"):
         network.config.save_pretrained(folder)
+    else:
+        (folder / "config.json").write_text(json.dumps(vars(network.config)) + "\n")
     names = [outputs] if isinstance(outputs, str) else outputs
     torch.onnx.export(
         Wrapped().eval(),

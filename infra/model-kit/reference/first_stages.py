@@ -249,4 +249,5 @@ def decoded_with_codes(network: VQModel, z: torch.Tensor):
     return network.decode(quantised, force_not_quantize=True).sample, codes
 
 
-main()
+if __name__ == "__main__":
+    main()

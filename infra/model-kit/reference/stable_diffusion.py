@@ -6,7 +6,7 @@ import shutil
 import diffusers
 import torch
 from diffusers import (
-    AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, LCMScheduler, UNet2DConditionModel,
+    AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, LCMScheduler, UNet2DConditionModel, UNet2DModel,
 )
 from export import export
 from golden import folder as golden, packed, write
@@ -28,12 +28,14 @@ def loud(network: torch.nn.Module, *, seed: int = 0) -> torch.nn.Module:
     for name, weight in network.named_parameters():
         if weight.dim() > 1:
             weight.mul_(4 if any(part in name for part in heard) else 1.7)
-    if isinstance(network, UNet2DConditionModel):
+    if isinstance(network, (UNet2DConditionModel, UNet2DModel)):
         # An answer of about unit variance, as the noise that it stands for.
         generator = torch.Generator().manual_seed(seed)
         x = torch.randn(8, network.config.in_channels, 8, 8, generator=generator)
         more = {name: value.expand(8, *value.shape[1:]) for name, (value, _) in conditions(network).items()}
-        answer = asked(network, x, torch.linspace(1, 999, 8), torch.randn(8, 5, network.config.cross_attention_dim, generator=generator), **more)
+        if isinstance(network, UNet2DConditionModel):
+            more["y"] = torch.randn(8, 5, network.config.cross_attention_dim, generator=generator)
+        answer = asked(network, x, torch.linspace(1, 999, 8), **more)
         network.conv_out.weight.mul_(1 / answer.std())
     return network
 
@@ -51,6 +53,8 @@ def conditions(network: UNet2DConditionModel) -> dict:
     """What the network takes beside a latent, a timestep and a text: examples, and their free axes."""
     config = network.config
     made = {}
+    if isinstance(network, UNet2DModel):
+        return made
     if config.addition_embed_type == "text_time":
         made |= {"text_embeds": (torch.ones(1, PROJECTION), BATCH), "time_ids": (torch.ones(1, 6), BATCH)}
     if config.time_cond_proj_dim:
@@ -60,7 +64,9 @@ def conditions(network: UNet2DConditionModel) -> dict:
     return made
 
 
-def asked(network: UNet2DConditionModel, x, t, y, text_embeds=None, time_ids=None, **more):
+def asked(network: UNet2DConditionModel | UNet2DModel, x, t, y=None, text_embeds=None, time_ids=None, **more):
+    if y is None:
+        return network(x, t).sample
     added = {"text_embeds": text_embeds, "time_ids": time_ids} if text_embeds is not None else None
     return network(x, t, y, added_cond_kwargs=added, **more).sample
 

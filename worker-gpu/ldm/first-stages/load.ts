@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import type { Part } from '../../onnx/part.ts'
 import type { FirstStage } from './first-stage.ts'
@@ -7,9 +9,11 @@ import { kl } from './kl.ts'
 import { vq } from './vq.ts'
 
 type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
+const Named = z.object({ _class_name: z.string().optional() })
 
 /**
- * The first stage of a model's folder: `vae_decoder` (KL) or `vqvae_decoder` (VQ), with the encoder where there is one.
+ * The first stage of a model's folder: `vae_decoder` (KL) or `vqvae_decoder` (VQ, or KL where its config.json says `AutoencoderKL`), with the
+ * encoder where there is one.
  *
  * @param options see `kl` and `vq`
  */
@@ -27,7 +31,9 @@ export async function loadFirstStage(
 		return kl(await parts('vae'), options)
 	}
 	if (has('vqvae_decoder')) {
-		return vq(await parts('vqvae'), options)
+		// diffusers' LDM pipelines call their first stage vqvae whichever it is.
+		const { _class_name: name } = await readConfig(path.join(folder, 'vqvae_decoder/config.json'), Named)
+		return (name === 'AutoencoderKL' ? kl : vq)(await parts('vqvae'), options)
 	}
 	throw new ModelError(folder, 'expected a vae_decoder or vqvae_decoder, found neither')
 }

@@ -24,9 +24,14 @@ const Config = z.object({
  *
  * Beside each lies VQModel's `config.json`. An output `codes` [B, h, w] (the codebook's rows, as floats) may be there; it is for tests.
  *
- * @param scaling false where the pipeline leaves scaling_factor out: LDMSuperResolutionPipeline, and the paper's inpainting
+ * @param scaling false where the pipeline leaves scaling_factor out, as LDMSuperResolutionPipeline; "decoding" where it does so for what it encodes, as
+ * the paper's inpainting
  */
-export async function vq({ decoder, encoder }: Parts, { tiling = false, scaling = true } = {}): Promise<FirstStage> {
+export async function vq(
+	{ decoder, encoder }: Parts,
+	options: { tiling?: boolean; scaling?: boolean | 'decoding' } = {}
+): Promise<FirstStage> {
+	const { tiling = false, scaling = true } = options
 	const config = await readConfig(path.join(decoder.folder, 'config.json'), Config)
 	const whole = autoencoder(2 ** (config.block_out_channels.length - 1), decoder, encoder, 'latent_sample')
 	const networks = tiling ? tiled(whole, config.sample_size) : whole
@@ -34,7 +39,7 @@ export async function vq({ decoder, encoder }: Parts, { tiling = false, scaling 
 	return {
 		factor: networks.factor,
 		async encode(image) {
-			const z = times(await networks.encode(image), scale)
+			const z = times(await networks.encode(image), scaling === true ? scale : 1)
 			return () => z
 		},
 		decode: (latent) => networks.decode(times(latent, 1 / scale))

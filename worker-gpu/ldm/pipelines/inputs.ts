@@ -1,8 +1,9 @@
+import type { InputName } from '../../../shared/inputs.ts'
 import { sameDims, type Tensor } from '../../onnx/tensor.ts'
 import type { Drawing } from '../drawing.ts'
 
-/** The image or mask of a drawing, as large as the picture, or a clear refusal. */
-export function given(drawing: Drawing, name: 'image' | 'mask'): Tensor {
+/** An input of a drawing, as large as the picture, or a clear refusal. */
+export function given(drawing: Drawing, name: InputName): Tensor {
 	const tensor = drawing[name]
 	const dims = [name === 'image' ? 3 : 1, drawing.height, drawing.width]
 	if (!tensor || !sameDims(tensor.dims, dims)) {

@@ -20,7 +20,11 @@ export const DpmSolverConfig = z
 		euler_at_final: z.boolean().default(false),
 		/** Walks begin no nearer to pure noise than this λ. */
 		lambda_min_clipped: z.union([z.number(), z.literal(Number.NEGATIVE_INFINITY)]).default(Number.NEGATIVE_INFINITY),
-		variance_type: z.null('expected null: there is no sampler for learned variances').optional(),
+		// Schedulers of other classes say which of the fixed ones, of which this one takes no notice.
+		variance_type: z
+			.string()
+			.regex(/^(?!learned)/, 'expected none: there is no sampler for learned variances')
+			.nullish(),
 		use_lu_lambdas: notImplemented
 	})
 	.refine(...atMostOneRespacing)

@@ -3,7 +3,7 @@ import type { Tensor } from '../../onnx/tensor.ts'
 import { combine } from './combine.ts'
 import { apply, type PredictionType, pictureFrom } from './prediction.ts'
 import { f } from './schedule.ts'
-import { interpolate, type RespacingConfig, respace, timestepOf } from './sigmas.ts'
+import { interpolate, type RespacingConfig, respace, timestepOf, trainingSigmas } from './sigmas.ts'
 import { SpacingConfig, spacedTimesteps } from './timesteps.ts'
 
 /*
@@ -39,19 +39,20 @@ export const withLast = (levels: ArrayLike<number>, last: number) => Float32Arra
 
 /** The parts of a sampler that all of these share. */
 export function exploding(
-	{ timestep_spacing, prediction_type }: { timestep_spacing: string; prediction_type: PredictionType },
+	config: Parameters<typeof trainingSigmas>[0] & { timestep_spacing: string; prediction_type: PredictionType },
 	{ timesteps, sigmas }: Places
 ) {
-	const max = Math.max(...sigmas)
+	const start = (max: number) => f(config.timestep_spacing === 'leading' ? Math.sqrt(max * max + 1) : max)
 	const unit = Array.from(sigmas, (sigma) => 1 / Math.sqrt(sigma * sigma + 1))
 	const pairs = unit.map((alpha, k) => {
-		const [x, output] = pictureFrom(prediction_type, alpha, sigmas[k]! * alpha)
+		const [x, output] = pictureFrom(config.prediction_type, alpha, sigmas[k]! * alpha)
 		return [x * alpha, output] as const
 	})
 	return {
 		timesteps,
 		order: 1 as const,
-		initialSigma: f(timestep_spacing === 'leading' ? Math.sqrt(max * max + 1) : max),
+		initialSigma: start(Math.max(...sigmas)),
+		fullSigma: start(trainingSigmas(config).at(-1)!),
 		scale: (x: Tensor, k: number) => combine([unit[k]!, x]),
 		renoise: (x0: Tensor, e: Tensor, k: number) => combine([1, x0], [sigmas[k]!, e]),
 		/** x̂_0 */

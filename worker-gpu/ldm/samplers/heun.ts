@@ -32,13 +32,14 @@ export function heun(config: HeunConfig, steps: number): Sampler<History> {
 	const once = places(config, steps, trainingSigmas(config))
 	/** The step that evaluation k belongs to, and the place where it is made. */
 	const evaluations = Array.from({ length: 2 * steps - 1 }, (_, k) => ({ step: k >> 1, place: (k + 1) >> 1 }))
-	const { guess, slope, follow, scale, renoise, initialSigma } = exploding(config, once)
+	const { guess, slope, follow, scale, renoise, initialSigma, fullSigma } = exploding(config, once)
 	const limited = limit(config)
 
 	return {
 		timesteps: evaluations.map(({ place }) => once.timesteps[place]!),
 		order: 2,
 		initialSigma,
+		fullSigma,
 		start: () => null,
 		scale: (x, k) => scale(x, evaluations[k]!.place),
 		renoise: (x0, e, k) => renoise(x0, e, evaluations[k]!.place),

@@ -16,6 +16,8 @@ export interface Sampler<History = unknown> {
 	readonly order: 1 | 2
 	/** Standard deviation of the latent at the start. */
 	readonly initialSigma: number
+	/** The same for a walk that begins at the last timestep of training, where that is not `initialSigma`. */
+	readonly fullSigma?: number
 	start(): History
 	/** What the network is shown of x at evaluation k. */
 	scale(x: Tensor, k: number): Tensor

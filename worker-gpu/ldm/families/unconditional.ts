@@ -1,0 +1,28 @@
+import type { Family } from '../checkpoint.ts'
+import { identity } from '../first-stages/identity.ts'
+import { unconditional } from '../pipelines/unconditional.ts'
+import { fromFullNoise, unscaled } from '../samplers/beginnings.ts'
+import type { SamplerFor } from '../samplers/load.ts'
+import { expectBeside, loadWalkParts } from './walk-parts.ts'
+
+/** LDMPipeline of diffusers: unet, and vqvae_decoder or vae_decoder. */
+export const ldmPipeline: Family = async (folder) => {
+	const { samplerFor, ...rest } = await loadWalkParts(folder)
+	const parts = { ...rest, samplerFor: fromFullNoise(samplerFor) }
+	expectBeside(parts, 0, 'nothing')
+	return { unconditional: (drawing) => unconditional(drawing, parts) }
+}
+
+/** DDPMPipeline of diffusers: unet alone, which draws pixels. It scales nothing. */
+export const ddpmPipeline: Family = (folder) => pixels(folder, (own) => own)
+
+/** DDIMPipeline of diffusers: its sampler is DDIM, whichever its scheduler was saved as. */
+export const ddimPipeline: Family = (folder) =>
+	pixels(folder, (own) => (choice) => own({ ...choice, sampler: choice.sampler ?? 'ddim' }))
+
+async function pixels(folder: Parameters<Family>[0], choose: (own: SamplerFor) => SamplerFor): ReturnType<Family> {
+	const { samplerFor, ...parts } = await loadWalkParts(folder, [], identity)
+	const plain = { ...parts, samplerFor: unscaled(choose(samplerFor)) }
+	expectBeside(plain, 0, 'nothing')
+	return { unconditional: (drawing) => unconditional(drawing, plain) }
+}

@@ -1,0 +1,38 @@
+import path from 'node:path'
+import { ModelError } from '../../onnx/model-error.ts'
+import { port } from '../../onnx/part.ts'
+import type { ModelFolder } from '../checkpoint.ts'
+import { unet } from '../denoiser.ts'
+import type { FirstStage } from '../first-stages/first-stage.ts'
+import { loadFirstStage } from '../first-stages/load.ts'
+import type { WalkParts } from '../pipelines/from-noise.ts'
+import { loadSampler } from '../samplers/load.ts'
+
+/**
+ * What every model of the paper has: scheduler, unet, and a first stage.
+ *
+ * @param inputs that the U-Net must have beside `sample` and `timestep`
+ */
+export async function loadWalkParts(
+	folder: ModelFolder,
+	inputs: readonly string[] = [],
+	firstStage: FirstStage | Promise<FirstStage> = loadFirstStage(folder.path, folder.part)
+): Promise<WalkParts> {
+	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'))
+	const network = await folder.part('unet')
+	for (const name of ['sample', ...inputs]) {
+		port(network, 'inputs', name)
+	}
+	return { samplerFor, denoiser: await unet(network, folder.provider.invariantFrom), firstStage: await firstStage }
+}
+
+/** Refuses a U-Net that is not made to be shown so many channels beside the latent's. */
+export function expectBeside({ denoiser }: WalkParts, count: number, what: string): void {
+	const { channels, latentChannels, id } = denoiser
+	if (channels !== latentChannels + count) {
+		throw new ModelError(
+			path.join(id, 'config.json'),
+			`in_channels: expected ${latentChannels + count}, the latent and ${what}, got ${channels}`
+		)
+	}
+}
