@@ -31,14 +31,17 @@ export interface Stack {
 export interface StackOptions {
 	env?: Record<string, string>
 	dataDir?: string
+	/** Where Darkroom's own files are. */
+	tree?: string
 }
 
 export async function startStack({
 	env = {},
-	dataDir = mkdtempSync(join(tmpdir(), 'darkroom-'))
+	dataDir = mkdtempSync(join(tmpdir(), 'darkroom-')),
+	tree = root
 }: StackOptions = {}): Promise<Stack> {
 	const port = await freePort()
-	const { child, output, line } = spawnDev({ PORT: String(port), DATA_DIR: dataDir, ...env })
+	const { child, output, line } = spawnDev({ PORT: String(port), DATA_DIR: dataDir, ...env }, tree)
 	await line(/ready in .* at http/)
 	const { url, apiKey, adminToken } = JSON.parse(readFileSync(join(dataDir, 'dev.json'), 'utf8'))
 
@@ -88,9 +91,9 @@ export async function startStack({
 }
 
 /** `npm start`'s own process, without waiting for anything. */
-export function spawnDev(env: Record<string, string>): Pick<Stack, 'output' | 'line'> & { child: ChildProcess } {
-	const child = spawn(process.execPath, [join(root, 'infra/dev.ts')], {
-		cwd: root,
+export function spawnDev(env: Record<string, string>, tree = root): Pick<Stack, 'output' | 'line'> & { child: ChildProcess } {
+	const child = spawn(process.execPath, [join(tree, 'infra/dev.ts')], {
+		cwd: tree,
 		env: { ...process.env, NO_COLOR: '1', ...env },
 		stdio: ['ignore', 'pipe', 'pipe']
 	})
