@@ -7,7 +7,8 @@ import { tokenizerJson } from '../../worker-gpu/ldm/conditioners/tokenizer-json.
 import { FACTS, type Facts } from '../../worker-gpu/ldm/facts.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
-import { changeCatalog, readCatalog } from './catalog-file.ts'
+import { changeCatalog, type Entry, readCatalog } from './catalog-file.ts'
+import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
 import { type Export, readExport } from './folder.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
@@ -35,7 +36,7 @@ export interface AddOptions {
 
 export interface Added {
 	readonly found: Export
-	readonly entry: Model
+	readonly entry: Entry
 	readonly facts: Facts
 	/** Where it lies. */
 	readonly folder: string
@@ -127,6 +128,12 @@ async function stage(
 		notes.push(`${name}/tokenizer.json was made of the older files`)
 	}
 
+	const factor = await firstStageFactor(staged, found, provider)
+	for (const [name, config] of Object.entries(missingConfigs(found, factor))) {
+		await writeFile(path.join(staged, name, 'config.json'), JSON.stringify(config))
+		notes.push(`${name}/config.json was made of the graph, and is Stable Diffusion's in all that the graph does not say`)
+	}
+
 	const { trained, multiple } = await unetSizes(rewritten)
 	const small = Math.min(trained, Math.ceil(16 / multiple) * multiple)
 	const proving = progress('proving  ', 1)
@@ -160,7 +167,6 @@ async function stage(
 	if (fixed) {
 		notes.push('the U-Net takes one size only')
 	}
-	const factor = await firstStageFactor(staged, found, provider)
 	const pixels = (latents: number) => Math.max(multiple, Math.round(latents / multiple) * multiple) * factor
 	const sizes: Sizes = {
 		default: pixels(trained),
@@ -180,7 +186,7 @@ async function stage(
 	await write({ ...facts, preview })
 	notes.push(...tried.notes, `previews from latents explain ${Math.round(100 * explained)} % of the colours`)
 	const text = found.files.some((name) => name.startsWith('tokenizer'))
-	return { entry: Model.parse(await catalogEntry(id, staged, found, sizes, tried, text)), facts: { ...facts, preview }, notes }
+	return { entry: await catalogEntry(id, staged, found, sizes, tried, text), facts: { ...facts, preview }, notes }
 }
 
 /** Pixels that a latent stands for, along each side, as the decoder has it; 1 where there is none. */
@@ -201,7 +207,11 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		const [image] = await part.run({ latent_sample: { data: new Float32Array(channels * 64), dims } }, [
 			[...part.outputs.keys()][0]!
 		])
-		return image!.dims[2]! / 8
+		const factor = image!.dims[2]! / 8
+		if (!Number.isInteger(Math.log2(factor))) {
+			throw new ModelError(part.folder, `expected pictures 1, 2, 4, 8 … times as large as their latents, got ${factor} times`)
+		}
+		return factor
 	})
 }
 

@@ -6,17 +6,24 @@ import { Model } from '../../shared/catalog.ts'
 const COLUMNS = 130
 
 const Catalog = z.strictObject({ models: z.array(Model) })
+/** A model as it stands in the file: what has a default may be left out. */
+export type Entry = z.input<typeof Model>
 
-export const readCatalog = (file: string): Model[] => Catalog.parse(JSON.parse(readFileSync(file, 'utf8'))).models
+export function readCatalog(file: string): Entry[] {
+	const catalog: z.input<typeof Catalog> = JSON.parse(readFileSync(file, 'utf8'))
+	Catalog.parse(catalog)
+	return catalog.models
+}
 
 /**
  * Changes the catalog's file. Two changes at once do not lose one another: the second throws. A crash leaves the old file.
  */
-export function changeCatalog(file: string, change: (models: readonly Model[]) => Model[]): void {
+export function changeCatalog(file: string, change: (models: readonly Entry[]) => Entry[]): void {
 	const next = `${file}.next`
 	const descriptor = openLock(next)
 	try {
-		const changed = Catalog.parse({ models: change(readCatalog(file)) })
+		const changed = { models: change(readCatalog(file)) }
+		Catalog.parse(changed)
 		writeSync(descriptor, `${format(changed)}\n`)
 		closeSync(descriptor)
 		renameSync(next, file)

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { z } from 'zod'
-import type { Model, ModelTasks } from '../../shared/catalog.ts'
+import type { ModelTasks } from '../../shared/catalog.ts'
 import { usualPrice } from '../../shared/pricing.ts'
 import { SamplerName } from '../../shared/samplers.ts'
 import { Task } from '../../shared/tasks.ts'
@@ -8,6 +8,7 @@ import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import type { Entry } from './catalog-file.ts'
 import { drawAll, exampleDrawing } from './draw.ts'
 import type { Export } from './folder.ts'
 import type { Pair } from './preview.ts'
@@ -130,7 +131,7 @@ export async function catalogEntry(
 	sizes: Sizes,
 	{ tasks, guidance }: Tried,
 	text: boolean
-): Promise<Model> {
+): Promise<Entry> {
 	const folder = path.join(staged, 'scheduler')
 	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler_config.json'), Scheduler)
 	const distilled = scheduler === 'LCMScheduler'

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
+import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
@@ -90,7 +91,7 @@ test('the engine draws with an imported model, with rows at different timesteps 
 	const engine = await startEngine({ models: ['mine'], modelsDir, provider: 'cpu', threads: 1 })
 	try {
 		const asked = golden.drawn.map(({ request: { sampler, ...rest } }) =>
-			requestFor({ ...entry, size: { ...entry.size, min: 16 } }).parse({ model: 'mine', ...rest, ...(sampler && { sampler }) })
+			requestFor(Model.parse(entry)).parse({ model: 'mine', ...rest, ...(sampler && { sampler }) })
 		)
 		const drawn = await Promise.all(asked.map((request) => engine.develop(request)))
 		for (const [i, { pictures }] of drawn.entries()) {
@@ -104,6 +105,22 @@ test('the engine draws with an imported model, with rows at different timesteps 
 		}
 	} finally {
 		await engine.close()
+	}
+})
+
+test("an export of diffusers' own script has no configs, which are made of its graphs", async () => {
+	await lay('scalar', 'OnnxStableDiffusionPipeline')
+	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {
+		await rm(path.join(source, part, 'config.json'))
+	}
+	const { entry, folder, notes } = await add()
+	// As Stable Diffusion has it, where nothing else is said: latents of 64 × 64, in eights. f is the decoder's own.
+	expect(entry.size).toEqual({ default: 128, min: 64, max: 256, multiple: 16 })
+	expect(notes).toContainEqual(expect.stringContaining('unet/config.json was made of the graph'))
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+	for (const { seed, drawing, latent } of drawings) {
+		const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
+		expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(1e-4)
 	}
 })
 
@@ -143,8 +160,13 @@ test('weights in other files are copied with the graph', async () => {
 test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {
 	await lay('scalar')
 	await cp(path.join(exports, 'vae_encoder'), path.join(source, 'vae_encoder'), { recursive: true })
-	const { entry, folder } = await add()
+	const { entry, folder, notes } = await add()
 	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])
+	for (const task of ['image-to-image', 'inpainting']) {
+		expect(notes).toContainEqual(
+			expect.stringMatching(`^${task} is not offered: .*expected the output latent_parameters, got latent_sample`)
+		)
+	}
 	expect(existsSync(path.join(folder, 'vae_encoder/model.onnx'))).toBe(true)
 })
 

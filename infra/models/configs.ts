@@ -1,0 +1,24 @@
+import path from 'node:path'
+import type { Export } from './folder.ts'
+
+/**
+ * Configs for parts that have none, as diffusers' own script leaves them (convert_stable_diffusion_checkpoint_to_onnx.py): what a graph can tell. All
+ * else falls back to Stable Diffusion's, which that script is for.
+ *
+ * @param factor pixels that a latent stands for, along each side
+ */
+export function missingConfigs({ graphs, files }: Export, factor: number): Record<string, object> {
+	const without = (name: string) => graphs.has(name) && !files.includes(path.join(name, 'config.json'))
+	const made: Record<string, object> = {}
+	if (without('unet')) {
+		const { inputs, outputs } = graphs.get('unet')!
+		const [, channels] = inputs.get('sample')?.dims ?? []
+		const [, latents] = [...outputs.values()][0]?.dims ?? []
+		made.unet = { in_channels: channels, ...(typeof latents === 'number' && { out_channels: latents }) }
+	}
+	for (const name of ['vae_decoder', 'vae_encoder'].filter(without)) {
+		// How many widths there are says how often sides are halved. What they are says nothing here.
+		made[name] = { block_out_channels: Array(Math.log2(factor) + 1).fill(1) }
+	}
+	return made
+}
