@@ -1,5 +1,14 @@
 import type { Env } from './env.ts'
 
+declare global {
+	namespace Cloudflare {
+		/** Types `ctx.exports`, by which a Worker calls its own entrypoints. */
+		interface GlobalProps {
+			mainModule: typeof import('./worker.ts')
+		}
+	}
+}
+
 /** What every handler finds in its context. */
 export interface App {
 	Bindings: object

@@ -8,14 +8,6 @@ import { parseEnv } from './env.ts'
 
 export const env = parseEnv(raw)
 
-declare global {
-	namespace Cloudflare {
-		interface GlobalProps {
-			mainModule: typeof import('./worker.ts')
-		}
-	}
-}
-
 export const fetchEdge = (path: string, init?: RequestInit) => exports.default.fetch(`http://edge.test${path}`, init)
 
 export const post = (path: string, bearer: string | undefined, body: unknown, headers: Record<string, string> = {}) =>

@@ -30,7 +30,7 @@ export default defineConfig({
 	test: {
 		name: 'edge',
 		include: ['**/*.test.ts'],
-		globalSetup: 'inputs/outside.ts',
+		globalSetup: ['inputs/outside.ts', '../test/receivers.ts'],
 		// The first call waits until the Worker is loaded, an eviction until the unreachable queue is given up.
 		testTimeout: 20_000,
 		isolate: false,
@@ -54,6 +54,7 @@ export default defineConfig({
 						'hono/request-id',
 						'ioredis',
 						'pg',
+						'standardwebhooks',
 						'zod'
 					],
 					rolldownOptions: { external: [/^node:/, /^cloudflare:/, ...builtinModules] }

@@ -37,8 +37,12 @@ import { refundGeneration } from './routes/refund-generation.ts'
 import { revokeKey } from './routes/revoke-key.ts'
 import { rotateKey } from './routes/rotate-key.ts'
 import { site } from './routes/site.ts'
+import { webhookDeliveries } from './routes/webhook-deliveries.ts'
+import { webhookEndpoints } from './routes/webhook-endpoints.ts'
+import { webhookSecret } from './routes/webhook-secret.ts'
 
 export { Account } from './account/account.ts'
+export { Courier } from './courier/courier.ts'
 export { Dispatcher } from './dispatcher/dispatcher.ts'
 export { Viewer } from './viewer/viewer.ts'
 
@@ -83,6 +87,9 @@ for (const add of [
 	getAccount,
 	getUsage,
 	listLedger,
+	webhookSecret,
+	webhookDeliveries,
+	webhookEndpoints,
 	createKey,
 	createUpload,
 	listKeys,

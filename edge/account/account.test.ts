@@ -20,7 +20,7 @@ const request: ResolvedRequest = {
 	seed: 0xffff_ffff,
 	count: 2
 }
-const order: Order = { request, terms: { priority: 'normal', deadline: null, url_ttl: 3_600 } }
+const order: Order = { request, terms: { priority: 'normal', deadline: null, url_ttl: 3_600, webhook: null } }
 const key = 'the hash of a key'
 const picture = (n: number) => ({
 	n,

@@ -4,6 +4,14 @@ import type { AccountView, ApiKey, Balance, KeyRequest, LedgerEntry, Scope, Usag
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
+import {
+	type Delivery,
+	type Endpoint,
+	type EndpointChange,
+	type EndpointRequest,
+	targetOf,
+	type WebhookSecret
+} from '../../shared/contract/webhooks.ts'
 import { newId } from '../../shared/ids.ts'
 import { priceOf } from '../../shared/pricing.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
@@ -11,6 +19,7 @@ import type { Caller } from '../caller.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
+import { outboundUrl } from '../outbound.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
@@ -20,6 +29,9 @@ import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
+import type { DeliveryFilter } from './webhooks/deliveries.ts'
+import { messageOf } from './webhooks/message.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 
 /**
  * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
@@ -50,6 +62,7 @@ function priceFor({ request }: Order): number {
 export class Account extends DurableObject {
 	readonly #env: Env
 	readonly #books: Books
+	readonly #webhooks: Webhooks
 	readonly #duties: Record<Kind, Duty>
 	/** What the Viewers are to be told when the transaction that runs now is done. */
 	#seen = new Map<string, Snapshot>()
@@ -63,6 +76,21 @@ export class Account extends DurableObject {
 		const { sql } = ctx.storage
 		migrate(ctx.storage)
 		this.#books = openBooks(sql, (happening) => this.#observe(happening))
+		const { due, generations } = this.#books
+		this.#webhooks = new Webhooks({
+			storage: ctx.storage,
+			due,
+			expectCallable: (url, pointer) => this.#expectCallable(url, pointer),
+			targetOf: (id) => generations.webhook(id),
+			bodyOf: (delivery) => {
+				const { generation } = delivery
+				const isThere = generation !== null && generations.find(generation) !== undefined
+				return messageOf(this.#env, delivery, isThere ? generations.read(generation) : undefined)
+			},
+			post: (letter) => ctx.exports.Courier.post(letter),
+			defer: (work) => ctx.waitUntil(work),
+			decide: (work) => this.#decide(work)
+		})
 		const each = (act: (id: string, now: number) => void) => (ids: string[], now: number) => {
 			for (const id of ids) {
 				act(id, now)
@@ -72,7 +100,8 @@ export class Account extends DurableObject {
 			enqueue: { again: untilShownAgain, run: (ids) => this.ctx.waitUntil(this.#enqueue(ids)) },
 			lease: { again: () => 1_000, run: each((id, now) => this.#reclaim(id, now)) },
 			deadline: { again: () => 1_000, run: each((id, now) => this.#books.generations.expire(id, now)) },
-			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) }
+			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) },
+			webhook: { again: () => 60_000, run: each((lane, now) => this.#webhooks.run(lane, now)) }
 		}
 	}
 
@@ -176,6 +205,10 @@ export class Account extends DurableObject {
 			const now = Date.now()
 			this.#books.keys.confirm(key, now, 'generate')
 			const id = newId('gen', now)
+			const { webhook } = order.terms
+			if (webhook) {
+				this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
+			}
 			this.#books.generations.add(id, key, order, warnings, priceFor(order), now)
 			return this.#books.generations.read(id)
 		})
@@ -256,9 +289,66 @@ export class Account extends DurableObject {
 		return this.#decide(() => this.#books.attempts.finish(generation, epoch, call, Date.now()), generation)
 	}
 
+	async endpoints(key: string): Promise<Answer<Endpoint[]>> {
+		return this.#own(key, 'read', () => this.#webhooks.endpoints())
+	}
+
+	async endpoint(key: string, id: string): Promise<Answer<Endpoint>> {
+		return this.#own(key, 'read', () => this.#webhooks.endpoint(id))
+	}
+
+	async addEndpoint(key: string, request: EndpointRequest): Promise<Answer<Endpoint>> {
+		return this.#own(key, 'generate', (now) => this.#webhooks.addEndpoint(request, now))
+	}
+
+	async changeEndpoint(key: string, id: string, change: EndpointChange): Promise<Answer<Endpoint>> {
+		return this.#own(key, 'generate', () => this.#webhooks.changeEndpoint(id, change))
+	}
+
+	async removeEndpoint(key: string, id: string): Promise<Answer<void>> {
+		return this.#own(key, 'generate', () => this.#webhooks.removeEndpoint(id))
+	}
+
+	async ping(key: string, id: string): Promise<Answer<Delivery>> {
+		return this.#own(key, 'generate', (now) => this.#webhooks.ping(id, now))
+	}
+
+	async webhookSecret(key: string): Promise<Answer<WebhookSecret>> {
+		return this.#own(key, 'generate', (now) => this.#webhooks.secret(now))
+	}
+
+	async rotateWebhookSecret(key: string): Promise<Answer<WebhookSecret>> {
+		return this.#own(key, 'generate', (now) => this.#webhooks.rotateSecret(now))
+	}
+
+	async deliveries(key: string, filter: DeliveryFilter, cursor: string | undefined, limit: number): Promise<Answer<Delivery[]>> {
+		return this.#own(key, 'read', () => this.#webhooks.deliveries(filter, cursor, limit))
+	}
+
+	async delivery(key: string, id: string): Promise<Answer<Delivery>> {
+		return this.#own(key, 'read', () => this.#webhooks.delivery(id))
+	}
+
+	async replay(key: string, id: string): Promise<Answer<Delivery>> {
+		return this.#own(key, 'generate', (now) => this.#webhooks.replay(id, now))
+	}
+
 	override async alarm(): Promise<void> {
 		this.#alarmAt = undefined
 		this.#goOn()
+	}
+
+	#expectCallable(url: string, pointer: string): void {
+		outboundUrl(url, pointer, this.#env.ALLOW_LOCAL_URLS)
+	}
+
+	/** What the holder of a key may do to its own account. */
+	#own<T>(key: string, scope: 'read' | 'generate', work: (now: number) => T): Answer<T> {
+		return this.#decide(() => {
+			const now = Date.now()
+			this.#books.keys.confirm(key, now, scope)
+			return work(now)
+		})
 	}
 
 	#reclaim(id: string, now: number): void {
@@ -306,7 +396,9 @@ export class Account extends DurableObject {
 	}
 
 	/** Inside the transaction: here is the place of whatever follows from a happening. */
-	#observe({ id, type }: Happening): void {
+	#observe(happening: Happening): void {
+		const { id, type } = happening
+		this.#webhooks.observe(happening)
 		if (type !== 'started' && type !== 'image') {
 			this.#see(id)
 		}

@@ -1,6 +1,7 @@
 import { isTerminal, type Status, type Warning } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { week } from '../../shared/contract/terms.ts'
+import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
 import { ProblemError } from '../errors.ts'
 import type { Receipt } from './attempts.ts'
 import type { Due } from './due.ts'
@@ -49,8 +50,8 @@ export class Generations {
 		this.#ledger.hold(id, price * request.count, now)
 		const deadline = deadlineOf(terms.deadline, now)
 		this.#sql.exec(
-			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price)
-			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook)
+			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?, ?)`,
 			id,
 			key,
 			JSON.stringify(request),
@@ -61,7 +62,8 @@ export class Generations {
 			deadline,
 			terms.url_ttl,
 			request.count,
-			price
+			price,
+			terms.webhook && JSON.stringify(terms.webhook)
 		)
 		this.#due.put('enqueue', id, now)
 		if (deadline !== null) {
@@ -73,6 +75,12 @@ export class Generations {
 	waiting(id: string): { model: string; epoch: number } | undefined {
 		const row = this.find(id)
 		return row?.status === 'queued' ? { model: requestOf(row).model, epoch: row.epoch } : undefined
+	}
+
+	/** Who is to be told of this one alone. */
+	webhook(id: string): ReturnType<typeof targetOf> | undefined {
+		const row = this.#sql.exec<{ webhook: string | null }>('SELECT webhook FROM generations WHERE id = ?', id).toArray()[0]
+		return row?.webhook ? targetOf(JSON.parse(row.webhook) as WebhookTarget) : undefined
 	}
 
 	read(id: string): Snapshot {

@@ -113,6 +113,33 @@ const versions = [
 		amount INTEGER NOT NULL,
 		PRIMARY KEY (day, key, model)
 	) WITHOUT ROWID;
+	`,
+	`
+	ALTER TABLE generations ADD COLUMN webhook TEXT;   -- JSON: url, events
+
+	CREATE TABLE endpoints (
+		id TEXT PRIMARY KEY,
+		url TEXT NOT NULL,
+		events TEXT NOT NULL,         -- JSON
+		enabled INTEGER NOT NULL,
+		created_at INTEGER NOT NULL
+	) WITHOUT ROWID;
+
+	CREATE TABLE deliveries (
+		id TEXT PRIMARY KEY,          -- the webhook-id of every attempt
+		endpoint TEXT,                -- null: the generation's own webhook
+		lane TEXT NOT NULL,           -- the origin of the URL
+		url TEXT NOT NULL,
+		type TEXT NOT NULL,
+		generation TEXT,
+		n INTEGER,                    -- the picture that an image event is about
+		at INTEGER NOT NULL,          -- of the event
+		status TEXT NOT NULL,
+		tries INTEGER NOT NULL DEFAULT 0,
+		due_at INTEGER NOT NULL,
+		attempts TEXT NOT NULL DEFAULT '[]'   -- JSON, the latest ones
+	) WITHOUT ROWID;
+	CREATE INDEX deliveries_due ON deliveries (lane, due_at) WHERE status = 'pending';
 	`
 ]
 

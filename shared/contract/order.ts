@@ -17,7 +17,7 @@ export interface Order {
 	terms: Terms
 }
 
-export const takeApart = ({ priority, deadline, url_ttl, ...request }: ResolvedRequest & Terms): Order => ({
+export const takeApart = ({ priority, deadline, url_ttl, webhook, ...request }: ResolvedRequest & Terms): Order => ({
 	request,
-	terms: { priority, deadline, url_ttl }
+	terms: { priority, deadline, url_ttl, webhook }
 })

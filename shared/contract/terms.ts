@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { WebhookTarget } from './webhooks.ts'
 
 /** Seconds: the longest that R2 signs a URL for, and the furthest that a deadline may lie ahead. */
 export const week = 7 * 24 * 3_600
@@ -18,6 +19,8 @@ export const Terms = z.strictObject({
 		.nullable()
 		.default(null),
 	/** Seconds that each signed picture URL lives. */
-	url_ttl: z.int().min(60).max(week).default(3_600)
+	url_ttl: z.int().min(60).max(week).default(3_600),
+	/** Who is told how it goes, beside the account's own webhooks. */
+	webhook: WebhookTarget.nullable().default(null)
 })
 export type Terms = z.infer<typeof Terms>

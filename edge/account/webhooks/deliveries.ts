@@ -1,0 +1,169 @@
+import type { Attempt, Delivery, DeliveryStatus } from '../../../shared/contract/webhooks.ts'
+import { newId } from '../../../shared/ids.ts'
+import type { Reply } from '../../courier/courier.ts'
+import { ProblemError } from '../../errors.ts'
+import { pauseAfter } from './schedule.ts'
+
+/** Milliseconds after which an attempt of which nothing was heard counts as lost: the object was evicted while it was under way. */
+export const lost = 60_000
+/** Milliseconds for which a delivery is listed after its event, unless it is still pending. */
+const listed = 30 * 24 * 3_600_000
+const attemptsKept = 20
+
+export interface DeliveryRow extends Record<string, SqlStorageValue> {
+	id: string
+	endpoint: string | null
+	lane: string
+	url: string
+	type: Delivery['type']
+	generation: string | null
+	n: number | null
+	at: number
+	status: DeliveryStatus
+	tries: number
+	due_at: number
+	attempts: string
+}
+
+export type NewDelivery = Pick<DeliveryRow, 'endpoint' | 'url' | 'type' | 'generation' | 'n' | 'at'>
+
+export interface DeliveryFilter {
+	status?: DeliveryStatus | undefined
+	generation?: string | undefined
+	endpoint?: string | undefined
+}
+
+/** What is delivered one after the other or not: receivers at one origin share its patience. */
+export const laneOf = (url: string): string => new URL(url).origin
+
+/** Every event on its way to a receiver, with the attempts made. Methods run inside a transaction of the Account. */
+export class Deliveries {
+	readonly #sql: SqlStorage
+
+	constructor(sql: SqlStorage) {
+		this.#sql = sql
+	}
+
+	add({ endpoint, url, type, generation, n, at }: NewDelivery): DeliveryRow {
+		const id = newId('msg', at)
+		this.#sql.exec(
+			`INSERT INTO deliveries (id, endpoint, lane, url, type, generation, n, at, status, due_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?)`,
+			...[id, endpoint, laneOf(url), url, type, generation, n, at, at]
+		)
+		return this.#expect(id)
+	}
+
+	/** Up to `limit` of a lane whose time has come and that are not under way, put off first: should we crash, they come back by themselves. */
+	claim(lane: string, now: number, limit: number, underWay: ReadonlySet<string>): DeliveryRow[] {
+		const rows = this.#sql
+			.exec<DeliveryRow>(
+				"SELECT * FROM deliveries WHERE status = 'pending' AND lane = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
+				...[lane, now, limit + underWay.size]
+			)
+			.toArray()
+			.filter(({ id }) => !underWay.has(id))
+			.slice(0, limit)
+		for (const { id } of rows) {
+			this.#sql.exec('UPDATE deliveries SET due_at = ? WHERE id = ?', now + lost, id)
+		}
+		return rows
+	}
+
+	/** When the lane has something to do next. */
+	next(lane: string): number | undefined {
+		const row = this.#sql.exec<{ at: number | null }>(
+			"SELECT min(due_at) AS at FROM deliveries WHERE status = 'pending' AND lane = ?",
+			lane
+		)
+		return row.one().at ?? undefined
+	}
+
+	/** What an attempt came to. The delivery may have been given up, moved or replayed while it was under way. */
+	record(id: string, at: number, reply: Reply): DeliveryRow {
+		const row = this.#expect(id)
+		const { status, text, retryAfter, duration } = reply
+		const isDelivered = status !== null && status >= 200 && status < 300
+		const tries = row.tries + 1
+		const attempt: Attempt = {
+			at: new Date(at).toISOString(),
+			status,
+			error: isDelivered ? null : text || null,
+			duration_ms: duration
+		}
+		const attempts = [...(JSON.parse(row.attempts) as Attempt[]), attempt].slice(-attemptsKept)
+		const pause = status === 410 ? undefined : pauseAfter(tries, status === 429 || status === 503 ? retryAfter : null)
+		const isGivenUp = row.status === 'failed' || pause === undefined
+		const next: DeliveryStatus = isDelivered || row.status === 'delivered' ? 'delivered' : isGivenUp ? 'failed' : 'pending'
+		this.#sql.exec(
+			'UPDATE deliveries SET status = ?, tries = ?, due_at = ?, attempts = ? WHERE id = ?',
+			...[next, tries, at + duration + (pause ?? 0), JSON.stringify(attempts), id]
+		)
+		return this.#expect(id)
+	}
+
+	/** Nobody is there any more. */
+	giveUp(where: 'endpoint' | 'url', value: string): void {
+		this.#sql.exec(`UPDATE deliveries SET status = 'failed' WHERE status = 'pending' AND ${where} = ?`, value)
+	}
+
+	/** What is on its way to an endpoint that has moved. */
+	move(endpoint: string, url: string): void {
+		const values = [url, laneOf(url), endpoint]
+		this.#sql.exec("UPDATE deliveries SET url = ?, lane = ? WHERE status = 'pending' AND endpoint = ?", ...values)
+	}
+
+	/** The same event under the same id once more, with all of its attempts before it. */
+	replay(id: string, now: number): DeliveryRow {
+		this.#expect(id)
+		this.#sql.exec("UPDATE deliveries SET status = 'pending', tries = 0, due_at = ? WHERE id = ?", now, id)
+		return this.#expect(id)
+	}
+
+	read(id: string): Delivery {
+		return deliveryOf(this.#expect(id))
+	}
+
+	/** Newest first; those older than the delivery `cursor`, where there is one. */
+	list({ status, generation, endpoint }: DeliveryFilter, cursor: string | undefined, limit: number): Delivery[] {
+		const conditions: [string, string | undefined][] = [
+			['id < ?', cursor],
+			['status = ?', status],
+			['generation = ?', generation],
+			['endpoint = ?', endpoint]
+		]
+		const used = conditions.filter(([, value]) => value !== undefined)
+		const where = used.length > 0 ? `WHERE ${used.map(([sql]) => sql).join(' AND ')}` : ''
+		const values = [...used.map(([, value]) => value), limit]
+		return this.#sql
+			.exec<DeliveryRow>(`SELECT * FROM deliveries ${where} ORDER BY id DESC LIMIT ?`, ...values)
+			.toArray()
+			.map(deliveryOf)
+	}
+
+	forgetOld(now: number): void {
+		this.#sql.exec("DELETE FROM deliveries WHERE status != 'pending' AND id < ?", newId('msg', now - listed))
+	}
+
+	#expect(id: string): DeliveryRow {
+		const row = this.#sql.exec<DeliveryRow>('SELECT * FROM deliveries WHERE id = ?', id).toArray()[0]
+		if (!row) {
+			throw new ProblemError({ code: 'not-found', detail: `This account has no delivery ${id}.` })
+		}
+		return row
+	}
+}
+
+const time = (ms: number) => new Date(ms).toISOString()
+
+const deliveryOf = ({ id, endpoint, url, type, generation, status, attempts, due_at, at }: DeliveryRow): Delivery => ({
+	id,
+	endpoint,
+	url,
+	type,
+	generation,
+	status,
+	attempts: JSON.parse(attempts),
+	next_attempt_at: status === 'pending' ? time(due_at) : null,
+	created_at: time(at)
+})

@@ -1,0 +1,238 @@
+import { runDurableObjectAlarm } from 'cloudflare:test'
+import { Webhook } from 'standardwebhooks'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
+import { randomText } from '../../../shared/ids.ts'
+import { receiver } from '../../receiver.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+
+const order = { model: 'scenes', prompt: 'a red sphere' }
+const hour = 3_600_000
+const all = EventName.options
+
+describe('Webhooks', () => {
+	let account: string
+	let key: string
+	beforeEach(async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		;({ account, key } = await newAccount())
+	})
+	afterEach(() => {
+		vi.useRealTimers()
+	})
+
+	const submit = async (more: object = {}) => {
+		const answer = await post('/v1/generations', key, { ...order, ...more })
+		expect(answer.status).toBe(202)
+		return answer.json<{ id: string; request: { seed: number } }>()
+	}
+	const develop = async ({ id, request }: Awaited<ReturnType<typeof submit>>) => {
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await env.BUCKET.put(`${id}/1/0`, 'test')
+		const seen = { n: 0, content_type: 'image/png', width: 128, height: 128, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
+		expect((await call(work, 'image', { ...seen, seed: request.seed })).status).toBe(200)
+		expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 3 })).status).toBe(200)
+	}
+	const subscribe = async (url: string, events: readonly string[] = all) =>
+		(await post('/v1/webhooks', key, { url, events })).json<{ id: string }>()
+	const deliveries = async (query = '') =>
+		(await (await get(`/v1/webhooks/deliveries?limit=100${query}`, key)).json<{ deliveries: Delivery[] }>()).deliveries
+	const settled = (check: (all: Delivery[]) => void) =>
+		vi.waitFor(async () => check(await deliveries()), { timeout: 15_000, interval: 20 })
+	/** Lets virtual time go on until all that is pending is due, and waits for what comes of it. */
+	const goOn = async () => {
+		const pending = await deliveries('&status=pending')
+		vi.setSystemTime(Math.max(...pending.map(({ next_attempt_at }) => Date.parse(next_attempt_at as string))) + 1)
+		await runDurableObjectAlarm(env.ACCOUNT.getByName(account))
+		await settled((all) => {
+			for (const { id, attempts } of pending) {
+				expect(all.find((delivery) => delivery.id === id)?.attempts.length).toBeGreaterThan(attempts.length)
+			}
+		})
+	}
+	const verified = async (letter: { headers: Record<string, string>; body: string }) => {
+		const { secret } = await (await get('/v1/webhooks/secret', key)).json<{ secret: string }>()
+		vi.setSystemTime(Number(letter.headers['webhook-timestamp']) * 1_000)
+		return new Webhook(secret).verify(letter.body, letter.headers) as { type: string; timestamp: string; data: object }
+	}
+
+	it('tell of every event, signed as Standard Webhooks asks', async () => {
+		const place = receiver(randomText(8))
+		await subscribe(`${place.url}/in?x=1`)
+		const generation = await submit()
+		await develop(generation)
+		await settled((all) => expect(all.map(({ status }) => status)).toEqual(['delivered', 'delivered', 'delivered']))
+		const letters = await place.letters()
+		const messages = await Promise.all(letters.map(verified))
+		expect(new Set(messages.map(({ type }) => type))).toEqual(
+			new Set(['generation.started', 'generation.image', 'generation.completed'])
+		)
+		const completed = messages.find(({ type }) => type === 'generation.completed')
+		expect(completed?.data).toMatchObject({
+			id: generation.id,
+			images: [{ n: 0, url: expect.stringContaining('X-Amz-Signature') }]
+		})
+		expect(messages.find(({ type }) => type === 'generation.image')?.data).toMatchObject({ image: 0 })
+		expect(JSON.stringify(messages)).not.toContain('"key"')
+		expect(new Set(letters.map(({ headers }) => headers['webhook-id'])).size).toBe(3)
+	})
+
+	it('go to the generation’s own URL, which is told how it ends', async () => {
+		const place = receiver(randomText(8))
+		await submit()
+		const { id } = await submit({ webhook: place.url })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', endpoint: null, generation: id }]))
+		expect((await place.letters()).map(({ body }) => JSON.parse(body).type)).toEqual(['generation.canceled'])
+	})
+
+	it('tell nothing of what was deleted', async () => {
+		const place = receiver(randomText(8))
+		const { id } = await submit({ webhook: place.url })
+		await fetchEdge(`/v1/generations/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
+		expect((await place.letters()).map(({ body }) => JSON.parse(body))).toMatchObject([{ data: { id, deleted: true } }])
+	})
+
+	it('reach a receiver that was down for a day, every one of them', async () => {
+		const place = receiver(randomText(8))
+		await subscribe(place.url)
+		await place.plan({ status: 500 })
+		const down = Date.now()
+		for (let i = 0; i < 5; i++) {
+			await develop(await submit())
+		}
+		await settled((all) => expect(all.filter(({ attempts }) => attempts.length === 1)).toHaveLength(15))
+		while (Date.now() < down + 24 * hour) {
+			await goOn()
+		}
+		expect(await deliveries('&status=pending')).toHaveLength(15)
+		await place.plan({ status: 200 })
+		const refused = (await place.letters()).length
+		while ((await deliveries('&status=pending')).length > 0) {
+			await goOn()
+		}
+		const arrived = (await place.letters()).slice(refused)
+		const sent = await deliveries()
+		expect(arrived).toHaveLength(15)
+		expect(new Set(arrived.map(({ headers }) => headers['webhook-id']))).toEqual(new Set(sent.map(({ id }) => id)))
+		for (const letter of arrived) {
+			expect(all).toContain((await verified(letter)).type)
+		}
+		expect(sent.every(({ status }) => status === 'delivered')).toBe(true)
+	})
+
+	it('are not held up by a receiver that never answers, and neither is the account', async () => {
+		const [slow, quick] = [receiver(randomText(8)), receiver(randomText(8), 'other')]
+		await slow.plan({ status: 200, hang: true })
+		await subscribe(slow.url, ['generation.canceled'])
+		const { id: quickly } = await subscribe(quick.url, ['generation.canceled'])
+		for (let i = 0; i < 10; i++) {
+			const { id } = await submit()
+			expect((await post(`/v1/generations/${id}/cancel`, key, {})).status).toBe(200)
+		}
+		await vi.waitFor(async () => expect(await deliveries(`&endpoint=${quickly}&status=delivered`)).toHaveLength(10))
+		expect(await slow.letters()).toHaveLength(4)
+		expect(await quick.letters()).toHaveLength(10)
+	})
+
+	it.each([
+		['a redirect is a refusal', { status: 307, headers: { location: 'https://example.com/' } }, 307],
+		['an endless answer is not read', { status: 500, body: 'x'.repeat(2_000_000) }, 500]
+	])('%s', async (_, plan, status) => {
+		const place = receiver(randomText(8))
+		await place.plan(plan)
+		const { id } = await submit({ webhook: place.url })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ status: 'pending', attempts: [{ status }] }]))
+		expect(await place.letters()).toHaveLength(1)
+		expect(((await deliveries())[0]?.attempts[0]?.error ?? '').length).toBeLessThanOrEqual(300)
+	})
+
+	it('come back when the receiver asks for patience, not before', async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 503, headers: { 'retry-after': '7200' } })
+		const { id } = await submit({ webhook: place.url })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) => expect(all[0]?.attempts).toHaveLength(1))
+		const [{ attempts, next_attempt_at } = {} as Delivery] = await deliveries()
+		const pause = Date.parse(next_attempt_at as string) - Date.parse(attempts[0]?.at as string)
+		expect(pause).toBeGreaterThanOrEqual(2 * hour)
+		expect(pause).toBeLessThan(2 * hour + 60_000)
+	})
+
+	it('end with 410: the endpoint is switched off, until someone switches it on', async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 410 })
+		const { id } = await subscribe(place.url, ['generation.canceled'])
+		const cancel = async () => post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
+		await cancel()
+		await settled((all) => expect(all).toMatchObject([{ status: 'failed', attempts: [{ status: 410 }] }]))
+		await cancel()
+		expect(await (await get(`/v1/webhooks/${id}`, key)).json()).toMatchObject({ enabled: false })
+		expect(await deliveries()).toHaveLength(1)
+		await place.plan({ status: 200 })
+		const patched = await fetchEdge(`/v1/webhooks/${id}`, {
+			method: 'PATCH',
+			headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+			body: JSON.stringify({ enabled: true })
+		})
+		expect(await patched.json()).toMatchObject({ enabled: true })
+		const [failed] = await deliveries()
+		expect((await post(`/v1/webhooks/deliveries/${failed?.id}/replay`, key, {})).status).toBe(202)
+		await settled((all) => expect(all).toMatchObject([{ id: failed?.id, status: 'delivered', attempts: [{}, { status: 200 }] }]))
+	})
+
+	it('are signed with both secrets for a day after a rotation', async () => {
+		const place = receiver(randomText(8))
+		const { id } = await subscribe(place.url)
+		const { secret: old } = await (await get('/v1/webhooks/secret', key)).json<{ secret: string }>()
+		const rotated = await (await post('/v1/webhooks/secret/rotate', key, {})).json<{
+			secret: string
+			previous_expires_at: string
+		}>()
+		expect(old).toMatch(/^whsec_[\w+/]{43}=$/)
+		expect(rotated.secret).not.toBe(old)
+		const ping = async () => {
+			await post(`/v1/webhooks/${id}/ping`, key, {})
+			await settled((all) => expect(all.every(({ status }) => status === 'delivered')).toBe(true))
+			return (await place.letters()).at(-1)!
+		}
+		const during = await ping()
+		for (const secret of [old, rotated.secret]) {
+			expect(new Webhook(secret).verify(during.body, during.headers)).toMatchObject({ type: 'ping', data: { webhook: id } })
+		}
+		vi.setSystemTime(Date.parse(rotated.previous_expires_at) + 1)
+		const after = await ping()
+		expect(() => new Webhook(old).verify(after.body, after.headers)).toThrow()
+		expect(new Webhook(rotated.secret).verify(after.body, after.headers)).toMatchObject({ type: 'ping' })
+	})
+
+	it.each([
+		['ftp://example.com/x'],
+		['http://example.com/x'],
+		['https://user:secret@example.com/x'],
+		['https://10.0.0.1/x'],
+		['https://[::ffff:7f00:1]/x'],
+		['https://metadata.google.internal/x'],
+		['nonsense']
+	])('do not go to %s', async (url) => {
+		expect(await codeOf(await post('/v1/webhooks', key, { url }))).toBe('422 invalid-request')
+		expect(await codeOf(await post('/v1/generations', key, { ...order, webhook: { url } }))).toBe('422 invalid-request')
+	})
+
+	it('belong to one account, and there are not too many', async () => {
+		const { id } = await subscribe('https://example.com/x')
+		const { key: strange } = await newAccount()
+		expect(await codeOf(await get(`/v1/webhooks/${id}`, strange))).toBe('404 not-found')
+		expect(await codeOf(await post(`/v1/webhooks/${id}/ping`, strange, {}))).toBe('404 not-found')
+		for (let i = 1; i < 20; i++) {
+			await subscribe('https://example.com/x')
+		}
+		expect(await codeOf(await post('/v1/webhooks', key, { url: 'https://example.com/x' }))).toBe('409 too-many-webhooks')
+		const gone = await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		expect(gone.status).toBe(204)
+		expect((await (await get('/v1/webhooks', key)).json<{ webhooks: object[] }>()).webhooks).toHaveLength(19)
+	})
+})

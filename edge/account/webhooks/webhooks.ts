@@ -1,0 +1,181 @@
+import type {
+	Delivery,
+	Endpoint,
+	EndpointChange,
+	EndpointRequest,
+	EventName,
+	WebhookSecret
+} from '../../../shared/contract/webhooks.ts'
+import type { Letter, Reply } from '../../courier/courier.ts'
+import type { Due } from '../due.ts'
+import type { Happening } from '../happenings.ts'
+import { Deliveries, type DeliveryFilter, type DeliveryRow, laneOf, lost, type NewDelivery } from './deliveries.ts'
+import { Endpoints } from './endpoints.ts'
+import { Secrets } from './secrets.ts'
+import { signedHeaders } from './signature.ts'
+
+/** Letters under way to one origin at a time. */
+const parallel = 4
+
+/** What a generation wants to be told of, and where. */
+export interface Target {
+	url: string
+	events: EventName[]
+}
+
+interface Surroundings {
+	storage: DurableObjectStorage
+	due: Due
+	/** Throws an invalid-request problem at `pointer` where a URL may not be called. */
+	expectCallable(url: string, pointer: string): void
+	/** The webhook that came with a generation. */
+	targetOf(generation: string): Target | undefined
+	bodyOf(delivery: DeliveryRow): Promise<string>
+	post(letter: Letter): Promise<Reply>
+	/** Lets work go on after the transaction. */
+	defer(work: Promise<void>): void
+	/** One transaction, and then whatever it made due. */
+	decide(work: () => void): void
+}
+
+/**
+ * The account's webhooks. An event's deliveries are written in the transaction that makes the event, and are sent afterwards, each until it has
+ * arrived or its schedule has ended. A receiver's origin is a lane: lanes wait for nobody but themselves. Methods run inside a transaction.
+ */
+export class Webhooks {
+	readonly #at: Surroundings
+	readonly #endpoints: Endpoints
+	readonly #deliveries: Deliveries
+	readonly #secrets: Secrets
+	/** By lane. Should we be evicted, what is lost of it comes back by itself. */
+	readonly #underWay = new Map<string, Set<string>>()
+
+	constructor(surroundings: Surroundings) {
+		this.#at = surroundings
+		const { sql, kv } = surroundings.storage
+		this.#endpoints = new Endpoints(sql)
+		this.#deliveries = new Deliveries(sql)
+		this.#secrets = new Secrets(kv)
+	}
+
+	observe({ id, at, type, ...rest }: Happening): void {
+		const event = `generation.${type}` as const
+		const own = this.#at.targetOf(id)
+		const places: { endpoint: string | null; url: string }[] = this.#endpoints
+			.subscribed(event)
+			.map(({ id: endpoint, url }) => ({ endpoint, url }))
+		if (own?.events.includes(event)) {
+			places.push({ endpoint: null, url: own.url })
+		}
+		for (const place of places) {
+			this.#send({ ...place, type: event, generation: id, n: 'n' in rest ? rest.n : null, at })
+		}
+	}
+
+	/** What is due of one lane, as far as it has room. */
+	run(lane: string, now: number): void {
+		const underWay = this.#underWay.get(lane) ?? new Set()
+		for (const row of this.#deliveries.claim(lane, now, parallel - underWay.size, underWay)) {
+			underWay.add(row.id)
+			this.#at.defer(this.#attempt(row, underWay))
+		}
+		if (underWay.size > 0) {
+			this.#underWay.set(lane, underWay)
+		}
+		this.#deliveries.forgetOld(now)
+		this.#schedule(lane)
+	}
+
+	endpoints = (): Endpoint[] => this.#endpoints.list()
+	endpoint = (id: string): Endpoint => this.#endpoints.read(id)
+
+	addEndpoint(request: EndpointRequest, now: number): Endpoint {
+		this.#at.expectCallable(request.url, '/url')
+		return this.#endpoints.add(request, now)
+	}
+
+	changeEndpoint(id: string, change: EndpointChange): Endpoint {
+		if (change.url !== undefined) {
+			this.#at.expectCallable(change.url, '/url')
+		}
+		const changed = this.#endpoints.change(id, change)
+		if (change.url !== undefined) {
+			this.#deliveries.move(id, change.url)
+			this.#schedule(laneOf(change.url))
+		}
+		return changed
+	}
+
+	removeEndpoint(id: string): void {
+		this.#endpoints.remove(id)
+		this.#deliveries.giveUp('endpoint', id)
+	}
+
+	/** A message that says nothing, to see whether it arrives. */
+	ping(id: string, now: number): Delivery {
+		const { url } = this.#endpoints.read(id)
+		return this.#send({ endpoint: id, url, type: 'ping', generation: null, n: null, at: now })
+	}
+
+	secret = (now: number): WebhookSecret => this.#secrets.read(now)
+	rotateSecret = (now: number): WebhookSecret => this.#secrets.rotate(now)
+
+	delivery = (id: string): Delivery => this.#deliveries.read(id)
+	deliveries = (filter: DeliveryFilter, cursor: string | undefined, limit: number): Delivery[] =>
+		this.#deliveries.list(filter, cursor, limit)
+
+	replay(id: string, now: number): Delivery {
+		this.#schedule(this.#deliveries.replay(id, now).lane)
+		return this.#deliveries.read(id)
+	}
+
+	#send(delivery: NewDelivery): Delivery {
+		const { id, lane } = this.#deliveries.add(delivery)
+		this.#schedule(lane)
+		return this.#deliveries.read(id)
+	}
+
+	/** The lane's one due row is at the next of its deliveries. A full lane is called again when one of its letters is back, or was lost. */
+	#schedule(lane: string): void {
+		const next = this.#deliveries.next(lane)
+		const isFull = (this.#underWay.get(lane)?.size ?? 0) >= parallel
+		if (next === undefined) {
+			this.#at.due.remove('webhook', lane)
+		} else {
+			this.#at.due.put('webhook', lane, isFull ? Date.now() + lost : next)
+		}
+	}
+
+	async #attempt(row: DeliveryRow, underWay: Set<string>): Promise<void> {
+		const at = Date.now()
+		let reply: Reply
+		try {
+			const body = await this.#at.bodyOf(row)
+			reply = await this.#at.post({ url: row.url, headers: signedHeaders(this.#secrets.good(at), row.id, at, body), body })
+		} catch (error) {
+			reply = { status: null, text: String(error), retryAfter: null, duration: Date.now() - at }
+		}
+		this.#at.decide(() => {
+			underWay.delete(row.id)
+			if (underWay.size === 0) {
+				this.#underWay.delete(row.lane)
+			}
+			this.#schedule(row.lane)
+			const { lane } = this.#deliveries.record(row.id, at, reply)
+			if (reply.status === 410) {
+				this.#isGone(row)
+			}
+			this.#schedule(lane)
+		})
+	}
+
+	/** 410: the receiver wants no more, now or ever. */
+	#isGone({ endpoint, url }: DeliveryRow): void {
+		if (endpoint === null) {
+			this.#deliveries.giveUp('url', url)
+		} else if (this.#endpoints.list().some(({ id }) => id === endpoint)) {
+			this.#endpoints.change(endpoint, { enabled: false })
+			this.#deliveries.giveUp('endpoint', endpoint)
+		}
+	}
+}

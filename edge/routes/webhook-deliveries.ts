@@ -1,0 +1,73 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { Delivery, DeliveryStatus } from '../../shared/contract/webhooks.ts'
+import type { App } from '../app.ts'
+import { withKey } from '../bearer.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { GenerationId } from '../ids.ts'
+import { limitOf } from './paging.ts'
+import { json, problem } from './responses.ts'
+
+const DeliveryId = z.string().regex(/^msg_[0-9a-z]{26}$/)
+const params = z.object({ id: DeliveryId })
+const one = { 401: problem('unauthorized'), 404: problem('not-found') }
+
+const list = createRoute({
+	method: 'get',
+	path: '/v1/webhooks/deliveries',
+	summary: 'What was sent, or is on its way, with its attempts; newest first',
+	middleware: [withKey] as const,
+	request: {
+		query: z.strictObject({
+			limit: limitOf(20, 100),
+			cursor: DeliveryId.optional(),
+			status: DeliveryStatus.optional(),
+			generation: GenerationId.optional(),
+			endpoint: z.string().max(64).optional()
+		})
+	},
+	responses: {
+		200: json(
+			z.strictObject({ deliveries: z.array(Delivery), next: DeliveryId.nullable() }),
+			'`next` is the `cursor` of the following page, null on the last'
+		),
+		401: problem('unauthorized'),
+		422: problem('invalid-request')
+	}
+})
+
+const read = createRoute({
+	method: 'get',
+	path: '/v1/webhooks/deliveries/{id}',
+	summary: 'One of them',
+	middleware: [withKey] as const,
+	request: { params },
+	responses: { 200: json(Delivery, 'The delivery'), ...one }
+})
+
+const replay = createRoute({
+	method: 'post',
+	path: '/v1/webhooks/deliveries/{id}/replay',
+	summary: 'Send it again, under the same `webhook-id`',
+	middleware: [withKey] as const,
+	request: { params },
+	responses: { 202: json(Delivery, 'On its way'), ...one }
+})
+
+export const webhookDeliveries = (app: OpenAPIHono<App>) => {
+	app.openapi(list, async (c) => {
+		const { env, key } = c.var
+		const { limit, cursor, ...filter } = c.req.valid('query')
+		const listed = await env.ACCOUNT.getByName(key.account).deliveries(key.hash, filter, cursor, limit + 1)
+		const page = unwrap(listed as Answer<Delivery[]>)
+		const deliveries = page.slice(0, limit)
+		return c.json({ deliveries, next: page.length > limit ? (deliveries.at(-1)?.id ?? null) : null }, 200)
+	})
+	app.openapi(read, async (c) => {
+		const { env, key } = c.var
+		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).delivery(key.hash, c.req.valid('param').id)), 200)
+	})
+	app.openapi(replay, async (c) => {
+		const { env, key } = c.var
+		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).replay(key.hash, c.req.valid('param').id)), 202)
+	})
+}

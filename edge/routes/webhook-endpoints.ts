@@ -1,0 +1,97 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { Delivery, Endpoint, EndpointChange, EndpointRequest } from '../../shared/contract/webhooks.ts'
+import type { App } from '../app.ts'
+import { withKey } from '../bearer.ts'
+import { limitBody } from '../body.ts'
+import { unwrap } from '../errors.ts'
+import { json, problem } from './responses.ts'
+
+const params = z.object({ id: z.string().regex(/^wh_[0-9a-z]{26}$/) })
+const one = { 401: problem('unauthorized'), 404: problem('not-found') }
+
+const list = createRoute({
+	method: 'get',
+	path: '/v1/webhooks',
+	summary: 'The places that are told of every generation',
+	middleware: [withKey] as const,
+	responses: { 200: json(z.strictObject({ webhooks: z.array(Endpoint) }), 'All of them'), 401: problem('unauthorized') }
+})
+
+const add = createRoute({
+	method: 'post',
+	path: '/v1/webhooks',
+	summary: 'Name a place that is told of every generation',
+	middleware: [withKey, limitBody] as const,
+	request: { body: { required: true, content: { 'application/json': { schema: EndpointRequest } } } },
+	responses: {
+		201: json(Endpoint, 'It is told from now on'),
+		401: problem('unauthorized'),
+		409: problem('too-many-webhooks'),
+		422: problem('invalid-request')
+	}
+})
+
+const read = createRoute({
+	method: 'get',
+	path: '/v1/webhooks/{id}',
+	summary: 'One of them',
+	middleware: [withKey] as const,
+	request: { params },
+	responses: { 200: json(Endpoint, 'The webhook'), ...one }
+})
+
+const change = createRoute({
+	method: 'patch',
+	path: '/v1/webhooks/{id}',
+	summary: 'Change its URL or events, switch it off or on again',
+	middleware: [withKey, limitBody] as const,
+	request: { params, body: { required: true, content: { 'application/json': { schema: EndpointChange } } } },
+	responses: { 200: json(Endpoint, 'As it is now'), ...one, 422: problem('invalid-request') }
+})
+
+const remove = createRoute({
+	method: 'delete',
+	path: '/v1/webhooks/{id}',
+	summary: 'Tell it nothing more',
+	middleware: [withKey] as const,
+	request: { params },
+	responses: { 204: { description: 'It is gone; what was on its way to it counts as failed' }, ...one }
+})
+
+const ping = createRoute({
+	method: 'post',
+	path: '/v1/webhooks/{id}/ping',
+	summary: 'Send it a message of type `ping`, to see whether it arrives',
+	middleware: [withKey] as const,
+	request: { params },
+	responses: { 202: json(Delivery, 'On its way'), ...one }
+})
+
+export const webhookEndpoints = (app: OpenAPIHono<App>) => {
+	app.openapi(list, async (c) => {
+		const { env, key } = c.var
+		return c.json({ webhooks: unwrap(await env.ACCOUNT.getByName(key.account).endpoints(key.hash)) }, 200)
+	})
+	app.openapi(add, async (c) => {
+		const { env, key } = c.var
+		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).addEndpoint(key.hash, c.req.valid('json'))), 201)
+	})
+	app.openapi(read, async (c) => {
+		const { env, key } = c.var
+		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).endpoint(key.hash, c.req.valid('param').id)), 200)
+	})
+	app.openapi(change, async (c) => {
+		const { env, key } = c.var
+		const account = env.ACCOUNT.getByName(key.account)
+		return c.json(unwrap(await account.changeEndpoint(key.hash, c.req.valid('param').id, c.req.valid('json'))), 200)
+	})
+	app.openapi(remove, async (c) => {
+		const { env, key } = c.var
+		unwrap(await env.ACCOUNT.getByName(key.account).removeEndpoint(key.hash, c.req.valid('param').id))
+		return c.body(null, 204)
+	})
+	app.openapi(ping, async (c) => {
+		const { env, key } = c.var
+		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).ping(key.hash, c.req.valid('param').id)), 202)
+	})
+}

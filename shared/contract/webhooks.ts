@@ -1,0 +1,81 @@
+import { z } from 'zod'
+
+/** What can happen to a generation. */
+export const EventName = z.enum([
+	'generation.started',
+	'generation.image',
+	'generation.completed',
+	'generation.failed',
+	'generation.canceled',
+	'generation.expired'
+])
+export type EventName = z.infer<typeof EventName>
+
+/** How a generation can end: what is told where nothing else is asked for. */
+export const endings: EventName[] = ['generation.completed', 'generation.failed', 'generation.canceled', 'generation.expired']
+
+const Url = z.string().min(1).max(2_000)
+const Events = z.array(EventName).min(1).max(EventName.options.length)
+
+/** A generation's own webhook: a URL, or one with the events that it is told of. */
+export const WebhookTarget = z.union([Url, z.strictObject({ url: Url, events: Events.default(endings) })], {
+	error: 'A URL, or { "url", "events" }'
+})
+export type WebhookTarget = z.infer<typeof WebhookTarget>
+
+/** A URL alone is told how it ends. */
+export const targetOf = (webhook: WebhookTarget) => (typeof webhook === 'string' ? { url: webhook, events: endings } : webhook)
+
+/** `POST /v1/webhooks`: a place that is told of all the account's generations. */
+export const EndpointRequest = z.strictObject({ url: Url, events: Events.default(endings) })
+export type EndpointRequest = z.infer<typeof EndpointRequest>
+
+/** `PATCH /v1/webhooks/{id}`. */
+export const EndpointChange = z.strictObject({ url: Url, events: Events, enabled: z.boolean() }).partial()
+export type EndpointChange = z.infer<typeof EndpointChange>
+
+const Time = z.iso.datetime()
+
+export const Endpoint = z.strictObject({
+	id: z.string(),
+	url: z.string(),
+	events: z.array(EventName),
+	/** Not any more once it has answered 410. */
+	enabled: z.boolean(),
+	created_at: Time
+})
+export type Endpoint = z.infer<typeof Endpoint>
+
+export const Attempt = z.strictObject({
+	at: Time,
+	/** The HTTP status that came back; null when none did. */
+	status: z.int().nullable(),
+	/** What went wrong, or the beginning of a refusal's body. */
+	error: z.string().nullable(),
+	duration_ms: z.int()
+})
+export type Attempt = z.infer<typeof Attempt>
+
+export const DeliveryStatus = z.enum(['pending', 'delivered', 'failed'])
+export type DeliveryStatus = z.infer<typeof DeliveryStatus>
+
+/** One event on its way to one receiver. */
+export const Delivery = z.strictObject({
+	/** The `webhook-id` of every attempt. */
+	id: z.string(),
+	/** The account's endpoint; null when the URL came with the generation. */
+	endpoint: z.string().nullable(),
+	url: z.string(),
+	type: z.union([EventName, z.literal('ping')]),
+	generation: z.string().nullable(),
+	status: DeliveryStatus,
+	/** The latest ones, oldest first. */
+	attempts: z.array(Attempt),
+	next_attempt_at: Time.nullable(),
+	created_at: Time
+})
+export type Delivery = z.infer<typeof Delivery>
+
+/** `GET /v1/webhooks/secret`. The previous one signs, too, until it expires. */
+export const WebhookSecret = z.strictObject({ secret: z.string(), previous_expires_at: Time.nullable() })
+export type WebhookSecret = z.infer<typeof WebhookSecret>
