@@ -4,6 +4,8 @@ import type { Drawing } from '../drawing.ts'
 /** τ_θ of the paper's §3.3: from a condition y to what the U-Net attends to. */
 export interface Conditioner<Condition> {
 	encode(condition: Condition): Promise<Inputs>
+	/** The end of a condition's text that does not fit; empty where all of it does. */
+	cutOff?(condition: Condition): string
 }
 
 /** A text to draw, or to keep away from. */

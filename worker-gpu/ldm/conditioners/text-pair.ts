@@ -43,7 +43,8 @@ export async function textPair(first: Reader, second: Reader, zeros: boolean): P
 			const [hidden] = await read(first, text ?? '', [penultimate(first.encoder)])
 			const [also, text_embeds] = await read(second, text ?? '', [penultimate(second.encoder), 'text_embeds'])
 			return { encoder_hidden_states: sideBySide(hidden!, also!), text_embeds: text_embeds!, time_ids }
-		}
+		},
+		cutOff: ({ text }) => first.tokenize(text ?? '').cutOff || second.tokenize(text ?? '').cutOff
 	}
 }
 

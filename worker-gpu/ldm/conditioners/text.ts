@@ -15,6 +15,7 @@ export function text(encoder: Part, tokenize: Tokenize): Conditioner<Text> {
 			const [row] = unstack(hidden!)
 			assertFinite(row!, 'last_hidden_state of text_encoder')
 			return { encoder_hidden_states: row! }
-		}
+		},
+		cutOff: ({ text }) => tokenize(text ?? '').cutOff
 	}
 }

@@ -5,6 +5,7 @@ import type { Checkpoint, Family, ModelFolder } from '../checkpoint.ts'
 import type { Conditioner, Text } from '../conditioners/conditioner.ts'
 import { text } from '../conditioners/text.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
+import { tellingCutOffs } from '../cut-offs.ts'
 import { unet } from '../denoiser.ts'
 import { loadFirstStage } from '../first-stages/load.ts'
 import { imageToImage } from '../pipelines/image-to-image.ts'
@@ -55,13 +56,13 @@ export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
 	const { channels, latentChannels } = parts.denoiser
 	const encodes = folder.has('vae_encoder')
 	if (channels === latentChannels) {
-		return {
+		return tellingCutOffs(parts.conditioner, {
 			'text-to-image': (drawing) => textToImage(drawing, parts),
 			...(encodes && {
 				'image-to-image': (drawing) => imageToImage(drawing, parts),
 				inpainting: (drawing) => inpaintingByBlending(drawing, parts)
 			})
-		}
+		})
 	}
 	const masked = 2 * latentChannels + 1
 	if (channels !== masked) {
@@ -71,5 +72,5 @@ export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
 	if (!encodes) {
 		throw new ModelError(folder.path, 'expected a vae_encoder, without which there is no inpainting, found none')
 	}
-	return { inpainting: (drawing) => inpainting(drawing, parts) }
+	return tellingCutOffs(parts.conditioner, { inpainting: (drawing) => inpainting(drawing, parts) })
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import type { Family } from '../checkpoint.ts'
+import { tellingCutOffs } from '../cut-offs.ts'
 import { upscale } from '../pipelines/upscale.ts'
 import { loadNoising } from '../samplers/noising.ts'
 import { loadParts, loadText } from './stable-diffusion.ts'
@@ -26,5 +27,7 @@ export const stableDiffusionUpscale: Family = async (folder) => {
 			`in_channels: expected ${latentChannels + RGB}, the latent and a picture, got ${channels}`
 		)
 	}
-	return { 'super-resolution': (drawing) => upscale(drawing, { ...parts, noising, mostNoise }) }
+	return tellingCutOffs(parts.conditioner, {
+		'super-resolution': (drawing) => upscale(drawing, { ...parts, noising, mostNoise })
+	})
 }

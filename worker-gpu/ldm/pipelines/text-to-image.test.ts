@@ -52,6 +52,17 @@ test.each(Object.entries(golden.tokenIds))('tokens of "%s"', async (text, ids) =
 	expect(tokenize(text).ids).toEqual(ids)
 })
 
+test('a plan tells which end of its texts the model does not read', async () => {
+	const [{ request }] = drawn as [(typeof drawn)[number]]
+	expect((await planFor(checkpoint, request)).warnings).toEqual([])
+	const long = { ...request, guidance: 3, prompt: `${'red cube '.repeat(100)}and a small cone` }
+	const { warnings } = await planFor(checkpoint, { ...long, negative_prompt: long.prompt })
+	expect(warnings).toMatchObject([
+		{ code: 'prompt-truncated', detail: expect.stringMatching(/^The prompt .*and a small cone$/) },
+		{ code: 'prompt-truncated', detail: expect.stringMatching(/^The negative prompt .*and a small cone$/) }
+	])
+})
+
 test('a row that was stored and restored goes on as if nothing had happened', async () => {
 	const [{ request }] = drawn as [(typeof drawn)[number]]
 	const plan = await planFor(checkpoint, request)

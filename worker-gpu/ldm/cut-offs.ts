@@ -1,0 +1,28 @@
+import type { Warning } from '../../shared/contract/generation.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { Conditioner, Text } from './conditioners/conditioner.ts'
+import type { Drawing } from './drawing.ts'
+
+/** The same tasks; their plans say which end of its texts a drawing does without, for text encoders read a fixed number of tokens. */
+export function tellingCutOffs(conditioner: Conditioner<Text>, tasks: Checkpoint): Checkpoint {
+	const telling = Object.entries(tasks).map(([task, planFor]) => {
+		const plan = async (drawing: Drawing) => ({ ...(await planFor(drawing)), warnings: warningsOf(conditioner, drawing) })
+		return [task, plan]
+	})
+	return Object.fromEntries(telling)
+}
+
+function warningsOf(conditioner: Conditioner<Text>, drawing: Drawing): Warning[] {
+	const { prompt, negative_prompt, guidance, width, height } = drawing
+	const texts = [
+		['prompt', prompt],
+		['negative prompt', guidance > 1 ? negative_prompt : null]
+	] as const
+	return texts.flatMap(([name, text]) => {
+		const cutOff = conditioner.cutOff?.({ text, width, height }) ?? ''
+		const end = cutOff.length > 200 ? `…${cutOff.slice(-200)}` : cutOff
+		return end
+			? [{ code: 'prompt-truncated', detail: `The ${name} is longer than what the model reads, which leaves out: ${end}` }]
+			: []
+	})
+}
