@@ -31,7 +31,9 @@ export function expectAdmin(c: Context<App>): void {
 	}
 }
 
-export const withKey = createMiddleware<App & { Variables: { key: Key } }>(async function withKey(c, next) {
+export type WithKey = App & { Variables: { key: Key } }
+
+export const withKey = createMiddleware<WithKey>(async function withKey(c, next) {
 	c.set('key', expectKey(c as unknown as Context<App>))
 	await next()
 })

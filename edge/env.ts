@@ -14,6 +14,7 @@ const Environment = z
 		DISPATCHER: binding<DurableObjectNamespace<Dispatcher>>(),
 		VIEWER: binding<DurableObjectNamespace<Viewer>>(),
 		BUCKET: binding<R2Bucket>(),
+		FLOOD: binding<RateLimit>(),
 		PUBLIC_ORIGIN: HttpUrl,
 		S3_ENDPOINT: HttpUrl,
 		S3_BUCKET: z.string().min(3).max(63),

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { FieldError, Problem } from '../shared/contract/problem.ts'
+import { type Quota, quotaHeaders } from './quotas.ts'
 
 /** Every problem that this API can answer with. The status is nowhere else. */
 const problems = {
@@ -11,6 +12,7 @@ const problems = {
 	forbidden: [403, 'The key may not do that'],
 	'not-found': [404, 'Not found'],
 	'method-not-allowed': [405, 'Method not allowed'],
+	'malformed-header': [400, 'A header is not as expected'],
 	superseded: [409, 'Another attempt at this generation was granted'],
 	ended: [409, 'The generation has ended'],
 	'reference-reused': [409, 'The reference names another credit'],
@@ -20,7 +22,11 @@ const problems = {
 	'payload-too-large': [413, 'The body is too large'],
 	'unsupported-media-type': [415, 'Unsupported media type'],
 	'invalid-request': [422, 'The request is invalid'],
+	'idempotency-key-reused': [422, 'The idempotency key belongs to another request'],
 	'unknown-model': [422, 'There is no such model'],
+	'rate-limited': [429, 'Too many requests'],
+	'too-many-in-flight': [429, 'Too many pictures in flight'],
+	'spend-limit': [429, 'The spend limit is reached'],
 	internal: [500, 'Something went wrong on our side']
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 export type Code = keyof typeof problems
@@ -35,6 +41,10 @@ export interface Fault {
 	/** Micro-units. */
 	needed?: number
 	available?: number
+	/** Limits that were exceeded, how limits stand, and the seconds after which it can succeed: for the headers of a 429. */
+	'violated-policies'?: string[]
+	quotas?: Quota[]
+	retryAfter?: number
 }
 
 export class ProblemError extends Error {
@@ -69,11 +79,17 @@ export function unwrap<T>(answered: Answer<T>): T {
 	return answered.value
 }
 
-export function respond(c: Context, { code, detail, ...more }: Fault, headers: Record<string, string> = {}): Response {
+export function respond(
+	c: Context,
+	{ code, detail, quotas, retryAfter, ...more }: Fault,
+	headers: Record<string, string> = {}
+): Response {
 	const [status, title] = problems[code]
 	const problem: Problem = { type: problemType(code), title, status, detail, instance: c.get('requestId') }
 	return c.json({ ...problem, ...more }, status, {
 		...headers,
+		...(quotas && quotaHeaders(quotas)),
+		...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
 		...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
 		'content-type': 'application/problem+json'
 	})

@@ -15,6 +15,7 @@ import { openai } from './compat/openai/openai.ts'
 import { replicate } from './compat/replicate/replicate.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
+import { withoutFlood } from './flood.ts'
 import { invalid } from './issues.ts'
 import { auditAccount } from './routes/audit-account.ts'
 import { cancelGeneration } from './routes/cancel-generation.ts'
@@ -37,6 +38,7 @@ import { refundGeneration } from './routes/refund-generation.ts'
 import { revokeKey } from './routes/revoke-key.ts'
 import { rotateKey } from './routes/rotate-key.ts'
 import { site } from './routes/site.ts'
+import { updateAccount } from './routes/update-account.ts'
 import { webhookDeliveries } from './routes/webhook-deliveries.ts'
 import { webhookEndpoints } from './routes/webhook-endpoints.ts'
 import { webhookSecret } from './routes/webhook-secret.ts'
@@ -74,6 +76,7 @@ app.use(async function withEnv(c, next) {
 	c.set('env', parseEnv(c.env))
 	await next()
 })
+app.use('/v1/*', withoutFlood)
 for (const add of [
 	health,
 	listModels,
@@ -95,6 +98,7 @@ for (const add of [
 	listKeys,
 	rotateKey,
 	revokeKey,
+	updateAccount,
 	creditAccount,
 	refundGeneration,
 	auditAccount,

@@ -23,12 +23,12 @@ await promisify(execFile)(wrangler, ['deploy', '--dry-run', '--outdir', outdir],
 	process.exit(1)
 })
 
-const { compatibilityDate, compatibilityFlags, bindings, durableObjects, r2Buckets } = workerOptions(
+const { compatibilityDate, compatibilityFlags, bindings, durableObjects, r2Buckets, ratelimits } = workerOptions(
 	join(root, 'wrangler.toml')
 ).workerOptions
 writeFileSync(
 	join(outdir, 'options.json'),
-	JSON.stringify({ compatibilityDate, compatibilityFlags, bindings, durableObjects, r2Buckets })
+	JSON.stringify({ compatibilityDate, compatibilityFlags, bindings, durableObjects, r2Buckets, ratelimits })
 )
 
 const bytes = gzipSync(readFileSync(join(outdir, 'worker.js'))).length

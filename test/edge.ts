@@ -19,6 +19,7 @@ export const secrets = {
 /** The built edge with a real queue and no GPU node: tests play the node's part. */
 export interface BareEdge extends Edge {
 	queue: QueueServer
+	adminToken: string
 	/** A new key of `account`, which has plenty of credit. */
 	key(account: string): Promise<string>
 	/** Takes jobs from the queue in the order of their coming; waits for one at most `timeout` milliseconds. */
@@ -38,6 +39,7 @@ export async function startBareEdge(): Promise<BareEdge> {
 	return {
 		...edge,
 		queue,
+		adminToken: secrets.ADMIN_TOKEN,
 		async key(account) {
 			const admin = (path: string, body: object) =>
 				fetch(`${edge.url}/v1/admin/accounts/${account}/${path}`, {

@@ -54,7 +54,7 @@ describe('Account', () => {
 		vi.useFakeTimers({ toFake: ['Date'] })
 		account = `t-${randomText(10)}`
 		stub = env.ACCOUNT.getByName(account)
-		await stub.makeKey({ account, key: null }, key, { name: 'test', scopes: ['generate', 'read'], expires_at: null })
+		await stub.makeKey({ account, key: null }, key, { name: 'test', scopes: ['generate', 'read'], expires_at: null, limits: {} })
 		await stub.credit(account, plenty, 'a test')
 		id = unwrap((await stub.submit(key, order)) as Answer<Snapshot>).id
 	})

@@ -1,6 +1,15 @@
 import { DurableObject } from 'cloudflare:workers'
 import { findModel } from '../../shared/catalog.ts'
-import type { AccountView, ApiKey, Balance, KeyRequest, LedgerEntry, Scope, Usage } from '../../shared/contract/account.ts'
+import type {
+	AccountView,
+	ApiKey,
+	Balance,
+	KeyRequest,
+	LedgerEntry,
+	Scope,
+	Standing,
+	Usage
+} from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
@@ -20,6 +29,7 @@ import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
 import { outboundUrl } from '../outbound.ts'
+import type { Quota } from '../quotas.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
@@ -27,6 +37,7 @@ import { type Books, openBooks } from './books.ts'
 import type { Duty, Kind } from './due.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
+import type { Repeat } from './repeats.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { DeliveryFilter } from './webhooks/deliveries.ts'
@@ -42,6 +53,12 @@ const longestBackoff = 5_000
 const batchSize = 500
 /** Milliseconds after an end at which no URL for an upload is good any more. */
 const afterwards = 10 * 60_000
+
+/** An order that was accepted, now or before, and how the limits stand. */
+export interface Accepted extends Snapshot {
+	quotas: Quota[]
+	repeated: boolean
+}
 
 /** Micro-units. */
 export interface Quote {
@@ -73,9 +90,8 @@ export class Account extends DurableObject {
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
 		this.#env = parseEnv(raw)
-		const { sql } = ctx.storage
 		migrate(ctx.storage)
-		this.#books = openBooks(sql, (happening) => this.#observe(happening))
+		this.#books = openBooks(ctx.storage, (happening) => this.#observe(happening))
 		const { due, generations } = this.#books
 		this.#webhooks = new Webhooks({
 			storage: ctx.storage,
@@ -141,7 +157,22 @@ export class Account extends DurableObject {
 	async describe(caller: Caller): Promise<Answer<AccountView>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
-			return { account: caller.account, balance: this.#books.ledger.balance() }
+			const { ledger, plans, allowances } = this.#books
+			return {
+				account: caller.account,
+				balance: ledger.balance(),
+				plan: plans.standing.plan,
+				limits: plans.limits,
+				retention_days: plans.retentionDays,
+				in_flight: allowances.inFlight
+			}
+		})
+	}
+
+	async update({ account }: Caller, standing: Standing): Promise<Answer<void>> {
+		return this.#decide(() => {
+			this.ctx.storage.kv.put('account', account)
+			this.#books.plans.standing = standing
 		})
 	}
 
@@ -200,23 +231,48 @@ export class Account extends DurableObject {
 		return answer(() => this.#books.keys.confirm(key, Date.now(), 'generate'))
 	}
 
-	async submit(key: string, order: Order, warnings: readonly Warning[] = []): Promise<Answer<Snapshot>> {
+	/** An order that was accepted before, where `repeat` is one; looked for before the work that comes before a submission. */
+	async repeated(key: string, repeat: Repeat): Promise<Answer<Snapshot | undefined>> {
+		return this.#decide(() => {
+			this.#books.keys.confirm(key, Date.now(), 'generate')
+			return this.#findRepeated(repeat)
+		})
+	}
+
+	async submit(key: string, order: Order, warnings: readonly Warning[] = [], repeat?: Repeat): Promise<Answer<Accepted>> {
 		return this.#decide(() => {
 			const now = Date.now()
-			this.#books.keys.confirm(key, now, 'generate')
-			const id = newId('gen', now)
+			const { keys, allowances, generations, repeats } = this.#books
+			keys.confirm(key, now, 'generate')
+			const repeated = repeat && this.#findRepeated(repeat)
+			if (repeated) {
+				return { ...repeated, quotas: [], repeated: true }
+			}
 			const { webhook } = order.terms
 			if (webhook) {
 				this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
 			}
-			this.#books.generations.add(id, key, order, warnings, priceFor(order), now)
-			return this.#books.generations.read(id)
+			const price = priceFor(order)
+			const quotas = allowances.admit(key, order.request.count, price * order.request.count, now)
+			const id = newId('gen', now)
+			generations.add(id, key, order, warnings, price, now)
+			if (repeat) {
+				repeats.remember(repeat, id, now)
+			}
+			return { ...generations.read(id), quotas, repeated: false }
 		})
 	}
 
+	#findRepeated(repeat: Repeat): Snapshot | undefined {
+		const id = this.#books.repeats.find(repeat, Date.now())
+		return id === undefined ? undefined : this.#books.generations.read(id)
+	}
+
 	async read(key: string, id: string): Promise<Answer<Snapshot>> {
-		return answer(() => {
-			this.#books.keys.confirm(key, Date.now(), 'read', 'generate')
+		return this.#decide(() => {
+			const now = Date.now()
+			this.#books.keys.confirm(key, now, 'read', 'generate')
+			this.#books.generations.markSeen(id, now)
 			return this.#books.generations.read(id)
 		})
 	}

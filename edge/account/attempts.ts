@@ -3,6 +3,7 @@ import { isTerminal } from '../../shared/contract/generation.ts'
 import type { FieldError } from '../../shared/contract/problem.ts'
 import { outputType } from '../../shared/outputs.ts'
 import { ProblemError } from '../errors.ts'
+import type { Allowances } from './allowances.ts'
 import type { Due } from './due.ts'
 import type { Generations } from './generations.ts'
 import type { Observer } from './happenings.ts'
@@ -40,14 +41,24 @@ export class Attempts {
 	readonly #due: Due
 	readonly #generations: Generations
 	readonly #ledger: Ledger
+	readonly #allowances: Allowances
 	readonly #usage: UsageCounts
 	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due, generations: Generations, ledger: Ledger, usage: UsageCounts, tell: Observer) {
+	constructor(
+		sql: SqlStorage,
+		due: Due,
+		generations: Generations,
+		ledger: Ledger,
+		allowances: Allowances,
+		usage: UsageCounts,
+		tell: Observer
+	) {
 		this.#sql = sql
 		this.#due = due
 		this.#generations = generations
 		this.#ledger = ledger
+		this.#allowances = allowances
 		this.#usage = usage
 		this.#tell = tell
 	}
@@ -137,6 +148,7 @@ export class Attempts {
 		if (rowsWritten > 0) {
 			const { key, model, price } = row
 			this.#ledger.capture(id, n, price, now)
+			this.#allowances.charge(key ?? '', price)
 			if (key !== null) {
 				this.#usage.add(key, model, price, now)
 			}

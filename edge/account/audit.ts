@@ -47,6 +47,13 @@ const checks = [
 			WHERE coalesce(r.refunded, 0) <> g.refunded`
 	},
 	{
+		what: 'an allowance that its generations do not use',
+		query: `SELECT subject, in_flight, held FROM allowances WHERE subject <> ''
+			EXCEPT SELECT k.hash, coalesce(sum(g.count), 0),
+				coalesce(sum(g.price * (g.count - (SELECT count(*) FROM pictures p WHERE p.generation = g.id))), 0)
+			FROM keys k LEFT JOIN generations g ON g.key = k.hash AND g.status IN ('queued', 'processing') GROUP BY k.hash`
+	},
+	{
 		what: 'usage that the pictures do not make',
 		query: `SELECT * FROM (
 				SELECT date(p.captured_at / 1000, 'unixepoch') AS day, g.key, g.model, count(*) AS pictures, sum(g.price) AS amount

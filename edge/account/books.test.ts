@@ -43,11 +43,11 @@ it(`charges each picture once and nothing else, in ${interleavings.toLocaleStrin
 		await runInDurableObject(env.ACCOUNT.getByName(`t-${randomText(10)}`), (_, { storage }) => {
 			const transact = (work: () => unknown) => answer(() => storage.transactionSync(work))
 			let captured = 0
-			const books = openBooks(storage.sql, ({ type }) => {
+			const books = openBooks(storage, ({ type }) => {
 				captured += type === 'image' ? 1 : 0
 				seen[type] = (seen[type] ?? 0) + 1
 			})
-			books.keys.add(key, { name: 'test', scopes: ['generate'], expires_at: null }, 0)
+			books.keys.add(key, { name: 'test', scopes: ['generate'], expires_at: null, limits: {} }, 0)
 			let credited = 0
 			for (let i = first; i < first + together; i++) {
 				const pick = random(i)

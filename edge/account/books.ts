@@ -1,19 +1,26 @@
+import { Allowances } from './allowances.ts'
 import { Attempts } from './attempts.ts'
 import { Due } from './due.ts'
 import { Generations } from './generations.ts'
 import type { Observer } from './happenings.ts'
 import { Keys } from './keys.ts'
 import { Ledger } from './ledger.ts'
+import { Plans } from './plans.ts'
+import { Repeats } from './repeats.ts'
 import { UsageCounts } from './usage.ts'
 
 /** Everything that an account keeps, each thing with its one owner. */
-export function openBooks(sql: SqlStorage, tell: Observer) {
+export function openBooks(storage: DurableObjectStorage, tell: Observer) {
+	const { sql } = storage
 	const due = new Due(sql)
 	const keys = new Keys(sql)
 	const ledger = new Ledger(sql)
 	const usage = new UsageCounts(sql)
-	const generations = new Generations(sql, due, ledger, tell)
-	const attempts = new Attempts(sql, due, generations, ledger, usage, tell)
-	return { due, keys, ledger, usage, generations, attempts }
+	const plans = new Plans(storage.kv)
+	const allowances = new Allowances(sql, plans, keys, usage)
+	const repeats = new Repeats(sql)
+	const generations = new Generations(sql, due, ledger, allowances, tell)
+	const attempts = new Attempts(sql, due, generations, ledger, allowances, usage, tell)
+	return { due, keys, ledger, usage, plans, allowances, repeats, generations, attempts }
 }
 export type Books = ReturnType<typeof openBooks>

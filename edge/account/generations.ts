@@ -3,6 +3,7 @@ import type { Order } from '../../shared/contract/order.ts'
 import { week } from '../../shared/contract/terms.ts'
 import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
 import { ProblemError } from '../errors.ts'
+import type { Allowances } from './allowances.ts'
 import type { Receipt } from './attempts.ts'
 import type { Due } from './due.ts'
 import type { Failure } from './failures.ts'
@@ -36,18 +37,21 @@ export class Generations {
 	readonly #sql: SqlStorage
 	readonly #due: Due
 	readonly #ledger: Ledger
+	readonly #allowances: Allowances
 	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due, ledger: Ledger, tell: Observer) {
+	constructor(sql: SqlStorage, due: Due, ledger: Ledger, allowances: Allowances, tell: Observer) {
 		this.#sql = sql
 		this.#due = due
 		this.#ledger = ledger
+		this.#allowances = allowances
 		this.#tell = tell
 	}
 
 	/** `price`: of one picture, in micro-units; that of all is held until it ends. */
 	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], price: number, now: number): void {
 		this.#ledger.hold(id, price * request.count, now)
+		this.#allowances.begin(key, request.count, price * request.count)
 		const deadline = deadlineOf(terms.deadline, now)
 		this.#sql.exec(
 			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook)
@@ -85,6 +89,11 @@ export class Generations {
 
 	read(id: string): Snapshot {
 		return snapshotOf(this.#expect(id), this.pictures(id))
+	}
+
+	/** Notes that a client was told of the end. */
+	markSeen(id: string, now: number): void {
+		this.#sql.exec('UPDATE generations SET seen_at = ? WHERE id = ? AND seen_at IS NULL AND completed_at IS NOT NULL', now, id)
 	}
 
 	/** Newest first; those older than the generation `cursor`, where there is one. */
@@ -163,7 +172,10 @@ export class Generations {
 	}
 
 	end(id: string, status: End, now: number): void {
-		this.#ledger.release(id, heldFor(this.#expect(id), this.pictures(id).length), now)
+		const row = this.#expect(id)
+		const left = heldFor(row, this.pictures(id).length)
+		this.#ledger.release(id, left, now)
+		this.#allowances.end(row.key ?? '', row.count, left)
 		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
 		for (const kind of ['lease', 'enqueue', 'deadline'] as const) {
 			this.#due.remove(kind, id)

@@ -1,4 +1,4 @@
-import type { ApiKey, KeyRequest, Scope } from '../../shared/contract/account.ts'
+import type { ApiKey, KeyRequest, Limits, Scope } from '../../shared/contract/account.ts'
 import { newId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
 
@@ -14,6 +14,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	last_used_at: number | null
 	expires_at: number | null
 	revoked_at: number | null
+	limits: string
 }
 
 /** The account's API keys, by their hashes alone. */
@@ -24,15 +25,16 @@ export class Keys {
 		this.#sql = sql
 	}
 
-	add(hash: string, { name, scopes, expires_at }: KeyRequest, now: number): ApiKey {
+	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number): ApiKey {
 		this.#sql.exec(
-			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)',
+			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at, limits) VALUES (?, ?, ?, ?, ?, ?, ?)',
 			hash,
 			newId('key', now),
 			name,
 			JSON.stringify(scopes),
 			now,
-			expires_at && Date.parse(expires_at)
+			expires_at && Date.parse(expires_at),
+			JSON.stringify(limits)
 		)
 		return present(this.#find('hash', hash) as Row)
 	}
@@ -57,13 +59,22 @@ export class Keys {
 		return this.#sql.exec<Row>('SELECT * FROM keys ORDER BY id').toArray().map(present)
 	}
 
+	/** The limits of one key. */
+	limitsOf(hash: string): Partial<Limits> {
+		return JSON.parse(this.#find('hash', hash)?.limits ?? '{}')
+	}
+
 	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. */
 	rotate(id: string, hash: string, overlap: number, now: number): ApiKey {
-		const { name, scopes, expires_at, revoked_at } = this.#expect(id)
+		const { name, scopes, expires_at, revoked_at, limits } = this.#expect(id)
 		if (revoked_at !== null || (expires_at !== null && expires_at <= now)) {
 			throw new ProblemError({ code: 'not-found', detail: `${id} is not valid any more.` })
 		}
-		const made = this.add(hash, { name, scopes: JSON.parse(scopes), expires_at: time(expires_at) }, now)
+		const made = this.add(
+			hash,
+			{ name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) },
+			now
+		)
 		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
 		return made
 	}
@@ -89,12 +100,13 @@ export class Keys {
 
 const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 
-const present = ({ id, name, scopes, created_at, last_used_at, expires_at, revoked_at }: Row): ApiKey => ({
+const present = ({ id, name, scopes, created_at, last_used_at, expires_at, revoked_at, limits }: Row): ApiKey => ({
 	id,
 	name,
 	scopes: JSON.parse(scopes),
 	created_at: new Date(created_at).toISOString(),
 	last_used_at: time(last_used_at),
 	expires_at: time(expires_at),
-	revoked_at: time(revoked_at)
+	revoked_at: time(revoked_at),
+	limits: JSON.parse(limits)
 })

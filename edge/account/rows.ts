@@ -30,6 +30,7 @@ export interface Row extends Record<string, SqlStorageValue> {
 	count: number
 	price: number
 	refunded: number
+	seen_at: number | null
 }
 
 export interface PictureRow extends Record<string, SqlStorageValue> {

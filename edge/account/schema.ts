@@ -140,6 +140,34 @@ const versions = [
 		attempts TEXT NOT NULL DEFAULT '[]'   -- JSON, the latest ones
 	) WITHOUT ROWID;
 	CREATE INDEX deliveries_due ON deliveries (lane, due_at) WHERE status = 'pending';
+	`,
+	`
+	ALTER TABLE keys ADD COLUMN limits TEXT NOT NULL DEFAULT '{}';    -- JSON
+
+	-- How far the account ('') and each key (its hash) have used up their limits.
+	CREATE TABLE allowances (
+		subject TEXT PRIMARY KEY,
+		arrival REAL NOT NULL DEFAULT 0,          -- GCRA's theoretical arrival time
+		in_flight INTEGER NOT NULL DEFAULT 0 CHECK (in_flight >= 0),
+		held INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0)
+	) WITHOUT ROWID;
+	INSERT INTO allowances (subject, in_flight, held)
+		SELECT coalesce(key, ''), sum(count), sum(price * (count - (SELECT count(*) FROM pictures WHERE generation = id)))
+		FROM generations WHERE status IN ('queued', 'processing') GROUP BY 1;
+	INSERT INTO allowances (subject, in_flight, held)
+		SELECT '', coalesce(sum(in_flight), 0), coalesce(sum(held), 0) FROM allowances WHERE true
+		ON CONFLICT DO UPDATE SET in_flight = excluded.in_flight, held = excluded.held;
+
+	-- Orders that may be sent again, by the name that says so.
+	CREATE TABLE repeats (
+		name TEXT PRIMARY KEY,
+		fingerprint TEXT NOT NULL,
+		generation TEXT NOT NULL,
+		until INTEGER NOT NULL
+	) WITHOUT ROWID;
+	CREATE INDEX repeats_until ON repeats (until);
+	-- seen_at: when its end was first told to a client that asked
+	ALTER TABLE generations ADD COLUMN seen_at INTEGER;
 	`
 ]
 

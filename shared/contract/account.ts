@@ -10,11 +10,35 @@ export type Scope = z.infer<typeof Scope>
 export const KeyName = z.string().trim().min(1).max(64)
 export const KeyId = z.string().regex(/^key_[0-9a-z]{26}$/)
 
+/** Null is no limit. */
+const Limit = z.int().min(1).nullable()
+
+/** What an account, or one key of it, may do. Amounts are micro-units; days and months are UTC. */
+export const Limits = z.strictObject({
+	/** Orders; a full minute's may come at once. */
+	requests_per_minute: Limit,
+	/** Ordered and not delivered. */
+	pictures_in_flight: Limit,
+	/** Charged, and held for what is in flight. */
+	spend_per_day: Limit,
+	spend_per_month: Limit
+})
+export type Limits = z.infer<typeof Limits>
+
+export const PlanName = z.enum(['trial', 'standard', 'scale'])
+export type PlanName = z.infer<typeof PlanName>
+
+/** What an account is subject to: its plan, and where its own limits differ. */
+export const Standing = z.strictObject({ plan: PlanName, limits: Limits.partial() })
+export type Standing = z.infer<typeof Standing>
+
 /** A key as it is asked for. */
 export const KeyRequest = z.strictObject({
 	name: KeyName.default('default'),
 	scopes: z.array(Scope).min(1).default(['generate', 'read']),
-	expires_at: z.iso.datetime({ offset: true }).nullable().default(null)
+	expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+	/** Of this key alone, beside those of the account. */
+	limits: Limits.partial().default({})
 })
 export type KeyRequest = z.output<typeof KeyRequest>
 
@@ -27,7 +51,8 @@ export const ApiKey = z.strictObject({
 	/** To the minute. */
 	last_used_at: Time.nullable(),
 	expires_at: Time.nullable(),
-	revoked_at: Time.nullable()
+	revoked_at: Time.nullable(),
+	limits: Limits.partial()
 })
 export type ApiKey = z.infer<typeof ApiKey>
 
@@ -65,6 +90,13 @@ export type Usage = z.infer<typeof Usage>
 export const Cost = z.strictObject({ picture: Amount, held: Amount, charged: Amount })
 export type Cost = z.infer<typeof Cost>
 
-/** `GET /v1/account`. */
-export const AccountView = z.strictObject({ account: z.string(), balance: Balance })
+/** `GET /v1/account`: `limits` are those that hold, the plan's or its own; pictures are kept for `retention_days` after the end. */
+export const AccountView = z.strictObject({
+	account: z.string(),
+	balance: Balance,
+	plan: PlanName,
+	limits: Limits,
+	retention_days: z.int(),
+	in_flight: z.int()
+})
 export type AccountView = z.infer<typeof AccountView>

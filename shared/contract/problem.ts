@@ -20,6 +20,8 @@ export const Problem = z.strictObject({
 	errors: z.array(FieldError).optional(),
 	/** Micro-units, where credit does not suffice. */
 	needed: z.int().optional(),
-	available: z.int().optional()
+	available: z.int().optional(),
+	/** The limits that were exceeded (draft-ietf-httpapi-ratelimit-headers). */
+	'violated-policies': z.array(z.string()).optional()
 })
 export type Problem = z.infer<typeof Problem>

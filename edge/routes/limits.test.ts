@@ -1,0 +1,194 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../testing.ts'
+
+const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
+const price = 1_410
+
+let account: string
+let key: string
+beforeEach(async () => {
+	vi.useFakeTimers({ toFake: ['Date'] })
+	;({ account, key } = await newAccount())
+})
+afterEach(() => {
+	vi.useRealTimers()
+})
+const put = (standing: object) =>
+	fetchEdge(`/v1/admin/accounts/${account}`, {
+		method: 'PUT',
+		headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
+		body: JSON.stringify(standing)
+	})
+const submit = (fields: object = {}, headers: Record<string, string> = {}, by = key) =>
+	post('/v1/generations', by, { ...order, ...fields }, headers)
+const generations = async () =>
+	(await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()).generations.map(({ id }) => id)
+const end = async ({ id }: Generation) => {
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
+}
+
+describe('limits', () => {
+	it('are those of the plan, but for the account’s own', async () => {
+		const answer = await put({ plan: 'trial', limits: { pictures_in_flight: 3 } })
+		expect(await answer.json()).toMatchObject({
+			plan: 'trial',
+			limits: { requests_per_minute: 60, pictures_in_flight: 3, spend_per_day: null },
+			retention_days: 1
+		})
+		expect(await codeOf(await put({ plan: 'gold', limits: {} }))).toBe('422 invalid-request')
+	})
+
+	it('space orders out, a minute’s worth of them at once, and count none that they refuse', async () => {
+		await put({ plan: 'standard', limits: { requests_per_minute: 3 } })
+		const first = await submit()
+		expect(first.headers.get('ratelimit-policy')).toBe('"account";q=3;w=60')
+		expect(first.headers.get('ratelimit')).toBe('"account";r=2;t=20')
+		await submit()
+		expect((await submit()).headers.get('ratelimit')).toBe('"account";r=0;t=60')
+		for (let i = 0; i < 5; i++) {
+			const refused = await submit()
+			expect(refused.headers.get('retry-after')).toBe('20')
+			expect(refused.headers.get('ratelimit')).toBe('"account";r=0;t=20')
+			expect(await refused.clone().json()).toMatchObject({ 'violated-policies': ['account'] })
+			expect(await codeOf(refused)).toBe('429 rate-limited')
+		}
+		vi.setSystemTime(Date.now() + 19_999)
+		expect((await submit()).status).toBe(429)
+		vi.setSystemTime(Date.now() + 1)
+		expect((await submit()).status).toBe(202)
+		expect((await submit()).status).toBe(429)
+		expect(await generations()).toHaveLength(4)
+	})
+
+	it('hold for a key beside those of its account', async () => {
+		const made = await post('/v1/keys', key, { limits: { requests_per_minute: 1, spend_per_day: price } })
+		const { key: small } = await made.json<{ key: string }>()
+		const first = await submit({}, {}, small)
+		expect(first.headers.get('ratelimit-policy')).toBe('"account";q=600;w=60, "key";q=1;w=60')
+		expect(first.headers.get('ratelimit')).toBe('"account";r=599;t=1, "key";r=0;t=60')
+		vi.setSystemTime(Date.now() + 60_000)
+		expect(await codeOf(await submit({}, {}, small))).toBe('429 spend-limit')
+		expect((await submit()).status).toBe(202)
+	})
+
+	it('bound the pictures in flight, until they end', async () => {
+		await put({ plan: 'standard', limits: { pictures_in_flight: 3 } })
+		const generation = await (await submit({ count: 2 })).json<Generation>()
+		expect(await codeOf(await submit({ count: 2 }))).toBe('429 too-many-in-flight')
+		expect((await submit({ count: 1 })).status).toBe(202)
+		await end(generation)
+		expect((await submit({ count: 2 })).status).toBe(202)
+	})
+
+	it('bound what is spent in a day and in a month, and what is released does not count', async () => {
+		vi.setSystemTime('2026-11-29T12:00:00Z')
+		await put({ plan: 'standard', limits: { spend_per_day: 2 * price, spend_per_month: 3 * price } })
+		const failed = await (await submit({ count: 2 })).json<Generation>()
+		const refused = await submit()
+		expect(refused.headers.get('retry-after')).toBe(String(12 * 3_600))
+		expect(await codeOf(refused)).toBe('429 spend-limit')
+		await end(failed)
+		const deliver = async (generation: Generation) => {
+			const work = { account, generation: generation.id, epoch: 1 }
+			await call(work, 'start', { run: 'run-one-one' })
+			for (let n = 0; n < generation.request.count; n++) {
+				await env.BUCKET.put(`${generation.id}/1/${n}`, 'test')
+				const bytes = { size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png' }
+				await call(work, 'image', { n, ...bytes, width: 128, height: 128, seed: 5 + n })
+			}
+			expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })).status).toBe(200)
+		}
+		await deliver(await (await submit({ count: 2 })).json<Generation>())
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+		vi.setSystemTime('2026-11-30T00:00:00Z')
+		await deliver(await (await submit()).json<Generation>())
+		const month = await submit()
+		expect(month.headers.get('retry-after')).toBe(String(24 * 3_600))
+		expect(await codeOf(month)).toBe('429 spend-limit')
+		vi.setSystemTime('2026-12-01T00:00:00Z')
+		expect((await submit({ count: 2 })).status).toBe(202)
+	})
+
+	it('turn a flood from one address away, and from no other', async () => {
+		vi.useRealTimers()
+		const from = (address: string) => fetchEdge('/v1/models', { headers: { 'cf-connecting-ip': address } })
+		let refused: Response | undefined
+		// Windows are aligned to the clock: a flood that one of them cuts in two is turned away in the second half.
+		for (let sent = 0; sent < 5_000 && !refused; sent += 100) {
+			const answers = await Promise.all(Array.from({ length: 100 }, () => from('203.0.113.7')))
+			refused = answers.find(({ status }) => status === 429)
+		}
+		expect(refused?.headers.get('retry-after')).toBe('10')
+		expect((await from('203.0.113.8')).status).toBe(200)
+	})
+})
+
+describe('a retry', () => {
+	it('with the same idempotency key and body is the same order, for a day', async () => {
+		const name = { 'idempotency-key': '"order-17"' }
+		const first = await submit({}, name)
+		const { id } = await first.json<Generation>()
+		expect(first.headers.get('idempotent-replayed')).toBeNull()
+		// Stripe's clients send it bare.
+		const again = await submit({}, { 'idempotency-key': 'order-17' })
+		expect(again.status).toBe(202)
+		expect(again.headers.get('idempotent-replayed')).toBe('true')
+		expect(await again.json()).toMatchObject({ id })
+		expect(await codeOf(await submit({ steps: 9 }, name))).toBe('422 idempotency-key-reused')
+		vi.setSystemTime(Date.now() + 86_400_000)
+		expect(await (await submit({ steps: 9 }, name)).json()).not.toMatchObject({ id })
+		expect(await generations()).toHaveLength(2)
+	})
+
+	it('is no retry where nothing was ordered', async () => {
+		const name = { 'idempotency-key': 'x' }
+		await put({ plan: 'standard', limits: { pictures_in_flight: 1 } })
+		expect((await submit({ count: 2 }, name)).status).toBe(429)
+		expect((await submit({ count: 1 }, name)).status).toBe(202)
+	})
+
+	it('is counted once, however many there are at the same time', async () => {
+		const answers = await Promise.all(Array.from({ length: 500 }, () => submit({}, { 'idempotency-key': 'one' })))
+		const ids = await Promise.all(answers.map(async (answer) => (await answer.json<Generation>()).id))
+		expect(new Set(ids).size).toBe(1)
+		expect(answers.filter((answer) => answer.headers.get('idempotent-replayed') === null)).toHaveLength(1)
+		const { entries } = await (await get('/v1/ledger', key)).json<{ entries: object[] }>()
+		expect(entries).toMatchObject([{ kind: 'hold', amount: price }, { kind: 'credit' }])
+	})
+
+	it('belongs to one account', async () => {
+		const { id } = await (await submit({}, { 'idempotency-key': 'one' })).json<Generation>()
+		const stranger = await newAccount()
+		expect(await (await submit({}, { 'idempotency-key': 'one' }, stranger.key)).json()).not.toMatchObject({ id })
+	})
+
+	it.each(['', '""', '"', 'a"b', 'é', 'x'.repeat(256)])('has no key such as %s', async (name) => {
+		expect(await codeOf(await submit({}, { 'idempotency-key': name }))).toBe('400 malformed-header')
+	})
+
+	it('that an SDK declares is the same order until a client has had its end', async () => {
+		const attempt = (n: number, fields = {}) => submit(fields, { 'x-stainless-retry-count': String(n) })
+		const generation = await (await attempt(0)).json<Generation>()
+		expect(await (await attempt(1)).json()).toMatchObject({ id: generation.id })
+		await end(generation)
+		// It has ended, but nobody can know: the answer may have been lost.
+		expect(await (await attempt(2)).json()).toMatchObject({ id: generation.id, status: 'failed' })
+		await get(`/v1/generations/${generation.id}`, key)
+		expect(await (await attempt(1)).json()).not.toMatchObject({ id: generation.id })
+	})
+
+	it('that an SDK does not declare is a new order, and so is a late one', async () => {
+		const attempt = async (n: number, fields = {}) =>
+			(await (await submit(fields, { 'x-stainless-retry-count': String(n) })).json<Generation>()).id
+		const first = await attempt(0)
+		const second = await attempt(0)
+		expect(second).not.toBe(first)
+		expect(await attempt(1)).toBe(second)
+		expect(await attempt(1, { steps: 9 })).not.toBe(second)
+		vi.setSystemTime(Date.now() + 600_000)
+		expect(await attempt(1)).not.toBe(second)
+	})
+})

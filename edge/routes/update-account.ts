@@ -1,0 +1,25 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { AccountView, Standing } from '../../shared/contract/account.ts'
+import type { App } from '../app.ts'
+import { withAdmin } from '../bearer.ts'
+import { limitBody } from '../body.ts'
+import { unwrap } from '../errors.ts'
+import { AccountId } from '../ids.ts'
+import { json, problem } from './responses.ts'
+
+const route = createRoute({
+	method: 'put',
+	path: '/v1/admin/accounts/{account}',
+	summary: 'Set the plan of an account and the limits that are its own; make it when it is new',
+	middleware: [withAdmin, limitBody] as const,
+	request: { params: z.object({ account: AccountId }), body: { content: { 'application/json': { schema: Standing } } } },
+	responses: { 200: json(AccountView, 'The account'), 401: problem('unauthorized'), 422: problem('invalid-request') }
+})
+
+export const updateAccount = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { account } = c.req.valid('param')
+		const stub = c.var.env.ACCOUNT.getByName(account)
+		unwrap(await stub.update({ account, key: null }, c.req.valid('json')))
+		return c.json(unwrap(await stub.describe({ account, key: null })), 200)
+	})

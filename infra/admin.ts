@@ -1,0 +1,161 @@
+/** `npm run admin -- …`: what /v1/admin can do, from a terminal. */
+import { existsSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { table } from './models/table.ts'
+
+const usage = `npm run admin -- COMMAND ACCOUNT …
+
+  show ACCOUNT                       its balance, plan and limits
+  set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account
+      --plan trial|standard|scale      standard where it is left out
+      --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; any number of times
+  credit ACCOUNT AMOUNT REFERENCE    gives it micro-units, once under each reference
+  refund ACCOUNT GENERATION          gives back what was charged for a generation
+  keys ACCOUNT                       its keys
+  key ACCOUNT NAME                   makes a key, and the account
+      --scope generate|read|admin      any number of times; generate and read where it is left out
+      --expires TIME                   ISO 8601
+      --limit NAME=NUMBER              of the key alone
+  rotate ACCOUNT KEY                 a new key like an old one, which stays valid for a day more
+      --overlap SECONDS                or so long
+  revoke ACCOUNT KEY                 at once and for ever
+  usage ACCOUNT [FROM [TO]]          delivered pictures by day, model and key
+  ledger ACCOUNT                     its latest 50 moves of money
+  audit ACCOUNT …                    recounts the books and looks for each retained picture; exits with 1 where anything differs
+
+DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
+
+const { values, positionals } = parseArgs({
+	options: {
+		help: { type: 'boolean', short: 'h' },
+		plan: { type: 'string' },
+		limit: { type: 'string', multiple: true, default: [] },
+		scope: { type: 'string', multiple: true },
+		expires: { type: 'string' },
+		overlap: { type: 'string' }
+	},
+	allowPositionals: true
+})
+
+type Json = Record<string, unknown>
+type Rows = Json[]
+
+/** What each command takes after the account, and does. */
+const commands: Record<string, { takes: number; most?: number; run(account: string, ...rest: string[]): Promise<unknown> }> = {
+	show: { takes: 0, run: (account) => call(account, 'GET') },
+	set: { takes: 0, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
+	credit: {
+		takes: 2,
+		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: Number(amount), reference })
+	},
+	refund: { takes: 1, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
+	keys: { takes: 0, run: async (account) => (await call(account, 'GET', '/keys')).keys },
+	key: {
+		takes: 1,
+		run: (account, name) =>
+			call(account, 'POST', '/keys', { name, scopes: values.scope, expires_at: values.expires, limits: limits() })
+	},
+	rotate: {
+		takes: 1,
+		run: (account, key) =>
+			call(account, 'POST', `/keys/${key}/rotate`, { overlap: values.overlap === undefined ? undefined : Number(values.overlap) })
+	},
+	revoke: { takes: 1, run: (account, key) => call(account, 'DELETE', `/keys/${key}`) },
+	usage: {
+		takes: 0,
+		most: 2,
+		run: async (account, from, to) =>
+			(await call(account, 'GET', `/usage?${new URLSearchParams({ ...(from && { from }), ...(to && { to }) })}`)).usage
+	},
+	ledger: { takes: 0, run: async (account) => (await call(account, 'GET', '/ledger')).entries },
+	audit: { takes: 0, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
+}
+
+const [name = '', account, ...rest] = positionals
+const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+if (values.help || positionals.length === 0) {
+	console.log(usage)
+} else if (!command || !account || rest.length < command.takes || rest.length > (command.most ?? command.takes)) {
+	fail(`expected one of the commands below, got ${positionals.join(' ')}\n\n${usage}`)
+} else {
+	print(await command.run(account, ...rest).catch((error: Error) => fail(error.message)))
+}
+
+async function call(account: string, method: string, path = '', body?: Json): Promise<Json> {
+	const { url, token } = where()
+	const answer = await fetch(`${url}/v1/admin/accounts/${encodeURIComponent(account)}${path}`, {
+		method,
+		headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
+		...(body && { body: JSON.stringify(body) })
+	})
+	const text = await answer.text()
+	if (!answer.ok) {
+		throw new Error(`the edge answered ${answer.status}: ${text}`)
+	}
+	return text ? JSON.parse(text) : {}
+}
+
+function where(): { url: string; token: string } {
+	const { DARKROOM_URL, ADMIN_TOKEN, DATA_DIR = '.data' } = process.env
+	if (DARKROOM_URL && ADMIN_TOKEN) {
+		return { url: DARKROOM_URL.replace(/\/+$/, ''), token: ADMIN_TOKEN }
+	}
+	const file = `${DATA_DIR}/dev.json`
+	if (!existsSync(file)) {
+		throw new Error(`expected DARKROOM_URL and ADMIN_TOKEN, or a ${file} from \`npm start\``)
+	}
+	const { url, adminToken } = JSON.parse(readFileSync(file, 'utf8'))
+	return { url, token: adminToken }
+}
+
+function limits(): Json {
+	return Object.fromEntries(
+		values.limit.map((text) => {
+			const [name = '', value] = text.split('=')
+			return [name, value === 'none' ? null : Number(value)]
+		})
+	)
+}
+
+async function auditAll(accounts: string[]): Promise<Rows> {
+	const rows: Rows = []
+	for (const account of accounts) {
+		const { differences, objects } = (await call(account, 'POST', '/audit')) as { differences: string[]; objects: number }
+		rows.push({ account, objects, differences: differences.length })
+		for (const difference of differences) {
+			console.error(`${account}: ${difference}`)
+			process.exitCode = 1
+		}
+	}
+	return rows
+}
+
+function print(result: unknown): void {
+	if (!Array.isArray(result)) {
+		console.log(table(Object.entries(result as Json).map(([field, value]) => [field, cell(value)])))
+	} else if (result.length === 0) {
+		console.log('nothing')
+	} else {
+		const columns = Object.keys(result[0])
+		console.log(table([columns, ...result.map((row) => columns.map((column) => cell(row[column])))]))
+	}
+}
+
+function cell(value: unknown): string {
+	if (value === null || value === undefined) {
+		return '–'
+	}
+	if (Array.isArray(value)) {
+		return value.join(', ')
+	}
+	return typeof value === 'object'
+		? Object.entries(value)
+				.map(([name, part]) => `${name} ${cell(part)}`)
+				.join(', ')
+		: String(value)
+}
+
+function fail(message: string): never {
+	console.error(`admin: ${message}`)
+	process.exit(1)
+}

@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type BareEdge, startBareEdge } from '../edge.ts'
+import { root } from '../root.ts'
+
+let edge: BareEdge
+beforeAll(async () => {
+	edge = await startBareEdge()
+})
+afterAll(() => edge?.close())
+
+const admin = async (...args: string[]) =>
+	promisify(execFile)(process.execPath, [join(root, 'infra/admin.ts'), ...args], {
+		env: { ...process.env, DARKROOM_URL: edge.url, ADMIN_TOKEN: edge.adminToken }
+	})
+
+it('makes an account that can order, and shows its books', async () => {
+	const { stdout: made } = await admin('key', 'acme', 'shop', '--scope', 'generate', '--limit', 'requests_per_minute=9')
+	const [, key] = /^key +(dk_acme_\S+)$/m.exec(made)!
+	await admin('set', 'acme', '--plan', 'trial', '--limit', 'pictures_in_flight=5')
+	await admin('credit', 'acme', '100000', 'invoice-1')
+	expect((await admin('show', 'acme')).stdout).toMatch(/available 100000[\s\S]*trial[\s\S]*pictures_in_flight 5/)
+	const answer = await fetch(`${edge.url}/v1/generations`, {
+		method: 'POST',
+		headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+		body: JSON.stringify({ model: 'scenes', prompt: 'a red sphere' })
+	})
+	expect(answer.status).toBe(202)
+	expect(answer.headers.get('ratelimit-policy')).toContain('"key";q=9;w=60')
+	const { stdout: ledger } = await admin('ledger', 'acme')
+	expect(ledger).toMatch(/1410 .* hold +available +held/)
+	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
+	expect((await admin('audit', 'acme')).stdout).toMatch(/acme +0 +0/)
+	const [, id] = /(key_\S+) +shop/.exec((await admin('keys', 'acme')).stdout)!
+	await admin('revoke', 'acme', id!)
+	expect((await fetch(`${edge.url}/v1/generations`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(401)
+})
+
+it('says what it expected', async () => {
+	await expect(admin('credit', 'acme')).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringContaining('credit ACCOUNT AMOUNT')
+	})
+	await expect(admin('show', 'nobody')).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringContaining('There is no such account')
+	})
+	expect((await admin('--help')).stdout).toContain('npm run admin')
+})
