@@ -23,7 +23,7 @@ const parts = (width: number, height: number) =>
 	})
 const picture = (width = 64, height = 64) => sharp(parts(width, height), { raw: { width, height, channels: 3 } })
 const file = async (image: Sharp) => new Uint8Array(await image.toBuffer())
-const decode = async (image: Uint8Array, fields = {}) => (await decodeInputs({ ...request, ...fields }, { image })).image!
+const decode = async (image: Uint8Array, fields = {}) => (await decodeInputs({ ...request, ...fields }, {}, { image })).image!
 const pixel = ({ pixels, width, height }: Raster, x: number, y: number) => {
 	const channels = pixels.length / width / height
 	return [...pixels.subarray((y * width + x) * channels, (y * width + x + 1) * channels)]
@@ -119,7 +119,7 @@ describe('images', () => {
 describe('masks', () => {
 	const mask = async (image: Sharp, fields = {}) => {
 		const files = { image: await file(picture(128, 128).png()), mask: await file(image.png()) }
-		return (await decodeInputs({ ...request, task: 'inpainting', ...fields }, files)).mask!
+		return (await decodeInputs({ ...request, task: 'inpainting', ...fields }, {}, files)).mask!
 	}
 	const white = (width: number, height: number) =>
 		sharp({ create: { width: width / 2, height, channels: 3, background: '#ffffff' } }).extend({
@@ -147,6 +147,28 @@ describe('masks', () => {
 		// The image is cut to its middle half, and so is the mask.
 		expect([pixel(raster, 31, 100), pixel(raster, 32, 100)]).toEqual([[255], [0]])
 	})
+})
+
+test('an image to enlarge is not scaled, but cut to the size that becomes the picture', async () => {
+	const image = await file(picture(70, 67).png())
+	const tasks = { 'super-resolution': { factor: 4 } }
+	const wanted = { ...request, task: 'super-resolution' as const, width: 256, height: 256 }
+	const raster = (await decodeInputs(wanted, tasks, { image })).image!
+	expect(raster).toMatchObject({ width: 64, height: 64 })
+	const whole = { pixels: parts(70, 67), width: 70, height: 67 }
+	expect(pixel(raster, 0, 63)).toEqual(pixel(whole, 3, 64))
+	expect(pixel(raster, 63, 0)).toEqual(pixel(whole, 66, 1))
+})
+
+test('a semantic map becomes the numbers of the classes whose colours are nearest', async () => {
+	const labels = ['#000000', '#0000ff', '#fa0505', '#00c800'].map((color) => ({ name: color, color }))
+	const tasks = { 'semantic-synthesis': { labels } }
+	const wanted = { ...request, task: 'semantic-synthesis' as const }
+	const map = async (image: Sharp) => (await decodeInputs(wanted, tasks, { semantic_map: await file(image) })).semantic_map!
+	for (const raster of [await map(picture().png()), await map(picture(160, 160).jpeg({ quality: 90 }))]) {
+		expect(raster.pixels).toBeInstanceOf(Uint16Array)
+		expect([pixel(raster, 32, 4), pixel(raster, 8, 56), pixel(raster, 56, 56)]).toEqual([[3], [2], [1]])
+	}
 })
 
 test('what cannot be decoded is the client’s fault, by the name of the input', async () => {

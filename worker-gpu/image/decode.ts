@@ -1,5 +1,5 @@
 import sharp, { type Metadata, type Sharp } from 'sharp'
-import { findModel, type ModelTasks } from '../../shared/catalog.ts'
+import type { ModelTasks } from '../../shared/catalog.ts'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { type InputName, inputLimits, type Size } from '../../shared/inputs.ts'
 import { covering, takenSize } from '../../shared/size.ts'
@@ -19,10 +19,11 @@ export type InputFiles = Readonly<Partial<Record<InputName, Uint8Array>>>
 /**
  * A request's inputs from their files: upright, in sRGB, as large as the task takes them. Images are scaled until they cover that, and their
  * middle is cut out (edge/inputs/warnings.ts tells the client); a mask lies over its image. Throws `InputUnreadable`.
+ *
+ * @param tasks what the catalog says of the model's
  */
-export async function decodeInputs(request: ResolvedRequest, files: InputFiles): Promise<Rasters> {
+export async function decodeInputs(request: ResolvedRequest, tasks: ModelTasks, files: InputFiles): Promise<Rasters> {
 	const task = request.task ?? 'text-to-image'
-	const tasks: ModelTasks = findModel(request.model)?.tasks ?? {}
 	const taken = takenSize({ tasks }, request)
 	const cutFor = async (name: InputName, file: Uint8Array): Promise<Cut> => {
 		const { autoOrient } = await look(name, file)

@@ -2,6 +2,7 @@ import path from 'node:path'
 import type { Family } from '../checkpoint.ts'
 import { text } from '../conditioners/text.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
+import { tellingCutOffs } from '../cut-offs.ts'
 import { ldmTextToImage } from '../pipelines/ldm-text-to-image.ts'
 import { unscaled } from '../samplers/beginnings.ts'
 import { loadWalkParts } from './walk-parts.ts'
@@ -25,5 +26,5 @@ export const ldmTextToImagePipeline: Family = async (folder) => {
 	const parts = await loadWalkParts(folder, ['encoder_hidden_states'])
 	// The reference scales neither its first noise nor what the network is shown.
 	const plain = { ...parts, conditioner, samplerFor: unscaled(parts.samplerFor) }
-	return { 'text-to-image': (drawing) => ldmTextToImage(drawing, plain) }
+	return tellingCutOffs(conditioner, { 'text-to-image': (drawing) => ldmTextToImage(drawing, plain) })
 }
