@@ -1,7 +1,7 @@
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { App } from './app.ts'
-import { respond } from './errors.ts'
+import { ProblemError, respond } from './errors.ts'
 
 const mebibyte = 1024 * 1024
 /** A client that is still sending sees a broken connection in place of our answer, so this much is read and thrown away first. */
@@ -20,6 +20,15 @@ const limited = (maxSize: number): MiddlewareHandler<App> =>
 export const limitBody = limited(mebibyte)
 /** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */
 export const limitInputs = limited(20 * mebibyte)
+
+/** The body as JSON; an empty one is none. */
+export async function readJson(c: Context): Promise<unknown> {
+	try {
+		return await c.req.json()
+	} catch {
+		throw new ProblemError({ code: 'malformed-json', detail: 'The body could not be parsed as JSON.' })
+	}
+}
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
 	if (!body || body.locked) {

@@ -3,6 +3,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
+import { readJson } from './body.ts'
 import { checkpoint } from './callbacks/checkpoint.ts'
 import { finish } from './callbacks/finish.ts'
 import { image } from './callbacks/image.ts'
@@ -34,6 +35,7 @@ import { listGenerations } from './routes/list-generations.ts'
 import { listKeys } from './routes/list-keys.ts'
 import { listLedger } from './routes/list-ledger.ts'
 import { listModels } from './routes/list-models.ts'
+import { openapi } from './routes/openapi.ts'
 import { refundGeneration } from './routes/refund-generation.ts'
 import { revokeKey } from './routes/revoke-key.ts'
 import { rotateKey } from './routes/rotate-key.ts'
@@ -56,7 +58,7 @@ const app = new OpenAPIHono<App>({
 		if (result.target === 'param') {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
 		}
-		throw invalid(result.error, result.target === 'json' ? await c.req.json() : undefined)
+		throw invalid(result.error, result.target === 'json' ? await readJson(c) : undefined)
 	}
 })
 
@@ -109,6 +111,7 @@ for (const add of [
 	checkpoint,
 	handBack,
 	finish,
+	openapi,
 	site,
 	openai,
 	replicate,

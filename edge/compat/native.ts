@@ -3,9 +3,9 @@ import type { Context } from 'hono'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import { type Generation, isTerminal } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
+import { followed } from '../../shared/followed.ts'
 import type { App } from '../app.ts'
 import { readKey } from '../keys.ts'
-import { followed } from '../viewer/followed.ts'
 
 /** Seconds; the longest that the native API holds a request. */
 const longestWait = 60

@@ -7,7 +7,7 @@ import type { Accepted } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import type { App } from '../app.ts'
 import { type WithKey, withKey } from '../bearer.ts'
-import { limitInputs } from '../body.ts'
+import { limitInputs, readJson } from '../body.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { narrow, resolveOrder } from '../inputs/resolve.ts'
 import { quotaHeaders } from '../quotas.ts'
@@ -60,7 +60,7 @@ export const createGeneration = (app: OpenAPIHono<App>) =>
 		async (c) => {
 			const { env, key } = c.var
 			const account = env.ACCOUNT.getByName(key.account)
-			const body: unknown = await c.req.json()
+			const body: unknown = await readJson(c)
 			const dry = c.req.valid('query').dry_run
 			const repeat = dry ? undefined : repeatOf(c, key, body)
 			// Before any input is fetched again, which may be gone by now.
@@ -92,6 +92,6 @@ async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }
 
 /** The contract did not hold: tell what else is wrong by the limits of the model. */
 async function refuse(c: Context): Promise<never> {
-	narrow(await c.req.json())
+	narrow(await readJson(c))
 	throw new Error('A body that is no GenerationOrder cannot satisfy a model')
 }

@@ -1,11 +1,12 @@
-import { OpenAPIHono } from '@hono/zod-openapi'
+import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import type { App } from '../../app.ts'
-import { limitInputs } from '../../body.ts'
+import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { parse } from '../../issues.ts'
 import { failureOf, problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
 import { toNative } from './input.ts'
@@ -113,9 +114,11 @@ function targetOf(c: Context<App>): URL {
 	return url
 }
 
+const Input = z.record(z.string(), z.unknown())
+
 async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
 	const priority = c.req.header('x-fal-queue-priority')
-	return { ...toNative(await c.req.json()), model, ...(priority && { priority }) }
+	return { ...toNative(parse(Input, await readJson(c))), model, ...(priority && { priority }) }
 }
 
 function result(c: Context<App>, generation: Generation): Response {

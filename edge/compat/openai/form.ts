@@ -1,5 +1,8 @@
 import type { Context } from 'hono'
+import { z } from 'zod'
+import { readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { parse } from '../../issues.ts'
 
 /** Fields of a form that are no text in JSON. */
 const numbers = new Set([
@@ -17,7 +20,7 @@ const numbers = new Set([
 /** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */
 export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	const isForm = c.req.header('content-type')?.startsWith('multipart/form-data')
-	const body = isForm ? await fieldsOf(c) : await c.req.json<Record<string, unknown>>()
+	const body = isForm ? await fieldsOf(c) : parse(z.record(z.string(), z.unknown()), await readJson(c))
 	const { images, image = images, 'image[]': listed = image, mask, ...others } = body
 	const [first, ...more] = Array.isArray(listed) ? listed : [listed]
 	if (first === undefined || more.length > 0) {

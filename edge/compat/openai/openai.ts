@@ -2,7 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { findModel, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
-import { limitInputs } from '../../body.ts'
+import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { failureOf, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
@@ -38,7 +38,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		}
 		return withLimits(c.json(await imagesResponse(c.var.env, generation, wanted)), headers)
 	}
-	at.post('/images/generations', limitInputs, async (c) => images(c, await c.req.json(), 'image_generation'))
+	at.post('/images/generations', limitInputs, async (c) => images(c, await readJson(c), 'image_generation'))
 	at.post('/images/edits', limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))
 	at.post('/images/variations', limitInputs, async (c) => images(c, { prompt: '', ...(await readEdit(c)) }, 'image_edit'))
 

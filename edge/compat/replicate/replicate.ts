@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import { type Model, models } from '../../../shared/catalog.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
 import type { App } from '../../app.ts'
-import { limitInputs } from '../../body.ts'
+import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { sameText } from '../../hmac.ts'
 import { parse } from '../../issues.ts'
@@ -39,7 +39,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 
 	const create = async (c: Context<App>, model?: string) => {
-		const { version, model: named = version, input } = parse(PredictionRequest, await c.req.json())
+		const { version, model: named = version, input } = parse(PredictionRequest, await readJson(c))
 		const native = new Native(app, c)
 		const wait = waitOf(c.req.header('prefer'))
 		const deadline = secondsOf(c.req.header('cancel-after'))

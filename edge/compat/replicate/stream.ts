@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
+import { followed } from '../../../shared/followed.ts'
 import type { App } from '../../app.ts'
-import { followed } from '../../viewer/followed.ts'
 import { progressLine } from './prediction.ts'
 
 /**

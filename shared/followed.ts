@@ -1,5 +1,5 @@
-import type { GenerationEvent } from '../../shared/contract/events.ts'
-import { readEvents } from '../../shared/event-stream.ts'
+import type { GenerationEvent } from './contract/events.ts'
+import { readEvents } from './event-stream.ts'
 
 /** Times in a row that a stream may break off without having told anything. */
 const patience = 5

@@ -1,0 +1,67 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { App } from '../app.ts'
+
+/** As much of an operation as is looked at here. */
+interface Operation {
+	operationId?: string
+	tags?: string[]
+	security?: Record<string, never[]>[]
+	requestBody?: object
+	responses: Record<string, { description: string; content?: object }>
+}
+
+/** How any JSON body may be refused, whatever a route says of its own. */
+const refusals = {
+	400: 'malformed-json',
+	413: 'payload-too-large',
+	415: 'unsupported-media-type',
+	422: 'invalid-request'
+}
+
+const info = {
+	title: 'Darkroom',
+	version: '1',
+	description:
+		'Ask for pictures with `POST /v1/generations`; hold the request with `Prefer: wait=30`, watch its events, poll it, or be told by webhook. ' +
+		'Errors are problem details (RFC 9457) that name each field at fault by its JSON pointer.',
+	license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
+}
+
+/** The API's description (OpenAPI 3.1), made of the routes themselves. What GPU nodes call is not in it. */
+export const openapi = (app: OpenAPIHono<App>) => {
+	app.openAPIRegistry.registerComponent('securitySchemes', 'key', {
+		type: 'http',
+		scheme: 'bearer',
+		description: 'An API key, `dk_…`.'
+	})
+	app.openAPIRegistry.registerComponent('securitySchemes', 'admin', {
+		type: 'http',
+		scheme: 'bearer',
+		description: "The operator's token."
+	})
+	app.get('/openapi.json', (c) => {
+		const servers = [{ url: c.var.env.PUBLIC_ORIGIN }]
+		const document = app.getOpenAPI31Document({ openapi: '3.1.0', info, servers })
+		for (const [path, item] of Object.entries(document.paths ?? {})) {
+			for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
+				Object.assign(operation, described(method, path, operation))
+			}
+		}
+		return c.json(document)
+	})
+}
+
+/** What follows from where an operation is and how it may answer. */
+function described(method: string, path: string, { requestBody, responses }: Operation): Partial<Operation> {
+	const words = path.split(/[^a-z]+/).filter((word) => word !== '' && word !== 'v')
+	const isAdmin = words[0] === 'admin'
+	const { content = {} } = responses['401'] ?? {}
+	const refused = Object.entries(requestBody ? refusals : {}).map(([status, description]) => [status, { description, content }])
+	return {
+		operationId: [method, ...words].map((word, i) => (i === 0 ? word : `${word[0]!.toUpperCase()}${word.slice(1)}`)).join(''),
+		responses: { ...Object.fromEntries(refused), ...responses },
+		tags: [isAdmin ? 'admin' : (words[0] ?? '')],
+		// Only what checks a key can answer 401.
+		security: !('401' in responses) ? [] : isAdmin ? [{ admin: [] }] : [{ key: [] }]
+	}
+}

@@ -1,0 +1,104 @@
+import './page.css'
+import { find, h } from '../h.ts'
+import { type Content, type Document, fieldsOf, type Operation, type Schema, typeOf } from './openapi.ts'
+
+const document: Document = await (await fetch('/openapi.json')).json()
+
+find('about').textContent = document.info.description
+for (const [tag, operations] of Object.entries(byTag(document))) {
+	find('contents').append(
+		h('h2', {}, tag),
+		h(
+			'ul',
+			{},
+			...operations.map(({ id, method, path }) => h('li', {}, h('a', { href: `#${id}` }, h('b', {}, method), ` ${path}`)))
+		)
+	)
+	find('operations').append(...operations.map(section))
+}
+// The page was empty when the browser looked for it.
+if (location.hash) {
+	window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
+}
+
+interface Entry {
+	id: string
+	method: string
+	path: string
+	operation: Operation
+}
+
+function byTag({ paths }: Document): Record<string, Entry[]> {
+	const tags: Record<string, Entry[]> = {}
+	for (const [path, item] of Object.entries(paths)) {
+		for (const [method, operation] of Object.entries(item)) {
+			const tag = operation.tags[0] ?? ''
+			tags[tag] ??= []
+			tags[tag].push({ id: operation.operationId, method: method.toUpperCase(), path, operation })
+		}
+	}
+	return tags
+}
+
+function section({ id, method, path, operation }: Entry): HTMLElement {
+	const { summary = '', description, parameters = [], requestBody, responses, security } = operation
+	const guard =
+		security.length === 0 ? 'Needs no key.' : 'admin' in security[0]! ? "Needs the operator's token." : 'Needs an API key.'
+	return h(
+		'section',
+		{ id, class: 'panel' },
+		h('h2', {}, h('code', {}, `${method} ${path}`)),
+		h('p', {}, `${summary}. ${description ?? ''} `, h('span', { class: 'faint' }, guard)),
+		...(parameters.length > 0
+			? [
+					h('h3', {}, 'Parameters'),
+					table(
+						parameters.map(({ name, in: where, schema, required = false, description: text }) => [
+							name,
+							`${where}${required ? ', required' : ''}`,
+							typeOf(schema),
+							text ?? ''
+						])
+					)
+				]
+			: []),
+		...(requestBody ? [h('h3', {}, 'Body'), ...bodies(requestBody.content)] : []),
+		h('h3', {}, 'Answers'),
+		...Object.entries(responses).map(([status, { description: text, content }]) =>
+			h(
+				'details',
+				{},
+				h('summary', {}, h('b', {}, status), ` ${text}`),
+				...(content ? bodies(content) : [h('p', { class: 'faint' }, 'No body.')])
+			)
+		)
+	)
+}
+
+const bodies = (content: Content): HTMLElement[] =>
+	Object.entries(content).flatMap(([type, { schema }]) => [h('p', { class: 'faint' }, type), fieldTable(schema)])
+
+function fieldTable(schema: Schema): HTMLElement {
+	const fields = fieldsOf(schema)
+	return fields.length === 0
+		? h('p', {}, typeOf(schema))
+		: table(
+				fields.map(({ path, schema: field, required }) => {
+					const preset = field.default === undefined ? '' : `default ${JSON.stringify(field.default)}`
+					return [path, required ? 'always' : preset, typeOf(field), field.description ?? '']
+				})
+			)
+}
+
+const table = (rows: string[][]): HTMLElement =>
+	h(
+		'div',
+		{ class: 'scroll', tabindex: 0 },
+		h(
+			'table',
+			{},
+			...rows.map(([name = '', ...cells]) =>
+				h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), ...cells.map((cell) => h('td', {}, cell)))
+			)
+		)
+	)

@@ -1,0 +1,107 @@
+import type { Model } from './catalog.ts'
+import type { AccountView, Usage } from './contract/account.ts'
+import type { GenerationEvent } from './contract/events.ts'
+import type { Generation } from './contract/generation.ts'
+import type { GenerationOrder } from './contract/order.ts'
+import type { Problem } from './contract/problem.ts'
+import { followed } from './followed.ts'
+
+/** An answer that was no success, in the API's own words. */
+export class DarkroomError extends Error {
+	override name = 'DarkroomError' as const
+	readonly status: number
+	readonly problem: Partial<Problem>
+
+	constructor(status: number, problem: Partial<Problem>) {
+		super(problem.detail ?? `The server answered ${status}.`)
+		this.status = status
+		this.problem = problem
+	}
+}
+
+export interface ClientOptions {
+	/** Where Darkroom answers; where the page came from when empty. */
+	url: string
+	apiKey: string
+}
+
+/** A client of the API for Node.js 20 and browsers, with the types of its contract. Its calls throw DarkroomError. */
+export class Darkroom {
+	readonly #options: ClientOptions
+
+	constructor(options: ClientOptions) {
+		this.#options = options
+	}
+
+	async models(): Promise<Model[]> {
+		return (await this.#json<{ models: Model[] }>('/v1/models')).models
+	}
+
+	account(): Promise<AccountView> {
+		return this.#json('/v1/account')
+	}
+
+	async usage(): Promise<Usage[]> {
+		return (await this.#json<{ usage: Usage[] }>('/v1/usage')).usage
+	}
+
+	/** Asks for pictures; it answers at once. */
+	create(order: GenerationOrder): Promise<Generation> {
+		return this.#json('/v1/generations', 'POST', order)
+	}
+
+	/** What an order would cost, in micro-units. */
+	quote(order: GenerationOrder): Promise<{ cost: { picture: number; total: number }; available: number }> {
+		return this.#json('/v1/generations?dry_run=true', 'POST', order)
+	}
+
+	generation(id: string): Promise<Generation> {
+		return this.#json(pathOf(id))
+	}
+
+	/** Newest first; `next` is the cursor of the following page. */
+	generations(cursor?: string): Promise<{ generations: Generation[]; next: string | null }> {
+		return this.#json(`/v1/generations?limit=24${cursor ? `&cursor=${cursor}` : ''}`)
+	}
+
+	cancel(id: string): Promise<Generation> {
+		return this.#json(`${pathOf(id)}/cancel`, 'POST')
+	}
+
+	async remove(id: string): Promise<void> {
+		await this.#call(pathOf(id), 'DELETE')
+	}
+
+	/** What happens to a generation, to its end; connects again by itself. */
+	events(id: string, signal?: AbortSignal): AsyncGenerator<GenerationEvent> {
+		return followed(async (lastId) => {
+			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
+			const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)
+			return body as ReadableStream<Uint8Array>
+		})
+	}
+
+	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
+		return (await this.#call(path, method, body)).json() as Promise<T>
+	}
+
+	async #call(path: string, method = 'GET', body?: unknown, more: Record<string, string> = {}, signal?: AbortSignal) {
+		const { url, apiKey } = this.#options
+		const headers: Record<string, string> = { ...more, authorization: `Bearer ${apiKey}` }
+		if (body !== undefined) {
+			headers['content-type'] = 'application/json'
+		}
+		const answer = await fetch(`${url}${path}`, {
+			method,
+			headers,
+			...(body !== undefined && { body: JSON.stringify(body) }),
+			...(signal && { signal })
+		})
+		if (!answer.ok) {
+			throw new DarkroomError(answer.status, ((await answer.json().catch(() => undefined)) as Problem | undefined) ?? {})
+		}
+		return answer
+	}
+}
+
+const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
