@@ -24,6 +24,12 @@ const Environment = z
 		ADMIN_TOKEN: z.string().min(16),
 		/** In development, URLs that customers give may be http and this machine's own. */
 		ALLOW_LOCAL_URLS: z.boolean().default(false),
+		/** Where charged pictures are metered: Stripe Billing, and any receiver of CloudEvents. */
+		STRIPE_API_KEY: z.string().min(1).optional(),
+		STRIPE_METER_EVENT: z.string().min(1).max(100).default('darkroom_pictures'),
+		STRIPE_API_URL: HttpUrl.optional(),
+		METER_SINK_URL: z.url({ protocol: /^https?$/ }).optional(),
+		METER_SINK_TOKEN: z.string().min(1).optional(),
 		QUEUE_URL: z.url().optional(),
 		HYPERDRIVE: binding<Hyperdrive>().optional()
 	})

@@ -1,9 +1,12 @@
 import { builtinModules } from 'node:module'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { freePort } from '../infra/ports.ts'
 import { buildSite } from '../infra/site.ts'
 
 await buildSite()
+// Of test/receivers.ts, which starts later.
+process.env.RECEIVERS_PORT ??= String(await freePort())
 
 export default defineConfig({
 	root: import.meta.dirname,
@@ -17,6 +20,8 @@ export default defineConfig({
 					PUBLIC_ORIGIN: 'http://edge.test',
 					S3_ENDPOINT: 'http://storage.test',
 					ALLOW_LOCAL_URLS: true,
+					STRIPE_API_KEY: 'sk_test_of_the_tests',
+					STRIPE_API_URL: `http://127.0.0.1:${process.env.RECEIVERS_PORT}`,
 					// Nobody listens there: due rows stay due, and are tried again.
 					QUEUE_URL: 'postgres://127.0.0.1:1/nobody',
 					DARKROOM_SECRET: 'a root secret that is used in tests alone',
@@ -55,6 +60,7 @@ export default defineConfig({
 						'ioredis',
 						'pg',
 						'standardwebhooks',
+						'stripe',
 						'zod'
 					],
 					rolldownOptions: { external: [/^node:/, /^cloudflare:/, ...builtinModules] }

@@ -35,6 +35,7 @@ import { listGenerations } from './routes/list-generations.ts'
 import { listKeys } from './routes/list-keys.ts'
 import { listLedger } from './routes/list-ledger.ts'
 import { listModels } from './routes/list-models.ts'
+import { meters } from './routes/meters.ts'
 import { openapi } from './routes/openapi.ts'
 import { refundGeneration } from './routes/refund-generation.ts'
 import { revokeKey } from './routes/revoke-key.ts'
@@ -103,6 +104,7 @@ for (const add of [
 	updateAccount,
 	creditAccount,
 	refundGeneration,
+	meters,
 	auditAccount,
 	start,
 	progress,

@@ -3,7 +3,6 @@
  * tells what has come to it, and everything else is a letter.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestProject } from 'vitest/node'
 
@@ -20,6 +19,8 @@ export interface Plan {
 	body?: string
 	/** Never answers. */
 	hang?: boolean
+	/** Behaves as Stripe's meter events do on a bad day: see `count`. */
+	meters?: boolean
 }
 
 export interface Received {
@@ -48,7 +49,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 	} else if (request.method === 'GET' && verb === 'letters') {
 		response.end(JSON.stringify(receiver.letters))
 	} else {
-		const { status, headers, body: text = '', hang } = receiver.plan
+		const { status, headers, body: text = '', hang, meters } = receiver.plan
+		if (meters) {
+			count(receiver, body, response)
+			return
+		}
 		const letter = { path: request.url ?? '', headers: request.headers as Record<string, string>, body, status }
 		receiver.letters.push(letter)
 		if (!hang) {
@@ -57,12 +62,41 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 	}
 }
 
+/**
+ * Refuses an identifier that it knows, as Stripe does, and fails three calls of ten: before it has counted, after it has counted but before it has
+ * answered, and by asking for patience. Letters are what it has counted.
+ */
+function count({ letters }: Receiver, body: string, response: ServerResponse): void {
+	const id = new URLSearchParams(body).get('identifier')
+	const isKnown = letters.some(({ status, body }) => status === 200 && new URLSearchParams(body).get('identifier') === id)
+	const luck = luckOf++ % 10
+	const answer = (status: number, message: string) =>
+		response.writeHead(status).end(JSON.stringify({ error: { message, type: 'test' } }))
+	if (luck === 0) {
+		answer(500, 'Out of order.')
+	} else if (luck === 3) {
+		answer(429, 'Too many requests.')
+	} else if (isKnown) {
+		answer(400, `An event already exists with identifier ${id}.`)
+	} else {
+		letters.push({ path: '', headers: {}, body, status: 200 })
+		if (luck === 6) {
+			response.destroy()
+		} else {
+			response.end('{}')
+		}
+	}
+}
+let luckOf = 0
+
 export default async function setup(project: TestProject): Promise<() => void> {
 	// A second address of this machine is a second origin.
 	const server = createServer((request, response) => void answer(request, response))
-	await new Promise<void>((resolve) => server.listen(0, resolve))
-	const { port } = server.address() as AddressInfo
-	project.provide('receivers', { url: `http://127.0.0.1:${port}`, other: `http://localhost:${port}` })
+	await new Promise<void>((resolve) => server.listen(Number(process.env.RECEIVERS_PORT), resolve))
+	project.provide('receivers', {
+		url: `http://127.0.0.1:${process.env.RECEIVERS_PORT}`,
+		other: `http://localhost:${process.env.RECEIVERS_PORT}`
+	})
 	return () => {
 		server.closeAllConnections()
 		server.close()

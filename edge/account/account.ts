@@ -12,6 +12,7 @@ import type {
 } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
+import type { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import {
 	type Delivery,
@@ -37,6 +38,7 @@ import { type Books, openBooks } from './books.ts'
 import type { Duty, Kind } from './due.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
+import { Meters } from './meters/meters.ts'
 import type { Repeat } from './repeats.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -80,6 +82,7 @@ export class Account extends DurableObject {
 	readonly #env: Env
 	readonly #books: Books
 	readonly #webhooks: Webhooks
+	readonly #meters: Meters
 	readonly #duties: Record<Kind, Duty>
 	/** What the Viewers are to be told when the transaction that runs now is done. */
 	#seen = new Map<string, Snapshot>()
@@ -107,6 +110,14 @@ export class Account extends DurableObject {
 			defer: (work) => ctx.waitUntil(work),
 			decide: (work) => this.#decide(work)
 		})
+		this.#meters = new Meters({
+			sql: ctx.storage.sql,
+			due,
+			sinks: () => this.#sinks(),
+			send: (sink, reading) => ctx.exports.Courier.meter(sink, reading),
+			defer: (work) => ctx.waitUntil(work),
+			decide: (work) => this.#decide(work)
+		})
 		const each = (act: (id: string, now: number) => void) => (ids: string[], now: number) => {
 			for (const id of ids) {
 				act(id, now)
@@ -117,7 +128,8 @@ export class Account extends DurableObject {
 			lease: { again: () => 1_000, run: each((id, now) => this.#reclaim(id, now)) },
 			deadline: { again: () => 1_000, run: each((id, now) => this.#books.generations.expire(id, now)) },
 			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) },
-			webhook: { again: () => 60_000, run: each((lane, now) => this.#webhooks.run(lane, now)) }
+			webhook: { again: () => 60_000, run: each((lane, now) => this.#webhooks.run(lane, now)) },
+			meter: { again: () => 60_000, run: each((sink, now) => this.#meters.run(sink as SinkName, now)) }
 		}
 	}
 
@@ -389,9 +401,32 @@ export class Account extends DurableObject {
 		return this.#own(key, 'generate', (now) => this.#webhooks.replay(id, now))
 	}
 
+	async setStripeCustomer(customer: string | null): Promise<void> {
+		this.ctx.storage.kv.put('stripe-customer', customer)
+	}
+
+	async meterEvents(state: MeterEvent['state'] | undefined, limit: number): Promise<Answer<MeterEvent[]>> {
+		return answer(() => this.#meters.list(state, limit))
+	}
+
+	async resolveMeterEvent(sink: SinkName, batch: string, found: 'sent' | 'lost'): Promise<Answer<MeterEvent>> {
+		return this.#decide(() => this.#meters.resolve(sink, batch, found, Date.now()))
+	}
+
 	override async alarm(): Promise<void> {
 		this.#alarmAt = undefined
 		this.#goOn()
+	}
+
+	/** Whom each meter knows this account as. */
+	#sinks(): Partial<Record<SinkName, string>> {
+		const { kv } = this.ctx.storage
+		const customer = kv.get<string | null>('stripe-customer')
+		const account = kv.get<string>('account')
+		return {
+			...(this.#env.STRIPE_API_KEY && customer && { stripe: customer }),
+			...(this.#env.METER_SINK_URL && account && { cloudevents: account })
+		}
 	}
 
 	#expectCallable(url: string, pointer: string): void {
@@ -455,6 +490,9 @@ export class Account extends DurableObject {
 	#observe(happening: Happening): void {
 		const { id, type } = happening
 		this.#webhooks.observe(happening)
+		if (happening.type === 'image') {
+			this.#meters.observe(happening)
+		}
 		if (type !== 'started' && type !== 'image') {
 			this.#see(id)
 		}

@@ -1,8 +1,9 @@
 /**
  * Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on,
- * `deadline` ends one that is late, `erase` removes the objects of one that was deleted, `webhook` sends what an origin is to be told.
+ * `deadline` ends one that is late, `erase` removes the objects of one that was deleted, `webhook` sends what an origin is to be told,
+ * `meter` what a sink is to count.
  */
-export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'webhook'
+export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'webhook' | 'meter'
 
 /** How to do what is due. */
 export interface Duty {

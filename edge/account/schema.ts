@@ -168,6 +168,37 @@ const versions = [
 	CREATE INDEX repeats_until ON repeats (until);
 	-- seen_at: when its end was first told to a client that asked
 	ALTER TABLE generations ADD COLUMN seen_at INTEGER;
+	`,
+	`
+	CREATE TABLE batches (
+		id TEXT PRIMARY KEY,          -- under which every sink is told of it
+		minute INTEGER NOT NULL,
+		model TEXT NOT NULL,
+		price INTEGER NOT NULL,       -- micro-units for each picture
+		pictures INTEGER NOT NULL
+	) WITHOUT ROWID;
+	CREATE INDEX batches_minute ON batches (minute);
+
+	CREATE TABLE metered (
+		batch TEXT NOT NULL,
+		generation TEXT NOT NULL,
+		n INTEGER NOT NULL,
+		PRIMARY KEY (batch, generation, n)
+	) WITHOUT ROWID;
+	CREATE UNIQUE INDEX metered_once ON metered (generation, n);
+
+	CREATE TABLE meter_events (
+		batch TEXT NOT NULL,
+		sink TEXT NOT NULL,
+		state TEXT NOT NULL,
+		due_at INTEGER NOT NULL,
+		tries INTEGER NOT NULL DEFAULT 0,
+		unknown_since INTEGER,        -- when the first attempt was made of which nobody knows whether it was counted
+		sent_at INTEGER,
+		error TEXT,
+		PRIMARY KEY (batch, sink)
+	) WITHOUT ROWID;
+	CREATE INDEX meter_events_pending ON meter_events (sink, batch) WHERE state = 'pending';
 	`
 ]
 

@@ -1,7 +1,9 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
+import type { SinkName } from '../../shared/contract/meters.ts'
 import { parseEnv } from '../env.ts'
 import { ProblemError } from '../errors.ts'
 import { outboundUrl } from '../outbound.ts'
+import { type Outcome, type Reading, tellCloudEvents, tellStripe } from './meters.ts'
 
 /** Milliseconds until an answer must have come, its beginning included. */
 const patience = 15_000
@@ -47,6 +49,17 @@ export class Courier extends WorkerEntrypoint<Cloudflare.Env> {
 		} catch (error) {
 			return reply(null, reason(error))
 		}
+	}
+
+	async meter(sink: SinkName, reading: Reading): Promise<Outcome> {
+		const { STRIPE_API_KEY: key, STRIPE_METER_EVENT: event, STRIPE_API_URL: url, ...env } = parseEnv(this.env)
+		if (sink === 'stripe' && key) {
+			return tellStripe({ key, event, url }, reading)
+		}
+		if (sink === 'cloudevents' && env.METER_SINK_URL) {
+			return tellCloudEvents(env.METER_SINK_URL, env.METER_SINK_TOKEN, reading)
+		}
+		return { outcome: 'refused', text: `${sink} is not configured.` }
 	}
 }
 

@@ -1,0 +1,122 @@
+import { runDurableObjectAlarm } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { MeterEvent } from '../../../shared/contract/meters.ts'
+import { tellCloudEvents } from '../../courier/meters.ts'
+import { receiver } from '../../receiver.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+/** Where the Stripe SDK calls: the first part of its paths. */
+const stripe = receiver('v1')
+
+describe('Meters', () => {
+	let account: string
+	let key: string
+	const admin = (path: string) => `/v1/admin/accounts/${account}/metering${path}`
+	beforeEach(async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		;({ account, key } = await newAccount())
+		const named = await fetchEdge(admin(''), {
+			method: 'PUT',
+			headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
+			body: JSON.stringify({ stripe_customer: `cus_${account.slice(2)}` })
+		})
+		expect(named.status).toBe(200)
+		await stripe.plan({ status: 200, meters: true })
+	})
+	afterEach(() => {
+		vi.useRealTimers()
+	})
+
+	const events = async (query = '') =>
+		(await (await get(admin(`/events?limit=1000${query}`), env.ADMIN_TOKEN)).json<{ events: MeterEvent[] }>()).events
+	const charge = async (count: number) => {
+		const order = { model: 'scenes', prompt: 'a red sphere', count }
+		const { id, request } = await (await post('/v1/generations', key, order)).json<{ id: string; request: { seed: number } }>()
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		for (let n = 0; n < count; n++) {
+			await env.BUCKET.put(`${id}/1/${n}`, 'test')
+			const seen = { n, content_type: 'image/png', width: 128, height: 128, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
+			expect((await call(work, 'image', { ...seen, seed: (request.seed + n) >>> 0 })).status).toBe(200)
+		}
+	}
+	/** Lets virtual time go on, and what is due then begin. */
+	const pass = async (ms: number) => {
+		vi.setSystemTime(Date.now() + ms)
+		await runDurableObjectAlarm(env.ACCOUNT.getByName(account))
+		await new Promise((resolve) => setTimeout(resolve, 50))
+	}
+	const untilNothingIsPending = async (step: number) => {
+		while ((await events('&state=pending')).length > 0) {
+			await pass(step)
+		}
+	}
+	const counted = async () =>
+		(await stripe.letters())
+			.filter(({ status }) => status === 200)
+			.map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
+			.filter((form) => form['payload[stripe_customer_id]'] === `cus_${account.slice(2)}`)
+
+	it('count at a Stripe that fails three calls of ten exactly what was charged', async () => {
+		let charged = 0
+		for (let i = 0; i < 12; i++) {
+			const count = 1 + (i % 4)
+			await charge(count)
+			charged += count
+			vi.setSystemTime(Date.now() + minute)
+		}
+		await untilNothingIsPending(minute)
+		const sent = await events('&state=sent')
+		const received = await counted()
+		expect(sent).toHaveLength(received.length)
+		expect(new Set(received.map(({ identifier }) => identifier))).toEqual(new Set(sent.map(({ id }) => id)))
+		expect(received.reduce((sum, form) => sum + Number(form['payload[value]']), 0)).toBe(charged)
+		expect(sent.reduce((sum, { pictures }) => sum + pictures.length, 0)).toBe(charged)
+		expect(sent.some(({ tries }) => tries > 1)).toBe(true)
+	})
+
+	it('lose nothing in days of outage; only the oldest gets into doubt, is parked, and waits for a person', async () => {
+		await stripe.plan({ status: 500 })
+		for (let i = 0; i < 4; i++) {
+			await charge(2)
+			vi.setSystemTime(Date.now() + minute)
+		}
+		const began = Date.now()
+		while (Date.now() < began + 24 * hour) {
+			await pass(hour)
+		}
+		await stripe.plan({ status: 200, meters: true })
+		await untilNothingIsPending(hour)
+		const [parked, ...more] = await events('&state=parked')
+		expect(more).toEqual([])
+		expect(await events('&state=sent')).toHaveLength(3)
+		const resolve = (outcome: string) => post(admin(`/events/stripe/${parked?.id}/resolve`), env.ADMIN_TOKEN, { outcome })
+		expect((await resolve('lost')).status).toBe(200)
+		await untilNothingIsPending(hour)
+		expect((await counted()).reduce((sum, form) => sum + Number(form['payload[value]']), 0)).toBe(8)
+		expect(await codeOf(await resolve('sent'))).toBe('404 not-found')
+	})
+
+	it('tell any receiver of CloudEvents', async () => {
+		const sink = receiver(account)
+		const reading = { id: 'mtr_1', customer: account, model: 'scenes', price: 100, pictures: 3, at: 0 }
+		expect(await tellCloudEvents(sink.url, 'token', reading)).toEqual({ outcome: 'accepted', text: '' })
+		const [letter] = await sink.letters()
+		expect(letter?.headers).toMatchObject({ 'content-type': 'application/cloudevents+json', authorization: 'Bearer token' })
+		expect(JSON.parse(letter?.body ?? '')).toEqual({
+			specversion: '1.0',
+			id: 'mtr_1',
+			source: 'darkroom',
+			type: 'pictures',
+			subject: account,
+			time: '1970-01-01T00:00:00.000Z',
+			data: { value: 3, model: 'scenes', price: 100 }
+		})
+		await sink.plan({ status: 400 })
+		expect(await tellCloudEvents(sink.url, undefined, reading)).toMatchObject({ outcome: 'refused' })
+		await sink.plan({ status: 503 })
+		expect(await tellCloudEvents(sink.url, undefined, reading)).toMatchObject({ outcome: 'unknown' })
+	})
+})

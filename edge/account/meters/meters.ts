@@ -1,0 +1,180 @@
+import type { MeterEvent, SinkName } from '../../../shared/contract/meters.ts'
+import { newId } from '../../../shared/ids.ts'
+import type { Outcome, Reading } from '../../courier/meters.ts'
+import { ProblemError } from '../../errors.ts'
+import type { Due } from '../due.ts'
+import type { Happening } from '../happenings.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+/** Milliseconds for which a batch whose outcome is unknown may be sent again: Stripe knows its identifier for 24 hours at least. */
+const remembered = 23 * hour
+const longestBackoff = hour
+
+type Picture = Extract<Happening, { type: 'image' }>
+
+interface Row extends Record<string, SqlStorageValue> {
+	batch: string
+	sink: SinkName
+	state: MeterEvent['state']
+	due_at: number
+	tries: number
+	unknown_since: number | null
+	sent_at: number | null
+	error: string | null
+	minute: number
+	model: string
+	price: number
+	pictures: number
+}
+
+interface Surroundings {
+	sql: SqlStorage
+	due: Due
+	/** The sinks that are configured, and whom each knows this account as. */
+	sinks(): Partial<Record<SinkName, string>>
+	send(sink: SinkName, reading: Reading): Promise<Outcome>
+	defer(work: Promise<void>): void
+	decide(work: () => void): void
+}
+
+/**
+ * Tells others how many pictures were charged. Pictures of one model and price make one batch a minute; a batch goes to each sink under its own
+ * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch: while a sink is out, the others are
+ * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice. Methods run inside a transaction.
+ */
+export class Meters {
+	readonly #at: Surroundings
+	readonly #busy = new Set<SinkName>()
+
+	constructor(surroundings: Surroundings) {
+		this.#at = surroundings
+	}
+
+	observe({ id, n, at, model, price }: Picture): void {
+		const sinks = Object.keys(this.#at.sinks()) as SinkName[]
+		if (sinks.length === 0) {
+			return
+		}
+		const batch = this.#open(at, model, price) ?? this.#begin(at, model, price, sinks)
+		this.#at.sql.exec('UPDATE batches SET pictures = pictures + 1 WHERE id = ?', batch)
+		this.#at.sql.exec('INSERT INTO metered (batch, generation, n) VALUES (?, ?, ?)', batch, id, n)
+	}
+
+	run(sink: SinkName, now: number): void {
+		const head = this.#head(sink)
+		const customer = this.#at.sinks()[sink]
+		if (this.#busy.has(sink) || !head || head.due_at > now || !customer) {
+			this.#schedule(sink)
+			return
+		}
+		if (head.unknown_since !== null && now - head.unknown_since >= remembered) {
+			this.#set(head, { state: 'parked' })
+			this.#schedule(sink)
+			return
+		}
+		// In doubt from before it leaves: should we crash now, nobody knows whether it arrived.
+		this.#set(head, { tries: head.tries + 1, unknown_since: head.unknown_since ?? now })
+		this.#busy.add(sink)
+		this.#at.defer(this.#tell(head, customer, now))
+	}
+
+	/** Newest first. */
+	list(state: MeterEvent['state'] | undefined, limit: number): MeterEvent[] {
+		const condition = state ? 'WHERE state = ?' : ''
+		return this.#rows(`${condition} ORDER BY batch DESC LIMIT ?`, ...(state ? [state, limit] : [limit])).map((row) =>
+			this.#event(row)
+		)
+	}
+
+	/** What a person found out about a parked batch: it was counted, or it was not and is sent again. */
+	resolve(sink: SinkName, batch: string, found: 'sent' | 'lost', now: number): MeterEvent {
+		const row = this.#rows('WHERE sink = ? AND batch = ? AND state = ?', sink, batch, 'parked')[0]
+		if (!row) {
+			throw new ProblemError({ code: 'not-found', detail: `No batch ${batch} is parked for ${sink}.` })
+		}
+		this.#set(row, found === 'sent' ? { state: 'sent', sent_at: now } : { state: 'pending', due_at: now, unknown_since: null })
+		this.#schedule(sink)
+		return this.#event(this.#rows('WHERE sink = ? AND batch = ?', sink, batch)[0] as Row)
+	}
+
+	/** The minute's batch, unless it has left already. */
+	#open(at: number, model: string, price: number): string | undefined {
+		const rows = this.#at.sql.exec<{ id: string }>(
+			`SELECT id FROM batches WHERE minute = ? AND model = ? AND price = ?
+			AND NOT EXISTS (SELECT 1 FROM meter_events WHERE batch = id AND tries > 0)`,
+			...[minuteOf(at), model, price]
+		)
+		return rows.toArray()[0]?.id
+	}
+
+	#begin(at: number, model: string, price: number, sinks: SinkName[]): string {
+		const id = newId('mtr', at)
+		const due = minuteOf(at) + minute
+		this.#at.sql.exec(
+			'INSERT INTO batches (id, minute, model, price, pictures) VALUES (?, ?, ?, ?, 0)',
+			id,
+			minuteOf(at),
+			model,
+			price
+		)
+		for (const sink of sinks) {
+			this.#at.sql.exec("INSERT INTO meter_events (batch, sink, state, due_at) VALUES (?, ?, 'pending', ?)", id, sink, due)
+			this.#schedule(sink)
+		}
+		return id
+	}
+
+	async #tell(row: Row, customer: string, now: number): Promise<void> {
+		const { batch: id, model, price, pictures, sink } = row
+		const reading = { id, customer, model, price, pictures, at: row.minute }
+		const { outcome, text } = await this.#at
+			.send(sink, reading)
+			.catch((error): Outcome => ({ outcome: 'unknown', text: String(error) }))
+		this.#at.decide(() => {
+			this.#busy.delete(sink)
+			if (outcome === 'accepted') {
+				this.#set(row, { state: 'sent', sent_at: now, error: null })
+			} else {
+				const pause = Math.min(longestBackoff, 1_000 * 2 ** Math.min(row.tries, 12)) * (0.75 + Math.random() / 4)
+				const inDoubt = outcome === 'unknown' ? (row.unknown_since ?? now) : row.unknown_since
+				this.#set(row, { due_at: Math.round(now + pause), unknown_since: inDoubt, error: text.slice(0, 300) })
+			}
+			this.#schedule(sink)
+		})
+	}
+
+	#head(sink: SinkName): Row | undefined {
+		return this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT 1", sink)[0]
+	}
+
+	#schedule(sink: SinkName): void {
+		const head = this.#head(sink)
+		if (!head) {
+			this.#at.due.remove('meter', sink)
+		} else if (!this.#busy.has(sink) && this.#at.sinks()[sink]) {
+			this.#at.due.put('meter', sink, head.due_at)
+		}
+	}
+
+	#rows(rest: string, ...values: SqlStorageValue[]): Row[] {
+		return this.#at.sql.exec<Row>(`SELECT * FROM meter_events JOIN batches ON batch = id ${rest}`, ...values).toArray()
+	}
+
+	#set({ batch, sink }: Row, fields: Partial<Row>): void {
+		const names = Object.keys(fields).map((name) => `${name} = ?`)
+		const values = Object.values(fields) as SqlStorageValue[]
+		this.#at.sql.exec(`UPDATE meter_events SET ${names.join(', ')} WHERE batch = ? AND sink = ?`, ...values, batch, sink)
+	}
+
+	#event({ batch, sink, state, minute, model, price, tries, error, sent_at }: Row): MeterEvent {
+		const pictures = this.#at.sql
+			.exec<{ generation: string; n: number }>('SELECT generation, n FROM metered WHERE batch = ? ORDER BY generation, n', batch)
+			.toArray()
+		const time = (ms: number) => new Date(ms).toISOString()
+		const sent = sent_at === null ? null : time(sent_at)
+		return { id: batch, sink, state, minute: time(minute), model, price, pictures, tries, error, sent_at: sent }
+	}
+}
+
+const minuteOf = (at: number) => at - (at % minute)

@@ -1,0 +1,78 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
+import type { App } from '../app.ts'
+import { withAdmin } from '../bearer.ts'
+import { limitBody } from '../body.ts'
+import { type Answer, unwrap } from '../errors.ts'
+import { AccountId } from '../ids.ts'
+import { limitOf } from './paging.ts'
+import { json, problem } from './responses.ts'
+
+const Customer = z.strictObject({
+	stripe_customer: z
+		.string()
+		.regex(/^cus_\w{1,60}$/)
+		.nullable()
+})
+
+const setCustomer = createRoute({
+	method: 'put',
+	path: '/v1/admin/accounts/{account}/metering',
+	summary: 'Name the Stripe customer that the account’s pictures are metered for, from now on',
+	middleware: [withAdmin, limitBody] as const,
+	request: {
+		params: z.object({ account: AccountId }),
+		body: { required: true, content: { 'application/json': { schema: Customer } } }
+	},
+	responses: { 200: json(Customer, 'As it is now'), 401: problem('unauthorized'), 422: problem('invalid-request') }
+})
+
+const list = createRoute({
+	method: 'get',
+	path: '/v1/admin/accounts/{account}/metering/events',
+	summary: 'Meter events with the pictures that each counts, newest first',
+	middleware: [withAdmin] as const,
+	request: {
+		params: z.object({ account: AccountId }),
+		query: z.strictObject({ limit: limitOf(100, 1_000), state: MeterEvent.shape.state.optional() })
+	},
+	responses: { 200: json(z.strictObject({ events: z.array(MeterEvent) }), 'The events'), 401: problem('unauthorized') }
+})
+
+const resolve = createRoute({
+	method: 'post',
+	path: '/v1/admin/accounts/{account}/metering/events/{sink}/{id}/resolve',
+	summary: 'Say what became of a parked event: it was counted, or it was lost and is to be sent again',
+	middleware: [withAdmin, limitBody] as const,
+	request: {
+		params: z.object({ account: AccountId, sink: SinkName, id: z.string().regex(/^mtr_[0-9a-z]{26}$/) }),
+		body: {
+			required: true,
+			content: { 'application/json': { schema: z.strictObject({ outcome: z.enum(['sent', 'lost']) }) } }
+		}
+	},
+	responses: {
+		200: json(MeterEvent, 'As it is now'),
+		401: problem('unauthorized'),
+		404: problem('not-found'),
+		422: problem('invalid-request')
+	}
+})
+
+export const meters = (app: OpenAPIHono<App>) => {
+	app.openapi(setCustomer, async (c) => {
+		const { stripe_customer } = c.req.valid('json')
+		await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).setStripeCustomer(stripe_customer)
+		return c.json({ stripe_customer }, 200)
+	})
+	app.openapi(list, async (c) => {
+		const { limit, state } = c.req.valid('query')
+		const listed = await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).meterEvents(state, limit)
+		return c.json({ events: unwrap(listed as Answer<MeterEvent[]>) }, 200)
+	})
+	app.openapi(resolve, async (c) => {
+		const { account, sink, id } = c.req.valid('param')
+		const { outcome } = c.req.valid('json')
+		return c.json(unwrap(await c.var.env.ACCOUNT.getByName(account).resolveMeterEvent(sink, id, outcome)), 200)
+	})
+}
