@@ -105,6 +105,9 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				}
 				chunks.push(chunk)
 			}
+			if (response.status >= 500) {
+				throw new EdgeUnreachable(`read: expected bytes, got status ${response.status}`)
+			}
 			if (!response.ok || left < 0) {
 				throw new EdgeRefused('read', response.status, 'unreadable', `expected at most ${mostBytes} bytes`)
 			}

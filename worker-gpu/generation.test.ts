@@ -158,10 +158,14 @@ test('infinity fails the generation, by name', async () => {
 	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('got NaN or infinity') }])
 })
 
-test('an input that is no picture fails the generation, and its client is told which', async () => {
+test.each([
+	['is no picture', { status: 200, body: 'no picture' }],
+	['is gone', { status: 404 }],
+	['is too large', { status: 200, body: 'x'.repeat(11 * 1024 * 1024) }]
+])('an input that %s fails the generation, and its client is told which', async (_, answer) => {
 	const { body } = granted(request)
 	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/input` } } })
-	answers.input = () => ({ status: 200, body: 'no picture' })
+	answers.input = () => answer
 	await work()
 	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringMatching(/^image: expected a whole PNG/) }])
 	expect(bodies('upload')).toEqual([])
