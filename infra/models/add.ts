@@ -145,7 +145,6 @@ async function stage(
 			: 'timestep: one for each row as it is, and two timesteps in one batch proven'
 	)
 
-	const measuring = progress('measuring', 2 * LARGEST_BATCH)
 	const { invariantFrom, fixed } = await withPart(rewritten, provider, async (part) => {
 		const free = await ask(part, madeUpRows(part, 1, small, small + multiple), { data: [1], dims: [1] }, 1).then(
 			() => true,
@@ -157,6 +156,7 @@ async function stage(
 			[small, small + multiple]
 		]
 		const sizes = free ? two : [one]
+		const measuring = progress('measuring', sizes.length * LARGEST_BATCH)
 		return { invariantFrom: await measureInvariance(part, sizes, measuring), fixed: !free }
 	})
 	if (invariantFrom === undefined) {
@@ -180,7 +180,7 @@ async function stage(
 	const write = (known: Facts) => writeFile(path.join(staged, FACTS), `${JSON.stringify(known)}\n`)
 	await write(facts)
 	const checkpoint = await loadCheckpoint(staged, provider, { milliseconds: 0 })
-	const drawing = progress('drawing  ', 8)
+	const drawing = progress('drawing  ', Object.keys(checkpoint).length)
 	const tried = await tryTasks(checkpoint, found, sizes, drawing)
 	const { preview, explained } = fitPreview(tried.pairs)
 	await write({ ...facts, preview })

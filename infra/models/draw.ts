@@ -40,8 +40,8 @@ function gradient(channels: number, side: number): Tensor {
 	return { data, dims: [channels, side, side] }
 }
 
-/** Draws a picture from each seed, all in one batch. Throws where a number is not finite. `tick` is called after each evaluation. */
-export async function drawAll(plan: Plan, seeds: readonly number[], tick: () => void = () => {}): Promise<Pair[]> {
+/** Draws a picture from each seed, all in one batch. Throws where a number is not finite. */
+export async function drawAll(plan: Plan, seeds: readonly number[]): Promise<Pair[]> {
 	const rows = await Promise.all(seeds.map((seed) => plan.start(seed)))
 	for (let k = 0; k < plan.evaluations; k++) {
 		const asked = rows.map((row) => plan.evaluate(row))
@@ -55,7 +55,6 @@ export async function drawAll(plan: Plan, seeds: readonly number[], tick: () => 
 			plan.advance(row, own)
 			at += own.length
 		})
-		tick()
 	}
 	const pairs: Pair[] = []
 	for (const row of rows) {

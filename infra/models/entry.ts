@@ -5,6 +5,8 @@ import { usualPrice } from '../../shared/pricing.ts'
 import { SamplerName } from '../../shared/samplers.ts'
 import { Task } from '../../shared/tasks.ts'
 import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
+import type { Plan } from '../../worker-gpu/ldm/plan.ts'
 import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
@@ -37,13 +39,8 @@ export interface Tried {
 const STEPS = 8
 const SEEDS = [0, 1, 2, 3]
 
-/** Draws with each of the model's tasks, at its smallest size. Throws where it can do none of them. */
-export async function tryTasks(
-	checkpoint: Checkpoint,
-	{ graphs, folder }: Export,
-	sizes: Sizes,
-	tick: () => void
-): Promise<Tried> {
+/** Draws with each of the model's tasks, at its smallest size, and calls `tick` after each. Throws where it can do none of them. */
+export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Sizes, tick: () => void): Promise<Tried> {
 	const tasks: Record<string, object> = {}
 	const notes: string[] = []
 	const errors: unknown[] = []
@@ -51,20 +48,21 @@ export async function tryTasks(
 	let guidance = { has: false, negative: false }
 	for (const task of Task.options.filter((task) => checkpoint[task])) {
 		const first = pairs.length === 0
-		const plan = (change: object) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
+		const plan = (change: Partial<Drawing>) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
 		try {
-			const settings = await settingsOf(task, sizes, graphs.get('unet')!.inputs.has('class_labels'), folder, plan)
-			const drawn = await drawAll(await plan({ steps: first ? STEPS : 2 }), first ? SEEDS : [0], tick)
+			const settings = await settingsOf(task, sizes, found, plan)
+			const drawn = await drawAll(await plan({ steps: first ? STEPS : 2 }), first ? SEEDS : [0])
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
 			const guided = await plan({ guidance: 3 })
 			const branches = guided.evaluate(guided.start(0)).length
-			const embedded = graphs.get('unet')!.inputs.has('timestep_cond')
+			const embedded = found.graphs.get('unet')!.inputs.has('timestep_cond')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {
 			errors.push(error)
 			notes.push(`${task} is not offered: ${(error as Error).message}`)
 		}
+		tick()
 	}
 	if (Object.keys(tasks).length === 0) {
 		throw errors[0]
@@ -72,47 +70,65 @@ export async function tryTasks(
 	return { tasks, guidance, pairs, notes }
 }
 
-const Labels = z.object({ id2label: z.record(z.string().regex(/^\d+$/), z.string()) })
+const Index = z.object({
+	/** Names by number, as diffusers' DiTPipeline has them. */
+	id2label: z.record(z.string().regex(/^\d+$/), z.string()).default({}),
+	max_noise_level: z.int().min(0).default(350)
+})
 
-/** What the catalog says of a task. */
+/** What the catalog says of a task. Numbers that are nowhere else are diffusers' own defaults. */
 async function settingsOf(
 	task: Task,
-	{ factor }: Sizes,
-	noised: boolean,
-	folder: string,
-	plan: (change: object) => Promise<{ evaluations: number }>
+	{ factor, min }: Sizes,
+	{ graphs, folder }: Export,
+	plan: (change: Partial<Drawing>) => Promise<Plan>
 ): Promise<object> {
+	const file = path.join(folder, 'model_index.json')
+	const { id2label, max_noise_level } = await readConfig(file, Index)
+	/** The names, which must be as many as the model knows: the last number is drawn, the one after it refused. */
+	const named = async (drawing: (label: number) => Partial<Drawing>): Promise<string[]> => {
+		const names = Array.from({ length: Object.keys(id2label).length }, (_, i) => id2label[i])
+		const draws = (label: number) =>
+			plan(drawing(label)).then(
+				() => true,
+				() => false
+			)
+		if (names.length === 0 || names.includes(undefined) || !(await draws(names.length - 1)) || (await draws(names.length))) {
+			throw new ModelError(
+				file,
+				`id2label: expected a name for each number that the model knows, from 0 on, got ${names.length} names`
+			)
+		}
+		return names as string[]
+	}
 	switch (task) {
 		case 'image-to-image':
-			return { strength: 0.8 } // diffusers' own.
+			return { strength: 0.8 }
 		case 'inpainting':
 			return (await plan({ steps: 8, strength: 0.5 })).evaluations < (await plan({ steps: 8 })).evaluations ? { strength: 1 } : {}
 		case 'super-resolution':
-			return { factor, ...(noised && { noise_level: { default: 20, max: 350 } }) } // diffusers' own.
+			return {
+				factor,
+				...(graphs.get('unet')!.inputs.has('class_labels') && {
+					noise_level: { default: Math.min(20, max_noise_level), max: max_noise_level }
+				})
+			}
 		case 'class-conditional':
-			return { classes: await labels(folder) }
-		case 'layout-to-image':
-			return { labels: await labels(folder), max: 30 } // The paper's §D.1.
+			return { classes: await named((class_label) => ({ class_label })) }
+		case 'layout-to-image': {
+			const file = path.join(folder, 'layout_encoder/config.json')
+			const { no_max_objects: max } = await readConfig(file, z.object({ no_max_objects: z.int().min(1) }))
+			return { labels: await named((label) => ({ layout: [{ label, box: [0, 0, 1, 1] }] })), max }
+		}
 		case 'semantic-synthesis': {
-			const names = await labels(folder)
+			const names = await named((label) => ({
+				semantic_map: { data: new Float32Array(min ** 2).fill(label), dims: [1, min, min] }
+			}))
 			return { labels: names.map((name, i) => ({ name, color: hue(i / names.length) })) }
 		}
 		default:
 			return {}
 	}
-}
-
-/** Names by number, as diffusers' DiTPipeline has them in its index. */
-async function labels(folder: string): Promise<string[]> {
-	const file = path.join(folder, 'model_index.json')
-	const { id2label } = await readConfig(file, Labels)
-	return Array.from({ length: Object.keys(id2label).length }, (_, i) => {
-		const name = id2label[i]
-		if (name === undefined) {
-			throw new ModelError(file, `id2label: expected a name for every number up to the last, found none for ${i}`)
-		}
-		return name
-	})
 }
 
 /** A colour of its own for each: turns around the circle of hues, darker and darker. */

@@ -8,6 +8,8 @@ import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
+import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
+import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
 import { distance, unpack } from '../../worker-gpu/golden/unpack.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
@@ -124,6 +126,82 @@ test("an export of diffusers' own script has no configs, which are made of its g
 	}
 })
 
+describe('a model of every kind that the reference draws with', () => {
+	const models = [...Object.entries(stableDiffusion.models), ...Object.entries(paper.models)].map(([name, model]) => ({
+		name,
+		...model
+	}))
+	const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
+	const layModel = async (model: (typeof models)[number], index: object): Promise<void> => {
+		for (const [name, part] of Object.entries(model.parts)) {
+			await cp(path.join(exports, '..', part), path.join(source, name), { recursive: true })
+		}
+		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
+			if (name in model) {
+				await mkdir(path.join(source, name))
+				await writeFile(
+					path.join(source, name, 'scheduler_config.json'),
+					JSON.stringify((model as Record<string, unknown>)[name])
+				)
+			}
+		}
+		const given = 'index' in model ? model.index : {}
+		await writeFile(path.join(source, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...given, ...index }))
+	}
+
+	test.each(models)('is offered with the tasks that it can do: $name, $class', async (model) => {
+		await layModel(model, { id2label: things })
+		const { entry } = await add({ id: 'mine' })
+		expect(Object.keys(entry.tasks)).toEqual(tasks[model.name])
+		expect(entry).toMatchObject(expected[model.name] ?? {})
+		for await (const line of checkModel(modelsDir, catalogFile, provider, 'mine')) {
+			expect(line).toMatch(/^mine: .*: drew /)
+		}
+	})
+
+	test.each(['class', 'layout', 'semantic'])('must name all of its classes, and no more: %s', async (name) => {
+		const model = models.find((model) => model.name === name)!
+		for (const id2label of [{}, { 0: 'one' }, { ...things, 11: 'one too many' }, { ...things, 12: 'a gap' }]) {
+			await rm(source, { recursive: true, force: true })
+			await layModel(model, { id2label })
+			await expect(add()).rejects.toThrow(/model_index.json: id2label: expected a name for each number that the model knows/)
+			nothingWritten()
+		}
+	})
+
+	const images = ['text-to-image', 'image-to-image', 'inpainting']
+	const tasks: Record<string, string[]> = {
+		sd: images,
+		'sd-v': images,
+		inpainting: ['inpainting'],
+		xl: images,
+		lcm: ['text-to-image', 'image-to-image'],
+		upscaler: ['super-resolution'],
+		'text2im-kl': ['text-to-image'],
+		'text2im-vq': ['text-to-image'],
+		'super-resolution': ['super-resolution'],
+		inpaint: ['inpainting'],
+		class: ['class-conditional'],
+		layout: ['layout-to-image'],
+		semantic: ['semantic-synthesis'],
+		'unconditional-vq': ['unconditional'],
+		'unconditional-kl': ['unconditional'],
+		pixels: ['unconditional'],
+		'pixels-ddim': ['unconditional']
+	}
+	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
+	const expected: Record<string, object> = {
+		inpainting: { tasks: { inpainting: { strength: 1 } } },
+		lcm: { samplers: ['lcm'], steps: { max: 50 }, guidance: { max: 20 }, prompt: { negative: false } },
+		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
+		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
+		inpaint: { tasks: { inpainting: {} }, ...silent },
+		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
+		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
+		pixels: { size: { default: 4, multiple: 2 }, ...silent }
+	}
+})
+
 test('a model that needs no change stays as it is, byte for byte', async () => {
 	source = path.join(import.meta.dirname, '../../worker-gpu/golden/tiny')
 	const { entry, folder, facts, notes } = await add()
@@ -173,7 +251,17 @@ test('an encoder that draws inside its graph is kept, and the tasks that need it
 test('a dry run does everything and keeps nothing', async () => {
 	await lay('int64')
 	let found = ''
-	const { entry } = await add({ dryRun: true, onFound: (exported) => (found = describeExport(exported)) })
+	const bars: { label: string; left: number }[] = []
+	const { entry } = await add({
+		dryRun: true,
+		onFound: (exported) => (found = describeExport(exported)),
+		progress(label, total) {
+			const bar = { label, left: total }
+			bars.push(bar)
+			return () => bar.left--
+		}
+	})
+	expect(bars.map(({ label, left }) => `${label.trim()} ${left}`)).toEqual(['copying 0', 'proving 0', 'measuring 0', 'drawing 0'])
 	expect(entry.id).toBe('tiny-sd')
 	expect(found).toMatch(/ORTStableDiffusionPipeline, \d+ kB/)
 	expect(found).toMatch(/unet +\S+ kB +→ +sample +float32 +\[batch_size, 4, height, width\]\n +→ +timestep +int64 +\[steps\]/)

@@ -2,13 +2,15 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { footprint } from './footprint.ts'
+import { imports } from './imports.ts'
 import { latency } from './latency.ts'
 import { pictures } from './pictures.ts'
 
 const benchmarks: Record<string, { what: string; run(): Promise<void> }> = {
 	latency: { what: 'time of a request that is not spent inside ONNX Runtime', run: latency },
 	pictures: { what: 'seconds from request to signed URL, one alone and eight at once', run: pictures },
-	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint }
+	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint },
+	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports }
 }
 
 const { values, positionals } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true })

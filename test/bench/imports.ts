@@ -1,0 +1,61 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readGraph } from '../../infra/models/graph.ts'
+import { bytesField, ProtobufFile, varint, varintField } from '../../infra/models/protobuf.ts'
+import { rewriteTimestep } from '../../infra/models/timestep.ts'
+import { root } from '../root.ts'
+
+const MB = 1e6
+
+/** Memory that reading and rewriting a U-Net's graph takes, by the size of the weights in it: a process for each. */
+export async function imports(): Promise<void> {
+	for (const megabytes of [0, 250, 1_000, 1_900]) {
+		const { stdout, stderr } = spawnSync(process.execPath, [import.meta.filename, String(megabytes)], { encoding: 'utf8' })
+		if (!stdout) {
+			throw new Error(stderr)
+		}
+		console.log(`  ${String(megabytes).padStart(5)} MB of weights in the graph  ${stdout.trim()}`)
+	}
+}
+
+/** A real graph with one more weight, as large as asked. The file has a hole there, so that making it costs nothing. */
+function grow(from: string, to: string, megabytes: number): void {
+	const proto = new ProtobufFile(from)
+	const fields = [...proto.fields()]
+	const graph = fields.find(({ number }) => number === 7)!
+	const rest = fields.filter((field) => field !== graph).map(({ start, to }) => proto.bytes(start, to))
+	const inside = proto.bytes(graph.from, graph.to)
+	proto.close()
+	const size = megabytes * MB
+	const head = Buffer.concat([
+		varintField(1, size / 4),
+		varintField(2, 1),
+		bytesField(8, 'large'),
+		varint(9 * 8 + 2),
+		varint(size)
+	])
+	const weight = Buffer.concat([varint(5 * 8 + 2), varint(head.length + size), head])
+	const before = Buffer.concat([...rest, varint(7 * 8 + 2), varint(weight.length + size + inside.length), weight])
+	const file = openSync(to, 'w')
+	writeSync(file, before, 0, before.length, 0)
+	ftruncateSync(file, before.length + size)
+	writeSync(file, inside, 0, inside.length, before.length + size)
+	closeSync(file)
+}
+
+if (import.meta.main) {
+	const work = mkdtempSync(join(tmpdir(), 'darkroom-'))
+	try {
+		const [source, target] = [join(work, 'source.onnx'), join(work, 'target.onnx')]
+		grow(join(root, 'worker-gpu/golden/imports/unet-scalar/model.onnx'), source, Number(process.argv[2]))
+		const before = process.resourceUsage().maxRSS
+		readGraph(source)
+		await rewriteTimestep(source, target)
+		const more = (process.resourceUsage().maxRSS - before) / 1024
+		console.log(`${more.toFixed(0).padStart(4)} MB more at most, ${(statSync(target).size / MB).toFixed(0)} MB written`)
+	} finally {
+		rmSync(work, { recursive: true })
+	}
+}
