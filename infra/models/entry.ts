@@ -137,19 +137,16 @@ function hue(turn: number): string {
 	return `#${[0, 1 / 3, 2 / 3].map((offset) => channel(offset).toString(16).padStart(2, '0')).join('')}`
 }
 
-const Scheduler = z.object({ _class_name: z.string() })
-
 /** The entry of an imported model. Its limits are a beginning: people know better what they want to offer. */
 export async function catalogEntry(
 	id: string,
 	staged: string,
-	{ pipeline }: Export,
+	{ pipeline, scheduler }: Export,
 	sizes: Sizes,
 	{ tasks, guidance }: Tried,
 	text: boolean
 ): Promise<Entry> {
 	const folder = path.join(staged, 'scheduler')
-	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler_config.json'), Scheduler)
 	const distilled = scheduler === 'LCMScheduler'
 	const { factor, ...size } = sizes
 	return {

@@ -1,6 +1,8 @@
 import { lstatSync, readdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
+import { z } from 'zod'
 import { readFamily } from '../../worker-gpu/ldm/checkpoint.ts'
+import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import { type Graph, readGraph } from './graph.ts'
 
@@ -9,6 +11,8 @@ export interface Export {
 	readonly folder: string
 	/** The diffusers class that it names, as it names it. */
 	readonly pipeline: string
+	/** The class of its own scheduler. */
+	readonly scheduler: string
 	/** By folder: `unet`, `vae_decoder`. */
 	readonly graphs: ReadonlyMap<string, Graph>
 	/** Folders of tokenizers that have only the older files. */
@@ -18,6 +22,8 @@ export interface Export {
 	/** Bytes of these files. */
 	readonly size: number
 }
+
+const Scheduler = z.object({ _class_name: z.string() })
 
 /** Parts of Stable Diffusion's exports that no pipeline here runs. */
 const unused = new Set(['safety_checker', 'feature_extractor'])
@@ -32,6 +38,7 @@ export async function readExport(given: string): Promise<Export> {
 	}
 	const folder = realpathSync(given)
 	const { name: pipeline } = await readFamily(folder)
+	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler/scheduler_config.json'), Scheduler)
 	const graphs = new Map<string, Graph>()
 	const oldTokenizers: string[] = []
 	const files: string[] = []
@@ -71,5 +78,5 @@ export async function readExport(given: string): Promise<Export> {
 		}
 	}
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
-	return { folder, pipeline, graphs, oldTokenizers, files, size }
+	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }
 }

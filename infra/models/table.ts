@@ -13,14 +13,14 @@ export function table(rows: readonly (readonly string[])[]): string {
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, '\ufffd')
 
 /** What an export holds: a line for each port of its graphs. */
-export function describeExport({ folder, pipeline, graphs, size }: Export): string {
+export function describeExport({ folder, pipeline, scheduler, graphs, size }: Export): string {
 	const rows = [...graphs].flatMap(([part, graph]) => {
 		const ports = (arrow: string, side: ReadonlyMap<string, Port>) =>
 			[...side].map(([name, { type, dims }]) => [arrow, name, type, `[${dims.join(', ')}]`])
 		const lines = [...ports('→', graph.inputs), ...ports('←', graph.outputs)]
 		return lines.map((line, i) => [i === 0 ? part : '', i === 0 ? bytes(graph.size) : '', ...line])
 	})
-	return `${folder}\n${printable(pipeline)}, ${bytes(size)}\n\n${table([['part', 'size', '', 'name', 'type', 'shape'], ...rows])}`
+	return `${folder}\n${printable(pipeline)}, ${printable(scheduler)}, ${bytes(size)}\n\n${table([['part', 'size', '', 'name', 'type', 'shape'], ...rows])}`
 }
 
 /** What was made of it. */
