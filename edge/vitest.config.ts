@@ -16,6 +16,7 @@ export default defineConfig({
 			wrangler: { configPath: '../wrangler.toml' },
 			miniflare: {
 				cf: false, // Otherwise it is fetched from the internet.
+				ratelimits: { FLOOD: { namespace_id: '1001', simple: { limit: 20, period: 60 } } },
 				bindings: {
 					PUBLIC_ORIGIN: 'http://edge.test',
 					S3_ENDPOINT: 'http://storage.test',

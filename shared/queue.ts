@@ -19,11 +19,20 @@ export const queueName = (model: string): string => `darkroom-${model}`
 /** BullMQ ignores an add whose id is waiting or running, so the same job can be added again without harm. */
 export const jobId = (job: Pick<Job, 'generation' | 'epoch'>): string => `${job.generation}.${job.epoch}`
 
+/** A job on its way into the queue. */
+export interface Queued {
+	job: Job
+	/** The lowest goes first; of one place, the first to come. From 1, and to 2^21 in BullMQ. */
+	place: number
+	/** It is in the queue at a higher place. */
+	isRaised: boolean
+}
+
 export interface Producer {
 	/** Makes the schema where it is missing. `add` does so at its first call. */
 	prepare(): Promise<void>
-	/** Adds jobs to a model's queue. Those that are there already stay as they are. */
-	add(model: string, jobs: readonly Job[]): Promise<void>
+	/** Adds jobs to a model's queue. Those that are there already stay as they are, unless they are raised. */
+	add(model: string, jobs: readonly Queued[]): Promise<void>
 	close(): Promise<void>
 }
 
@@ -53,7 +62,15 @@ export function openProducer(url: string): Producer {
 			}
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
 			const opts = { removeOnComplete: true, removeOnFail: true }
-			await queue.addBulk(jobs.map((job) => ({ name: 'generation', data: job, opts: { ...opts, jobId: jobId(job) } })))
+			const added = await queue.addBulk(
+				jobs.map(({ job, place }) => ({ name: 'generation', data: job, opts: { ...opts, jobId: jobId(job), priority: place } }))
+			)
+			for (const [i, { place, isRaised }] of jobs.entries()) {
+				if (isRaised) {
+					// Refused where it has left the queue meanwhile.
+					await added[i]?.changePriority({ priority: place }).catch(() => {})
+				}
+			}
 		},
 		async close() {
 			// At once: a queue waits for a connection that may never come, and would send what is left when it does.

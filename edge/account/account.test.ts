@@ -194,7 +194,7 @@ describe('Account', () => {
 			completed_at: expect.any(String)
 		})
 		expect(faultOf(await stub.start(work(mostAttempts), 'run-one-one'))).toBe('ended')
-		expect(await rows('SELECT * FROM due')).toEqual([])
+		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
 	})
 
 	it('captures a picture once, with its receipt', async () => {
@@ -238,7 +238,7 @@ describe('Account', () => {
 				{ n: 1, key: 'g/1/1', seed: 0 }
 			]
 		})
-		expect(await rows('SELECT * FROM due')).toEqual([])
+		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
 	})
 
 	it('tells what the edge and the node warned of', async () => {
@@ -291,7 +291,7 @@ describe('Account', () => {
 		await runDurableObjectAlarm(stub)
 		expect(faultOf(await stub.progress(work, { done: 1, total: 2 }))).toBe('ended')
 		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', images: [{ n: 0 }, { n: 1 }] } })
-		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([])
+		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([{ kind: 'erase' }])
 	})
 
 	it('lets cancel and capture race, picture by picture', async () => {
@@ -301,7 +301,89 @@ describe('Account', () => {
 		expect(faultOf(await capture(1))).toBe('ended')
 		expect(faultOf(await finish())).toBe('ended')
 		expect(await stub.cancel(key, id)).toEqual({ value: await read() })
-		expect(await rows('SELECT kind FROM due')).toEqual([])
+		expect(await rows('SELECT kind FROM due')).toEqual([{ kind: 'erase' }])
+	})
+
+	it('removes pictures when the days of its plan are over, and keeps their receipts', async () => {
+		await stub.start(work(), 'run-one-one')
+		const keys = [0, 1].map((n) => `${id}/1/${n}`)
+		for (const [n, key] of keys.entries()) {
+			await env.BUCKET.put(key, 'a picture')
+			await stub.capture(work(), picture(n), { ...receipt(1, n), key })
+		}
+		await finish()
+		const stored = async () => (await env.BUCKET.list({ prefix: `${id}/` })).objects.map((object) => object.key)
+		vi.setSystemTime(Date.now() + 30 * 86_400_000 - 1)
+		await runDurableObjectAlarm(stub)
+		expect(await stored()).toEqual(keys)
+		expect(await read()).toMatchObject({ images: [{}, {}], removed_at: null })
+		vi.setSystemTime(Date.now() + 1)
+		await runDurableObjectAlarm(stub)
+		await vi.waitFor(async () => expect(await stored()).toEqual([]))
+		await vi.waitFor(async () => expect(await read()).toMatchObject({ images: [], removed_at: expect.any(String) }))
+		expect(await rows('SELECT key, etag FROM pictures')).toHaveLength(2)
+		expect(await rows('SELECT * FROM due')).toEqual([])
+	})
+
+	it('sweeps up what lost attempts have left behind', async () => {
+		await stub.start(work(), 'run-one-one')
+		await outlast()
+		await stub.start(work(2), 'run-two-two')
+		for (const key of ['1/0', '1/checkpoint', '2/0', '2/1']) {
+			await env.BUCKET.put(`${id}/${key}`, 'a picture')
+		}
+		await stub.capture(work(2), picture(0), { ...receipt(2, 0), key: `${id}/2/0` })
+		await stub.cancel(key, id)
+		vi.setSystemTime(Date.now() + 10 * 60_000)
+		await runDurableObjectAlarm(stub)
+		await vi.waitFor(async () => {
+			const { objects } = await env.BUCKET.list({ prefix: `${id}/` })
+			expect(objects.map((object) => object.key)).toEqual([`${id}/2/0`])
+		})
+	})
+
+	it('removes uploads that nothing uses after a day', async () => {
+		await stub.authorize(key)
+		const upload = (name: string) => `inputs/${account}/upl_${name.padEnd(26, '0')}`
+		await env.BUCKET.put(upload('used'), 'x')
+		await env.BUCKET.put(upload('unused'), 'x')
+		const image = upload('used').split('/')[2] as string
+		await stub.submit(key, { ...order, request: { ...request, image } })
+		vi.setSystemTime(Date.now() + 86_400_000 + 1_000)
+		await runDurableObjectAlarm(stub)
+		await vi.waitFor(async () => {
+			const { objects } = await env.BUCKET.list({ prefix: `inputs/${account}/` })
+			expect(objects.map((object) => object.key)).toEqual([upload('used')])
+		})
+	})
+
+	it('shows the queue a window of its work, and lets the rest in as that leaves it', async () => {
+		const ids = [id]
+		for (let i = 0; i < 20; i++) {
+			vi.setSystemTime(Date.now() + 1)
+			ids.push((await submit({})).id)
+		}
+		const places = async () =>
+			Object.fromEntries((await rows('SELECT id, place FROM generations')).map((row) => [row.id, row.place]))
+		const before = await places()
+		expect(ids.slice(0, 16).map((each) => before[each])).toEqual(Array.from({ length: 16 }, (_, i) => 1 + 2 * i))
+		expect(ids.slice(16).every((each) => before[each] === null)).toBe(true)
+		expect(await rows("SELECT count(*) AS n FROM due WHERE kind = 'enqueue'")).toEqual([{ n: 16 }])
+		await stub.start(work(), 'run-one-one')
+		expect((await places())[ids[16]!]).toBe(31)
+		await stub.cancel(key, ids[1]!)
+		expect((await places())[ids[17]!]).toBe(31)
+	})
+
+	it('lets normal work pass work of low priority, and moves the oldest of a line that stands still to the front', async () => {
+		const { id: low } = await submit({ priority: 'low' })
+		const place = async (of: string) => (await rows(`SELECT place FROM generations WHERE id = '${of}'`))[0]?.place
+		expect(await place(low)).toBe(67)
+		await stub.cancel(key, id)
+		expect(await place((await submit({})).id)).toBe(3)
+		vi.setSystemTime(Date.now() + 5 * 60_000)
+		await runDurableObjectAlarm(stub)
+		await vi.waitFor(async () => expect(await place(low)).toBe(1))
 	})
 
 	it('never leaves a terminal state', async () => {

@@ -29,6 +29,7 @@ import type { Caller } from '../caller.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
+import { inputKey } from '../inputs/store.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
 import { eraseObjects } from '../storage/erase.ts'
@@ -53,8 +54,6 @@ import { Webhooks } from './webhooks/webhooks.ts'
 const untilShownAgain = () => 5_000 + Math.random() * 5_000
 const longestBackoff = 5_000
 const batchSize = 500
-/** Milliseconds after an end at which no URL for an upload is good any more. */
-const afterwards = 10 * 60_000
 
 /** An order that was accepted, now or before, and how the limits stand. */
 export interface Accepted extends Snapshot {
@@ -128,6 +127,7 @@ export class Account extends DurableObject {
 			lease: { again: () => 1_000, run: each((id, now) => this.#reclaim(id, now)) },
 			deadline: { again: () => 1_000, run: each((id, now) => this.#books.generations.expire(id, now)) },
 			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) },
+			sweep: { again: () => 3_600_000, run: () => this.ctx.waitUntil(this.#sweep()) },
 			webhook: { again: () => 60_000, run: each((lane, now) => this.#webhooks.run(lane, now)) },
 			meter: { again: () => 60_000, run: each((sink, now) => this.#meters.run(sink as SinkName, now)) }
 		}
@@ -240,7 +240,10 @@ export class Account extends DurableObject {
 
 	/** Whether a key is still good, for work that comes before a submission. */
 	async authorize(key: string): Promise<Answer<void>> {
-		return answer(() => this.#books.keys.confirm(key, Date.now(), 'generate'))
+		return this.#decide(() => {
+			this.#books.keys.confirm(key, Date.now(), 'generate')
+			this.#books.inputs.expect(Date.now())
+		})
 	}
 
 	/** An order that was accepted before, where `repeat` is one; looked for before the work that comes before a submission. */
@@ -530,11 +533,13 @@ export class Account extends DurableObject {
 	async #enqueue(ids: string[]): Promise<void> {
 		const account = this.ctx.storage.kv.get<string>('account') as string
 		const batch: Batch = {}
-		for (const id of ids) {
+		const raised = this.#books.lineup.raise(Date.now())
+		for (const id of new Set([...ids, ...raised])) {
 			const waiting = this.#books.generations.waiting(id)
 			if (waiting) {
 				batch[waiting.model] ??= []
-				batch[waiting.model]?.push(jobFor(this.#env, { account, generation: id, epoch: waiting.epoch }))
+				const job = jobFor(this.#env, { account, generation: id, epoch: waiting.epoch })
+				batch[waiting.model]?.push({ job, place: waiting.place, isRaised: raised.has(id) })
 			}
 		}
 		const fault = await dispatcherOf(this.#env, account).enqueue(batch).catch(String)
@@ -551,20 +556,40 @@ export class Account extends DurableObject {
 		this.#arm()
 	}
 
-	/** Removes the objects of a deleted generation, and looks again when every place that was signed for it has expired. */
+	/** Removes the objects of a generation that has ended, but those that are retained. */
 	async #erase(id: string): Promise<void> {
-		const endedAt = this.#books.generations.erasable(id)
-		if (endedAt === undefined) {
-			return
-		}
-		await eraseObjects(this.#env, `${id}/`)
-		const last = endedAt + afterwards
-		if (Date.now() >= last) {
-			this.#books.due.remove('erase', id)
-		} else {
-			this.#books.due.put('erase', id, last)
-			this.#arm()
-		}
+		const now = Date.now()
+		const { due, generations } = this.#books
+		const { keys } = generations.retained(id, now)
+		await eraseObjects(this.#env, `${id}/`, (page) => page.map(({ key }) => key).filter((key) => !keys.has(key)))
+		this.#decide(() => {
+			if (keys.size === 0) {
+				generations.erased(id, now)
+			}
+			// Read again: it may have been deleted meanwhile.
+			const { again } = generations.retained(id, now)
+			if (again === undefined) {
+				due.remove('erase', id)
+			} else {
+				due.put('erase', id, again)
+			}
+		})
+	}
+
+	/** Removes uploads that no generation uses. */
+	async #sweep(): Promise<void> {
+		const account = this.ctx.storage.kv.get<string>('account') as string
+		const now = Date.now()
+		const prefix = inputKey(account, '')
+		const left = await eraseObjects(this.#env, prefix, (page) =>
+			this.#books.inputs
+				.unused(
+					page.map(({ key, at }) => ({ id: key.slice(prefix.length), at })),
+					now
+				)
+				.map((id) => prefix + id)
+		)
+		this.#decide(() => this.#books.inputs.swept(left, now))
 	}
 
 	/** Tells the Viewer of a generation that someone watches how it stands. It looks by itself from time to time, so this may fail. */

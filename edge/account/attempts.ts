@@ -8,6 +8,7 @@ import type { Due } from './due.ts'
 import type { Generations } from './generations.ts'
 import type { Observer } from './happenings.ts'
 import type { Ledger } from './ledger.ts'
+import type { Lineup } from './lineup.ts'
 import { type Row, requestOf } from './rows.ts'
 import type { UsageCounts } from './usage.ts'
 
@@ -29,6 +30,17 @@ export interface Receipt {
 	etag: string
 }
 
+interface Parts {
+	sql: SqlStorage
+	due: Due
+	generations: Generations
+	ledger: Ledger
+	allowances: Allowances
+	usage: UsageCounts
+	lineup: Lineup
+	tell: Observer
+}
+
 /**
  * What GPU nodes do to a generation: queued → processing, and back to queued with the next epoch when an attempt is lost.
  * Methods are synchronous and run inside a transaction of the Account, so each reads what it decides by.
@@ -43,23 +55,17 @@ export class Attempts {
 	readonly #ledger: Ledger
 	readonly #allowances: Allowances
 	readonly #usage: UsageCounts
+	readonly #lineup: Lineup
 	readonly #tell: Observer
 
-	constructor(
-		sql: SqlStorage,
-		due: Due,
-		generations: Generations,
-		ledger: Ledger,
-		allowances: Allowances,
-		usage: UsageCounts,
-		tell: Observer
-	) {
+	constructor({ sql, due, generations, ledger, allowances, usage, lineup, tell }: Parts) {
 		this.#sql = sql
 		this.#due = due
 		this.#generations = generations
 		this.#ledger = ledger
 		this.#allowances = allowances
 		this.#usage = usage
+		this.#lineup = lineup
 		this.#tell = tell
 	}
 
@@ -80,6 +86,7 @@ export class Attempts {
 			)
 			this.#due.remove('enqueue', id)
 			this.#due.put('lease', id, now + lease)
+			this.#lineup.started(row.model, now)
 			if (row.started_at === null) {
 				this.#tell({ id, type: 'started', at: now })
 			}
@@ -217,7 +224,7 @@ export class Attempts {
 	/** With the next epoch, which fences whoever held it. */
 	#queueAgain(id: string, now: number): void {
 		this.#sql.exec(
-			`UPDATE generations SET status = 'queued', epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
+			`UPDATE generations SET status = 'queued', place = 1, epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
 			WHERE id = ?`,
 			id
 		)

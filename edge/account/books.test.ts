@@ -132,7 +132,10 @@ function interleave(
 /** What the Account's alarm does. */
 function tick({ due, generations, attempts }: Books, transact: (work: () => unknown) => unknown, now: number): void {
 	transact(() => {
-		const claimed = due.claim(now, 100, () => 1_000)
+		const claimed = due.claim(now, 1_000, () => 1_000)
+		for (const id of claimed.get('erase') ?? []) {
+			due.remove('erase', id)
+		}
 		for (const id of claimed.get('lease') ?? []) {
 			attempts.reclaim(id, now)
 		}

@@ -3,8 +3,10 @@ import { Attempts } from './attempts.ts'
 import { Due } from './due.ts'
 import { Generations } from './generations.ts'
 import type { Observer } from './happenings.ts'
+import { Inputs } from './inputs.ts'
 import { Keys } from './keys.ts'
 import { Ledger } from './ledger.ts'
+import { Lineup } from './lineup.ts'
 import { Plans } from './plans.ts'
 import { Repeats } from './repeats.ts'
 import { UsageCounts } from './usage.ts'
@@ -19,8 +21,10 @@ export function openBooks(storage: DurableObjectStorage, tell: Observer) {
 	const plans = new Plans(storage.kv)
 	const allowances = new Allowances(sql, plans, keys, usage)
 	const repeats = new Repeats(sql)
-	const generations = new Generations(sql, due, ledger, allowances, tell)
-	const attempts = new Attempts(sql, due, generations, ledger, allowances, usage, tell)
-	return { due, keys, ledger, usage, plans, allowances, repeats, generations, attempts }
+	const lineup = new Lineup(sql, due)
+	const inputs = new Inputs(sql, due)
+	const generations = new Generations({ sql, due, ledger, allowances, plans, lineup, inputs, tell })
+	const attempts = new Attempts({ sql, due, generations, ledger, allowances, usage, lineup, tell })
+	return { due, keys, ledger, usage, plans, allowances, repeats, lineup, inputs, generations, attempts }
 }
 export type Books = ReturnType<typeof openBooks>

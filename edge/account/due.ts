@@ -1,9 +1,10 @@
 /**
  * Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on,
- * `deadline` ends one that is late, `erase` removes the objects of one that was deleted, `webhook` sends what an origin is to be told,
+ * `deadline` ends one that is late, `erase` removes objects that are not to be kept, `sweep` uploads that nothing
+ * uses, `webhook` sends what an origin is to be told,
  * `meter` what a sink is to count.
  */
-export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'webhook' | 'meter'
+export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'sweep' | 'webhook' | 'meter'
 
 /** How to do what is due. */
 export interface Duty {
@@ -26,6 +27,11 @@ export class Due {
 
 	put(kind: Kind, subject: string, at: number): void {
 		this.#sql.exec('INSERT OR REPLACE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
+	}
+
+	/** Leaves a row as it is that is there already. */
+	putOnce(kind: Kind, subject: string, at: number): void {
+		this.#sql.exec('INSERT OR IGNORE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
 	}
 
 	remove(kind: Kind, subject: string): void {

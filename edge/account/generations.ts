@@ -8,8 +8,11 @@ import type { Receipt } from './attempts.ts'
 import type { Due } from './due.ts'
 import type { Failure } from './failures.ts'
 import type { Happening, Observer } from './happenings.ts'
+import type { Inputs } from './inputs.ts'
 import type { Ledger } from './ledger.ts'
-import { heldFor, type PictureRow, type Row, requestOf, snapshotOf } from './rows.ts'
+import type { Lineup } from './lineup.ts'
+import type { Plans } from './plans.ts'
+import { heldFor, type PictureRow, type Row, snapshotOf } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Which generations a list tells of. Times are milliseconds. */
@@ -19,6 +22,20 @@ export interface Filter {
 	after?: number | undefined
 	before?: number | undefined
 }
+
+interface Parts {
+	sql: SqlStorage
+	due: Due
+	ledger: Ledger
+	allowances: Allowances
+	plans: Plans
+	lineup: Lineup
+	inputs: Inputs
+	tell: Observer
+}
+
+/** Milliseconds after an end at which no URL for an upload is good any more. */
+const afterwards = 10 * 60_000
 
 const ends = {
 	succeeded: 'completed',
@@ -38,13 +55,19 @@ export class Generations {
 	readonly #due: Due
 	readonly #ledger: Ledger
 	readonly #allowances: Allowances
+	readonly #plans: Plans
+	readonly #lineup: Lineup
+	readonly #inputs: Inputs
 	readonly #tell: Observer
 
-	constructor(sql: SqlStorage, due: Due, ledger: Ledger, allowances: Allowances, tell: Observer) {
+	constructor({ sql, due, ledger, allowances, plans, lineup, inputs, tell }: Parts) {
 		this.#sql = sql
 		this.#due = due
 		this.#ledger = ledger
 		this.#allowances = allowances
+		this.#plans = plans
+		this.#lineup = lineup
+		this.#inputs = inputs
 		this.#tell = tell
 	}
 
@@ -52,10 +75,12 @@ export class Generations {
 	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], price: number, now: number): void {
 		this.#ledger.hold(id, price * request.count, now)
 		this.#allowances.begin(key, request.count, price * request.count)
+		this.#inputs.use(id, request)
 		const deadline = deadlineOf(terms.deadline, now)
+		const place = this.#lineup.place(request.model, terms.priority, now)
 		this.#sql.exec(
-			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook)
-			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook, place)
+			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			id,
 			key,
 			JSON.stringify(request),
@@ -67,18 +92,21 @@ export class Generations {
 			terms.url_ttl,
 			request.count,
 			price,
-			terms.webhook && JSON.stringify(terms.webhook)
+			terms.webhook && JSON.stringify(terms.webhook),
+			place
 		)
-		this.#due.put('enqueue', id, now)
+		if (place !== null) {
+			this.#due.put('enqueue', id, now)
+		}
 		if (deadline !== null) {
 			this.#due.put('deadline', id, deadline)
 		}
 	}
 
 	/** What a job is made of. Undefined when the generation does not wait for a node. */
-	waiting(id: string): { model: string; epoch: number } | undefined {
+	waiting(id: string): { model: string; epoch: number; place: number } | undefined {
 		const row = this.find(id)
-		return row?.status === 'queued' ? { model: requestOf(row).model, epoch: row.epoch } : undefined
+		return row?.status === 'queued' ? { model: row.model, epoch: row.epoch, place: row.place ?? 1 } : undefined
 	}
 
 	/** Who is to be told of this one alone. */
@@ -148,7 +176,7 @@ export class Generations {
 		const receipts = this.#sql
 			.exec<Receipt & Record<string, SqlStorageValue>>(
 				`SELECT pictures.key, size, etag FROM pictures JOIN generations ON id = generation
-				WHERE generation >= ? AND pictures.key > ? AND deleted_at IS NULL ORDER BY generation, pictures.key LIMIT ?`,
+				WHERE generation >= ? AND pictures.key > ? AND deleted_at IS NULL AND removed_at IS NULL ORDER BY generation, pictures.key LIMIT ?`,
 				cursor.split('/')[0] as string,
 				cursor,
 				limit
@@ -158,12 +186,33 @@ export class Generations {
 		return { receipts, ...(last && receipts.length === limit && { next: last.key }) }
 	}
 
-	/** When it ended, if its objects have to go. */
-	erasable(id: string): number | undefined {
-		const row = this.#sql
-			.exec<{ completed_at: number }>('SELECT completed_at FROM generations WHERE id = ? AND deleted_at IS NOT NULL', id)
-			.toArray()[0]
-		return row?.completed_at
+	/**
+	 * Which of its objects are kept now, and when to look again. Captured ones are until it is deleted or the plan's days are over; what else
+	 * attempts have left behind is not.
+	 */
+	retained(id: string, now: number): { keys: Set<string>; again: number | undefined } {
+		const row = this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ?', id).toArray()[0]
+		if (!row || row.completed_at === null) {
+			return { keys: new Set(), again: undefined }
+		}
+		const keys = new Set(this.pictures(id).map(({ key }) => key))
+		const until = row.deleted_at ?? row.completed_at + this.#plans.retentionDays * 86_400_000
+		if (now < until && keys.size > 0) {
+			return { keys, again: until }
+		}
+		const settled = row.completed_at + afterwards
+		return { keys: new Set(), again: now < settled ? settled : undefined }
+	}
+
+	/** Nothing is left of its objects. */
+	erased(id: string, now: number): void {
+		this.#sql.exec(
+			`UPDATE generations SET removed_at = coalesce(removed_at, ?)
+			WHERE id = ? AND EXISTS (SELECT 1 FROM pictures WHERE generation = generations.id)`,
+			now,
+			id
+		)
+		this.#inputs.release(id)
 	}
 
 	fail(id: string, failure: Failure, detail: string, now: number): void {
@@ -179,6 +228,12 @@ export class Generations {
 		this.#sql.exec('UPDATE generations SET status = ?, completed_at = ?, lease_until = NULL WHERE id = ?', status, now, id)
 		for (const kind of ['lease', 'enqueue', 'deadline'] as const) {
 			this.#due.remove(kind, id)
+		}
+		// Only where every attempt went well is there nothing but pictures in storage.
+		const isClean = status === 'succeeded' && row.epoch === 1
+		this.#due.put('erase', id, now + (isClean ? this.#plans.retentionDays * 86_400_000 : afterwards))
+		if (row.status === 'queued') {
+			this.#lineup.advance(row.model, now)
 		}
 		this.#tell({ id, type: ends[status], at: now })
 	}

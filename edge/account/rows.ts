@@ -31,6 +31,8 @@ export interface Row extends Record<string, SqlStorageValue> {
 	price: number
 	refunded: number
 	seen_at: number | null
+	place: number | null
+	removed_at: number | null
 }
 
 export interface PictureRow extends Record<string, SqlStorageValue> {
@@ -57,23 +59,24 @@ const costOf = (row: Row, captured: number) => ({
 	charged: row.price * captured - row.refunded
 })
 
-export function snapshotOf(row: Row, images: PictureRow[]): Snapshot {
+export function snapshotOf(row: Row, pictures: PictureRow[]): Snapshot {
 	const { id, status, done, total, inference_ms, failure } = row
 	return {
 		id,
 		status,
 		request: requestOf(row),
 		progress: status === 'processing' && done !== null && total !== null ? { done, total } : null,
-		images,
+		images: row.removed_at === null ? pictures : [],
 		warnings: JSON.parse(row.warnings),
 		metrics: inference_ms === null ? null : { inference_ms },
 		error: failure && failureOf(failure, row.failure_detail ?? ''),
-		cost: costOf(row, images.length),
+		cost: costOf(row, pictures.length),
 		priority: row.priority,
 		deadline: timeOrNull(row.deadline),
 		url_ttl: row.url_ttl,
 		created_at: time(row.created_at),
 		started_at: timeOrNull(row.started_at),
-		completed_at: timeOrNull(row.completed_at)
+		completed_at: timeOrNull(row.completed_at),
+		removed_at: timeOrNull(row.removed_at)
 	}
 }

@@ -199,6 +199,28 @@ const versions = [
 		PRIMARY KEY (batch, sink)
 	) WITHOUT ROWID;
 	CREATE INDEX meter_events_pending ON meter_events (sink, batch) WHERE state = 'pending';
+	`,
+	`
+	-- place: in the queue (lineup.ts), null while it waits for room; removed_at: when its objects were removed from R2
+	ALTER TABLE generations ADD COLUMN place INTEGER;
+	ALTER TABLE generations ADD COLUMN removed_at INTEGER;
+	UPDATE generations SET place = 1 WHERE status IN ('queued', 'processing');
+	CREATE INDEX lineup ON generations (model, place, priority DESC, id, count) WHERE status = 'queued';
+	INSERT OR IGNORE INTO due (kind, subject, at)
+		SELECT 'erase', id, completed_at + 30 * 86400000 FROM generations WHERE completed_at IS NOT NULL;
+
+	-- When work of a model was last started.
+	CREATE TABLE lines (
+		model TEXT PRIMARY KEY,
+		moved_at INTEGER NOT NULL
+	) WITHOUT ROWID;
+
+	CREATE TABLE inputs (
+		upload TEXT NOT NULL,
+		generation TEXT NOT NULL,
+		PRIMARY KEY (upload, generation)
+	) WITHOUT ROWID;
+	CREATE INDEX inputs_of ON inputs (generation);
 	`
 ]
 

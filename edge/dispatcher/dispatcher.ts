@@ -1,9 +1,9 @@
 import { DurableObject } from 'cloudflare:workers'
-import { type Job, openProducer, type Producer } from '../../shared/queue.ts'
+import { openProducer, type Producer, type Queued } from '../../shared/queue.ts'
 import { type Env, parseEnv } from '../env.ts'
 
 /** Jobs by model. */
-export type Batch = Record<string, Job[]>
+export type Batch = Record<string, Queued[]>
 
 /** Milliseconds. */
 const patience = 5_000

@@ -115,12 +115,9 @@ describe('limits', () => {
 	it('turn a flood from one address away, and from no other', async () => {
 		vi.useRealTimers()
 		const from = (address: string) => fetchEdge('/v1/models', { headers: { 'cf-connecting-ip': address } })
-		let refused: Response | undefined
-		// Windows are aligned to the clock: a flood that one of them cuts in two is turned away in the second half.
-		for (let sent = 0; sent < 5_000 && !refused; sent += 100) {
-			const answers = await Promise.all(Array.from({ length: 100 }, () => from('203.0.113.7')))
-			refused = answers.find(({ status }) => status === 429)
-		}
+		// Windows are aligned to the clock: of 45 in two of them, one has more than the 20 that are let in here.
+		const answers = await Promise.all(Array.from({ length: 45 }, () => from('203.0.113.7')))
+		const refused = answers.find(({ status }) => status === 429)
 		expect(refused?.headers.get('retry-after')).toBe('10')
 		expect((await from('203.0.113.8')).status).toBe(200)
 	})

@@ -1,12 +1,23 @@
 import type { Env } from '../env.ts'
 
-/** Removes every object whose key begins with `prefix`. */
-export async function eraseObjects(env: Env, prefix: string): Promise<void> {
-	for (let isTruncated = true; isTruncated; ) {
-		const { objects, truncated } = await env.BUCKET.list({ prefix })
-		if (objects.length > 0) {
-			await env.BUCKET.delete(objects.map(({ key }) => key))
+interface Stored {
+	key: string
+	/** Milliseconds. */
+	at: number
+}
+
+/** Removes, of the objects whose keys begin with `prefix`, those that `choose` names, page by page. Answers how many are left. */
+export async function eraseObjects(env: Env, prefix: string, choose: (page: Stored[]) => string[]): Promise<number> {
+	let left = 0
+	for (let cursor: string | undefined, more = true; more; ) {
+		const page = await env.BUCKET.list({ prefix, ...(cursor && { cursor }) })
+		const chosen = choose(page.objects.map(({ key, uploaded }) => ({ key, at: uploaded.getTime() })))
+		if (chosen.length > 0) {
+			await env.BUCKET.delete(chosen)
 		}
-		isTruncated = truncated
+		left += page.objects.length - chosen.length
+		more = page.truncated
+		cursor = page.truncated ? page.cursor : undefined
 	}
+	return left
 }

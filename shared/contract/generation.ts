@@ -136,6 +136,8 @@ export const Generation = z.strictObject({
 	deadline: Time.nullable(),
 	created_at: Time,
 	started_at: Time.nullable(),
-	completed_at: Time.nullable()
+	completed_at: Time.nullable(),
+	/** When its pictures were removed from storage, after the days that the account's plan keeps them. */
+	removed_at: Time.nullable()
 })
 export type Generation = z.infer<typeof Generation>

@@ -1,0 +1,51 @@
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import type { Due } from './due.ts'
+
+/** Milliseconds: how long an upload is kept that no generation uses. */
+const day = 86_400_000
+
+/** Which generations use which uploads; what none uses is removed. */
+export class Inputs {
+	readonly #sql: SqlStorage
+	readonly #due: Due
+
+	constructor(sql: SqlStorage, due: Due) {
+		this.#sql = sql
+		this.#due = due
+	}
+
+	/** Something is about to be uploaded. */
+	expect(now: number): void {
+		this.#due.putOnce('sweep', 'inputs', now + day)
+	}
+
+	use(generation: string, { image, mask, semantic_map }: ResolvedRequest): void {
+		for (const upload of [image, mask, semantic_map]) {
+			if (upload) {
+				this.#sql.exec('INSERT OR IGNORE INTO inputs (upload, generation) VALUES (?, ?)', upload, generation)
+			}
+		}
+	}
+
+	/** The generation's pictures are gone, and what they were made from may go as well. */
+	release(generation: string): void {
+		this.#sql.exec('DELETE FROM inputs WHERE generation = ?', generation)
+	}
+
+	/** Of uploads, those that nothing needs any more. */
+	unused(uploads: readonly { id: string; at: number }[], now: number): string[] {
+		return uploads
+			.filter(({ at }) => at <= now - day)
+			.map(({ id }) => id)
+			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
+	}
+
+	/** What is left of the sweep: to be swept again, or nothing. */
+	swept(left: number, now: number): void {
+		if (left > 0) {
+			this.#due.put('sweep', 'inputs', now + day)
+		} else {
+			this.#due.remove('sweep', 'inputs')
+		}
+	}
+}

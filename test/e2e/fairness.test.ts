@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { type Consumer, Job, openConsumer } from '../../shared/queue.ts'
+import { type BareEdge, startBareEdge } from '../edge.ts'
+
+const accounts = 20
+const queued = 100
+/** Milliseconds that the node takes for a picture: long beside the way of a job through the queue. */
+const pictureTime = 150
+
+let edge: BareEdge
+let consumer: Consumer
+beforeAll(async () => {
+	edge = await startBareEdge()
+	consumer = openConsumer(edge.queue.url)
+})
+afterAll(async () => {
+	await consumer?.close()
+	await edge?.close()
+})
+
+it('a newcomer is next, and everyone who waits moves on', { timeout: 300_000 }, async () => {
+	const json = { 'content-type': 'application/json' }
+	const submit = async (key: string): Promise<Generation> => {
+		const body = JSON.stringify({ model: 'scenes', prompt: 'a red sphere' })
+		const headers = { ...json, authorization: `Bearer ${key}` }
+		const answer = await fetch(`${edge.url}/v1/generations`, { method: 'POST', headers, body })
+		expect(answer.status).toBe(202)
+		return (await answer.json()) as Generation
+	}
+	const owners = new Map<string, number>()
+	for (let account = 0; account < accounts; account++) {
+		const key = await edge.key(`crowd-${account}`)
+		for (let i = 0; i < queued; i += 10) {
+			for (const { id } of await Promise.all(Array.from({ length: 10 }, () => submit(key)))) {
+				owners.set(id, account)
+			}
+		}
+	}
+
+	/** What a node of one picture at a time has started, in order. */
+	const started: string[] = []
+	const worker = consumer.worker(
+		'scenes',
+		async ({ data }) => {
+			const { callback, token, generation } = Job.parse(data)
+			const say = (name: string, body: object) =>
+				fetch(`${callback}/${name}`, {
+					method: 'POST',
+					headers: { ...json, authorization: `Bearer ${token}` },
+					body: JSON.stringify(body)
+				})
+			expect((await say('start', { run: 'the-only-run' })).status).toBe(200)
+			started.push(generation)
+			await sleep(pictureTime)
+			await say('finish', { outcome: 'failed', detail: 'nothing is drawn here' })
+		},
+		{ concurrency: 1 }
+	)
+	const until = async (count: number) => {
+		while (started.length < count) {
+			await sleep(10)
+		}
+	}
+	await until(2 * accounts)
+	const { id } = await submit(await edge.key('newcomer'))
+	const before = started.length
+	await until(before + 4 * accounts)
+	// One picture may have been begun already, and one more while its job was on its way.
+	expect(started.indexOf(id) - before).toBeLessThanOrEqual(2)
+	expect(started.indexOf(id)).toBeGreaterThan(-1)
+	const turns = Array.from(
+		{ length: accounts },
+		(_, account) => started.slice(-3 * accounts).filter((each) => owners.get(each) === account).length
+	)
+	expect(Math.min(...turns)).toBeGreaterThanOrEqual(1)
+	console.log(
+		`newcomer after ${started.indexOf(id) - before} pictures; turns of the others in ${3 * accounts}: ${turns.join(' ')}`
+	)
+	await worker.close()
+})
