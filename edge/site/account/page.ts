@@ -1,4 +1,167 @@
 import './page.css'
+import type { AccountView, Limits, Usage } from '../../../shared/contract/account.ts'
+import type { Generation } from '../../../shared/contract/generation.ts'
+import type { Delivery } from '../../../shared/contract/webhooks.ts'
+import { api } from '../api.ts'
+import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
+import { chart } from './chart.ts'
+import { money, when } from './format.ts'
 
-signIn(async () => {})
+const days = 30
+
+signIn(async () => {
+	await attempt(async () => {
+		const [account, { usage }] = await Promise.all([api<AccountView>('/v1/account'), api<{ usage: Usage[] }>('/v1/usage')])
+		showFigures(account, usage)
+		showChart(usage)
+		showSpend(usage)
+		showLimits(account)
+		await Promise.all([generations(), deliveries()])
+	})
+})
+
+/** Says what went wrong at the top of the page, and leaves the rest as it is. */
+async function attempt(work: () => Promise<void>): Promise<void> {
+	const fault = find('fault')
+	fault.hidden = true
+	try {
+		await work()
+	} catch (error) {
+		fault.textContent = (error as Error).message
+		fault.hidden = false
+	}
+}
+
+function showFigures({ account, balance, plan, in_flight }: AccountView, usage: readonly Usage[]): void {
+	const pictures = usage.reduce((sum, row) => sum + row.pictures, 0)
+	const figures: [string, string | number][] = [
+		['Account', account],
+		['Plan', plan],
+		['Available', money(balance.available)],
+		['Held for work in flight', money(balance.held)],
+		['In flight', in_flight],
+		[`Pictures in ${days} days`, pictures]
+	]
+	find('figures').replaceChildren(...figures.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
+}
+
+function showChart(usage: readonly Usage[]): void {
+	const today = Date.now()
+	const bars = Array.from({ length: days }, (_, i) => {
+		const day = new Date(today - (days - 1 - i) * 86_400_000).toISOString().slice(0, 10)
+		const pictures = usage.filter((row) => row.day === day).reduce((sum, row) => sum + row.pictures, 0)
+		return { day, pictures }
+	})
+	find('chart').replaceChildren(...chart(bars))
+}
+
+function showSpend(usage: readonly Usage[]): void {
+	const models = new Map<string, { pictures: number; amount: number }>()
+	for (const { model, pictures, amount } of usage) {
+		const sum = models.get(model) ?? { pictures: 0, amount: 0 }
+		models.set(model, { pictures: sum.pictures + pictures, amount: sum.amount + amount })
+	}
+	const rows = [...models].map(([model, { pictures, amount }]) =>
+		h('tr', {}, h('td', {}, model), h('td', { class: 'number' }, pictures), h('td', { class: 'number' }, money(amount)))
+	)
+	find('spend').replaceChildren(
+		rows.length > 0 ? table(['Model', 'Pictures', 'Spent'], rows, 1) : h('p', { class: 'faint' }, 'Nothing yet.')
+	)
+}
+
+function showLimits({ limits, retention_days }: AccountView): void {
+	const amount = (limit: number | null) => (limit === null ? 'none' : money(limit))
+	const count = (limit: number | null) => (limit === null ? 'none' : limit.toLocaleString())
+	const names: Record<keyof Limits, string> = {
+		requests_per_minute: count(limits.requests_per_minute),
+		pictures_in_flight: count(limits.pictures_in_flight),
+		spend_per_day: amount(limits.spend_per_day),
+		spend_per_month: amount(limits.spend_per_month)
+	}
+	const rows = [...Object.entries(names), ['days that pictures are kept', retention_days] as const].map(([name, limit]) =>
+		h('tr', {}, h('td', {}, name.replaceAll('_', ' ')), h('td', { class: 'number' }, limit))
+	)
+	find('limits').replaceChildren(table(['Limit', 'At most'], rows, 1))
+}
+
+async function generations(cursor?: string): Promise<void> {
+	const page = await api<{ generations: Generation[]; next: string | null }>(`/v1/generations?limit=12${after(cursor)}`)
+	const list = find('generations')
+	list.append(...page.generations.map(card))
+	if (list.childElementCount === 0) {
+		list.append(h('p', { class: 'faint' }, 'None yet.'))
+	}
+	offerMore('more-generations', page.next, generations)
+}
+
+function card({ id, status, request, images, error, created_at }: Generation): HTMLElement {
+	const [first] = images
+	const picture = first
+		? h('a', { href: first.url }, h('img', { src: first.url, alt: request.prompt, loading: 'lazy' }))
+		: h('div', { class: 'blank', title: error?.detail }, status)
+	const more = images.length > 1 ? ` · ${images.length} pictures` : ''
+	return h(
+		'article',
+		{ 'data-id': id },
+		picture,
+		h('p', { title: request.prompt }, request.prompt),
+		h('span', { class: 'faint' }, `${when(created_at)}${more}`)
+	)
+}
+
+async function deliveries(cursor?: string): Promise<void> {
+	const page = await api<{ deliveries: Delivery[]; next: string | null }>(`/v1/webhooks/deliveries?limit=10${after(cursor)}`)
+	const rows = page.deliveries.map(deliveryRow)
+	const body = find('deliveries').querySelector('tbody')
+	if (body) {
+		body.append(...rows)
+	} else {
+		const heads = ['Event', 'Receiver', 'Status', 'Attempts', 'At', '']
+		find('deliveries').replaceChildren(rows.length > 0 ? table(heads, rows) : h('p', { class: 'faint' }, 'None yet.'))
+	}
+	offerMore('more-deliveries', page.next, deliveries)
+}
+
+function deliveryRow(delivery: Delivery): HTMLTableRowElement {
+	const { id, type, url, status, attempts, created_at } = delivery
+	const last = attempts.at(-1)
+	const replay = h('button', { type: 'button', 'aria-label': `Send ${type} of ${when(created_at)} again` }, 'Send again')
+	const row = h(
+		'tr',
+		{ 'data-id': id },
+		h('td', {}, type),
+		h('td', {}, h('code', {}, url)),
+		h('td', { class: status === 'failed' ? 'bad' : status === 'delivered' ? 'good' : 'faint' }, status),
+		h('td', { title: last?.error ?? '' }, `${attempts.length}${last ? ` (${last.status ?? 'no answer'})` : ''}`),
+		h('td', {}, when(created_at)),
+		h('td', {}, replay)
+	)
+	replay.addEventListener('click', () => {
+		replay.disabled = true
+		void attempt(async () => {
+			await api(`/v1/webhooks/deliveries/${id}/replay`, { method: 'POST' })
+			await new Promise((resolve) => setTimeout(resolve, 1_000))
+			const fresh = deliveryRow(await api<Delivery>(`/v1/webhooks/deliveries/${id}`))
+			row.replaceWith(fresh)
+			fresh.querySelector('button')?.focus()
+		}).finally(() => {
+			replay.disabled = false
+		})
+	})
+	return row
+}
+
+/** `numbers`: from which column on there are numbers. */
+function table(heads: string[], rows: HTMLTableRowElement[], numbers = heads.length): HTMLTableElement {
+	const cells = heads.map((head, i) => h('th', { scope: 'col', class: i >= numbers ? 'number' : undefined }, head))
+	return h('table', {}, h('thead', {}, h('tr', {}, ...cells)), h('tbody', {}, ...rows))
+}
+
+function offerMore(id: string, next: string | null, load: (cursor: string) => Promise<void>): void {
+	const button = find(id) as HTMLButtonElement
+	button.hidden = next === null
+	button.onclick = () => void attempt(() => load(next as string))
+}
+
+const after = (cursor: string | undefined) => (cursor ? `&cursor=${cursor}` : '')

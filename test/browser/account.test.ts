@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Browser } from 'playwright-core'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { UploadAnswer } from '../../shared/contract/callbacks.ts'
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { Job } from '../../shared/queue.ts'
+import { type BareEdge, startBareEdge } from '../edge.ts'
+import { isMissing, openBrowser, openPage } from './chromium.ts'
+
+const prompt = 'a red sphere <img src=x onerror=alert(1)>'
+/** Where pictures of the page are kept for whoever wants to look at them. */
+const { SCREENSHOTS } = process.env
+
+describe.skipIf(isMissing)('the account page', () => {
+	let edge: BareEdge
+	let key: string
+	let browser: Browser
+	let receiver: Server
+	let received = 0
+	beforeAll(async () => {
+		receiver = createServer((_, response) => void response.writeHead(received++ === 0 ? 410 : 200).end('No more of it, please.'))
+		await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+		;[edge, browser] = await Promise.all([startBareEdge(), openBrowser()])
+		key = await edge.key('tester')
+		await develop(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/darkroom/events`)
+	})
+	afterAll(async () => {
+		await Promise.all([edge?.close(), browser?.close()])
+		receiver?.close()
+	})
+
+	const say = (url: string, token: string, body: object) =>
+		fetch(url, {
+			method: 'POST',
+			headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+			body: JSON.stringify(body)
+		})
+	/** One generation of two pictures and one that waits, as a node would do it. */
+	const develop = async (webhook: string) => {
+		const order = { model: 'scenes', prompt, seed: 1, count: 2, webhook }
+		const { request } = (await (await say(`${edge.url}/v1/generations`, key, order)).json()) as Generation
+		const { callback, token } = (await edge.takeJob()) as Job
+		await say(`${callback}/start`, token, { run: 'run-one-one' })
+		for (const n of [0, 1]) {
+			const background = { r: 190, g: 60 + 90 * n, b: 50 }
+			const bytes = await sharp({ create: { width: 128, height: 128, channels: 3, background } })
+				.png()
+				.toBuffer()
+			const md5 = createHash('md5').update(bytes).digest('base64')
+			const about = { n, size: bytes.length, md5, content_type: 'image/png' }
+			const { url, headers } = (await (await say(`${callback}/upload`, token, about)).json()) as UploadAnswer
+			await fetch(url, { method: 'PUT', headers, body: new Uint8Array(bytes) })
+			const seen = { ...about, width: request.width, height: request.height, seed: n + 1 }
+			expect((await say(`${callback}/image`, token, seen)).status).toBe(200)
+		}
+		expect((await say(`${callback}/finish`, token, { outcome: 'succeeded', inference_ms: 5 })).status).toBe(200)
+		await say(`${edge.url}/v1/generations`, key, { ...order, prompt: 'a blue cube', webhook: undefined })
+	}
+
+	it('asks for a key, says when it is wrong, and keeps a good one for the session', async () => {
+		const { page, faults } = await openPage(browser, {})
+		await page.goto(`${edge.url}/account`)
+		await page.keyboard.press('Tab')
+		await page.getByLabel('API key').fill('dk_nobody')
+		await page.keyboard.press('Enter')
+		await page.getByRole('alert').filter({ hasText: 'not one of ours' }).waitFor()
+		// The browser itself reports the 401.
+		expect(faults.splice(0).every((fault) => fault.includes('401'))).toBe(true)
+		await page.getByLabel('API key').fill(key)
+		await page.getByRole('button', { name: 'Show' }).click()
+		await page.getByText('tester').waitFor()
+		await page.reload()
+		await page.getByText('tester').waitFor()
+		await page.getByRole('button', { name: 'Forget the key' }).click()
+		await page.getByLabel('API key').waitFor()
+		expect(await page.evaluate('sessionStorage.length')).toBe(0)
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
+	it.each([
+		['light', 1200, 1000],
+		['dark', 1200, 1000],
+		['light', 360, 800],
+		['dark', 360, 800]
+	] as const)('shows the account in %s, %i pixels wide', async (colorScheme, width, height) => {
+		const { page, faults } = await openPage(browser, { colorScheme, viewport: { width, height } })
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		await page.getByRole('img', { name: /^2 pictures in 30 days/ }).waitFor()
+		expect(await page.getByLabel('API key').isVisible()).toBe(false)
+		const thumbnail = page.getByRole('img', { name: prompt })
+		await thumbnail.scrollIntoViewIfNeeded()
+		const loaded = (image: unknown) => (image as { naturalWidth: number }).naturalWidth
+		await expect.poll(() => thumbnail.evaluate(loaded), { timeout: 10_000 }).toBe(128)
+		await page.getByText('queued').waitFor()
+		expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+		if (SCREENSHOTS) {
+			await page.screenshot({ path: `${SCREENSHOTS}/account-${colorScheme}-${width}.png`, fullPage: true })
+		}
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
+	it('sends a delivery again', async () => {
+		const { page, faults } = await openPage(browser, {})
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		const row = page.getByRole('row', { name: /generation\.completed/ })
+		await row.getByText('failed').waitFor()
+		await row.getByRole('button').focus()
+		await page.keyboard.press('Enter')
+		await row.getByText('delivered').waitFor()
+		expect(await row.getByText('2 (200)').count()).toBe(1)
+		expect(faults).toEqual([])
+		await page.close()
+	})
+})

@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+
+/** Nothing is skipped in CI: there, a missing browser is a failure. */
+export const isMissing = executablePath === undefined && !process.env.CI
+
+export function openBrowser(): Promise<Browser> {
+	if (!executablePath) {
+		throw new Error('Expected Chromium at /usr/bin/chromium, got none')
+	}
+	const quiet = ['disable-gpu', 'disable-background-networking', 'disable-component-update', 'disable-sync', 'no-first-run']
+	return chromium.launch({ executablePath, args: ['--no-sandbox', ...quiet.map((flag) => `--${flag}`)] })
+}
+
+/** A page, and what its console and its scripts complained about. */
+export async function openPage(
+	browser: Browser,
+	options: Parameters<Browser['newPage']>[0]
+): Promise<{ page: Page; faults: string[] }> {
+	const page = await browser.newPage(options)
+	const faults: string[] = []
+	page.on('console', (message) => void (message.type() === 'error' && faults.push(message.text())))
+	page.on('pageerror', (error) => void faults.push(String(error)))
+	return { page, faults }
+}
