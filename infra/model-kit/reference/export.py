@@ -1,43 +1,20 @@
 """Networks to ONNX graphs, as small as they get."""
 
-import json
 import shutil
+import sys
 from pathlib import Path
 
 import onnx
 import onnxruntime
-import torch
 from golden import folder as golden
 from onnx import TensorProto, helper
 
+sys.path.append(str(Path(__file__).parents[1] / "export"))
+import graph  # noqa: E402
 
-def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, outputs: str | list[str]) -> None:
-    class Wrapped(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.network = network
 
-        def forward(self, *arguments):
-            return forward(*arguments)
-
-    folder.mkdir(parents=True, exist_ok=True)
-    if hasattr(network, "save_config"):
-        network.save_config(folder)
-    elif hasattr(network.config, "save_pretrained"):
-        network.config.save_pretrained(folder)
-    else:
-        (folder / "config.json").write_text(json.dumps(vars(network.config)) + "\n")
-    names = [outputs] if isinstance(outputs, str) else outputs
-    torch.onnx.export(
-        Wrapped().eval(),
-        tuple(example for example, _ in inputs.values()),
-        folder / "model.onnx",
-        input_names=list(inputs),
-        output_names=names,
-        dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | {name: {0: "batch_size"} for name in names},
-        opset_version=17,
-        dynamo=False,
-    )
+def export(folder: Path, *given) -> None:
+    graph.export(folder, *given)
     shrink(folder / "model.onnx")
 
 
@@ -48,15 +25,15 @@ def shrink(file: Path) -> None:
     options.optimized_model_filepath = str(file)
     onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     model = onnx.load(file)
-    graph = model.graph
-    short = {port.name: port.name for port in (*graph.input, *graph.output)} | {"": ""}
-    for tensor in graph.initializer:
+    body = model.graph
+    short = {port.name: port.name for port in (*body.input, *body.output)} | {"": ""}
+    for tensor in body.initializer:
         tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
-    for node in graph.node:
+    for node in body.node:
         node.ClearField("name")
         for names in (node.input, node.output):
             names[:] = [short.setdefault(name, f"{len(short):x}") for name in names]
-    del graph.value_info[:]
+    del body.value_info[:]
     onnx.save(model, file)
 
 

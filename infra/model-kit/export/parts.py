@@ -1,0 +1,98 @@
+"""What is exported of each class of network: names of graphs, inputs and outputs as Darkroom reads them."""
+
+import torch
+from graph import export, gather
+
+SPACE = {0: "batch_size", 2: "height", 3: "width"}
+BATCH = {0: "batch_size"}
+WORDS = {0: "batch_size", 1: "sequence_length"}
+
+
+def unet_with_context(folder, name, network):
+    config = network.config
+    dtype = network.dtype
+    width = config.cross_attention_dim if isinstance(config.cross_attention_dim, int) else config.cross_attention_dim[0]
+    inputs = {
+        "sample": (torch.randn(2, config.in_channels, 16, 16, dtype=dtype), SPACE),
+        # One for each row: rows at different steps share a call.
+        "timestep": (torch.tensor([1.0, 2.0]), BATCH),
+        "encoder_hidden_states": (torch.randn(2, 7, width, dtype=dtype), WORDS),
+    }
+    if config.addition_embed_type == "text_time":
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+        inputs["text_embeds"] = (torch.randn(2, pooled, dtype=dtype), BATCH)
+        inputs["time_ids"] = (torch.randn(2, 6, dtype=dtype), BATCH)
+    if config.time_cond_proj_dim:
+        inputs["timestep_cond"] = (torch.randn(2, config.time_cond_proj_dim, dtype=dtype), BATCH)
+    if config.num_class_embeds:
+        inputs["class_labels"] = (torch.zeros(2, dtype=torch.int64), BATCH)
+    names = list(inputs)[3:]
+
+    def forward(x, t, y, *rest):
+        more = dict(zip(names, rest))
+        added = {key: more.pop(key) for key in ("text_embeds", "time_ids") if key in more}
+        return network(x, t, y, added_cond_kwargs=added or None, **more).sample
+
+    export(folder / name, network, forward, inputs, "out_sample")
+    gather(folder / name)
+
+
+def unet(folder, name, network):
+    inputs = {
+        "sample": (torch.randn(2, network.config.in_channels, 16, 16, dtype=network.dtype), SPACE),
+        "timestep": (torch.tensor([1.0, 2.0]), BATCH),
+    }
+    export(folder / name, network, lambda x, t: network(x, t).sample, inputs, "out_sample")
+    gather(folder / name)
+
+
+def autoencoder_kl(folder, name, network):
+    """Whatever the pipeline calls it: the moments of what is encoded, for what is drawn inside a graph no seed reaches."""
+    coder(folder, "vae", network, lambda x: network.encode(x).latent_dist.parameters, "latent_parameters")
+
+
+def vq_model(folder, name, network):
+    coder(folder, "vqvae", network, lambda x: network.encode(x).latents, "latent_sample")
+
+
+def coder(folder, name, network, encode, encoded):
+    config = network.config
+    side = 2 ** (len(config.block_out_channels) + 2)
+    image = torch.randn(1, config.in_channels, side, side, dtype=network.dtype)
+    latent = torch.randn(1, config.latent_channels, 8, 8, dtype=network.dtype)
+    export(folder / f"{name}_encoder", network, encode, {"sample": (image, SPACE)}, encoded)
+    export(folder / f"{name}_decoder", network, lambda z: network.decode(z).sample, {"latent_sample": (latent, SPACE)}, "sample")
+    for graph in ("encoder", "decoder"):
+        gather(folder / f"{name}_{graph}")
+
+
+def text_encoder(folder, name, network, length):
+    """Every layer's output, which SDXL reads; for CLIP with a projection, that of the whole text."""
+    config = network.config
+    # The other one is traced with a mask of float32, which half-precision graphs do not load with.
+    network.set_attn_implementation("eager")
+    ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), WORDS)}
+    projects = "Projection" in type(network).__name__
+
+    def forward(ids):
+        answer = network(input_ids=ids, output_hidden_states=True, return_dict=True)
+        return (answer.text_embeds if projects else answer.last_hidden_state, *answer.hidden_states)
+
+    outputs = ["text_embeds" if projects else "last_hidden_state", *(f"hidden_states.{i}" for i in range(config.num_hidden_layers + 1))]
+    export(folder / name, network, forward, ids, outputs)
+    gather(folder / name)
+
+
+def ldm_bert(folder, name, network, length):
+    ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), BATCH)}
+    export(folder / name, network, lambda ids: network.model(ids, return_dict=True).last_hidden_state, ids, "last_hidden_state")
+    gather(folder / name)
+
+
+NETWORKS = {
+    "UNet2DConditionModel": unet_with_context,
+    "UNet2DModel": unet,
+    "AutoencoderKL": autoencoder_kl,
+    "VQModel": vq_model,
+}
+TEXT = {"CLIPTextModel": text_encoder, "CLIPTextModelWithProjection": text_encoder, "BertModel": text_encoder, "LDMBertModel": ldm_bert}
