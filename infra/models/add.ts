@@ -15,7 +15,7 @@ import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
-import { ask, madeUpRows, unetSizes, withPart } from './unet.ts'
+import { latentSizes, withPart } from './unet.ts'
 
 export interface AddOptions {
 	/** The export. */
@@ -92,101 +92,85 @@ export async function addModel(options: AddOptions): Promise<Added> {
 	}
 }
 
+type Progress = NonNullable<AddOptions['progress']>
+
 async function stage(
 	id: string,
 	found: Export,
 	staged: string,
 	provider: Provider,
-	progress: (label: string, total: number) => () => void
+	progress: Progress
 ): Promise<Pick<Added, 'entry' | 'facts' | 'notes'>> {
 	const notes: string[] = []
-	const unet = found.graphs.get('unet')
-	const timestep = unet?.inputs.get('timestep')
-	if (!unet || !timestep) {
-		throw new ModelError(
-			path.join(found.folder, 'unet/model.onnx'),
-			`expected a U-Net with the input timestep, found no ${unet ? 'input' : 'file'}`
-		)
+	const graph = found.graphs.get('unet')
+	const timestep = graph?.inputs.get('timestep')
+	if (!timestep) {
+		const file = path.join(found.folder, 'unet/model.onnx')
+		throw new ModelError(file, `expected a U-Net with the input timestep, found no ${graph ? 'input' : 'file'}`)
 	}
-	const original = path.join(found.folder, 'unet')
-	const rewritten = path.join(staged, 'unet')
-	const rewrite = !isPerRow(timestep)
-
-	const copied = progress('copying  ', found.files.length)
-	for (const name of found.files) {
-		await mkdir(path.dirname(path.join(staged, name)), { recursive: true })
-		if (rewrite && name === path.join('unet', 'model.onnx')) {
-			await rewriteTimestep(unet.file, path.join(rewritten, 'model.onnx'))
-		} else {
-			// No copy at all where the file system can share blocks.
-			await copyFile(path.join(found.folder, name), path.join(staged, name), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-		}
-		copied()
-	}
+	const unet = path.join(staged, 'unet')
+	await copyFiles(found, staged, progress)
 	for (const name of found.oldTokenizers) {
 		await writeFile(path.join(staged, name, 'tokenizer.json'), JSON.stringify(await tokenizerJson(path.join(staged, name))))
 		notes.push(`${name}/tokenizer.json was made of the older files`)
 	}
-
 	const factor = await firstStageFactor(staged, found, provider)
 	for (const [name, config] of Object.entries(missingConfigs(found, factor))) {
 		await writeFile(path.join(staged, name, 'config.json'), JSON.stringify(config))
 		notes.push(`${name}/config.json was made of the graph, and is Stable Diffusion's in all that the graph does not say`)
 	}
+	const { probes, ...latents } = await latentSizes(unet, graph!.inputs, factor)
 
-	const { trained, multiple } = await unetSizes(rewritten)
-	const small = Math.min(trained, Math.ceil(16 / multiple) * multiple)
-	const proving = progress('proving  ', 1)
-	await proveTimestep(original, rewritten, provider, small)
-	proving()
-	notes.push(
-		rewrite
-			? `timestep: ${timestep.type} [${timestep.dims}] was rewritten to one float for each row, and two timesteps in one batch proven`
-			: 'timestep: one for each row as it is, and two timesteps in one batch proven'
-	)
+	const proven = progress('proving  ', 1)
+	await proveTimestep(path.join(found.folder, 'unet'), unet, provider, probes[0]!)
+	proven()
+	const change = isPerRow(timestep)
+		? 'one for each row as it is'
+		: `${timestep.type} [${timestep.dims}] was rewritten to one float for each row`
+	notes.push(`timestep: ${change}, and two timesteps in one batch proven`)
 
-	const { invariantFrom, fixed } = await withPart(rewritten, provider, async (part) => {
-		const free = await ask(part, madeUpRows(part, 1, small, small + multiple), { data: [1], dims: [1] }, 1).then(
-			() => true,
-			() => false
-		)
-		const one: [number, number] = [trained, trained]
-		const two: [number, number][] = [
-			[small, small],
-			[small, small + multiple]
-		]
-		const sizes = free ? two : [one]
-		const measuring = progress('measuring', sizes.length * LARGEST_BATCH)
-		return { invariantFrom: await measureInvariance(part, sizes, measuring), fixed: !free }
-	})
+	const measured = progress('measuring', probes.length * LARGEST_BATCH)
+	const invariantFrom = await withPart(unet, provider, (part) => measureInvariance(part, probes, measured))
 	if (invariantFrom === undefined) {
 		notes.push(
-			`rows of no batch smaller than ${LARGEST_BATCH} have the same bits in larger ones: pictures depend on their company by a rounding`
+			`no batch below ${LARGEST_BATCH} rows has the same bits as all larger ones: pictures depend on their company by a rounding`
 		)
 	}
-	if (fixed) {
-		notes.push('the U-Net takes one size only')
-	}
-	const pixels = (latents: number) => Math.max(multiple, Math.round(latents / multiple) * multiple) * factor
-	const sizes: Sizes = {
-		default: pixels(trained),
-		min: pixels(fixed ? trained : Math.ceil(trained / 2)),
-		max: pixels(fixed ? trained : Math.max(trained, Math.min(2 * trained, 1024 / factor))),
-		multiple: multiple * factor,
-		factor
-	}
-
 	const facts = invariantFrom === undefined ? {} : { invariantFrom }
 	const write = (known: Facts) => writeFile(path.join(staged, FACTS), `${JSON.stringify(known)}\n`)
 	await write(facts)
+
 	const checkpoint = await loadCheckpoint(staged, provider, { milliseconds: 0 })
-	const drawing = progress('drawing  ', Object.keys(checkpoint).length)
-	const tried = await tryTasks(checkpoint, found, sizes, drawing)
+	const pixels = (side: number) => side * factor
+	const sizes: Sizes = {
+		default: pixels(latents.default),
+		min: pixels(latents.min),
+		max: pixels(latents.max),
+		multiple: pixels(latents.multiple),
+		factor
+	}
+	const tried = await tryTasks(checkpoint, found, sizes, progress('drawing  ', Object.keys(checkpoint).length))
 	const { preview, explained } = fitPreview(tried.pairs)
 	await write({ ...facts, preview })
 	notes.push(...tried.notes, `previews from latents explain ${Math.round(100 * explained)} % of the colours`)
-	const text = found.files.some((name) => name.startsWith('tokenizer'))
-	return { entry: await catalogEntry(id, staged, found, sizes, tried, text), facts: { ...facts, preview }, notes }
+	return { entry: await catalogEntry(id, staged, found, sizes, tried), facts: { ...facts, preview }, notes }
+}
+
+/** Copies what is read of the export; the U-Net's graph with a timestep for each row. */
+async function copyFiles({ folder, files, graphs }: Export, staged: string, progress: Progress): Promise<void> {
+	const unet = graphs.get('unet')!
+	const copied = progress('copying  ', files.length)
+	for (const name of files) {
+		const target = path.join(staged, name)
+		await mkdir(path.dirname(target), { recursive: true })
+		if (name === path.join('unet', 'model.onnx') && !isPerRow(unet.inputs.get('timestep')!)) {
+			await rewriteTimestep(unet.file, target)
+		} else {
+			// No copy at all where the file system can share blocks.
+			await copyFile(path.join(folder, name), target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+		}
+		copied()
+	}
 }
 
 /** Pixels that a latent stands for, along each side, as the decoder has it; 1 where there is none. */

@@ -141,12 +141,12 @@ function hue(turn: number): string {
 export async function catalogEntry(
 	id: string,
 	staged: string,
-	{ pipeline, scheduler }: Export,
+	{ pipeline, scheduler, files }: Export,
 	sizes: Sizes,
-	{ tasks, guidance }: Tried,
-	text: boolean
+	{ tasks, guidance }: Tried
 ): Promise<Entry> {
 	const folder = path.join(staged, 'scheduler')
+	const text = files.some((name) => name.startsWith('tokenizer'))
 	const distilled = scheduler === 'LCMScheduler'
 	const { factor, ...size } = sizes
 	return {

@@ -141,7 +141,7 @@ export function nameOf(proto: ProtobufFile, { from, to }: Field, number: number)
 }
 
 /** TensorProto.DataType, as ONNX Runtime names them. */
-export const TYPES: Readonly<Record<number, string>> = {
+const TYPES: Readonly<Record<number, string>> = {
 	1: 'float32',
 	6: 'int32',
 	7: 'int64',
@@ -152,7 +152,7 @@ export const TYPES: Readonly<Record<number, string>> = {
 }
 
 /** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } } */
-function readPort(proto: ProtobufFile, field: Field): [string, Port] {
+export function readPort(proto: ProtobufFile, field: Field): [string, Port] {
 	const inside = (outer: Field | undefined, number: number): Field[] =>
 		outer ? [...proto.fields(outer.from, outer.to)].filter((inner) => inner.number === number) : []
 	const tensor = inside(inside(field, 2)[0], 1)[0]

@@ -235,6 +235,13 @@ test('weights in other files are copied with the graph', async () => {
 	expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(1e-4)
 })
 
+test('a U-Net of one size is offered in that size', async () => {
+	await lay('scalar')
+	await fixSize(path.join(source, 'unet/model.onnx'), 8)
+	const { entry } = await add()
+	expect(entry.size).toEqual({ default: 16, min: 16, max: 16, multiple: 4 })
+})
+
 test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {
 	await lay('scalar')
 	await cp(path.join(exports, 'vae_encoder'), path.join(source, 'vae_encoder'), { recursive: true })
@@ -395,6 +402,14 @@ describe('refuses, and writes nothing:', () => {
 				writeFile(at('unet/model.onnx'), network({ sample: [1, [2, 4, 8, 8]] }, [['Mul', ['sample', 'timestep'], 'out_sample']])),
 			message: /expected the input sample with a free first axis, the batch's, got \[2, 4, 8, 8\]/
 		},
+		'a size that is fixed and not square': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({ sample: [1, ['batch', 4, 8, 16]] }, [['Mul', ['sample', 'timestep'], 'out_sample']])
+				),
+			message: /expected the input sample with a free height and width or square, got 8 × 16/
+		},
 		'a timestep that rows cannot have for themselves': {
 			spoil: () =>
 				writeFile(
@@ -464,11 +479,6 @@ describe('refuses, and writes nothing:', () => {
 /** A U-Net's graph of a few nodes, opset 17. `change` replaces inputs: [element type, dims]. */
 function network(change: Record<string, [number, (string | number)[]]>, nodes: [string, string[], string][]): Buffer {
 	const inputs = { sample: [1, ['batch', 4, 'height', 'width']], timestep: [1, []], ...change } as typeof change
-	const port = (name: string, [type, dims]: [number, (string | number)[]]) => {
-		const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
-		const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
-		return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
-	}
 	const graph = [
 		...nodes.map(([operator, from, to]) =>
 			bytesField(1, Buffer.concat([...from.map((name) => bytesField(1, name)), bytesField(2, to), bytesField(4, operator)]))
@@ -478,6 +488,30 @@ function network(change: Record<string, [number, (string | number)[]]>, nodes: [
 		bytesField(12, port('out_sample', inputs.sample!))
 	]
 	return Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), bytesField(8, varintField(2, 17))])
+}
+
+function port(name: string, [type, dims]: [number, (string | number)[]]): Buffer {
+	const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
+	const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
+	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
+}
+
+/** Declares a U-Net's sample as [batch, 4, side, side]. */
+async function fixSize(file: string, side: number): Promise<void> {
+	const proto = new ProtobufFile(file)
+	const rewritten = Array.from(proto.fields(), (outer) => {
+		if (outer.number !== 7) {
+			return proto.bytes(outer.start, outer.to)
+		}
+		const graph = Array.from(proto.fields(outer.from, outer.to), (field) =>
+			field.number === 11 && proto.bytes(field.from, field.to).includes('sample')
+				? bytesField(11, port('sample', [1, ['batch', 4, side, side]]))
+				: proto.bytes(field.start, field.to)
+		)
+		return bytesField(7, Buffer.concat(graph))
+	})
+	proto.close()
+	await writeFile(file, Buffer.concat(rewritten))
 }
 
 /** Moves a graph's weights into a file beside it, as exporters do with large ones. */

@@ -13,11 +13,16 @@ const TOLERANCE = 1e-5
  * whose rows all stand at that timestep. Throws a ModelError where they differ, and where the timestep makes too little difference to tell.
  *
  * @param original where the timestep has rank 0 or 1
- * @param size latents along each side
+ * @param [height, width] in latents
  */
-export async function proveTimestep(original: string, rewritten: string, provider: Provider, size: number): Promise<void> {
+export async function proveTimestep(
+	original: string,
+	rewritten: string,
+	provider: Provider,
+	[height, width]: readonly [number, number]
+): Promise<void> {
 	const alone = await withPart(original, provider, async (part) => {
-		const rows = madeUpRows(part, 2, size, size)
+		const rows = madeUpRows(part, 2, height, width)
 		const { dims } = part.inputs.get('timestep')!
 		const answers: Tensor[][] = []
 		for (const t of TIMESTEPS) {
@@ -27,7 +32,7 @@ export async function proveTimestep(original: string, rewritten: string, provide
 		return answers
 	})
 	const together = await withPart(rewritten, provider, (part) =>
-		ask(part, madeUpRows(part, 2, size, size), { data: TIMESTEPS, dims: [2] }, 2)
+		ask(part, madeUpRows(part, 2, height, width), { data: TIMESTEPS, dims: [2] }, 2)
 	)
 	const largest = Math.max(...together.map(({ data }) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)))
 	const apart = (answers: readonly [Tensor, Tensor]) =>

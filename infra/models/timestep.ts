@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
-import { GRAPH, MODEL, nameOf, TYPES } from './graph.ts'
+import { GRAPH, MODEL, nameOf, readPort } from './graph.ts'
 import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
 
 /** A node, as far as it matters here. */
@@ -19,7 +19,9 @@ interface Node {
 const passing = new Set(['Cast', 'Expand', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'])
 /** The first of these makes a vector of a scalar. */
 const raising = new Set(['Reshape', 'Unsqueeze'])
+/** TensorProto.DataType */
 const FLOAT = 1
+const FLOAT16 = 10
 
 /** A stretch of the original file, or bytes in its place. */
 type Piece = Buffer | { readonly from: number; readonly to: number }
@@ -48,7 +50,8 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 		if (!input) {
 			throw new ModelError(source, 'expected an input timestep, found none')
 		}
-		const { rank, element } = shapeOf(proto, input)
+		const [, declared] = readPort(proto, input)
+		const rank = declared.dims.length
 		if (rank > 1) {
 			throw new ModelError(source, `expected the input timestep with rank 0 or 1, got rank ${rank}`)
 		}
@@ -57,17 +60,14 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 		// Shapes and axes that only a removed node asked for.
 		const asked = [...nodes.values()].flatMap((node) => (removed.has(node) ? [] : node.inputs))
 		const orphans = new Set([...removed].flatMap(({ inputs: [, shape] }) => (shape && !asked.includes(shape) ? [shape] : [])))
-		const type = cast ? FLOAT : element
-		if (TYPES[type] !== 'float32' && TYPES[type] !== 'float16') {
-			throw new ModelError(
-				source,
-				`expected the timestep to be cast to float32 on its way, got ${TYPES[element] ?? element} all the way`
-			)
+		const type = cast ? 'float32' : declared.type
+		if (type !== 'float32' && type !== 'float16') {
+			throw new ModelError(source, `expected the timestep to be cast to float32 on its way, got ${type} all the way`)
 		}
 
 		const pieces = graph.flatMap((field): Piece[] => {
 			if (field === input) {
-				return [bytesField(GRAPH.input, perRow(type))]
+				return [bytesField(GRAPH.input, perRow(type === 'float32' ? FLOAT : FLOAT16))]
 			}
 			const node = nodes.get(field)
 			if (node && removed.has(node)) {
@@ -150,13 +150,6 @@ function perRow(type: number): Buffer {
 	const shape = bytesField(1, bytesField(2, 'batch_size'))
 	const tensor = Buffer.concat([varintField(1, type), bytesField(2, shape)])
 	return Buffer.concat([bytesField(1, 'timestep'), bytesField(2, bytesField(1, tensor))])
-}
-
-function shapeOf(proto: ProtobufFile, input: Field): { rank: number; element: number } {
-	const inside = (outer: Field | undefined, number: number) =>
-		outer ? [...proto.fields(outer.from, outer.to)].filter((inner) => inner.number === number) : []
-	const tensor = inside(inside(input, 2)[0], 1)[0]
-	return { rank: inside(inside(tensor, 2)[0], 1).length, element: inside(tensor, 1)[0]?.value ?? 0 }
 }
 
 async function write(source: string, target: string, pieces: readonly Piece[]): Promise<void> {

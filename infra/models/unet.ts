@@ -4,7 +4,7 @@ import { generator } from '../../worker-gpu/ldm/noise.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import type { Feed } from '../../worker-gpu/onnx/convert.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
-import { loadPart, type Part } from '../../worker-gpu/onnx/part.ts'
+import { loadPart, type Part, type Port } from '../../worker-gpu/onnx/part.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { unstack } from '../../worker-gpu/onnx/rows.ts'
 import { type Tensor, volume } from '../../worker-gpu/onnx/tensor.ts'
@@ -15,13 +15,50 @@ const Config = z.object({
 	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280])
 })
 
-/** Latents along each side: what it was trained on, and what its halvings divide. */
-export async function unetSizes(folder: string): Promise<{ trained: number; multiple: number }> {
+/** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */
+const LARGEST = 1024
+
+/** Latents along each side. */
+export interface LatentSizes {
+	/** What it was trained on. */
+	readonly default: number
+	readonly min: number
+	readonly max: number
+	/** What its halvings divide. */
+	readonly multiple: number
+	/** [height, width] that show how it computes and cost little. */
+	readonly probes: readonly (readonly [number, number])[]
+}
+
+/**
+ * Sizes that a U-Net takes. Where its ports leave them free: from half to twice of what it was trained on.
+ *
+ * @param factor pixels that a latent stands for, along each side
+ */
+export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Port>, factor: number): Promise<LatentSizes> {
 	const { sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
 	const multiple = 2 ** (block_out_channels.length - 1)
-	// diffusers' own default for pipelines whose U-Net does not say.
-	const trained = sample_size ? Math.max(...[sample_size].flat()) : 64
-	return { trained: Math.max(multiple, Math.round(trained / multiple) * multiple), multiple }
+	const [, , height, width] = inputs.get('sample')?.dims ?? []
+	if (typeof height === 'number' || typeof width === 'number') {
+		if (typeof height !== 'number' || height !== width) {
+			throw new ModelError(folder, `expected the input sample with a free height and width or square, got ${height} × ${width}`)
+		}
+		return { default: height, min: height, max: height, multiple, probes: [[height, height]] }
+	}
+	const whole = (latents: number) => Math.max(1, Math.round(latents / multiple)) * multiple
+	// diffusers' own default for U-Nets that do not say.
+	const trained = whole(sample_size ? Math.max(...[sample_size].flat()) : 64)
+	const small = Math.min(trained, Math.ceil(16 / multiple) * multiple)
+	return {
+		default: trained,
+		min: whole(trained / 2),
+		max: Math.max(trained, whole(Math.min(2 * trained, LARGEST / factor))),
+		multiple,
+		probes: [
+			[small, small],
+			[small, small + multiple]
+		]
+	}
 }
 
 /** A batch of made-up rows, each another. Its shapes are those that the graph declares; what is free there takes a small size. */
