@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import json
 import shutil
 
 import diffusers
@@ -18,7 +19,7 @@ from export import export
 from first_stages import networks as first_stages, prepare
 from golden import folder as golden, write
 from samplers import NAMES
-from stable_diffusion import SPACE, loud, masks, picture, sampled, saved, scheduler_for
+from stable_diffusion import SPACE, loud, masks, picture, sampled
 from tiny import tiny_tokenizer
 from torch.nn import functional
 
@@ -142,6 +143,19 @@ MODELS = {
     "pixels": ("DDPMPipeline", "unconditional", {"unet": "paper/unet-3"}, DDPMScheduler(clip_sample=False)),
     "pixels-ddim": ("DDIMPipeline", "unconditional", {"unet": "paper/unet-3"}, DDPMScheduler(clip_sample=False, prediction_type="v_prediction")),
 }
+
+
+def saved(scheduler) -> dict:
+    return json.loads(scheduler.to_json_string())
+
+
+def scheduler_for(own, sampler: str | None):
+    if sampler is None:
+        return type(own).from_config(own.config)
+    cls, overrides = NAMES[sampler]
+    # As from a file: every key is said, none is a default.
+    config = {key: value for key, value in own.config.items() if key != "_use_default_values"}
+    return getattr(diffusers, cls).from_config(config, **overrides)
 
 
 def requests(name: str, task: str) -> list[dict]:

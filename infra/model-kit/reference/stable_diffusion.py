@@ -1,13 +1,10 @@
 """Stable Diffusion's kin with tiny networks of random weights, exported, and what diffusers draws with them."""
 
-import json
 import shutil
 
 import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler, LCMScheduler, UNet2DConditionModel, UNet2DModel,
-)
+from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
 from export import export
 from golden import folder as golden, packed, write
 from samplers import NAMES, STABLE_DIFFUSION
@@ -154,20 +151,26 @@ def folders(unet: str, *, encoder=True, two=False) -> dict:
     return {"tokenizer": "tiny/tokenizer", "unet": f"stable-diffusion/{unet}", **{name: f"stable-diffusion/{name}" for name in names}}
 
 
-UNCLIPPED = {**STABLE_DIFFUSION, "clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1}
-STABLE = DDIMScheduler(**UNCLIPPED)
-V = DDIMScheduler(**{**UNCLIPPED, "steps_offset": 0}, prediction_type="v_prediction", timestep_spacing="trailing", rescale_betas_zero_snr=True)
-XL = EulerDiscreteScheduler(**STABLE_DIFFUSION, timestep_spacing="leading", steps_offset=1)
-UPSCALER = DDIMScheduler(**{**UNCLIPPED, "beta_schedule": "linear"}, prediction_type="v_prediction")
-LOW_RES = DDPMScheduler(beta_start=0.0001, beta_end=0.02, beta_schedule="scaled_linear")
+# As their files say it: what they leave out is each class' own default, or what the pipeline makes of it.
+OFFSET = {**STABLE_DIFFUSION, "steps_offset": 1}
+STABLE = {"_class_name": "DDIMScheduler", **OFFSET, "clip_sample": False, "set_alpha_to_one": False}
+OLD = {"_class_name": "DDIMScheduler", **STABLE_DIFFUSION, "steps_offset": 0, "clip_sample": True}
+V = {
+    "_class_name": "DDIMScheduler", **STABLE_DIFFUSION, "clip_sample": False, "prediction_type": "v_prediction", "timestep_spacing": "trailing",
+    "rescale_betas_zero_snr": True,
+}
+XL = {"_class_name": "EulerDiscreteScheduler", **OFFSET, "timestep_spacing": "leading", "clip_sample": False}
+UPSCALER = {"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "clip_sample": False, "prediction_type": "v_prediction"}
+LOW_RES = {"_class_name": "DDPMScheduler", "beta_schedule": "scaled_linear"}
 
 IMAGE, MASK = "image-to-image", "inpainting"
 MODELS = {
     "sd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), STABLE, {}),
+    "sd-old": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), OLD, {}),
     "sd-v": ("StableDiffusionImg2ImgPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), V, {}),
     "inpainting": ("StableDiffusionInpaintPipeline", (MASK,), folders("unet-inpainting"), STABLE, {}),
     "xl": ("StableDiffusionXLPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl", two=True), XL, {"force_zeros_for_empty_prompt": True}),
-    "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), LCMScheduler(), {}),
+    "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), {"_class_name": "LCMScheduler"}, {}),
     "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
 }
 
@@ -181,15 +184,6 @@ def masks(height: int, width: int, seed: int) -> torch.Tensor:
     return (torch.randn(1, 1, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
 
 
-def scheduler_for(saved, sampler: str | None):
-    if sampler is None:
-        return type(saved).from_config(saved.config)
-    cls, overrides = NAMES[sampler]
-    # As from a file: every key is said, none is a default.
-    config = {key: value for key, value in saved.config.items() if key != "_use_default_values"}
-    return getattr(diffusers, cls).from_config(config, **overrides)
-
-
 CLASSES = {
     "text-to-image": "", IMAGE: "Img2Img", MASK: "Inpaint",
 }
@@ -197,11 +191,11 @@ CLASSES = {
 
 def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tensor, torch.Tensor]:
     """The latent and the pixels that diffusers draws."""
-    cls, _, files, saved, index = model or MODELS[name]
+    cls, _, files, scheduler, index = model or MODELS[name]
     task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
     network = parts.unets[files["unet"].split("/")[1]]
     common = {"vae": parts.vae, "text_encoder": parts.text_encoder, "tokenizer": parts.tokenizer, "unet": network}
-    common["scheduler"] = scheduler_for(saved, request["sampler"])
+    common["scheduler"] = getattr(diffusers, scheduler["_class_name"]).from_config(scheduler)
     checked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     size = {"width": width, "height": height}
     call = {}
@@ -212,12 +206,15 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         made = getattr(diffusers, f"LatentConsistencyModel{CLASSES[task]}Pipeline")
         pipeline = made(**common, **checked)
     elif "Upscale" in cls:
-        pipeline = diffusers.StableDiffusionUpscalePipeline(**common, low_res_scheduler=LOW_RES, **index)
+        pipeline = diffusers.StableDiffusionUpscalePipeline(**common, low_res_scheduler=diffusers.DDPMScheduler.from_config(LOW_RES), **index)
         call = {"image": picture(height // 4, width // 4, seed + 1), "noise_level": request["noise_level"]}
     else:
         made = getattr(diffusers, f"StableDiffusion{CLASSES[task]}Pipeline")
         pipeline = made(**common, **checked)
     pipeline.set_progress_bar_config(disable=True)
+    if request["sampler"]:
+        other, overrides = NAMES[request["sampler"]]
+        pipeline.scheduler = getattr(diffusers, other).from_config(pipeline.scheduler.config, **overrides)
     if task == "text-to-image":
         call = size
     if task in (IMAGE, MASK):
@@ -249,6 +246,8 @@ def requests(name: str, task: str) -> list[dict]:
     chosen = [(None, 6, None), (None, 1, None), (None, 20, None), ("ddim", 7, 0.6), *((sampler, 6, None) for sampler in NAMES if sampler != "ddim")]
     if name == "lcm":
         chosen = [(None, 4, None), (None, 1, None), ("lcm", 8, None), (None, 2, None)]
+    if name == "sd-old":
+        chosen = [(None, 6, None), ("ddpm", 6, None), ("euler", 6, None), ("heun", 6, None)]
     made = []
     for i, (sampler, steps, eta) in enumerate(chosen):
         width, height = sizes[i % len(sizes)]
@@ -265,19 +264,15 @@ def requests(name: str, task: str) -> list[dict]:
     return made
 
 
-def saved(scheduler) -> dict:
-    return json.loads(scheduler.to_json_string())
-
-
 @torch.no_grad()
 def stable_diffusion() -> None:
     parts = Parts()
     parts.export()
     models, drawn = {}, []
     for name, (cls, tasks, files, scheduler, index) in MODELS.items():
-        models[name] = {"class": cls, "index": index, "parts": files, "scheduler": saved(scheduler)}
+        models[name] = {"class": cls, "index": index, "parts": files, "scheduler": scheduler}
         if cls == "StableDiffusionUpscalePipeline":
-            models[name]["low_res_scheduler"] = saved(LOW_RES)
+            models[name]["low_res_scheduler"] = LOW_RES
         for task in tasks:
             for request in requests(name, task):
                 latent, pixels = draw(parts, name, request)

@@ -19,5 +19,5 @@ export const stableDiffusionXl: Family = async (folder) => {
 		tokenize: await loadTokenizer(path.join(folder.path, `tokenizer${number}`))
 	})
 	const conditioner = await textPair(await reader(''), await reader('_2'), zeros)
-	return byText(folder, await loadParts(folder, conditioner, ['text_embeds', 'time_ids'], { upcast: true }))
+	return byText(folder, await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true }))
 }

@@ -15,26 +15,35 @@ import { textToImage } from '../pipelines/text-to-image.ts'
 import { loadSampler } from '../samplers/load.ts'
 import { lastPart } from '../samplers/strength.ts'
 
+/*
+ * diffusers amends schedulers of Stable Diffusion's early days: `steps_offset` is 1, and nothing is clipped (but in its inpainting, which leaves that as
+ * it was).
+ */
+
 /** tokenizer, text_encoder, unet, vae_decoder, perhaps vae_encoder, scheduler. */
-export const stableDiffusion: Family = async (folder) => byText(folder, await loadParts(folder, await loadText(folder)))
+export const stableDiffusion: Family = async (folder) => {
+	const conditioner = await loadText(folder)
+	const parts = await loadParts(folder, { conditioner, amended: { steps_offset: 1, clip_sample: false } })
+	return byText(folder, parts, { ...parts, ...(await loadSamplers(folder, { steps_offset: 1 })) })
+}
 
 export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
 	return text(await folder.part('text_encoder'), await loadTokenizer(path.join(folder.path, 'tokenizer')))
 }
 
-/**
- * What Stable Diffusion and its kin have beside their text encoders.
- *
- * @param inputs that the U-Net must have beside the usual ones
- * @param options see `loadFirstStage`
- */
-export async function loadParts(
-	folder: ModelFolder,
-	conditioner: Conditioner<Text>,
-	inputs: readonly string[] = [],
-	options: { upcast?: boolean; scalingFactor?: number } = {}
-): Promise<Parts> {
-	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'))
+interface Kind {
+	readonly conditioner: Conditioner<Text>
+	/** What the U-Net must take beside the usual inputs. */
+	readonly inputs?: readonly string[]
+	/** Scheduler settings that the pipeline sets by itself. */
+	readonly amended?: object
+	/** See `loadFirstStage`. */
+	readonly upcast?: boolean
+	readonly scalingFactor?: number
+}
+
+/** What Stable Diffusion and its kin have beside their text encoders. */
+export async function loadParts(folder: ModelFolder, { conditioner, inputs = [], amended, ...firstStage }: Kind): Promise<Parts> {
 	const network = await folder.part('unet')
 	for (const name of ['sample', 'encoder_hidden_states', ...inputs]) {
 		port(network, 'inputs', name)
@@ -42,17 +51,21 @@ export async function loadParts(
 	return {
 		conditioner,
 		denoiser: await unet(network, folder.provider.invariantFrom),
-		firstStage: await loadFirstStage(folder.path, folder.part, options),
-		samplerFor,
-		lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength)
+		firstStage: await loadFirstStage(folder.path, folder.part, firstStage),
+		...(await loadSamplers(folder, amended))
 	}
+}
+
+async function loadSamplers(folder: ModelFolder, amended?: object): Promise<Pick<Parts, 'samplerFor' | 'lastPartFor'>> {
+	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'), amended)
+	return { samplerFor, lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength) }
 }
 
 /**
  * The tasks that a model can do, whichever class its index names: diffusers' pipelines for them share their parts. Images need an encoder; a
  * U-Net of nine channels is made for inpainting, and for nothing else.
  */
-export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
+export function byText(folder: ModelFolder, parts: Parts, forInpainting = parts): Checkpoint {
 	const { channels, latentChannels } = parts.denoiser
 	const encodes = folder.has('vae_encoder')
 	if (channels === latentChannels) {
@@ -60,7 +73,7 @@ export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
 			'text-to-image': (drawing) => textToImage(drawing, parts),
 			...(encodes && {
 				'image-to-image': (drawing) => imageToImage(drawing, parts),
-				inpainting: (drawing) => inpaintingByBlending(drawing, parts)
+				inpainting: (drawing) => inpaintingByBlending(drawing, forInpainting)
 			})
 		})
 	}
@@ -72,5 +85,5 @@ export function byText(folder: ModelFolder, parts: Parts): Checkpoint {
 	if (!encodes) {
 		throw new ModelError(folder.path, 'expected a vae_encoder, without which there is no inpainting, found none')
 	}
-	return tellingCutOffs(parts.conditioner, { inpainting: (drawing) => inpainting(drawing, parts) })
+	return tellingCutOffs(parts.conditioner, { inpainting: (drawing) => inpainting(drawing, forInpainting) })
 }

@@ -77,23 +77,31 @@ const Saved = z.looseObject({
 	_use_default_values: z.array(z.string()).default([])
 })
 
-/** The samplers of a folder with a `scheduler_config.json`: the one that it names, and by request others with its settings. */
-export async function loadSampler(folder: string): Promise<SamplerFor> {
+/**
+ * The samplers of a folder with a `scheduler_config.json`: the one that it names, and by request others with its settings.
+ *
+ * @param amended settings that the pipeline sets by itself, see `samplersOf`
+ */
+export async function loadSampler(folder: string, amended: object = {}): Promise<SamplerFor> {
 	const file = path.join(folder, 'scheduler_config.json')
-	return samplersOf(file, await readJson(file))
+	return samplersOf(file, await readJson(file), amended)
 }
 
-/** @param file what errors name */
-export function samplersOf(file: string, json: unknown): SamplerFor {
+/**
+ * @param file what errors name
+ * @param amended goes before the scheduler's own settings; other samplers take of it what the file had said, and their own defaults else
+ */
+export function samplersOf(file: string, json: unknown, amended: object = {}): SamplerFor {
 	const { _class_name, _use_default_values, ...saved } = parseConfig(file, json, Saved)
 	// Keys that the author left to the class that saved them: each class has its own default.
 	const settings = Object.fromEntries(Object.entries(saved).filter(([key]) => !_use_default_values.includes(key)))
-	const own = schedulers[_class_name](file, settings)
+	const own = schedulers[_class_name](file, { ...settings, ...amended })
+	const shared = { ...settings, ...Object.fromEntries(Object.entries(amended).filter(([key]) => key in settings)) }
 	return (choice) => {
 		if (!choice.sampler) {
 			return own(choice)
 		}
 		const [name, overrides] = named[choice.sampler]
-		return schedulers[name](file, { ...settings, ...overrides })(choice)
+		return schedulers[name](file, { ...shared, ...overrides })(choice)
 	}
 }
