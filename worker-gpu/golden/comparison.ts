@@ -3,12 +3,11 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { planFor } from '../ldm/checkpoint.ts'
 import { spoilt } from './faults.ts'
-import { develop, drawingOf, type Golden, misses, open } from './pipelines.ts'
+import { develop, drawingOf, type Golden, misses, open, type Tolerance } from './pipelines.ts'
 
-const LATENT = 1e-4
-const PIXELS = 1e-3
+const FLOAT32: Tolerance = { latent: 1e-4, pixels: 1e-3 }
 /** What goes wrong moves a latent by far more than it may be off; a single step that stands next to the picture the least. */
-const SHOWN = 20 * LATENT
+const SHOWN = 20 * FLOAT32.latent
 
 /** Tests of everything that a golden file holds. */
 export function compareWith(file: string): void {
@@ -16,6 +15,7 @@ export function compareWith(file: string): void {
 
 	describe.each(Object.entries(golden.models))('%s', async (name, model) => {
 		const checkpoint = await open(model)
+		const { tolerance = FLOAT32 } = model
 		const drawn = golden.drawn.filter((each) => each.model === name)
 
 		test('can do what the reference can with it', () => {
@@ -30,8 +30,8 @@ export function compareWith(file: string): void {
 				test('gives what the reference gives', async () => {
 					const plan = await planFor(checkpoint, drawingOf(expected.request))
 					const miss = misses(await develop(plan, seed), expected, golden)
-					expect(miss.latent).toBeLessThan(LATENT)
-					expect(miss.pixels).toBeLessThan(PIXELS)
+					expect(miss.latent).toBeLessThan(tolerance.latent)
+					expect(miss.pixels).toBeLessThan(tolerance.pixels)
 				})
 
 				test('would show what went wrong', async () => {

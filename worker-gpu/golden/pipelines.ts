@@ -29,6 +29,14 @@ interface Model {
 	readonly parts: Readonly<Record<string, string>>
 	readonly scheduler: object
 	readonly low_res_scheduler?: object
+	/** Where it is not that of float32. */
+	readonly tolerance?: Tolerance
+}
+
+/** Of the largest value. */
+export interface Tolerance {
+	readonly latent: number
+	readonly pixels: number
 }
 
 /** A drawing but for its inputs, which are made from the seed, as infra/model-kit/reference makes them too. */
