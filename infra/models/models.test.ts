@@ -172,6 +172,8 @@ describe('a model of every kind that the reference draws with', () => {
 	const images = ['text-to-image', 'image-to-image', 'inpainting']
 	const tasks: Record<string, string[]> = {
 		sd: images,
+		'sd-old': images,
+		'sd-fp16': images,
 		'sd-v': images,
 		inpainting: ['inpainting'],
 		xl: images,
