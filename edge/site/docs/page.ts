@@ -2,25 +2,6 @@ import './page.css'
 import { find, h } from '../h.ts'
 import { type Content, type Document, fieldsOf, type Operation, type Schema, typeOf } from './openapi.ts'
 
-const document: Document = await (await fetch('/openapi.json')).json()
-
-find('about').textContent = document.info.description
-for (const [tag, operations] of Object.entries(byTag(document))) {
-	find('contents').append(
-		h('h2', {}, tag),
-		h(
-			'ul',
-			{},
-			...operations.map(({ id, method, path }) => h('li', {}, h('a', { href: `#${id}` }, h('b', {}, method), ` ${path}`)))
-		)
-	)
-	find('operations').append(...operations.map(section))
-}
-// The page was empty when the browser looked for it.
-if (location.hash) {
-	window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
-}
-
 interface Entry {
 	id: string
 	method: string
@@ -102,3 +83,22 @@ const table = (rows: string[][]): HTMLElement =>
 			)
 		)
 	)
+
+const document: Document = await (await fetch('/openapi.json')).json()
+
+find('about').textContent = document.info.description
+for (const [tag, operations] of Object.entries(byTag(document))) {
+	find('contents').append(
+		h('h2', {}, tag),
+		h(
+			'ul',
+			{},
+			...operations.map(({ id, method, path }) => h('li', {}, h('a', { href: `#${id}` }, h('b', {}, method), ` ${path}`)))
+		)
+	)
+	find('operations').append(...operations.map(section))
+}
+// The page was empty when the browser looked for it.
+if (location.hash) {
+	window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
+}

@@ -1,0 +1,25 @@
+import type { Generation } from '../../../shared/contract/generation.ts'
+
+const shell = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
+
+/** A generation's whole request, in the words of several clients. The key stays out of it. */
+export const recipes: Record<string, (request: Generation['request'], origin: string) => string> = {
+	curl: (request, origin) =>
+		`curl ${origin}/v1/generations -H 'Prefer: wait=60' \\
+  -H "Authorization: Bearer $DARKROOM_API_KEY" -H 'Content-Type: application/json' \\
+  -d ${shell(JSON.stringify(request))}`,
+	OpenAI: ({ model, prompt, width, height, count, ...others }, origin) =>
+		`import OpenAI from 'openai'
+
+const client = new OpenAI({ baseURL: '${origin}/openai/v1', apiKey: process.env.DARKROOM_API_KEY })
+const { data } = await client.images.generate(${JSON.stringify(
+			{ model, prompt, size: `${width}x${height}`, n: count, ...others },
+			null,
+			2
+		)})`,
+	Replicate: ({ model, ...input }, origin) =>
+		`import Replicate from 'replicate'
+
+const client = new Replicate({ baseUrl: '${origin}/replicate/v1', auth: process.env.DARKROOM_API_KEY })
+const output = await client.run('darkroom/${model}', { input: ${JSON.stringify(input, null, 2)} })`
+}
