@@ -8,7 +8,7 @@ import { addModel } from './add.ts'
 import { checkModel } from './check.ts'
 import { listModels } from './list.ts'
 import { removeModel } from './remove.ts'
-import { bytes, describeAdded, describeExport } from './table.ts'
+import { bytes, describeAdded, describeExport, printable } from './table.ts'
 
 const usage = `npm run models -- COMMAND
 
@@ -37,7 +37,7 @@ try {
 	}
 	process.exit()
 } catch (error) {
-	console.error(`models: ${(error as Error).message}`)
+	console.error(`models: ${printable((error as Error).message)}`)
 	process.exit(1)
 }
 

@@ -277,6 +277,17 @@ test('a dry run does everything and keeps nothing', async () => {
 	nothingWritten()
 })
 
+test('names that would write on the terminal are shown as no more than that', async () => {
+	await lay('scalar')
+	const evil = port('\u001b[2Jsample', [1, ['\u0007batch', 4]])
+	await writeFile(path.join(source, 'vae_decoder/model.onnx'), bytesField(7, bytesField(11, evil)))
+	let found = ''
+	await expect(add({ onFound: (exported) => (found = describeExport(exported)) })).rejects.toThrow('vae_decoder')
+	expect(found).toMatch(/\ufffd\[2Jsample +float32 +\[\ufffdbatch, 4\]/)
+	expect(found).not.toMatch(/[^\P{Cc}\n]/u)
+	nothingWritten()
+})
+
 test('models are listed, checked and removed', async () => {
 	await lay('scalar')
 	await add()

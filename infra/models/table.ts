@@ -10,7 +10,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 /** Names come from files of other people, and may try to write on the terminal. */
-const printable = (text: string): string => text.replace(/\p{Cc}/gu, '\ufffd')
+export const printable = (text: string): string => text.replace(/[^\P{Cc}\n]/gu, '\ufffd')
 
 /** What an export holds: a line for each port of its graphs. */
 export function describeExport({ folder, pipeline, scheduler, graphs, size }: Export): string {
