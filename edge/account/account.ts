@@ -212,7 +212,9 @@ export class Account extends DurableObject {
 
 	async refund(id: string): Promise<Answer<Balance>> {
 		return this.#decide(() => {
-			this.#books.generations.refund(id, Date.now())
+			const now = Date.now()
+			this.#books.generations.refund(id, now)
+			this.#meters.takeBack(id, now)
 			return this.#books.ledger.balance()
 		})
 	}
@@ -405,7 +407,10 @@ export class Account extends DurableObject {
 	}
 
 	async setStripeCustomer(customer: string | null): Promise<void> {
-		this.ctx.storage.kv.put('stripe-customer', customer)
+		this.#decide(() => {
+			this.ctx.storage.kv.put('stripe-customer', customer)
+			this.#meters.run('stripe', Date.now())
+		})
 	}
 
 	async meterEvents(state: MeterEvent['state'] | undefined, limit: number): Promise<Answer<MeterEvent[]>> {

@@ -221,6 +221,10 @@ const versions = [
 		PRIMARY KEY (upload, generation)
 	) WITHOUT ROWID;
 	CREATE INDEX inputs_of ON inputs (generation);
+	`,
+	`
+	-- The generation that was refunded, whose pictures are counted below zero.
+	ALTER TABLE batches ADD COLUMN refund TEXT;
 	`
 ]
 

@@ -9,6 +9,7 @@ export interface Reading {
 	model: string
 	/** Micro-units for each picture. */
 	price: number
+	/** Below zero where they were refunded. */
 	pictures: number
 	/** Milliseconds: the minute in which the pictures were charged. */
 	at: number

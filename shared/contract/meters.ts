@@ -16,6 +16,8 @@ export const MeterEvent = z.strictObject({
 	model: z.string(),
 	/** Micro-units for each picture. */
 	price: z.int(),
+	/** What is counted: as many as there are pictures, below zero where they were refunded. */
+	value: z.int(),
 	pictures: z.array(z.strictObject({ generation: z.string(), n: z.int() })),
 	tries: z.int(),
 	error: z.string().nullable(),

@@ -41,6 +41,7 @@ describe('Meters', () => {
 			const seen = { n, content_type: 'image/png', width: 128, height: 128, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
 			expect((await call(work, 'image', { ...seen, seed: (request.seed + n) >>> 0 })).status).toBe(200)
 		}
+		return work
 	}
 	/** Lets virtual time go on, and what is due then begin. */
 	const pass = async (ms: number) => {
@@ -75,6 +76,19 @@ describe('Meters', () => {
 		expect(received.reduce((sum, form) => sum + Number(form['payload[value]']), 0)).toBe(charged)
 		expect(sent.reduce((sum, { pictures }) => sum + pictures.length, 0)).toBe(charged)
 		expect(sent.some(({ tries }) => tries > 1)).toBe(true)
+	})
+
+	it('take back what was refunded', async () => {
+		const work = await charge(3)
+		await charge(1)
+		expect((await call(work, 'finish', { outcome: 'failed', detail: 'lost the fourth' })).status).toBe(200)
+		vi.setSystemTime(Date.now() + 2 * minute)
+		const refunded = await post(`/v1/admin/accounts/${account}/generations/${work.generation}/refund`, env.ADMIN_TOKEN, {})
+		expect(refunded.status).toBe(200)
+		await untilNothingIsPending(minute)
+		const pictures = [0, 1, 2].map((n) => ({ generation: work.generation, n }))
+		expect((await events())[0]).toMatchObject({ state: 'sent', value: -3, pictures })
+		expect((await counted()).map((form) => Number(form['payload[value]'])).sort((a, b) => a - b)).toEqual([-3, 4])
 	})
 
 	it('lose nothing in days of outage; only the oldest gets into doubt, is parked, and waits for a person', async () => {

@@ -26,6 +26,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	model: string
 	price: number
 	pictures: number
+	refund: string | null
 }
 
 interface Surroundings {
@@ -59,6 +60,22 @@ export class Meters {
 		const batch = this.#open(at, model, price) ?? this.#begin(at, model, price, sinks)
 		this.#at.sql.exec('UPDATE batches SET pictures = pictures + 1 WHERE id = ?', batch)
 		this.#at.sql.exec('INSERT INTO metered (batch, generation, n) VALUES (?, ?, ?)', batch, id, n)
+	}
+
+	/**
+	 * The pictures of a generation that was refunded are counted a second time, below zero. Stripe could cancel an event instead, but only whole, and only
+	 * for a day; other sinks could not.
+	 */
+	takeBack(generation: string, now: number): void {
+		const counted = this.#at.sql.exec<{ model: string; price: number; n: number; sinks: string }>(
+			`SELECT model, price, count(*) AS n, (SELECT json_group_array(sink) FROM meter_events WHERE batch = id) AS sinks
+			FROM metered JOIN batches ON batch = id WHERE generation = ? GROUP BY id`,
+			generation
+		)
+		for (const { model, price, n, sinks } of counted.toArray()) {
+			const batch = this.#begin(now, model, price, JSON.parse(sinks))
+			this.#at.sql.exec('UPDATE batches SET pictures = ?, refund = ? WHERE id = ?', -n, generation, batch)
+		}
 	}
 
 	run(sink: SinkName, now: number): void {
@@ -101,7 +118,7 @@ export class Meters {
 	/** The minute's batch, unless it has left already. */
 	#open(at: number, model: string, price: number): string | undefined {
 		const rows = this.#at.sql.exec<{ id: string }>(
-			`SELECT id FROM batches WHERE minute = ? AND model = ? AND price = ?
+			`SELECT id FROM batches WHERE minute = ? AND model = ? AND price = ? AND refund IS NULL
 			AND NOT EXISTS (SELECT 1 FROM meter_events WHERE batch = id AND tries > 0)`,
 			...[minuteOf(at), model, price]
 		)
@@ -167,13 +184,16 @@ export class Meters {
 		this.#at.sql.exec(`UPDATE meter_events SET ${names.join(', ')} WHERE batch = ? AND sink = ?`, ...values, batch, sink)
 	}
 
-	#event({ batch, sink, state, minute, model, price, tries, error, sent_at }: Row): MeterEvent {
+	#event({ batch, sink, state, minute, model, price, pictures: value, refund, tries, error, sent_at }: Row): MeterEvent {
 		const pictures = this.#at.sql
-			.exec<{ generation: string; n: number }>('SELECT generation, n FROM metered WHERE batch = ? ORDER BY generation, n', batch)
+			.exec<{ generation: string; n: number }>(
+				`SELECT generation, n FROM metered WHERE ${refund === null ? 'batch' : 'generation'} = ? ORDER BY generation, n`,
+				refund ?? batch
+			)
 			.toArray()
 		const time = (ms: number) => new Date(ms).toISOString()
 		const sent = sent_at === null ? null : time(sent_at)
-		return { id: batch, sink, state, minute: time(minute), model, price, pictures, tries, error, sent_at: sent }
+		return { id: batch, sink, state, minute: time(minute), model, price, value, pictures, tries, error, sent_at: sent }
 	}
 }
 
