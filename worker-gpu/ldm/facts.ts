@@ -3,10 +3,12 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../onnx/config.ts'
 
-/** What was measured of a model when it was imported, kept beside it. Every fact has something to fall back on. */
+/** What was measured of a model when it was imported, or is wished of it, kept beside it. Every fact has something to fall back on. */
 const Facts = z.strictObject({
 	/** The smallest batch whose rows come out with the same bits in any larger one, on the CPU that imported it. */
 	invariantFrom: z.int().min(1).optional(),
+	/** Whether pictures larger than those of the training are encoded and decoded in tiles, for which less memory is enough: see first-stages/tiled.ts. */
+	tiling: z.boolean().optional(),
 	/** The nearest linear map from a latent, as the U-Net has it, to the colour of the pixels that it stands for, −1 to 1. */
 	preview: z
 		.strictObject({

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -131,6 +132,19 @@ test.each([
 	expect(stage.factor).toBe(factor)
 	const z = (await stage.encode(noise([3, 16, 24], 0)))(generator(0))
 	expect((await stage.decode(z)).dims).toEqual([3, 16, 24])
+})
+
+test('a model whose darkroom.json says so is decoded in tiles', async () => {
+	const model = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		await cp(path.join(folder, 'vq'), model, { recursive: true })
+		await writeFile(path.join(model, 'darkroom.json'), '{"tiling":true}')
+		const stage = await loadFirstStage(model, (graph) => part(`vq/${graph}`))
+		const { seed, tiled } = golden.runs.vq!.at(-1)!
+		expectClose(await stage.decode(noise(tiled.latent.dims, seed + 1)), tiled.pixels, 1e-3)
+	} finally {
+		await rm(model, { recursive: true })
+	}
 })
 
 test('refuses a folder without a decoder', async () => {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import type { Part } from '../../onnx/part.ts'
+import { readFacts } from '../facts.ts'
 import type { FirstStage } from './first-stage.ts'
 import { kl } from './kl.ts'
 import { vq } from './vq.ts'
@@ -13,15 +14,17 @@ const Named = z.object({ _class_name: z.string().optional() })
 
 /**
  * The first stage of a model's folder: `vae_decoder` (KL) or `vqvae_decoder` (VQ, or KL where its config.json says `AutoencoderKL`), with the
- * encoder where there is one.
+ * encoder where there is one. In tiles where the model's darkroom.json says so.
  *
- * @param options see `kl` and `vq`
+ * @param given see `kl` and `vq`
  */
 export async function loadFirstStage(
 	folder: string,
 	load: (name: string) => Promise<Part>,
-	options: Options = {}
+	given: Options = {}
 ): Promise<FirstStage> {
+	const { tiling = false } = await readFacts(folder)
+	const options = { tiling, ...given }
 	const has = (name: string) => existsSync(path.join(folder, name))
 	const parts = async (name: string) => ({
 		decoder: await load(`${name}_decoder`),
