@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { drawingOf, type Golden, open } from '../../golden/pipelines.ts'
+import { planFor } from '../checkpoint.ts'
+import type { Drawing } from '../drawing.ts'
+
+const file = path.join(import.meta.dirname, '../../golden/stable-diffusion.json')
+const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden
+
+/** A plan for the first drawing of that model and task, but for what is changed. */
+async function plan(name: string, task: Drawing['task'], change: Partial<Drawing>) {
+	const { request } = golden.drawn.find((drawn) => drawn.model === name && drawn.request.task === task)!
+	return planFor(await open(golden.models[name]!), { ...drawingOf(request), ...change })
+}
+
+const image = (height: number, width: number) => ({ data: new Float32Array(3 * height * width), dims: [3, height, width] })
+
+test.each([
+	['sd', 'text-to-image', { width: 36 }, 'width: expected a multiple of 8, got 36'],
+	['sd', 'text-to-image', { height: 0 }, 'height: expected a multiple of 8, got 0'],
+	[
+		'sd',
+		'image-to-image',
+		{ strength: 0.1 },
+		'strength: expected at least 0.16666666666666666, which leaves one of 6 steps, got 0.1'
+	],
+	['sd', 'image-to-image', { strength: 1.5 }, 'strength: expected a number from 0 to 1, got 1.5'],
+	['sd', 'image-to-image', { strength: Number.NaN }, 'strength: expected a number from 0 to 1, got NaN'],
+	['sd', 'image-to-image', { image: image(32, 24) }, 'image: expected one of [3, 32, 32], got [3, 32, 24]'],
+	['inpainting', 'inpainting', { strength: 0 }, 'strength: expected at least'],
+	['inpainting', 'inpainting', { mask: image(32, 32) }, 'mask: expected one of [1, 32, 32], got [3, 32, 32]'],
+	['lcm', 'text-to-image', { sampler: 'ddim' }, 'sampler: expected lcm, which the model was distilled for, or null, got ddim'],
+	['lcm', 'image-to-image', { steps: 30, strength: 0.5 }, 'strength: expected 0.6 to 1, for 30 steps out of 50, got 0.5'],
+	['lcm', 'image-to-image', { steps: 51 }, 'steps: expected an integer from 1 to 50, got 51'],
+	['upscaler', 'super-resolution', { image: image(8, 16) }, 'image: expected one of 8 × 8, 0.25 of the picture'],
+	['upscaler', 'super-resolution', { noise_level: 40 }, 'noise_level: expected an integer from 0 to 39, got 40'],
+	['upscaler', 'super-resolution', { noise_level: 0.5 }, 'noise_level: expected an integer from 0 to 39, got 0.5']
+] as const)('%s, %s: %o is refused', async (name, task, change, message) => {
+	const refused = expect(plan(name, task, change)).rejects
+	await refused.toThrow(RangeError)
+	await refused.toThrow(message)
+})
+
+test('a U-Net for inpainting can do that alone, and not without an encoder', async () => {
+	const { vae_encoder, ...parts } = golden.models.inpainting!.parts
+	expect(vae_encoder).toBeDefined()
+	await expect(open({ ...golden.models.inpainting!, parts })).rejects.toThrow('expected a vae_encoder')
+})
+
+test('without an encoder a model draws from text alone', async () => {
+	const { vae_encoder: _, ...parts } = golden.models.sd!.parts
+	expect(Object.keys(await open({ ...golden.models.sd!, parts }))).toEqual(['text-to-image'])
+})
+
+test('an upscaler’s U-Net is none of Stable Diffusion’s', async () => {
+	const parts = { ...golden.models.sd!.parts, unet: golden.models.upscaler!.parts.unet! }
+	await expect(open({ ...golden.models.sd!, parts })).rejects.toThrow('in_channels: expected 4, or 9 for inpainting, got 7')
+})
+
+test('SDXL does not decode in half precision what overflows in it', async () => {
+	const parts = { ...golden.models.xl!.parts, vae_decoder: golden.models['sd-fp16']!.parts.vae_decoder! }
+	await expect(open({ ...golden.models.xl!, parts })).rejects.toThrow('expected a graph in float32, as force_upcast says')
+})
