@@ -65,6 +65,25 @@ export async function startEdge({ port, dataDir, secrets, tls, log = console.log
 	return { url, close: () => miniflare.dispose() }
 }
 
+/** A worker that is not Darkroom's, such as one to compare it with: a bundle, with its Durable Objects' classes by their bindings. */
+export async function startWorker(options: { port: number; script: string; objects: Record<string, string> }): Promise<Edge> {
+	const { port, script, objects } = options
+	const { compatibilityDate, compatibilityFlags } = JSON.parse(readFileSync(join(dist, 'options.json'), 'utf8'))
+	const durableObjects = Object.fromEntries(
+		Object.entries(objects).map(([name, className]) => [name, { className, useSQLite: true }])
+	)
+	const miniflare = new Miniflare(
+		convertV4MiniflareOptions({
+			host: '127.0.0.1',
+			port,
+			cf: false,
+			workers: [{ name: 'worker', modules: true, scriptPath: script, compatibilityDate, compatibilityFlags, durableObjects }]
+		})
+	)
+	await miniflare.ready
+	return { url: `http://127.0.0.1:${port}`, close: () => miniflare.dispose() }
+}
+
 /** Miniflare's own messages, one line each; its banners and request lines are left out. */
 class LineLog extends Log {
 	readonly #write: (line: string) => void

@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME …`: measures on this machine and prints tables. Nothing else should run meanwhile. */
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { edge } from './edge.ts'
 import { footprint } from './footprint.ts'
 import { imports } from './imports.ts'
 import { latency } from './latency.ts'
@@ -10,7 +11,8 @@ const benchmarks: Record<string, { what: string; run(): Promise<void> }> = {
 	latency: { what: 'time of a request that is not spent inside ONNX Runtime', run: latency },
 	pictures: { what: 'seconds from request to signed URL, one alone and eight at once', run: pictures },
 	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint },
-	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports }
+	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports },
+	edge: { what: 'accepted and refused requests a second, beside an object and a route that do next to nothing', run: edge }
 }
 
 const { values, positionals } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } }, allowPositionals: true })
