@@ -91,7 +91,7 @@ describe('Account', () => {
 	})
 
 	it('grants an epoch to one run, as often as that asks', async () => {
-		const granted = { value: { request, lease, delivered: [], checkpointed: null } }
+		const granted = { value: { request, lease, delivered: [], priority: 1, checkpointed: null } }
 		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
 		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)
 		expect(faultOf(await stub.start(work(), 'run-two-two'))).toBe('superseded')

@@ -93,7 +93,14 @@ export class Attempts {
 		}
 		this.#renew(id, now)
 		const delivered = this.#generations.pictures(id).map(({ n }) => n)
-		return { request: requestOf(row), lease, delivered, checkpointed: row.checkpointed }
+		return {
+			request: requestOf(row),
+			lease,
+			delivered,
+			priority: row.priority === 'low' ? 0 : 1,
+			...(row.deadline !== null && { deadline: row.deadline - now }),
+			checkpointed: row.checkpointed
+		}
 	}
 
 	progress(id: string, epoch: number, { done, total }: Progress, now: number): void {

@@ -22,7 +22,12 @@ describe('callbacks', () => {
 	const objectKey = () => `${generation.id}/1/0`
 
 	it('hand out the request with the epoch', async () => {
-		expect(await (await start()).json<StartAnswer>()).toEqual({ request: generation.request, lease: 15_000, delivered: [] })
+		expect(await (await start()).json<StartAnswer>()).toEqual({
+			request: generation.request,
+			lease: 15_000,
+			delivered: [],
+			priority: 1
+		})
 	})
 
 	it('sign a write-once place for a picture', async () => {
