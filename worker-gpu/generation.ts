@@ -80,7 +80,7 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 		})
 	}
 	try {
-		const drawing = drawAll(granted, engine, edge, course, end.signal, log)
+		const drawing = drawAll(granted, engine, edge, course, end.signal, (line) => log(`${job.generation}: ${line}`))
 		const { inferenceMs, warnings } = await drawing.finally(() => drawn.abort())
 		const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 		const pictures = request.count === 1 ? '1 picture' : `${request.count} pictures`
@@ -150,6 +150,19 @@ function unlessEnded(error: unknown): void {
 	}
 }
 
+/** What an earlier attempt had got to. Where it cannot be read, the pictures begin anew. */
+async function keptRows(url: string, edge: Edge, end: AbortSignal, log: (line: string) => void): Promise<Uint8Array | undefined> {
+	try {
+		const rows = await edge.read(url, mostCheckpointBytes)
+		log('goes on from a checkpoint')
+		return rows
+	} catch (error) {
+		end.throwIfAborted()
+		log(`begins anew: ${(error as Error).message}`)
+		return undefined
+	}
+}
+
 /** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
 	granted: StartAnswer,
@@ -164,12 +177,7 @@ async function drawAll(
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
-	const rows =
-		checkpoint &&
-		(await edge.read(checkpoint, mostCheckpointBytes).catch((error) => {
-			end.throwIfAborted()
-			log(`begins anew: ${(error as Error).message}`)
-		}))
+	const rows = checkpoint === undefined ? undefined : await keptRows(checkpoint, edge, end, log)
 	const deliveries: Promise<void>[] = []
 	try {
 		return await engine.develop(request, {
@@ -177,7 +185,7 @@ async function drawAll(
 			inputs,
 			priority,
 			expiresIn: deadline,
-			rows: rows || undefined,
+			rows,
 			signal,
 			onProgress({ done, total, rows, previews, watch }) {
 				const each = total / pictures.length
