@@ -352,7 +352,8 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			task.signal.addEventListener('abort', cancel, { once: true })
 			jobs.set(task, job)
 			arrived.push(job)
-			running ??= loop()
+			// Not within this call, whose caller may be one of the loop's own callbacks.
+			running ??= Promise.resolve().then(loop)
 			try {
 				return await settle.promise
 			} finally {

@@ -45,6 +45,7 @@ describe('the limit', () => {
 	test.each([
 		['as long as doubling gains 5 %', (n: number) => 10 + n, 64],
 		['no further than it gains', (n: number) => 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3, 8],
+		['past a doubling that something else held up', (n: number) => (n === 4 ? 30 : 10 + n), 64],
 		['a pair where it gains nothing', (n: number) => n, 2],
 		['no longer than a second a call', (n: number) => 400 + n * 20, 8]
 	])('grows %s', async (_, cost, expected) => {

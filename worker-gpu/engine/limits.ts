@@ -28,8 +28,10 @@ interface LimitOptions {
 	readonly now?: () => number
 }
 
-/** Doubling the batch must gain so much throughput, or it only makes newcomers wait. */
+/** A larger batch must gain so much throughput, or it only makes newcomers wait. */
 const LEAST_GAIN = 1.05
+/** Doublings in a row that gain less end the search: one may be a moment in which the machine was busy with something else. */
+const MOST_MISSES = 2
 const MOST_EVALUATIONS = 64
 /** Milliseconds: no call that is expected to take longer is made. */
 const LONGEST_CALL = 1_000
@@ -42,8 +44,10 @@ interface Shape {
 	/** The batch that is being measured, and its calls so far. Milliseconds. */
 	size: number
 	times: number[]
-	/** Milliseconds of the fastest call of half the size. */
-	half: number
+	/** The size that is worth it so far, and its evaluations a millisecond. */
+	best: number
+	rate: number
+	misses: number
 	recalled: boolean
 }
 
@@ -74,7 +78,7 @@ export function measuredLimits({
 				shapes.delete(key) // The rows themselves will tell what is wrong.
 				return
 			}
-			await settle(key, shape, Math.max(1, size / 2))
+			await settle(key, shape, size === 2 ? 1 : shape.best)
 			return
 		}
 		shape.times.push(now() - began)
@@ -82,12 +86,15 @@ export function measuredLimits({
 			return
 		}
 		const fastest = Math.min(...shape.times.slice(1))
-		if (shape.half * 2 < fastest * LEAST_GAIN) {
-			await settle(key, shape, size / 2)
-		} else if (size === MOST_EVALUATIONS || fastest * 2 > LONGEST_CALL) {
-			await settle(key, shape, size)
+		if (size / fastest >= shape.rate * LEAST_GAIN) {
+			Object.assign(shape, { best: size, rate: size / fastest, misses: 0 })
 		} else {
-			Object.assign(shape, { size: size * 2, times: [], half: fastest })
+			shape.misses += 1
+		}
+		if (shape.misses === MOST_MISSES || size === MOST_EVALUATIONS || fastest * 2 > LONGEST_CALL) {
+			await settle(key, shape, shape.best)
+		} else {
+			Object.assign(shape, { size: size * 2, times: [] })
 		}
 	}
 
@@ -96,7 +103,7 @@ export function measuredLimits({
 		saw(key, denoiser, evaluation) {
 			if (measure && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
-				shapes.set(key, { denoiser, evaluation, size: 2, times: [], half: Number.POSITIVE_INFINITY, recalled: false })
+				shapes.set(key, { denoiser, evaluation, size: 2, times: [], best: 2, rate: 0, misses: 0, recalled: false })
 			}
 		},
 		fell(key, size) {

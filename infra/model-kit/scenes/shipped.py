@@ -50,8 +50,8 @@ def _restore(name: str, network: torch.nn.Module, graph: tuple) -> set:
     return found
 
 
-def restore() -> None:
-    """Writes DENOISER and FIRST_STAGE as a finished training would have, from the shipped model."""
+def networks() -> tuple:
+    """The shipped U-Net, text encoder and first stage."""
     torch.manual_seed(0)
     words = tokenizer.build()
     unet, text, vae = denoiser.unet(), denoiser.text_encoder(len(words)), first_stage.build()
@@ -68,6 +68,12 @@ def restore() -> None:
         missing = [name for number, (name, _) in enumerate(network.named_parameters()) if number not in numbers]
         if missing:
             raise SystemExit(f"expected every weight in the shipped graphs, found not {', '.join(missing)}")
+    return unet.eval(), text.eval(), vae.eval()
+
+
+def restore() -> None:
+    """Writes DENOISER and FIRST_STAGE as a finished training would have, from the shipped model."""
+    unet, text, vae = networks()
     scaling = json.loads((MODEL / "vae_decoder" / "config.json").read_text())["scaling_factor"]
     FIRST_STAGE.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"average": vae.state_dict(), "scaling": scaling}, FIRST_STAGE)
