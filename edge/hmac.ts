@@ -7,7 +7,7 @@ export function hmac(secret: string, purpose: 'api-key' | 'callback' | 'stream',
 		.digest('hex')
 }
 
-export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+export const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')
 
 /** Equality in a time that tells nothing about where two texts differ. */
 export function sameText(a: string, b: string): boolean {

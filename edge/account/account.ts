@@ -26,12 +26,14 @@ import { newId } from '../../shared/ids.ts'
 import { priceOf } from '../../shared/pricing.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
 import type { Caller } from '../caller.ts'
+import { foreignBody } from '../compat/webhooks.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
 import { inputKey } from '../inputs/store.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
+import { present } from '../routes/present.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
@@ -103,7 +105,13 @@ export class Account extends DurableObject {
 			bodyOf: (delivery) => {
 				const { generation } = delivery
 				const isThere = generation !== null && generations.find(generation) !== undefined
-				return messageOf(this.#env, delivery, isThere ? generations.read(generation) : undefined)
+				const snapshot = isThere ? generations.read(generation) : undefined
+				const format = delivery.endpoint === null && isThere ? generations.webhook(generation)?.format : undefined
+				if (snapshot && format && format !== 'darkroom') {
+					const account = ctx.storage.kv.get<string>('account') as string
+					return present(this.#env, snapshot).then((generation) => foreignBody(this.#env, account, generation, format))
+				}
+				return messageOf(this.#env, delivery, snapshot)
 			},
 			post: (letter) => ctx.exports.Courier.post(letter),
 			defer: (work) => ctx.waitUntil(work),

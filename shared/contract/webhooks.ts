@@ -17,14 +17,22 @@ export const endings: EventName[] = ['generation.completed', 'generation.failed'
 const Url = z.string().min(1).max(2_000)
 const Events = z.array(EventName).min(1).max(EventName.options.length)
 
+/** Whose shape the body has: ours, or that of the vendor whose client asked for it. */
+export const WebhookFormat = z.enum(['darkroom', 'replicate', 'fal'])
+export type WebhookFormat = z.infer<typeof WebhookFormat>
+
 /** A generation's own webhook: a URL, or one with the events that it is told of. */
-export const WebhookTarget = z.union([Url, z.strictObject({ url: Url, events: Events.default(endings) })], {
-	error: 'A URL, or { "url", "events" }'
-})
+export const WebhookTarget = z.union(
+	[Url, z.strictObject({ url: Url, events: Events.default(endings), format: WebhookFormat.default('darkroom') })],
+	{
+		error: 'A URL, or { "url", "events" }'
+	}
+)
 export type WebhookTarget = z.infer<typeof WebhookTarget>
 
 /** A URL alone is told how it ends. */
-export const targetOf = (webhook: WebhookTarget) => (typeof webhook === 'string' ? { url: webhook, events: endings } : webhook)
+export const targetOf = (webhook: WebhookTarget): Exclude<WebhookTarget, string> =>
+	typeof webhook === 'string' ? { url: webhook, events: endings, format: 'darkroom' } : webhook
 
 /** `POST /v1/webhooks`: a place that is told of all the account's generations. */
 export const EndpointRequest = z.strictObject({ url: Url, events: Events.default(endings) })

@@ -1,3 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import sharp from 'sharp'
 import type { ClientStack } from './stack.ts'
 
 /** An official client, unmodified, and what is done with it. Calls of one name do the same with different clients. */
@@ -13,6 +18,8 @@ export const callNames = [
 	'as it develops (stream)',
 	'waiting times out, then polling',
 	'polling from the start',
+	'an image to start from, as a file',
+	'a webhook, verified by the client',
 	'cancel while it runs',
 	'list',
 	'models',
@@ -32,4 +39,29 @@ export function expectPng(bytes: ArrayBuffer | Uint8Array): void {
 	if (!head.equals(png)) {
 		throw new Error(`expected a PNG, got ${head.toString('hex')}`)
 	}
+}
+
+/** A small picture as a PNG; `holed`: half of it is transparent. */
+export async function drawing({ holed = false } = {}): Promise<Buffer<ArrayBuffer>> {
+	const side = 128
+	const half = { width: side, height: side / 2, channels: 4, background: { r: 0, g: 0, b: 255, alpha: 1 } } as const
+	const background = { r: 128, g: 128, b: 128, alpha: holed ? 0 : 1 }
+	const input = await sharp({ create: half }).png().toBuffer()
+	return (await sharp({ create: { width: side, height: side, channels: 4, background } })
+		.composite([{ input, top: 0, left: 0 }])
+		.png()
+		.toBuffer()) as Buffer<ArrayBuffer>
+}
+
+/** A receiver of one letter, on this machine. */
+export async function mailbox(): Promise<{ url: string; letter: Promise<{ headers: Headers; body: string }> }> {
+	const { promise: letter, resolve } = Promise.withResolvers<{ headers: Headers; body: string }>()
+	const server = createServer(async (request, response) => {
+		const body = await text(request)
+		response.end()
+		server.close()
+		resolve({ headers: new Headers(request.headers as Record<string, string>), body })
+	}).listen(0, '127.0.0.1')
+	await once(server, 'listening')
+	return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, letter }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import OpenAI from 'openai'
+import OpenAI, { toFile } from 'openai'
 import type { Client } from './client.ts'
-import { expectPng } from './client.ts'
+import { drawing, expectPng } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, apiKey?: string) =>
@@ -53,7 +53,7 @@ export const openai: Client = {
 				prompt: 'a green cone',
 				stream: true,
 				partial_images: 2,
-				...withOurs({ steps: 100 })
+				...withOurs({ steps: 100, width: 256, height: 256 })
 			})
 			const types: string[] = []
 			for await (const event of events) {
@@ -62,7 +62,23 @@ export const openai: Client = {
 					expectPng(Buffer.from(event.b64_json, 'base64'))
 				}
 			}
-			assert.equal(types.at(-1), 'image_generation.completed')
+			assert.deepEqual(types, ['image_generation.partial_image', 'image_generation.partial_image', 'image_generation.completed'])
+		},
+		async 'an image to start from, as a file'(stack) {
+			const client = await open(stack)
+			const image = await toFile(await drawing(), 'image.png', { type: 'image/png' })
+			const mask = await toFile(await drawing({ holed: true }), 'mask.png', { type: 'image/png' })
+			const varied = await client.images.createVariation({ model: 'scenes', image, response_format: 'b64_json' })
+			expectPng(Buffer.from(varied.data![0]!.b64_json!, 'base64'))
+			const body = { model: 'scenes', image: [image], mask, prompt: 'a red sphere', n: 2 }
+			const edited = await client.images.edit({ ...body, response_format: 'b64_json' })
+			assert.equal(edited.data!.length, 2)
+			const again = await client.images.edit({ ...body, n: 1, stream: true })
+			const types: string[] = []
+			for await (const { type } of again) {
+				types.push(type)
+			}
+			assert.deepEqual(types, ['image_edit.completed'])
 		},
 		async models(stack) {
 			const client = await open(stack)

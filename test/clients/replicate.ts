@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Replicate, { type FileOutput, parseProgressFromLogs } from 'replicate'
-import { type Client, expectPng, long } from './client.ts'
+import Replicate, { type FileOutput, parseProgressFromLogs, validateWebhook } from 'replicate'
+import { type Client, drawing, expectPng, long, mailbox } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, auth?: string) =>
@@ -77,6 +77,29 @@ export const replicate: Client = {
 			assert.equal(output.length, 1)
 			assert.ok(urls.get.startsWith(stack.url))
 			assert.equal(parseProgressFromLogs(logs!)?.percentage, 1)
+		},
+		async 'an image to start from, as a file'(stack) {
+			const client = await open(stack)
+			const file = await client.files.create(await drawing())
+			assert.equal((await client.files.get(file.id)).size, file.size)
+			const input = { prompt: 'a red sphere', image: await drawing(), mask: new Blob([await drawing({ holed: true })]), steps: 4 }
+			const [output] = (await client.run(model, { input })) as FileOutput[]
+			expectPng(await (await output!.blob()).arrayBuffer())
+		},
+		async 'a webhook, verified by the client'(stack) {
+			const client = await open(stack)
+			const { url: webhook, letter } = await mailbox()
+			const input = { prompt: 'a red sphere', steps: 2 }
+			const { id } = await client.predictions.create({ model, input, webhook, webhook_events_filter: ['completed'] })
+			const { headers, body } = await letter
+			const prediction = JSON.parse(body)
+			assert.deepEqual([prediction.id, prediction.status, prediction.output.length], [id, 'succeeded', 1])
+			const { key } = await client.webhooks.default.secret.get()
+			const signed = (text: string) => {
+				const of = (name: string) => headers.get(`webhook-${name}`)!
+				return validateWebhook({ id: of('id'), timestamp: of('timestamp'), signature: of('signature'), body: text, secret: key })
+			}
+			assert.deepEqual([await signed(body), await signed(`${body} `)], [true, false])
 		},
 		async 'cancel while it runs'(stack) {
 			const client = await open(stack)

@@ -54,8 +54,10 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 		const accepted = await native.order(await orderOf(c, model), 60)
 		return result(c, await native.ended(accepted))
 	},
-	async 'POST queue.fal.run'({ c, native, app, model }) {
-		const { id } = await native.order(await orderOf(c, model))
+	async 'POST queue.fal.run'({ c, native, app, model, query }) {
+		const url = query.get('fal_webhook')
+		const webhook = url ? { webhook: { url, format: 'fal' } } : {}
+		const { id } = await native.order({ ...(await orderOf(c, model)), ...webhook })
 		c.header('x-fal-request-id', id)
 		return c.json({ status: 'IN_QUEUE', ...submitted(app, id), queue_position: 0 })
 	},

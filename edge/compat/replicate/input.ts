@@ -1,5 +1,6 @@
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import type { SamplerName } from '../../../shared/samplers.ts'
+import { uploadIn } from './files.ts'
 
 /** Native fields by the names that most models on Replicate have for them. */
 const names: Partial<Record<keyof ResolvedRequest, string>> = {
@@ -38,7 +39,7 @@ function translated(name: string, value: unknown): unknown {
 	if (name === 'scheduler' && typeof value === 'string') {
 		return schedulers[value] ?? value
 	}
-	return name === 'output_format' && value === 'jpg' ? 'jpeg' : value
+	return name === 'output_format' && value === 'jpg' ? 'jpeg' : (uploadIn(value) ?? value)
 }
 
 /** A request as the `input` that it may have come from, every default filled in. */

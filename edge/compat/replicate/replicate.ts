@@ -2,7 +2,9 @@ import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Model, models } from '../../../shared/catalog.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
+import { type EventName, endings, type WebhookSecret } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
+import { expectKey } from '../../bearer.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { sameText } from '../../hmac.ts'
@@ -12,6 +14,7 @@ import { problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
 import { secondsOf } from './duration.ts'
+import { createFile, readFile } from './files.ts'
 import { toNative } from './input.ts'
 import { findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
@@ -21,8 +24,18 @@ import { streamPrediction } from './stream.ts'
 const PredictionRequest = z.looseObject({
 	version: z.string().optional(),
 	model: z.string().optional(),
-	input: z.record(z.string(), z.unknown())
+	input: z.record(z.string(), z.unknown()),
+	webhook: z.string().nullish(),
+	webhook_events_filter: z.array(z.enum(['start', 'output', 'logs', 'completed'])).nullish()
 })
+
+/** Nobody is called for lines of a log. */
+const events: Record<string, EventName[]> = {
+	start: ['generation.started'],
+	output: ['generation.image'],
+	logs: [],
+	completed: endings
+}
 
 const page = <T>(results: T[], next: string | null = null) => ({ previous: null, next, results })
 
@@ -39,11 +52,19 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 
 	const create = async (c: Context<App>, model?: string) => {
-		const { version, model: named = version, input } = parse(PredictionRequest, await readJson(c))
+		const {
+			version,
+			model: named = version,
+			input,
+			webhook: url,
+			webhook_events_filter: filter
+		} = parse(PredictionRequest, await readJson(c))
 		const native = new Native(app, c)
 		const wait = waitOf(c.req.header('prefer'))
 		const deadline = secondsOf(c.req.header('cancel-after'))
-		const order = { ...toNative(input), model: model ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
+		const told = (filter ?? ['output', 'completed']).flatMap((name) => events[name] ?? [])
+		const webhook = url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
+		const order = { ...toNative(input), webhook, model: model ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
 		const generation = await native.order(order, wait)
 		const prediction = predictionOf(c.var.env, native.account, generation)
 		// replicate-javascript takes any other status for an end when it asked to wait, and gives its caller null.
@@ -87,6 +108,13 @@ export const replicate = (app: OpenAPIHono<App>) => {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream.' })
 		}
 		return streamPrediction(c, account, id)
+	})
+
+	at.post('/files', limitInputs, (c) => createFile(c, expectKey(c)))
+	at.get('/files/:id', (c) => readFile(c, expectKey(c), c.req.param('id')))
+	at.get('/webhooks/default/secret', async (c) => {
+		const { secret } = await new Native(app, c).json<WebhookSecret>('/v1/webhooks/secret')
+		return c.json({ key: secret })
 	})
 
 	const bodyOf = (c: Context<App>, model: Model) => modelBody(c.var.env.PUBLIC_ORIGIN, model)

@@ -1,0 +1,27 @@
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { WebhookFormat } from '../../shared/contract/webhooks.ts'
+import type { Env } from '../env.ts'
+import { failureOf } from './failure.ts'
+import { resultOf } from './fal/shapes.ts'
+import { predictionOf } from './replicate/prediction.ts'
+
+/** What is posted to a webhook that came through an adapter: the body that its vendor would post. */
+export function foreignBody(
+	env: Env,
+	account: string,
+	generation: Generation,
+	format: Exclude<WebhookFormat, 'darkroom'>
+): string {
+	if (format === 'replicate') {
+		return JSON.stringify(predictionOf(env, account, generation))
+	}
+	const { id, status } = generation
+	const isGood = status === 'succeeded'
+	return JSON.stringify({
+		request_id: id,
+		gateway_request_id: id,
+		status: isGood ? 'OK' : 'ERROR',
+		payload: isGood ? resultOf(generation) : null,
+		...(!isGood && { error: failureOf(generation).detail })
+	})
+}
