@@ -17,7 +17,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		path: `${door.base}/keys`,
 		summary: `Make an API key ${door.whose}`,
 		middleware: [door.enter, limitBody] as const,
-		request: { params: pathOf(door, {}), body: { content: { 'application/json': { schema: KeyRequest } } } },
+		request: { params: pathOf(door, {}), body: { required: true, content: { 'application/json': { schema: KeyRequest } } } },
 		responses: {
 			201: json(MadeKey, 'The key. Its text is not shown again'),
 			401: problem('unauthorized'),

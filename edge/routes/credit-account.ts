@@ -19,7 +19,10 @@ const route = createRoute({
 	path: '/v1/admin/accounts/{account}/credits',
 	summary: 'Give an account credit',
 	middleware: [withAdmin, limitBody] as const,
-	request: { params: z.object({ account: AccountId }), body: { content: { 'application/json': { schema: Credit } } } },
+	request: {
+		params: z.object({ account: AccountId }),
+		body: { required: true, content: { 'application/json': { schema: Credit } } }
+	},
 	responses: {
 		200: json(Balance, 'The balance, with the credit'),
 		401: problem('unauthorized'),

@@ -56,7 +56,8 @@ function described(method: string, path: string, { requestBody, responses }: Ope
 	const words = path.split(/[^a-z]+/).filter((word) => word !== '' && word !== 'v')
 	const isAdmin = words[0] === 'admin'
 	const { content = {} } = responses['401'] ?? {}
-	const refused = Object.entries(requestBody ? refusals : {}).map(([status, description]) => [status, { description, content }])
+	const known = { ...(path.includes('{') && '401' in responses && { 404: 'not-found' }), ...(requestBody && refusals) }
+	const refused = Object.entries(known).map(([status, description]) => [status, { description, content }])
 	return {
 		operationId: [method, ...words].map((word, i) => (i === 0 ? word : `${word[0]!.toUpperCase()}${word.slice(1)}`)).join(''),
 		responses: { ...Object.fromEntries(refused), ...responses },

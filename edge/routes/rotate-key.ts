@@ -20,7 +20,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		middleware: [door.enter, limitBody] as const,
 		request: {
 			params: pathOf(door, { id: KeyId }),
-			body: { content: { 'application/json': { schema: z.strictObject({ overlap: Overlap }) } } }
+			body: { required: true, content: { 'application/json': { schema: z.strictObject({ overlap: Overlap }) } } }
 		},
 		responses: {
 			201: json(MadeKey, 'The new key. Its text is not shown again'),

@@ -12,7 +12,10 @@ const route = createRoute({
 	path: '/v1/admin/accounts/{account}',
 	summary: 'Set the plan of an account and the limits that are its own; make it when it is new',
 	middleware: [withAdmin, limitBody] as const,
-	request: { params: z.object({ account: AccountId }), body: { content: { 'application/json': { schema: Standing } } } },
+	request: {
+		params: z.object({ account: AccountId }),
+		body: { required: true, content: { 'application/json': { schema: Standing } } }
+	},
 	responses: { 200: json(AccountView, 'The account'), 401: problem('unauthorized'), 422: problem('invalid-request') }
 })
 
