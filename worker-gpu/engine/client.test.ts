@@ -165,19 +165,24 @@ test('rows of other work are ignored', async () => {
 })
 
 test('previews come while they are wanted', async () => {
+	const seen = new AbortController()
 	const previews: EnginePreview[] = []
-	await engine.develop(
-		{ ...long, count: 1 },
+	const developing = engine.develop(
+		{ ...endless, count: 1 },
 		{
+			signal: seen.signal,
 			onProgress(progress) {
 				progress.watch(true)
 				previews.push(...progress.previews)
+				if (previews.length > 1) {
+					seen.abort(new Error('seen'))
+				}
 			}
 		}
 	)
-	expect(previews.length).toBeGreaterThan(0)
+	await expect(developing).rejects.toThrow('seen')
 	for (const { n, step, width, height, pixels } of previews) {
-		expect({ n, width, height, bytes: pixels.length }).toEqual({ n: 0, width: 8, height: 12, bytes: 8 * 12 * 3 })
+		expect({ n, width, height, bytes: pixels.length }).toEqual({ n: 0, width: 64, height: 64, bytes: 64 * 64 * 3 })
 		expect(step).toBeGreaterThan(0)
 	}
 })
