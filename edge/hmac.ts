@@ -1,7 +1,11 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 
 /** Keyed by what it is for, so that no value derived for one purpose serves another. */
-export function hmac(secret: string, purpose: 'api-key' | 'callback' | 'stream', ...parts: (string | number)[]): string {
+export function hmac(
+	secret: string,
+	purpose: 'api-key' | 'callback' | 'stream' | 'output',
+	...parts: (string | number)[]
+): string {
 	return createHmac('sha256', secret)
 		.update([purpose, ...parts].join('\n'))
 		.digest('hex')

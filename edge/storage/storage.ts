@@ -19,10 +19,15 @@ export async function signGet(
 	return { url, expires_at: new Date(secondOf(now) + ttl * 1_000).toISOString() }
 }
 
+/** The key of the object that a URL of `signGet` reads. */
+export function keyOf(env: Env, url: string): string {
+	const base = `${env.S3_ENDPOINT}/${env.S3_BUCKET}/`
+	return url.startsWith(base) ? url.slice(base.length).split('?')[0]! : ''
+}
+
 /** The bytes that a URL of `signGet` reads, from the bucket itself. */
 export async function readPicture(env: Env, url: string): Promise<ArrayBuffer> {
-	const base = `${env.S3_ENDPOINT}/${env.S3_BUCKET}/`
-	const key = url.startsWith(base) ? url.slice(base.length).split('?')[0]! : ''
+	const key = keyOf(env, url)
 	const object = await env.BUCKET.get(key)
 	if (!object) {
 		throw new Error(`Expected a picture at ${key}, got none`)

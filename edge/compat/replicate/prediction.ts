@@ -4,6 +4,7 @@ import type { Env } from '../../env.ts'
 import { hmac } from '../../hmac.ts'
 import { fromNative } from './input.ts'
 import { owner, versionOf } from './models.ts'
+import { outputUrl } from './outputs.ts'
 
 /** Where this adapter is mounted; Replicate's clients take the part before /v1, or the whole, for their base URL. */
 export const base = '/replicate/v1'
@@ -30,7 +31,7 @@ export function predictionOf(env: Env, account: string, generation: Generation) 
 		model: `${owner}/${request.model}`,
 		version: model ? versionOf(model) : 'hidden',
 		input: fromNative(request),
-		output: images.length > 0 ? images.map((image) => image.url) : null,
+		output: images.length > 0 ? images.map((image) => outputUrl(env, image)) : null,
 		logs: logsOf(generation),
 		error: error?.detail ?? (status === 'expired' ? 'The deadline had passed.' : null),
 		status: statuses[status],

@@ -17,6 +17,7 @@ import { secondsOf } from './duration.ts'
 import { createFile, readFile } from './files.ts'
 import { toNative } from './input.ts'
 import { findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
+import { readOutput } from './outputs.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
 import { streamPrediction } from './stream.ts'
 
@@ -101,6 +102,10 @@ export const replicate = (app: OpenAPIHono<App>) => {
 				next
 			)
 		)
+	})
+	at.get('/outputs/:generation/:epoch/:n', (c) => {
+		const { generation, epoch, n } = c.req.param()
+		return readOutput(c, `${generation}/${epoch}/${n}`)
 	})
 	at.get('/streams/:account/:id/:token', (c) => {
 		const { account, id, token } = c.req.param()

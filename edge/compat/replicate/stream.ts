@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { followed } from '../../../shared/followed.ts'
 import type { App } from '../../app.ts'
+import { outputUrl } from './outputs.ts'
 import { progressLine } from './prediction.ts'
 
 /**
@@ -24,7 +25,7 @@ export function streamPrediction(c: Context<App>, account: string, id: string): 
 					await send('logs', progressLine(event.done, event.total))
 					break
 				case 'image':
-					await send('output', event.image.url)
+					await send('output', outputUrl(env, event.image))
 					break
 				case 'end': {
 					const { status, error } = event.generation

@@ -1,0 +1,73 @@
+/**
+ * `npm run clients`: every call with every official client against the whole of Darkroom over TLS; writes the table of README.md. `PYTHON` names
+ * an interpreter that has `openai` and `replicate` from PyPI.
+ */
+import { execFile } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { root } from '../root.ts'
+import { type CallName, type Client, callNames } from './client.ts'
+import { fal } from './fal.ts'
+import { openai } from './openai.ts'
+import { replicate } from './replicate.ts'
+import { type ClientStack, startClientStack } from './stack.ts'
+
+const stack = await startClientStack()
+try {
+	const clients = [openai, await pythonClient('openai'), replicate, await pythonClient('replicate'), fal]
+	const columns: string[][] = []
+	for (const client of clients) {
+		columns.push(await tryAll(client))
+	}
+	const rows = callNames.map((call, i) => [call, ...columns.map((column) => column[i]!)])
+	const lines = [['', ...clients.map(({ name }) => name)], Array(clients.length + 1).fill('---'), ...rows].map(
+		(cells) => `| ${cells.join(' | ')} |`
+	)
+	const file = join(root, 'README.md')
+	const [before, after] = ['<!-- clients -->', '<!-- /clients -->']
+	const readme = readFileSync(file, 'utf8')
+	const [start, end] = [readme.indexOf(before) + before.length, readme.indexOf(after)]
+	writeFileSync(file, `${readme.slice(0, start)}\n${lines.join('\n')}\n${readme.slice(end)}`)
+} finally {
+	await stack.close()
+}
+
+async function tryAll({ name, calls }: Client): Promise<string[]> {
+	const column: string[] = []
+	for (const call of callNames) {
+		const run = calls[call]
+		const outcome = await run?.(stack).then(
+			() => 'yes',
+			(error) => {
+				console.error(`${name}: ${call}: ${error}`)
+				process.exitCode = 1
+				return 'NO'
+			}
+		)
+		column.push(outcome ?? '')
+	}
+	return column
+}
+
+async function pythonClient(name: string): Promise<Client> {
+	const python =
+		(...args: string[]) =>
+		(env: Record<string, string>) =>
+			promisify(execFile)(process.env.PYTHON || 'python3', [join(import.meta.dirname, 'python.py'), name, ...args], {
+				env: { ...process.env, DARKROOM_URL: stack.url, SSL_CERT_FILE: stack.ca, ...env }
+			})
+	const { stdout } = await python()({ DARKROOM_API_KEY: await stack.key() })
+	const run =
+		(call: string) =>
+		async ({ key }: ClientStack) => {
+			await python(call)({ DARKROOM_API_KEY: await key() })
+		}
+	const calls = Object.fromEntries(
+		stdout
+			.trim()
+			.split('\n')
+			.map((call) => [call as CallName, run(call)])
+	)
+	return { name: `${name} (PyPI)`, calls }
+}
