@@ -29,7 +29,7 @@ function section({ id, method, path, operation }: Entry): HTMLElement {
 		'section',
 		{ id, class: 'panel' },
 		h('h2', {}, h('code', {}, `${method} ${path}`)),
-		h('p', {}, `${summary}. ${description ?? ''} `, h('span', { class: 'faint' }, guard)),
+		h('p', {}, ...prose(`${summary}. ${description ?? ''} `), h('span', { class: 'faint' }, guard)),
 		...(parameters.length > 0
 			? [
 					h('h3', {}, 'Parameters'),
@@ -49,12 +49,16 @@ function section({ id, method, path, operation }: Entry): HTMLElement {
 			h(
 				'details',
 				{},
-				h('summary', {}, h('b', {}, status), ` ${text}`),
+				h('summary', {}, h('b', {}, status), ' ', ...prose(text)),
 				...(content ? bodies(content) : [h('p', { class: 'faint' }, 'No body.')])
 			)
 		)
 	)
 }
+
+/** What descriptions put between backticks is code. */
+const prose = (text: string): (string | HTMLElement)[] =>
+	text.split('`').map((piece, i) => (i % 2 === 0 ? piece : h('code', {}, piece)))
 
 const bodies = (content: Content): HTMLElement[] =>
 	Object.entries(content).flatMap(([type, { schema }]) => [h('p', { class: 'faint' }, type), fieldTable(schema)])
@@ -86,7 +90,7 @@ const table = (rows: string[][]): HTMLElement =>
 
 const document: Document = await (await fetch('/openapi.json')).json()
 
-find('about').textContent = document.info.description
+find('about').append(...prose(document.info.description))
 for (const [tag, operations] of Object.entries(byTag(document))) {
 	find('contents').append(
 		h('h2', {}, tag),
