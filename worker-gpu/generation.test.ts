@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import { type Engine, type Progress, startEngine } from './engine/client.ts'
@@ -268,6 +269,40 @@ test('previews are sent while someone watches', async () => {
 		data: expect.stringMatching(/^UklGR/)
 	})
 	expect(bodies('progress')[0].previews).toBeUndefined()
+})
+
+test('as many partial images as asked for are told, decoded in full and each before its picture, though nobody watches', async () => {
+	answers.start = () => granted({ ...request, steps: 8, partial_images: 3 })
+	await work()
+	const partials = bodies('progress').flatMap(({ partial_image }) => (partial_image ? [partial_image] : []))
+	for (const n of [0, 1]) {
+		const own = partials.filter((partial) => partial.n === n)
+		expect(own.map(({ index, step }) => [index, step])).toEqual([
+			[0, 2],
+			[1, 4],
+			[2, 6]
+		])
+		const delivered = told.findIndex(({ call, body }) => call === 'upload' && body.n === n)
+		expect(told.findLastIndex(({ body }) => body.partial_image?.n === n)).toBeLessThan(delivered)
+	}
+	const { width, height } = await sharp(Buffer.from(partials[0].data, 'base64')).metadata()
+	expect([width, height]).toEqual([16, 16])
+	const withPartials = bodies('object').sort()
+
+	told = []
+	answers.start = () => granted({ ...request, steps: 8 })
+	await work()
+	expect(bodies('object').sort()).toEqual(withPartials)
+})
+
+test('of few steps, each but the last has one partial image', async () => {
+	answers.start = () => granted({ ...request, steps: 3, count: 1, partial_images: 3 })
+	await work()
+	const partials = bodies('progress').flatMap(({ partial_image }) => (partial_image ? [partial_image] : []))
+	expect(partials.map(({ index, step }) => [index, step])).toEqual([
+		[0, 1],
+		[1, 2]
+	])
 })
 
 /** The engine, whose progress is heard by `act` too. */

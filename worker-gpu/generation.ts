@@ -5,10 +5,10 @@ import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError, EngineHalted } from './engine/errors.ts'
-import type { DevelopedPicture, EnginePreview } from './engine/messages.ts'
+import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
 import { encodePicture } from './image/encode.ts'
 import { InputUnreadable } from './image/input-unreadable.ts'
-import { encodePreview } from './image/preview.ts'
+import { encodePartial, encodePreview } from './image/preview.ts'
 import { readInputs } from './inputs.ts'
 import { wait } from './wait.ts'
 
@@ -179,6 +179,7 @@ async function drawAll(
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
 	const rows = checkpoint === undefined ? undefined : await keptRows(checkpoint, edge, end, log)
 	const deliveries: Promise<void>[] = []
+	let told: Promise<void> = Promise.resolve()
 	try {
 		return await engine.develop(request, {
 			pictures,
@@ -195,9 +196,19 @@ async function drawAll(
 				course.previews = previews
 				course.watch = watch
 			},
+			onPartial(partial) {
+				// One after the other, and each before its picture. The drawing goes on without one that cannot be told.
+				told = told.then(() => tellPartial(partial, edge, course)).catch(unlessEnded)
+				told.catch((error) => undeliverable.abort(error))
+			},
 			onPicture(picture) {
+				const before = told
+				const delivery = async () => {
+					await before
+					await deliver(picture, request, edge)
+				}
 				// Its failure ends the drawing of the others.
-				deliveries.push(deliver(picture, request, edge).catch((error) => undeliverable.abort(error)))
+				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))
 			}
 		})
 	} finally {
@@ -205,6 +216,11 @@ async function drawAll(
 		await Promise.all(deliveries)
 		signal.throwIfAborted()
 	}
+}
+
+async function tellPartial({ n, index, step, ...image }: EnginePartial, edge: Edge, { done, total }: Course): Promise<void> {
+	const partial_image = { n, index, step, content_type: 'image/webp' as const, data: await encodePartial(image) }
+	await edge.progress({ done, total, partial_image })
 }
 
 async function deliver(picture: DevelopedPicture, request: ResolvedRequest, edge: Edge): Promise<void> {

@@ -21,7 +21,7 @@ export interface Grant extends Omit<StartAnswer, 'checkpoint'> {
 	checkpointed: number | null
 }
 
-export type Progress = Omit<ProgressCall, 'previews'>
+export type Progress = Omit<ProgressCall, 'previews' | 'partial_image'>
 
 /** What the edge saw in R2. */
 export interface Receipt {

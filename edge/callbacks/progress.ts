@@ -19,13 +19,13 @@ const route = createRoute({
 export const progress = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, work } = c.var
-		const { previews = [], ...call } = c.req.valid('json')
+		const { previews = [], partial_image: partial, ...call } = c.req.valid('json')
 		const { viewed } = unwrap(await env.ACCOUNT.getByName(work.account).progress(work, call))
-		// A Viewer may vanish; then nobody watches.
-		const watched =
-			viewed &&
-			(await env.VIEWER.getByName(work.generation)
-				.preview(previews)
-				.catch(() => false))
+		if (!viewed && !partial) {
+			return c.json({ watched: false }, 200)
+		}
+		// A partial image is kept for whoever comes next. A Viewer may vanish; then nobody watches.
+		const viewer = env.VIEWER.getByName(work.generation)
+		const watched = await viewer.show(previews, partial).catch(() => false)
 		return c.json({ watched }, 200)
 	})

@@ -96,6 +96,17 @@ describe('GET /v1/generations/{id}/events', () => {
 		expect(await Promise.all(readers.map((one) => one.next()))).toEqual([undefined, undefined])
 	})
 
+	it('tells late readers of partial images too, each once, before the pictures', async () => {
+		await start()
+		for (const index of [0, 1, 1]) {
+			const partial_image = { n: 0, index, step: 10 * (index + 1), content_type: 'image/webp', data: 'UklGRg==' }
+			expect((await call(work, 'progress', { done: 3, total: 50, partial_image })).status).toBe(200)
+		}
+		await deliver(0)
+		const seen = await reader(await get(path, key)).until('image')
+		const told = seen.map(({ event }) => (event.type === 'partial_image' ? [event.n, event.index, event.step] : event.type))
+		expect(told).toEqual([[0, 0, 10], [0, 1, 20], 'status', 'progress', 'image'])
+	})
 	it('signs the pictures that it tells of, and ends with the whole generation', async () => {
 		await start()
 		await deliver(0)

@@ -1,4 +1,4 @@
-import type { Preview } from '../../shared/contract/callbacks.ts'
+import type { PartialImage, Preview } from '../../shared/contract/callbacks.ts'
 import { isTerminal } from '../../shared/contract/generation.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 
@@ -7,6 +7,7 @@ export type Happening =
 	| { type: 'status'; status: Snapshot['status'] }
 	| { type: 'progress'; done: number; total: number }
 	| ({ type: 'preview' } & Preview)
+	| ({ type: 'partial_image' } & PartialImage)
 	| { type: 'image'; of: Snapshot; n: number }
 	| { type: 'end'; of: Snapshot }
 
@@ -17,7 +18,7 @@ export interface Entry {
 }
 
 /**
- * What happened to one generation, of each kind the latest alone: its status, its progress, a preview of each picture, each picture. Slow and late readers skip
+ * What happened to one generation, of each kind the latest alone: its status, its progress, a preview of each picture, each partial image, each picture. Slow and late readers skip
  * what was replaced, so that no backlog grows and no reader holds up another.
  */
 export class Timeline {
@@ -41,7 +42,7 @@ export class Timeline {
 			this.add({ type: 'progress', ...progress })
 		}
 		for (const { n } of images) {
-			if (!this.#entries.has(`image ${n}`)) {
+			if (!this.#entries.has(kindOf({ type: 'image', of: snapshot, n }))) {
 				this.add({ type: 'image', of: snapshot, n })
 			}
 		}
@@ -67,7 +68,7 @@ export class Timeline {
 	}
 
 	add(happening: Happening): void {
-		const kind = 'n' in happening ? `${happening.type} ${happening.n}` : happening.type
+		const kind = kindOf(happening)
 		if (JSON.stringify(this.#entries.get(kind)?.happening) === JSON.stringify(happening)) {
 			return
 		}
@@ -79,3 +80,7 @@ export class Timeline {
 		this.#grown = Promise.withResolvers<void>()
 	}
 }
+
+/** Of one kind the latest alone is told. */
+const kindOf = (happening: Happening): string =>
+	[happening.type, 'n' in happening ? happening.n : '', 'index' in happening ? happening.index : ''].join(' ')

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Preview } from '../../shared/contract/callbacks.ts'
+import type { PartialImage, Preview } from '../../shared/contract/callbacks.ts'
 import { randomText } from '../../shared/ids.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { type Env, parseEnv } from '../env.ts'
@@ -52,10 +52,13 @@ export class Viewer extends DurableObject {
 		this.#timeline.see(snapshot)
 	}
 
-	/** The latest previews, from the generation's node. Answers whether anyone is here to see the next ones. */
-	async preview(previews: readonly Preview[]): Promise<boolean> {
+	/** The latest previews, and a partial image, from the generation's node. Answers whether anyone is here to see the next ones. */
+	async show(previews: readonly Preview[], partial?: PartialImage): Promise<boolean> {
 		for (const preview of previews) {
 			this.#timeline.add({ type: 'preview', ...preview })
+		}
+		if (partial) {
+			this.#timeline.add({ type: 'partial_image', ...partial })
 		}
 		return this.#readers.size > 0
 	}

@@ -48,11 +48,16 @@ export const Preview = z.strictObject({
 })
 export type Preview = z.infer<typeof Preview>
 
-/** `progress`: U-Net evaluations done and asked for, summed over the pictures. Every 500 ms. */
+/** Picture `n` on its way, decoded in full, for the `index`th time. */
+export const PartialImage = Preview.extend({ index: z.int().min(0).max(2) })
+export type PartialImage = z.infer<typeof PartialImage>
+
+/** `progress`: U-Net evaluations done and asked for, summed over the pictures. Every 500 ms, and with each partial image. */
 export const ProgressCall = z.strictObject({
 	done: z.int().min(0),
 	total: z.int().min(1),
-	previews: z.array(Preview).max(4).optional()
+	previews: z.array(Preview).max(4).optional(),
+	partial_image: PartialImage.optional()
 })
 export type ProgressCall = z.infer<typeof ProgressCall>
 /** `watched`: someone would see previews; they are drawn for nobody else. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Preview } from './callbacks.ts'
+import { PartialImage, Preview } from './callbacks.ts'
 import { Generation, Picture, Status } from './generation.ts'
 
 /**
@@ -10,7 +10,10 @@ export const GenerationEvent = z.discriminatedUnion('type', [
 	z.strictObject({ type: z.literal('status'), status: Status }),
 	/** U-Net evaluations done and asked for, summed over the pictures. */
 	z.strictObject({ type: z.literal('progress'), done: z.int(), total: z.int() }),
+	/** From the latent, while someone watches. */
 	Preview.extend({ type: z.literal('preview') }),
+	/** One of the request's `partial_images`; told before the picture itself, and to those alone who watch then or soon after. */
+	PartialImage.extend({ type: z.literal('partial_image') }),
 	/** A delivered picture. */
 	z.strictObject({ type: z.literal('image'), image: Picture }),
 	/** The last event. */

@@ -65,7 +65,9 @@ export const GenerationRequest = z.strictObject({
 	count: z.int().min(1).optional(),
 	output_format: OutputFormat.optional(),
 	/** Of webp, jpeg and avif: the higher, the larger and the more alike. */
-	output_quality: z.int().min(1).max(100).nullish()
+	output_quality: z.int().min(1).max(100).nullish(),
+	/** How often each picture is shown on its way, decoded in full and evenly over its steps; fewer where it has no more steps. */
+	partial_images: z.int().min(0).max(3).nullish()
 })
 export type GenerationRequest = z.infer<typeof GenerationRequest>
 

@@ -70,7 +70,8 @@ export function requestFor(model: Model, options: Options = {}): z.ZodType<Resol
 			seed: Seed.default(() => crypto.getRandomValues(new Uint32Array(1))[0] as number),
 			count: z.int().min(1).max(model.count.max).default(model.count.default),
 			output_format: OutputFormat.default('png'),
-			output_quality: GenerationRequest.shape.output_quality.unwrap().default(null)
+			output_quality: GenerationRequest.shape.output_quality.unwrap().default(null),
+			partial_images: GenerationRequest.shape.partial_images.unwrap().unwrap().default(0)
 		},
 		{ error: ({ code }) => (code === 'unrecognized_keys' ? refusal : undefined) }
 	)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import OpenAI, { toFile } from 'openai'
+import sharp from 'sharp'
 import type { Client } from './client.ts'
 import { drawing, expectPng } from './client.ts'
 import type { ClientStack } from './stack.ts'
@@ -53,13 +54,18 @@ export const openai: Client = {
 				prompt: 'a green cone',
 				stream: true,
 				partial_images: 2,
-				...withOurs({ steps: 100, width: 256, height: 256 })
+				...withOurs({ steps: 8, width: 64, height: 96 })
 			})
 			const types: string[] = []
 			for await (const event of events) {
 				types.push(event.type)
+				const bytes = Buffer.from(event.b64_json, 'base64')
 				if (event.type === 'image_generation.completed') {
-					expectPng(Buffer.from(event.b64_json, 'base64'))
+					expectPng(bytes)
+				} else {
+					// Decoded in full: a preview from the latent is enlarged to 256 pixels.
+					const { width, height, format } = await sharp(bytes).metadata()
+					assert.deepEqual([event.partial_image_index, width, height, format], [types.length - 1, 64, 96, 'webp'])
 				}
 			}
 			assert.deepEqual(types, ['image_generation.partial_image', 'image_generation.partial_image', 'image_generation.completed'])

@@ -7,6 +7,7 @@ import { EngineClosed, EngineCrashed, EngineError, EngineHalted } from './errors
 import type {
 	DevelopedPicture,
 	EngineConfig,
+	EnginePartial,
 	EnginePreview,
 	EngineReport,
 	EngineStats,
@@ -76,6 +77,8 @@ export interface DevelopOptions {
 	readonly rows?: Uint8Array | undefined
 	/** Evaluations done and asked for, summed over the pictures: at the start, then at most every 500 ms. */
 	readonly onProgress?: (progress: Progress) => void
+	/** Each of the request's partial images, before its picture; once more, the same, where it goes on after a crash. */
+	readonly onPartial?: (partial: EnginePartial) => void
 	/** Each picture as soon as it is there. */
 	readonly onPicture?: (picture: DevelopedPicture) => void
 	readonly signal?: AbortSignal
@@ -291,6 +294,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				break
 			case 'ignored':
 				log(`engine: begins anew: ${message.reason}`)
+				break
+			case 'partial':
+				work.options.onPartial?.(message.partial)
 				break
 			case 'picture':
 				work.pictures.push(message.picture)

@@ -42,6 +42,12 @@ export interface EnginePreview extends Rgb {
 	readonly step: number
 }
 
+/** A picture on its way, decoded in full. */
+export interface EnginePartial extends EnginePreview {
+	/** Which of the request's `partial_images` it is, from 0. */
+	readonly index: number
+}
+
 /** What was counted since the last of these. */
 export interface EngineStats {
 	/** Rows in the last tick, and those that waited for a seat. */
@@ -95,6 +101,7 @@ export type FromEngine =
 	| { readonly type: 'ignored'; readonly id: number; readonly reason: string }
 	| { readonly type: 'halted'; readonly rows: readonly { readonly id: number; readonly rows: Uint8Array }[] }
 	| { readonly type: 'stats'; readonly stats: EngineStats }
+	| { readonly type: 'partial'; readonly id: number; readonly partial: EnginePartial }
 	| { readonly type: 'picture'; readonly id: number; readonly picture: DevelopedPicture }
 	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number; readonly warnings: readonly Warning[] }
 	| { readonly type: 'failed'; readonly id: number; readonly error: ErrorMessage }

@@ -118,10 +118,13 @@ async function develop(message: DevelopMessage): Promise<void> {
 		const saved = savedRows(message, origin)
 		const cancel = new AbortController()
 		let lastProgress = Number.NEGATIVE_INFINITY
+		let evaluations = 0
+		const partialAt = ({ k }: Pick<Row, 'k'>) => partialIndex(request.partial_images ?? 0, k, evaluations)
 		const task: Task = {
 			async prepare() {
 				const plan = await planFor(model.checkpoint, drawingOf(request, inputs))
 				warnings = plan.warnings ?? []
+				evaluations = plan.evaluations
 				return plan
 			},
 			// Picture n of a request is drawn from its seed + n, in uint32.
@@ -144,9 +147,15 @@ async function develop(message: DevelopMessage): Promise<void> {
 				const previews = work.watched && model.previews.ready ? live.flatMap(({ n, row }) => previewOf(model, n, row)) : []
 				send({ type: 'progress', id, done, total, rows: saveRows(origin, live), previews })
 			},
-			// Where nothing says how a latent looks, one is decoded to learn it from.
-			wantsPartial: () => work.watched && !model.previews.ready,
-			onPartial: (_, __, x0, image) => model.previews.learn(x0, image),
+			// Asked for; or where nothing says how a latent looks, and one is decoded to learn it from.
+			wantsPartial: (_, row) => partialAt(row) !== undefined || (work.watched && !model.previews.ready),
+			onPartial({ n }, step, x0, image) {
+				model.previews.learn(x0, image)
+				const index = partialAt({ k: step })
+				if (index !== undefined) {
+					send({ type: 'partial', id, partial: { n, index, step, ...toRgb(image) } })
+				}
+			},
 			onPicture(picture, image, row) {
 				model.previews.learn(row.x, image)
 				send({ type: 'picture', id, picture: { ...picture, ...toRgb(image) } })
@@ -178,6 +187,16 @@ function ignoring<T>(id: number, use: () => T): T | undefined {
 		send({ type: 'ignored', id, reason: error.message })
 		return undefined
 	}
+}
+
+/**
+ * Which of `wanted` partial images is due after `k` of `evaluations`, if one is: they are spread evenly, each after an evaluation of its own, and
+ * the last evaluation is the picture's.
+ */
+function partialIndex(wanted: number, k: number, evaluations: number): number | undefined {
+	const spans = Math.min(wanted + 1, evaluations)
+	const passed = (k: number) => Math.floor((k * spans) / evaluations)
+	return k < evaluations && passed(k) > passed(k - 1) ? passed(k) - 1 : undefined
 }
 
 const previewOf = ({ previews }: Model, n: number, { x0, k }: Row): EnginePreview[] =>

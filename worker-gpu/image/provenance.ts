@@ -13,7 +13,8 @@ export interface Provenance {
 }
 
 export function provenanceOf(request: ResolvedRequest, seed: number): Provenance {
-	const json = JSON.stringify({ ...request, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
+	const { partial_images: _, ...drawn } = request
+	const json = JSON.stringify({ ...drawn, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
 	const parameters = json.length <= MOST_BYTES ? json : ''
 	return {
 		parameters,

@@ -26,9 +26,9 @@ export const openai = (app: OpenAPIHono<App>) => {
 	const images = async (c: Context<App>, body: unknown, kind: 'image_generation' | 'image_edit') => {
 		const { order, wanted } = readImagesRequest(body)
 		const native = new Native(app, c)
-		const accepted = await native.order(order, wanted.partialImages === undefined ? 60 : undefined)
+		const accepted = await native.order(order, wanted.isStream ? undefined : 60)
 		const { headers } = native
-		if (wanted.partialImages !== undefined) {
+		if (wanted.isStream) {
 			return withLimits(streamImages(c, native, accepted, wanted, kind), headers)
 		}
 		const generation = await native.ended(accepted)

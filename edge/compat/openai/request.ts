@@ -23,8 +23,7 @@ const ImagesRequest = z.looseObject({
 export interface Wanted {
 	as: 'url' | 'b64_json'
 	quality: string
-	/** How many previews a stream shows; undefined when there is to be no stream. */
-	partialImages: number | undefined
+	isStream: boolean
 }
 
 /** OpenAI's own models; here they mean the first model of the catalog. */
@@ -47,7 +46,7 @@ export function readImagesRequest(body: unknown): { order: Record<string, unknow
 		output_format,
 		output_compression,
 		stream = false,
-		partial_images = 0,
+		partial_images,
 		background: _background,
 		moderation: _moderation,
 		style: _style,
@@ -66,12 +65,13 @@ export function readImagesRequest(body: unknown): { order: Record<string, unknow
 			...stepsFor(quality, model),
 			...(output_format !== undefined && { output_format }),
 			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),
+			...(stream && { partial_images }),
 			...others
 		},
 		wanted: {
 			as: response_format ?? (answersBase64.test(name) ? 'b64_json' : 'url'),
 			quality,
-			partialImages: stream ? partial_images : undefined
+			isStream: stream
 		}
 	}
 }

@@ -9,7 +9,7 @@ import type { Wanted } from './request.ts'
 import { base64Of, noTokens, streamedImage } from './response.ts'
 
 /**
- * Previews of the first picture, evenly over its steps, as partial images, and each picture when it is delivered.
+ * The partial images of the first picture, for their events do not say of which one they are, and each picture when it is delivered.
  *
  * @param kind how their events are called
  */
@@ -24,19 +24,13 @@ export function streamImages(
 	c.header('x-accel-buffering', 'no')
 	return streamSSE(c, async (stream) => {
 		const send = (type: string, event: object) => stream.writeSSE({ event: type, data: JSON.stringify({ type, ...event }) })
-		const partials = wanted.partialImages ?? 0
-		let shown = 0
 		for await (const event of native.events(accepted.id)) {
 			if (stream.aborted) {
 				return
 			}
-			if (event.type === 'preview' && event.n === 0 && shown < partials) {
-				const isDue = event.step / accepted.request.steps >= (shown + 1) / (partials + 1)
-				if (isDue) {
-					const image = streamedImage(accepted, wanted, event.data, event.content_type.replace('image/', ''))
-					await send(`${kind}.partial_image`, { ...image, partial_image_index: shown })
-					shown += 1
-				}
+			if (event.type === 'partial_image' && event.n === 0) {
+				const image = streamedImage(accepted, wanted, event.data, event.content_type.replace('image/', ''))
+				await send(`${kind}.partial_image`, { ...image, partial_image_index: event.index })
 			} else if (event.type === 'image') {
 				const format = event.image.content_type.replace('image/', '')
 				const image = streamedImage(accepted, wanted, await base64Of(c.var.env, event.image), format)
