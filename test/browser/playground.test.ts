@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Stack, startStack } from '../stack.ts'
 
@@ -119,6 +120,39 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 		await page.getByLabel('Prompt').fill('')
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('alert').getByText('/prompt').waitFor()
+	})
+
+	it('draws anew what was painted over, and leaves the rest', async () => {
+		const side = 128
+		const buffer = await sharp({ create: { width: side, height: side, channels: 3, background: { r: 150, g: 150, b: 155 } } })
+			.png()
+			.toBuffer()
+		await page.getByLabel('Task').selectOption('inpainting')
+		await page.getByLabel('Image', { exact: true }).setInputFiles({ name: 'grey.png', mimeType: 'image/png', buffer })
+		await page.getByLabel('Prompt').fill('a large shiny red sphere on a grey floor')
+		await page.getByLabel('Seed').fill('7')
+		const canvas = page.locator('#inputs canvas')
+		await canvas.scrollIntoViewIfNeeded()
+		const { x, y, width, height } = (await canvas.boundingBox())!
+		await page.getByLabel('Brush').fill('42')
+		await page.mouse.move(x + width * 0.35, y + height * 0.4)
+		await page.mouse.down()
+		for (const part of [0.45, 0.55, 0.65]) {
+			await page.mouse.move(x + width * part, y + height * 0.5)
+		}
+		await page.mouse.up()
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.locator('#development').getByText('Done').waitFor()
+		const url = await page.locator('#development img').getAttribute('src')
+		const drawn = sharp(Buffer.from(await (await fetch(url!)).arrayBuffer())).removeAlpha()
+		/** By how much the reddest pixel of some rows is more red than green. */
+		const redness = async (top: number, height: number) => {
+			const pixels = await drawn.clone().extract({ left: 0, top, width: side, height }).raw().toBuffer()
+			return Math.max(...Array.from({ length: side * height }, (_, i) => pixels[3 * i]! - pixels[3 * i + 1]!))
+		}
+		expect(await redness(32, 64)).toBeGreaterThan(120)
+		expect(await redness(112, 16)).toBeLessThan(40)
+		expect(await issues()).toEqual([])
 	})
 
 	it('has a reference of the API beside it', async () => {

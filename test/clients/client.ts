@@ -20,16 +20,30 @@ export const callNames = [
 	'polling from the start',
 	'an image to start from, as a file',
 	'a webhook, verified by the client',
+	'a webhook',
 	'cancel while it runs',
 	'list',
 	'models',
 	'what is wrong with a request',
+	'too many requests',
 	'a wrong key'
 ] as const
 export type CallName = (typeof callNames)[number]
 
 /** More than a second's work for a CPU. */
 export const long = { steps: 100, count: 4 }
+
+/** A `fetch` that notes every answer, and tells of it before the client hears. */
+export function listening(heard: (answer: Response) => void | Promise<void> = () => {}) {
+	const answers: Pick<Response, 'status' | 'headers'>[] = []
+	const listen: typeof fetch = async (...asked) => {
+		const answer = await fetch(...asked)
+		answers.push({ status: answer.status, headers: answer.headers })
+		await heard(answer)
+		return answer
+	}
+	return { fetch: listen, answers }
+}
 
 const png = Buffer.from('89504e470d0a1a0a', 'hex')
 

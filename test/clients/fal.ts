@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { ApiError, createFalClient, type QueueStatus, ValidationError } from '@fal-ai/client'
-import { type Client, expectPng, long } from './client.ts'
+import { type Client, expectPng, long, mailbox } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, credentials?: string) =>
@@ -65,6 +65,30 @@ export const fal: Client = {
 			await client.queue.subscribeToStatus(app, { requestId, pollInterval: 50 })
 			const { data } = await client.queue.result(app, { requestId })
 			assert.equal((data as Result).images.length, 1)
+		},
+		async 'a webhook'(stack) {
+			const client = await open(stack)
+			const post = async (input: object) => {
+				const { url: webhookUrl, letter } = await mailbox()
+				const { request_id } = await client.queue.submit(app, { input: { prompt: 'a red sphere', ...input }, webhookUrl })
+				return { requestId: request_id, letter }
+			}
+			const { requestId, letter } = await post({ seed: 7, num_inference_steps: 2 })
+			const { payload, ...rest } = JSON.parse((await letter).body)
+			assert.deepEqual(rest, { request_id: requestId, gateway_request_id: requestId, status: 'OK' })
+			const { data } = await client.queue.result(app, { requestId })
+			// URLs are signed anew each time they are told.
+			const unsigned = (result: Result) => ({
+				...result,
+				images: result.images.map((image) => ({ ...image, url: new URL(image.url).pathname }))
+			})
+			assert.deepEqual(unsigned(payload), unsigned(data as Result))
+
+			const canceled = await post(long)
+			await client.queue.cancel(app, { requestId: canceled.requestId })
+			const told = JSON.parse((await canceled.letter).body)
+			assert.deepEqual([told.request_id, told.status, told.payload], [canceled.requestId, 'ERROR', null])
+			assert.match(told.error, /cancel/i)
 		},
 		async 'cancel while it runs'(stack) {
 			const client = await open(stack)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import OpenAI, { toFile } from 'openai'
 import sharp from 'sharp'
 import type { Client } from './client.ts'
-import { drawing, expectPng } from './client.ts'
+import { drawing, expectPng, listening, long } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, apiKey?: string) =>
@@ -104,6 +104,26 @@ export const openai: Client = {
 				assert.match(error.requestID!, /^req_/)
 				return true
 			})
+		},
+		async 'too many requests'(stack) {
+			const apiKey = await stack.key({ pictures_in_flight: long.count })
+			const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }
+			const post = (path: string, body = {}) =>
+				fetch(`${stack.url}/v1/generations${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+			const { id } = (await (await post('', { model: 'scenes', prompt: 'a red sphere', ...long })).json()) as { id: string }
+			// There is room as soon as the client was refused, and it tries again by itself.
+			const { fetch: listen, answers } = listening(async ({ status }) => {
+				if (status === 429) {
+					await post(`/${id}/cancel`)
+				}
+			})
+			const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey, fetch: listen })
+			const { data } = await client.images.generate({ model: 'scenes', prompt: 'a red sphere' })
+			assert.equal(data!.length, 1)
+			assert.deepEqual(
+				answers.map(({ status }) => status),
+				[429, 200]
+			)
 		},
 		async 'a wrong key'(stack) {
 			const client = await open(stack, 'sk-nothing')

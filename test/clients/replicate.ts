@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Replicate, { type FileOutput, parseProgressFromLogs, validateWebhook } from 'replicate'
-import { type Client, drawing, expectPng, long, mailbox } from './client.ts'
+import { type Client, drawing, expectPng, listening, long, mailbox } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, auth?: string) =>
@@ -133,6 +133,21 @@ export const replicate: Client = {
 			const refused = client.predictions.create({ model, input: { prompt: 'a red sphere', num_outputs: 99 } })
 			await assert.rejects(refused, /422 .*at most 8/)
 			await assert.rejects(client.predictions.create({ model: 'some/thing', input: {} }), /422 .*unknown-model/)
+		},
+		async 'too many requests'(stack) {
+			const { fetch: listen, answers } = listening()
+			const auth = await stack.key({ requests_per_minute: 1 })
+			const client = new Replicate({ baseUrl: `${stack.url}/replicate/v1`, auth, fetch: listen })
+			const ask = () => client.predictions.create({ model, input: { prompt: 'a red sphere', steps: 1 } })
+			await ask()
+			await assert.rejects(ask(), /429/)
+			// It tries six times without a pause, and none of them puts off the time from which it is heard again.
+			assert.deepEqual(
+				answers.map(({ status }) => status),
+				[201, ...Array(6).fill(429)]
+			)
+			const waits = answers.slice(1).map(({ headers }) => Number(headers.get('retry-after')))
+			assert.ok(Math.min(...waits) > 0 && waits.every((wait, i) => wait <= (waits[i - 1] ?? 60)), `got ${waits}`)
 		},
 		async 'a wrong key'(stack) {
 			const client = await open(stack, 'r8_nothing')

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { startEdge } from '../../infra/edge.ts'
 import { freePort } from '../../infra/ports.ts'
+import type { Limits } from '../../shared/contract/account.ts'
 import { openProducer } from '../../shared/queue.ts'
 import { secrets } from '../edge.ts'
 import { postgresServer } from '../queues.ts'
@@ -16,8 +17,8 @@ export interface ClientStack {
 	url: string
 	/** The certificate authority's file, for NODE_EXTRA_CA_CERTS and its like. */
 	ca: string
-	/** A new key of a new account. */
-	key(): Promise<string>
+	/** A new key of a new account, with limits of its own. */
+	key(limits?: Partial<Limits>): Promise<string>
 	close(): Promise<void>
 }
 
@@ -44,7 +45,7 @@ export async function startClientStack(): Promise<ClientStack> {
 	return {
 		url: edge.url,
 		ca: tls.ca,
-		async key() {
+		async key(limits = {}) {
 			accounts += 1
 			const admin = (path: string, body: object) =>
 				fetch(`${edge.url}/v1/admin/accounts/client-${accounts}/${path}`, {
@@ -53,7 +54,7 @@ export async function startClientStack(): Promise<ClientStack> {
 					body: JSON.stringify(body)
 				})
 			await admin('credits', { amount: 1_000_000_000, reference: 'clients' })
-			return ((await (await admin('keys', { name: 'clients' })).json()) as { key: string }).key
+			return ((await (await admin('keys', { name: 'clients', limits })).json()) as { key: string }).key
 		},
 		async close() {
 			const exited = new Promise((resolve) => node.once('exit', resolve))
