@@ -2,30 +2,45 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { edge } from './edge.ts'
-import { engine } from './engine/engine.ts'
+import { engine, engineParts } from './engine/engine.ts'
 import { footprint } from './footprint.ts'
 import { imports } from './imports.ts'
 import { latency } from './latency.ts'
 import { pictures } from './pictures.ts'
 
-const benchmarks: Record<string, { what: string; run(options: { quick: boolean }): Promise<void> }> = {
+interface Benchmark {
+	readonly what: string
+	/** What of it can be asked for alone. */
+	readonly parts?: readonly string[]
+	run(options: { quick: boolean; parts: readonly string[] }): Promise<void>
+}
+
+const benchmarks: Record<string, Benchmark> = {
 	latency: { what: 'time of a request that is not spent inside ONNX Runtime', run: latency },
 	pictures: { what: 'seconds from request to signed URL, one alone and eight at once', run: pictures },
 	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint },
 	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports },
 	edge: { what: 'accepted and refused requests a second, beside an object and a route that do next to nothing', run: edge },
-	engine: { what: 'what continuous batching gains and costs, against other ways on the same networks', run: engine }
+	engine: {
+		what: 'what continuous batching gains and costs, against other ways on the same networks',
+		parts: engineParts,
+		run: engine
+	}
 }
 
 const { values, positionals } = parseArgs({
 	options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean', default: false } },
 	allowPositionals: true
 })
-const unknown = positionals.find((name) => !(name in benchmarks))
+const names = positionals.filter((name) => name in benchmarks)
+const partsOf = (name: string) => positionals.filter((part) => benchmarks[name]!.parts?.includes(part))
+const unknown = positionals.find((word) => !names.includes(word) && !names.some((name) => partsOf(name).includes(word)))
 if (values.help || unknown) {
-	const list = Object.entries(benchmarks).map(([name, { what }]) => `  ${name.padEnd(11)} ${what}`)
+	const list = Object.entries(benchmarks).map(
+		([name, { what, parts }]) => `  ${name.padEnd(11)} ${what}${parts ? `\n${' '.repeat(14)}parts: ${parts.join(', ')}` : ''}`
+	)
 	console.log(
-		`npm run bench [-- NAME … --quick]\n\n${list.join('\n')}\n\n  --quick     fewer pictures, where a benchmark is long`
+		`npm run bench [-- NAME [PART …] … --quick]\n\n${list.join('\n')}\n\n  --quick     fewer pictures, where a benchmark is long`
 	)
 	if (unknown) {
 		console.error(`\nexpected one of ${Object.keys(benchmarks).join(', ')}; got ${unknown}`)
@@ -35,8 +50,8 @@ if (values.help || unknown) {
 }
 const [cpu] = cpus()
 console.log(`${cpus().length} × ${cpu!.model}, Node ${process.version}`)
-for (const name of positionals.length ? positionals : Object.keys(benchmarks)) {
+for (const name of names.length ? names : Object.keys(benchmarks)) {
 	console.log(`\n${name}: ${benchmarks[name]!.what}`)
-	await benchmarks[name]!.run(values)
+	await benchmarks[name]!.run({ ...values, parts: partsOf(name) })
 }
 process.exit(0)

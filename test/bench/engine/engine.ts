@@ -1,14 +1,17 @@
 import { writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import path from 'node:path'
-import { quantile } from '../statistics.ts'
+import { median, quantile } from '../statistics.ts'
 import { invariance } from './invariance.ts'
 import { joining } from './joining.ts'
+import { sideBySide } from './lanes.ts'
 import { loadModel, type Model, measureLimit } from './model.ts'
 import { overhead } from './overhead.ts'
 import { plot } from './plot.ts'
 import { kills, memory } from './process.ts'
 import { rivals } from './rivals.ts'
-import { type Asked, arrivals, continuous, meanSteps, oneAtATime, type Server, staticBatches } from './servers.ts'
+import { type Asked, arrivals, continuous, meanSteps, oneAtATime, type Served, type Server, staticBatches } from './servers.ts'
+
 import {
 	type Costs,
 	lone,
@@ -21,65 +24,177 @@ import {
 
 const figure = path.join(import.meta.dirname, 'load.svg')
 
+/** What it measures, each by itself if need be: `npm run bench -- engine load`. */
+export const engineParts = ['overhead', 'joining', 'load', 'python', 'invariance', 'memory', 'kills'] as const
+type EnginePart = (typeof engineParts)[number]
+
 /**
- * What continuous batching gains and costs, as ratios of what was measured in this one run. About seven minutes, `quick` one and a half. Load
- * is real runs of the networks at simulated arrivals: nothing is waited for but work. Whole curves, and the highest load that holds, are
- * counted from the calls' measured times, with the engine's own choice of rows.
+ * What continuous batching gains and costs, as ratios of what was measured in this one run. About six minutes, `quick` one and a half. Load
+ * is counted over 3,000 pictures from the calls' measured times, with the engine's own choice of rows; real runs of the networks beside it, at
+ * simulated arrivals, show that it is counted right: nothing is waited for but work, and the ways to serve go call by call in turn.
+ *
+ * The table at the end is the README's.
  */
-export async function engine({ quick }: { quick: boolean }): Promise<void> {
+export async function engine({ quick, parts = [] }: { quick: boolean; parts?: readonly string[] }): Promise<void> {
+	const chosen = engineParts.filter((part) => parts.length === 0 || parts.includes(part))
 	const model = await loadModel()
 	await model.plan({}).then(({ finish, start }) => finish(start(1)))
 	const limit = await measureLimit(model)
-	const costs = await measureCosts(model, limit, quick ? 3 : 9)
-	print('batch limit, evaluations a call', String(limit), '')
-	print('eight guided pictures a call over one, throughput', ratio((8 * costs.call[2]!) / costs.call[16]!), '')
+	const table: Line[] = []
+	for (const part of chosen) {
+		const began = performance.now()
+		const lines = await measure[part]({ model, limit, quick })
+		table.push(...lines)
+		for (const [what, got, target] of lines) {
+			console.log(`  ${what.padEnd(84)} ${got.padStart(12)}   ${target}`)
+		}
+		const load = loadavg()[0]!.toFixed(1)
+		console.log(`  (${part}: ${((performance.now() - began) / 1000).toFixed(0)} s; load average ${load})`)
+	}
+	console.log('\n| | measured | target | command |\n|---|---|---|---|')
+	for (const [what, got, target] of table) {
+		console.log(`| ${what} | ${got} | ${target} | \`npm run bench -- engine\` |`)
+	}
+}
 
-	print('wall time over the bare calls, steady load', ratio(await overhead(model, limit, quick ? 3 : 9)), '≤ 1.03')
-	const { below, at, bound } = await joining(model, quick ? 40 : 200)
-	print('newcomer’s wait below the limit, p99', `${below} ticks`, '≤ 1')
-	print('newcomer’s wait at the limit, p99', `${at} ticks`, `≤ ${bound}`)
+/** What was measured, how much it is, and what it is to be. */
+type Line = readonly [what: string, got: string, target: string]
 
-	const mine = { real: continuous(limit), simulated: simulateContinuous(limit) }
-	const single = { real: oneAtATime, simulated: simulateOneAtATime }
-	const batched = { real: staticBatches, simulated: simulateStatic }
-	const real = await underLoad(model, costs, [mine, single, batched], quick ? 16 : 48)
-	const [a, b, c] = real as [Latency, Latency, Latency]
-	print('70 % of one-at-a-time’s capacity: mean over one at a time', ratio(a.mean / b.mean), '≤ 0.85')
-	print('                                  mean over static batches', ratio(a.mean / c.mean), '≤ 0.6')
-	print('                                  p95 over static batches', ratio(a.p95 / c.p95), '≤ 0.5')
-
-	const [full, alone, whole] = await saturated(model, [mine.real, single.real, batched.real], quick ? 8 : 24)
-	print('throughput at saturation over one at a time', ratio(alone! / full!), '≥ 1.35')
-	print('                         over static batches', ratio(whole! / full!), '≥ 1')
-	const held = [mine, single, batched].map(({ simulated }) => highestLoad(simulated, costs))
-	print('highest load with p95 under 3 × a lone picture, over one at a time', ratio(held[0]! / held[1]!), '≥ 1.4')
-	await writeFile(
-		figure,
-		draw(
-			costs,
-			[mine, single, batched].map(({ simulated }) => simulated),
-			real
-		)
-	)
-
-	await againstPython(model, mine.real, quick)
-
-	const sha = await invariance(model)
-	print(
-		'alone and among seven strangers',
-		sha.alone === sha.among ? `the same (${sha.alone.slice(0, 12)}…)` : 'NOT the same',
-		'the same'
-	)
-	const pictures = quick ? 300 : 3_000
-	print(`resident memory after ${pictures} pictures over the first tenth`, ratio(await memory(pictures)), '≤ 1.05')
-	const { killed, same, once, repeated } = await kills(quick ? 4 : 20)
-	print(`engine killed ${killed} times`, same && once ? 'each picture once, the same' : 'NOT the same', 'each once, the same')
-	print('                 evaluations done again a kill, of eight pictures', repeated.toFixed(0), '')
-	console.log(`  ${path.relative(process.cwd(), figure)} is drawn`)
+interface Bench {
+	readonly model: Model
+	/** Evaluations a call. */
+	readonly limit: number
+	readonly quick: boolean
 }
 
 const ratio = (value: number) => value.toFixed(2)
-const print = (what: string, got: string, target: string) => console.log(`  ${what.padEnd(68)} ${got.padStart(10)}   ${target}`)
+
+const measure: Record<EnginePart, (bench: Bench) => Promise<Line[]>> = {
+	async overhead({ model, limit, quick }) {
+		const found = await overhead(model, limit, quick ? 3 : 8)
+		return [["the engine's wall time over the same session runs made bare, steady load", found.toFixed(3), '≤ 1.03']]
+	},
+
+	async joining({ model, quick }) {
+		const { below, at, bound } = await joining(model, quick ? 40 : 200)
+		return [
+			["a newcomer's wait below the batch limit in ticks, p99", String(below), '≤ 1'],
+			["a newcomer's wait at the batch limit in ticks, p99", String(at), `≤ ${bound}`]
+		]
+	},
+
+	async load({ model, limit, quick }) {
+		const costs = await measureCosts(model, limit, quick ? 4 : 9)
+		const backlog = arrivals(quick ? 16 : 48, 0, 5)
+		const [full, alone, whole, shrunk] = await servedBy(model, [
+			continuous(limit, backlog),
+			oneAtATime(backlog),
+			staticBatches(backlog),
+			staticBatches(backlog, true)
+		])
+		const picture = alone!.end / backlog.length
+		const asked = arrivals(quick ? 16 : 72, picture / share, 17)
+		const real = await servedBy(model, [continuous(limit, asked), oneAtATime(asked), staticBatches(asked)])
+		const simulations = [simulateContinuous(limit), simulateOneAtATime, simulateStatic]
+		// As the simulation counts those few, and many: a few dozen arrivals tell more of themselves than of their kind.
+		const few = arrivals(asked.length, lone(costs) / share, 17)
+		const counted = simulations.map((simulation) => summary(simulation(costs, few)))
+		const many = simulations.map((simulation) => latencyAt(simulation, costs, share))
+		const measured = real.map(({ latencies }) => summary(latencies))
+		const held = (unit: (steps: number) => number) => {
+			const [mine, single] = simulations.map((simulation) => highestLoad(simulation, costs, unit))
+			return ratio(mine! / single!)
+		}
+		await writeFile(
+			figure,
+			draw(
+				costs,
+				simulations,
+				measured.map(({ p95 }) => p95 / picture)
+			)
+		)
+		const over = (found: readonly Latency[], other: 1 | 2, of: keyof Latency) => ratio(found[0]![of] / found[other]![of])
+		const both = (other: 1 | 2, of: keyof Latency) =>
+			`${over(many, other, of)}; ${over(measured, other, of)} in real runs of ${asked.length} (counted: ${over(counted, other, of)})`
+		const at = 'at 70 % of what one at a time can serve:'
+		return [
+			['evaluations a call, as measured at warm-up', String(limit), ''],
+			[
+				'the bare network: throughput of eight guided pictures a call over one',
+				ratio((8 * costs.call[2]!) / costs.call[16]!),
+				''
+			],
+			[`${at} mean latency over one at a time`, both(1, 'mean'), '≤ 0.85'],
+			[`${at} mean latency over static batches of 8`, both(2, 'mean'), '≤ 0.6'],
+			[`${at} p95 over static batches of 8`, both(2, 'p95'), '≤ 0.5'],
+			['throughput at saturation over one at a time', ratio(full!.rate / alone!.rate), '≥ 1.35'],
+			['throughput at saturation over static batches of 8', ratio(full!.rate / whole!.rate), '≥ 1'],
+			['throughput at saturation over static batches that shrink as rows end', ratio(full!.rate / shrunk!.rate), ''],
+			['highest load with p95 under 3 × a picture of mean length alone, over one at a time', held(() => lone(costs)), '≥ 1.4'],
+			['highest load with p95 under 3 × the same picture alone, over one at a time', held((steps) => lone(costs, steps)), '']
+		]
+	},
+
+	async python({ model, limit, quick }) {
+		const mixed = arrivals(quick ? 4 : 12, 0, 5)
+		const alike = (count: number): Asked[] => Array.from({ length: count }, (_, seed) => ({ arrival: 0, steps: 25, seed }))
+		const times = quick ? 1 : 5
+		const found = await rivals(
+			mixed.map(({ steps }) => steps),
+			times
+		)
+		if (typeof found === 'string') {
+			console.log(`  against Python: skipped, ${found}`)
+			return []
+		}
+		// After the others, so that the machine is as warm; the median of as many runs.
+		const seconds = async (asked: readonly Asked[], times: number) => {
+			const ends: number[] = []
+			for (let i = 0; i < times; i++) {
+				const [one] = await servedBy(model, [continuous(limit, asked)])
+				ends.push(one!.end / 1000)
+			}
+			return median(ends)
+		}
+		const [one, eight, all] = [await seconds(alike(1), times), await seconds(alike(8), times), await seconds(mixed, 1)]
+		const { diffusers, optimum, without } = found
+		if (!optimum) {
+			console.log(`  against Python: without ${without}`)
+		}
+		return [
+			['diffusers on torch over Darkroom, seconds: one picture', ratio(diffusers.one / one), '≥ 1.3'],
+			['diffusers on torch over Darkroom, seconds: eight at once', ratio(diffusers.eight / eight), '≥ 1.3'],
+			...(optimum
+				? ([
+						['Optimum’s pipeline over Darkroom, seconds: eight at once', ratio(optimum.eight / eight), '≥ 1'],
+						['Optimum’s pipeline over Darkroom, seconds: mixed, one by one', ratio(optimum.mixed / all), '≥ 1.3']
+					] satisfies Line[])
+				: [])
+		]
+	},
+
+	async invariance({ model }) {
+		const { alone, among } = await invariance(model)
+		return [["a picture's SHA-256 alone and among seven strangers", alone === among ? 'the same' : 'NOT the same', 'the same']]
+	},
+
+	async memory({ quick }) {
+		const pictures = quick ? 600 : 3_000
+		return [[`resident memory of the engine after ${pictures} pictures of mixed shapes`, ratio(await memory(pictures)), '≤ 1.05']]
+	},
+
+	async kills({ quick }) {
+		const { killed, same, once, repeated } = await kills(quick ? 4 : 20)
+		return [
+			[
+				`engine killed ${killed} times while it draws`,
+				same && once ? 'each picture once, the same' : 'NOT the same',
+				'each once, the same'
+			],
+			['evaluations done again a kill, of eight pictures', repeated.toFixed(0), '']
+		]
+	}
+}
 
 interface Latency {
 	readonly mean: number
@@ -94,55 +209,8 @@ const summary = (latencies: readonly number[]): Latency => ({
 /** The load of the table's real runs, as a share of what one at a time can serve. */
 const share = 0.7
 
-async function underLoad(model: Model, costs: Costs, servers: readonly { real: Server }[], count: number): Promise<Latency[]> {
-	const asked = arrivals(count, lone(costs) / share, 17)
-	const found: Latency[] = []
-	for (const { real } of servers) {
-		found.push(summary((await real(model, asked)).latencies))
-	}
-	return found
-}
-
-async function againstPython(model: Model, mine: Server, quick: boolean): Promise<void> {
-	const mixed = arrivals(quick ? 4 : 12, 0, 5)
-	const alike = (count: number): Asked[] => Array.from({ length: count }, (_, seed) => ({ arrival: 0, steps: 25, seed }))
-	const found = await rivals(
-		mixed.map(({ steps }) => steps),
-		quick ? 2 : 5
-	)
-	if (typeof found === 'string') {
-		console.log(`  against Python: ${found}`)
-		return
-	}
-	// After the others, so that the machine is as warm; the median of as many runs.
-	const seconds = async (asked: readonly Asked[], times: number) => {
-		const ends: number[] = []
-		for (let i = 0; i < times; i++) {
-			ends.push((await mine(model, asked)).end / 1000)
-		}
-		return quantile(ends, 0.5)
-	}
-	const times = quick ? 2 : 5
-	const [one, eight, all] = [await seconds(alike(1), times), await seconds(alike(8), times), await seconds(mixed, 1)]
-	print('diffusers on torch over Darkroom: one picture', ratio(found.diffusers.one / one), '≥ 1.3')
-	print('                                  eight at once', ratio(found.diffusers.eight / eight), '≥ 1.3')
-	if (found.optimum) {
-		print('Optimum’s pipeline over Darkroom: eight at once', ratio(found.optimum.eight / eight), '≥ 1')
-		print('                                  mixed, one by one', ratio(found.optimum.mixed / all), '≥ 1.3')
-	} else {
-		console.log(`  without ${found.without}`)
-	}
-}
-
-/** Milliseconds for the same pictures, all asked for at once. */
-async function saturated(model: Model, servers: readonly Server[], count: number): Promise<number[]> {
-	const asked: Asked[] = arrivals(count, 0, 5)
-	const ends: number[] = []
-	for (const server of servers) {
-		ends.push((await server(model, asked)).end)
-	}
-	return ends
-}
+const servedBy = async (model: Model, servers: readonly Server[]): Promise<Served[]> =>
+	(await sideBySide(model, servers)).map(({ result }) => result)
 
 const simulatedPictures = 3_000
 
@@ -150,12 +218,18 @@ function latencyAt(simulation: Simulation, costs: Costs, load: number): Latency 
 	return summary(simulation(costs, arrivals(simulatedPictures, lone(costs) / load, 17)))
 }
 
-/** By bisection, as a share of what one at a time can serve. */
-function highestLoad(simulation: Simulation, costs: Costs): number {
+/**
+ * By bisection, as a share of what one at a time can serve.
+ *
+ * @param unit the milliseconds, for a picture of so many steps, that 95 % may take three times
+ */
+function highestLoad(simulation: Simulation, costs: Costs, unit: (steps: number) => number): number {
 	let [holds, breaks] = [0.02, 3]
 	while (breaks - holds > 0.005) {
 		const middle = (holds + breaks) / 2
-		if (latencyAt(simulation, costs, middle).p95 < 3 * lone(costs)) {
+		const asked = arrivals(simulatedPictures, lone(costs) / middle, 17)
+		const times = simulation(costs, asked).map((latency, i) => latency / unit(asked[i]!.steps))
+		if (quantile(times, 0.95) < 3) {
 			holds = middle
 		} else {
 			breaks = middle
@@ -164,7 +238,7 @@ function highestLoad(simulation: Simulation, costs: Costs): number {
 	return holds
 }
 
-function draw(costs: Costs, simulations: readonly Simulation[], real: readonly Latency[]): string {
+function draw(costs: Costs, simulations: readonly Simulation[], dots: readonly number[]): string {
 	const loads = Array.from({ length: 30 }, (_, i) => 0.05 * (i + 1))
 	const names = ['continuous', 'one at a time', 'static batches of 8']
 	const colours = ['#0a7d4f', '#b04a00', '#4455aa']
@@ -181,7 +255,7 @@ function draw(costs: Costs, simulations: readonly Simulation[], real: readonly L
 			name: names[i]!,
 			colour: colours[i]!,
 			points: loads.map((load) => [load, latencyAt(simulation, costs, load).p95 / lone(costs)] as const),
-			dots: [[share, real[i]!.p95 / lone(costs)] as const]
+			dots: [[share, dots[i]!] as const]
 		}))
 	)
 }

@@ -36,11 +36,13 @@ async function waits({ plan, stopwatch }: Model, newcomers: number, busy: number
 		return batcher.develop(task)
 	}
 	const stop = new AbortController()
-	const endless = Array.from({ length: busy }, async (_, seed) => {
+	const begun = Array.from({ length: busy }, () => Promise.withResolvers<void>())
+	const endless = begun.map(async ({ resolve }, seed) => {
 		while (!stop.signal.aborted) {
-			await develop(seed, 100, stop.signal).catch(() => {})
+			await develop(seed, 1000, stop.signal, (done) => done > 0 && resolve()).catch(() => {})
 		}
 	})
+	await Promise.all(begun.map(({ promise }) => promise))
 	for (let i = 0; i < newcomers; i++) {
 		// Anywhere within a tick, as far as a blocked thread lets it.
 		await sleep(draw() * 30)

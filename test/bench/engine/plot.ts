@@ -46,6 +46,7 @@ export function plot(title: string, x: Axis, y: Axis, lines: readonly Line[]): s
 	})
 	return [
 		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#333">`,
+		`<title>${title}</title>`,
 		`<rect width="${width}" height="${height}" fill="#fff"/>`,
 		text(left, 22, title, 'font-size="14"'),
 		...grid,

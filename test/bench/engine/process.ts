@@ -16,7 +16,10 @@ const request: ResolvedRequest = {
 	count: 1
 }
 
-/** Resident memory of the engine's process while it draws pictures of mixed shapes, over what it was after the first tenth. */
+/** Pictures after which every shape has been drawn often enough. */
+const warmUp = 300
+
+/** Resident memory of the engine's process while it draws pictures of mixed shapes, over what it was when it was warm. */
 export async function memory(pictures: number): Promise<number> {
 	const sizes = [64, 96, 128, 160]
 	const draw = uniform(3)
@@ -25,7 +28,7 @@ export async function memory(pictures: number): Promise<number> {
 	try {
 		let after = 0
 		for (let done = 0; done < pictures; done += 8) {
-			if (done >= pictures / 10) {
+			if (done >= warmUp) {
 				after ||= seen.length
 			}
 			await Promise.all(
@@ -36,8 +39,8 @@ export async function memory(pictures: number): Promise<number> {
 			)
 		}
 		const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
-		// The end over the beginning of what came after the warm-up, five seconds of each.
-		return mean(seen.slice(-5)) / mean(seen.slice(after, after + 5))
+		// Three seconds of each: the end, over what came right after the warm-up.
+		return mean(seen.slice(-3)) / mean(seen.slice(after, after + 3))
 	} finally {
 		await engine.close()
 	}

@@ -1,7 +1,9 @@
 import { createBatcher } from '../../../worker-gpu/engine/batcher.ts'
 import { measuredLimits } from '../../../worker-gpu/engine/limits.ts'
-import type { Row } from '../../../worker-gpu/ldm/plan.ts'
-import { type Model, uniform } from './model.ts'
+import type { Evaluation } from '../../../worker-gpu/ldm/denoiser.ts'
+import type { Plan, Row } from '../../../worker-gpu/ldm/plan.ts'
+import type { Way } from './lanes.ts'
+import { uniform } from './model.ts'
 
 /** One picture that someone asks for. Milliseconds. */
 export interface Asked {
@@ -22,50 +24,44 @@ export function arrivals(count: number, between: number, seed: number): Asked[] 
 
 export const meanSteps = 29
 
-/** Real time while there is work; what is waited for between two arrivals is jumped over. */
-class Clock {
-	#ahead = -performance.now()
-
-	now(): number {
-		return performance.now() + this.#ahead
-	}
-
-	jumpTo(time: number): void {
-		this.#ahead += Math.max(0, time - this.now())
-	}
-}
-
-/** Serves what is asked for, with real runs of the networks; gives each one's milliseconds from arrival to picture, and the time of it all. */
-export type Server = (model: Model, asked: readonly Asked[]) => Promise<Served>
+/** Serves what is asked for, with real runs of the networks. */
+export type Server = Way<Served>
 export interface Served {
+	/** Each one's milliseconds from arrival to picture. */
 	readonly latencies: number[]
+	/** Of it all. */
 	readonly end: number
+	/** Steps a millisecond, for as long as there was work for eight at once. */
+	readonly rate: number
 }
 
 /** Darkroom's. */
 export const continuous =
-	(limit: number): Server =>
-	async ({ plan, stopwatch }, asked) => {
-		const clock = new Clock()
+	(limit: number, asked: readonly Asked[]): Server =>
+	async ({ plan, stopwatch }, lane) => {
 		const latencies: number[] = []
-		const open = new Set<Promise<void>>()
+		const open = new Map<number, { done: number; developing: Promise<void> }>()
 		let next = 0
+		let [steps, rate] = [0, 0]
 		const admit = () => {
-			for (; next < asked.length && asked[next]!.arrival <= clock.now(); next++) {
-				const { arrival, steps, seed } = asked[next]!
+			for (; next < asked.length && asked[next]!.arrival <= lane.now(); next++) {
 				const i = next
+				const one = asked[i]!
 				const developing = batcher
 					.develop({
-						prepare: () => plan({ steps }),
-						pictures: [{ n: 0, seed }],
+						prepare: () => plan({ steps: one.steps }),
+						pictures: [{ n: 0, seed: one.seed }],
 						signal: never,
-						onProgress() {},
+						onProgress(done) {
+							steps += done - open.get(i)!.done
+							open.get(i)!.done = done
+						},
 						onPicture() {
-							latencies[i] = clock.now() - arrival
+							latencies[i] = lane.now() - one.arrival
 						}
 					})
-					.then(() => void open.delete(developing))
-				open.add(developing)
+					.then(() => void open.delete(i))
+				open.set(i, { done: 0, developing })
 			}
 		}
 		const batcher = createBatcher({
@@ -73,66 +69,90 @@ export const continuous =
 			inferenceMs: () => stopwatch.milliseconds,
 			// Between any two calls: where a message from another process would be read.
 			onCall: admit,
-			onTick: admit
+			onTick() {
+				admit()
+				if (open.size >= 8) {
+					rate = steps / lane.now()
+				}
+			}
 		})
 		while (next < asked.length || open.size > 0) {
 			if (open.size === 0) {
-				clock.jumpTo(asked[next]!.arrival)
+				lane.jumpTo(asked[next]!.arrival)
 				admit()
 			}
-			await Promise.race(open)
+			await Promise.race([...open.values()].map(({ developing }) => developing))
 		}
-		return { latencies, end: clock.now() }
+		const end = lane.now()
+		await batcher.halt()
+		return { latencies, end, rate }
 	}
 
 /** First come, first served. */
-export const oneAtATime: Server = async ({ plan }, asked) => {
-	const clock = new Clock()
-	const latencies: number[] = []
-	for (const { arrival, steps, seed } of asked) {
-		clock.jumpTo(arrival)
-		const { start, evaluate, advance, evaluations, denoiser, finish } = await plan({ steps })
-		const row = start(seed)
-		while (row.k < evaluations) {
-			advance(row, await denoiser.predict(evaluate(row)))
+export const oneAtATime =
+	(asked: readonly Asked[]): Server =>
+	async ({ plan }, lane) => {
+		const latencies: number[] = []
+		let [done, rate] = [0, 0]
+		for (const { arrival, steps, seed } of asked) {
+			lane.jumpTo(arrival)
+			const { start, evaluate, advance, evaluations, denoiser, finish } = await plan({ steps })
+			const row = start(seed)
+			while (row.k < evaluations) {
+				advance(row, await denoiser.predict(evaluate(row)))
+			}
+			await finish(row)
+			latencies.push(lane.now() - arrival)
+			done += steps
+			rate = done / lane.now()
 		}
-		await finish(row)
-		latencies.push(clock.now() - arrival)
+		return { latencies, end: lane.now(), rate }
 	}
-	return { latencies, end: clock.now() }
-}
 
 /**
- * Whole requests in batches of up to eight, of whatever waits when the last batch is done; it ends with its last row. Kinder than a batched
- * pipeline call: steps may differ, and rows that are done take no more time.
+ * Whole requests in batches of up to eight, of whatever waits when the last batch is done: what "static" means since Orca (Yu et al., 2022, §2). A batch
+ * stays what it is until its last row is done, as a batched pipeline call does, and nobody has a picture before. Kinder than such a call: steps may differ.
+ *
+ * @param shrinking kinder still: rows that are done take no more time
  */
-export const staticBatches: Server = async ({ plan }, asked) => {
-	const clock = new Clock()
-	const latencies: number[] = []
-	for (let next = 0; next < asked.length; ) {
-		clock.jumpTo(asked[next]!.arrival)
-		const batch: Asked[] = []
-		while (batch.length < 8 && next < asked.length && asked[next]!.arrival <= clock.now()) {
-			batch.push(asked[next++]!)
-		}
-		const rows: { plan: Awaited<ReturnType<Model['plan']>>; row: Row }[] = []
-		for (const { steps, seed } of batch) {
-			const made = await plan({ steps })
-			rows.push({ plan: made, row: made.start(seed) })
-		}
-		for (let live = rows; live.length > 0; live = live.filter(({ plan, row }) => row.k < plan.evaluations)) {
-			const pairs = live.map(({ plan, row }) => plan.evaluate(row))
-			const outputs = await live[0]!.plan.denoiser.predict(pairs.flat())
-			for (const [i, { plan, row }] of live.entries()) {
-				plan.advance(row, outputs.slice(i * pairs[i]!.length, (i + 1) * pairs[i]!.length))
+export const staticBatches =
+	(asked: readonly Asked[], shrinking = false): Server =>
+	async ({ plan }, lane) => {
+		const latencies: number[] = []
+		let [done, rate] = [0, 0]
+		for (let next = 0; next < asked.length; ) {
+			lane.jumpTo(asked[next]!.arrival)
+			const batch: Asked[] = []
+			while (batch.length < 8 && next < asked.length && asked[next]!.arrival <= lane.now()) {
+				batch.push(asked[next++]!)
 			}
+			const rows: { plan: Plan; row: Row; last: readonly Evaluation[] }[] = []
+			for (const { steps, seed } of batch) {
+				const made = await plan({ steps })
+				const row = made.start(seed)
+				rows.push({ plan: made, row, last: made.evaluate(row) })
+			}
+			const unfinished = () => rows.filter(({ plan, row }) => row.k < plan.evaluations)
+			for (let live = unfinished(); live.length > 0; live = unfinished()) {
+				for (const one of live) {
+					one.last = one.plan.evaluate(one.row)
+				}
+				const inCall = shrinking ? live : rows
+				const outputs = await rows[0]!.plan.denoiser.predict(inCall.flatMap(({ last }) => last))
+				for (const [i, one] of inCall.entries()) {
+					if (live.includes(one)) {
+						one.plan.advance(one.row, outputs.slice(2 * i, 2 * i + 2))
+					}
+				}
+			}
+			for (const { plan, row } of rows) {
+				await plan.finish(row)
+			}
+			latencies.push(...batch.map(({ arrival }) => lane.now() - arrival))
+			done += batch.reduce((sum, { steps }) => sum + steps, 0)
+			rate = done / lane.now()
 		}
-		for (const { plan, row } of rows) {
-			await plan.finish(row)
-		}
-		latencies.push(...batch.map(({ arrival }) => clock.now() - arrival))
+		return { latencies, end: lane.now(), rate }
 	}
-	return { latencies, end: clock.now() }
-}
 
 const never = new AbortController().signal

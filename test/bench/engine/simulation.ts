@@ -11,27 +11,31 @@ export interface Costs {
 	readonly decode: number
 }
 
-/** The fastest of several calls: what else the machine does only adds. */
+/** The fastest of several calls, the sizes in turn: what else the machine does only adds. */
 export async function measureCosts({ plan }: Model, limit: number, times: number): Promise<Costs> {
-	const timed = async (run: () => Promise<unknown>) => {
-		await run()
-		const taken: number[] = []
-		for (let i = 0; i < times; i++) {
-			const began = performance.now()
-			await run()
-			taken.push(performance.now() - began)
-		}
-		return Math.min(...taken)
-	}
 	const { denoiser, evaluate, start, finish } = await plan({})
 	const row = start(1)
 	const pair = evaluate(row)
-	const call: number[] = [0]
-	for (let size = 2; size <= Math.max(limit, 16); size += 2) {
-		const evaluations = Array.from({ length: size / 2 }, () => pair).flat()
-		call[size] = await timed(() => denoiser.predict(evaluations))
+	const pairs = Array.from({ length: Math.max(limit, 16) / 2 }, (_, i) => i + 1)
+	const runs: [number[], () => Promise<unknown>][] = [
+		[[], () => plan({})],
+		[[], () => finish(row)],
+		...pairs.map((count): [number[], () => Promise<unknown>] => [
+			[],
+			() => denoiser.predict(Array.from({ length: count }, () => pair).flat())
+		])
+	]
+	for (let i = -1; i < times; i++) {
+		for (const [taken, run] of runs) {
+			const began = performance.now()
+			await run()
+			if (i >= 0) {
+				taken.push(performance.now() - began) // The first one allocates.
+			}
+		}
 	}
-	return { call, prepare: await timed(() => plan({})), decode: await timed(() => finish(row)) }
+	const [prepare, decode, ...calls] = runs.map(([taken]) => Math.min(...taken))
+	return { call: [0, ...calls.flatMap((ms) => [0, ms])], prepare: prepare!, decode: decode! }
 }
 
 export const lone = ({ call, prepare, decode }: Costs, steps = meanSteps): number => prepare + steps * call[2]! + decode
@@ -56,10 +60,7 @@ export const simulateStatic: Simulation = ({ call, prepare, decode }, asked) => 
 		while (batch.length < 8 && next < asked.length && asked[next]!.arrival <= now) {
 			batch.push(asked[next++]!)
 		}
-		now += batch.length * (prepare + decode)
-		for (let step = 0; step < Math.max(...batch.map(({ steps }) => steps)); step++) {
-			now += call[2 * batch.filter(({ steps }) => steps > step).length]!
-		}
+		now += batch.length * (prepare + decode) + Math.max(...batch.map(({ steps }) => steps)) * call[2 * batch.length]!
 		latencies.push(...batch.map(({ arrival }) => now - arrival))
 	}
 	return latencies
