@@ -52,6 +52,11 @@ describe('the limit', () => {
 		expect((await measured(cost)).limit).toBe(expected)
 	})
 
+	test('does not grow because the machine was busier before', async () => {
+		let calls = 0
+		expect((await measured((n) => n * (calls++ < 6 ? 10 : 1))).limit).toBe(2)
+	})
+
 	test('ends where memory does', async () => {
 		const { limit } = await measured((size) => {
 			if (size > 16) {

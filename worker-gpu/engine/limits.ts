@@ -44,6 +44,8 @@ interface Shape {
 	/** The batch that is being measured, and its calls so far. Milliseconds. */
 	size: number
 	times: number[]
+	/** Calls of the best size so far, made in turn with those: a machine that was busier then than now would make any size look like a gain. */
+	bestTimes: number[]
 	/** The size that is worth it so far, and its evaluations a millisecond. */
 	best: number
 	rate: number
@@ -70,9 +72,10 @@ export function measuredLimits({
 	/** One call; settles the limit when it was the last one needed. */
 	async function step(key: string, shape: Shape): Promise<void> {
 		const { denoiser, evaluation, size } = shape
+		const again = size > shape.best && shape.bestTimes.length < shape.times.length
 		const began = now()
 		try {
-			await denoiser.predict(Array.from({ length: size }, () => evaluation))
+			await denoiser.predict(Array.from({ length: again ? shape.best : size }, () => evaluation))
 		} catch (error) {
 			if (!isOutOfMemory(error)) {
 				shapes.delete(key) // The rows themselves will tell what is wrong.
@@ -81,11 +84,13 @@ export function measuredLimits({
 			await settle(key, shape, size === 2 ? 1 : shape.best)
 			return
 		}
-		shape.times.push(now() - began)
+		const times = again ? shape.bestTimes : shape.times
+		times.push(now() - began)
 		if (shape.times.length < CALLS) {
 			return
 		}
 		const fastest = Math.min(...shape.times.slice(1))
+		shape.rate = Math.max(shape.rate, shape.best / Math.min(...shape.bestTimes))
 		if (size / fastest >= shape.rate * LEAST_GAIN) {
 			Object.assign(shape, { best: size, rate: size / fastest, misses: 0 })
 		} else {
@@ -94,7 +99,7 @@ export function measuredLimits({
 		if (shape.misses === MOST_MISSES || size === MOST_EVALUATIONS || fastest * 2 > LONGEST_CALL) {
 			await settle(key, shape, shape.best)
 		} else {
-			Object.assign(shape, { size: size * 2, times: [] })
+			Object.assign(shape, { size: size * 2, times: [], bestTimes: [] })
 		}
 	}
 
@@ -103,7 +108,7 @@ export function measuredLimits({
 		saw(key, denoiser, evaluation) {
 			if (measure && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
-				shapes.set(key, { denoiser, evaluation, size: 2, times: [], best: 2, rate: 0, misses: 0, recalled: false })
+				shapes.set(key, { denoiser, evaluation, size: 2, times: [], bestTimes: [], best: 2, rate: 0, misses: 0, recalled: false })
 			}
 		},
 		fell(key, size) {
