@@ -16,6 +16,7 @@ export const callNames = [
 	'a picture as bytes',
 	'several pictures, seeded',
 	'as it develops (stream)',
+	'as it develops (stream, in one call)',
 	'waiting times out, then polling',
 	'polling from the start',
 	'an image to start from, as a file',

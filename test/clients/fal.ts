@@ -58,6 +58,20 @@ export const fal: Client = {
 			assert.equal(seen.at(-1)!.status, 'COMPLETED')
 			assert.ok(seen.some((status) => status.status === 'IN_PROGRESS' && status.logs.length > 0))
 		},
+		async 'as it develops (stream, in one call)'(stack) {
+			const client = await open(stack)
+			const input = { prompt: 'a green cone', num_inference_steps: 8, partial_images: 2 }
+			const seen: Result[] = []
+			const stream = await client.stream(app, { input })
+			for await (const event of stream) {
+				seen.push(event as Result)
+			}
+			const urls = seen.map(({ images }) => images[0]!.url.slice(0, 16))
+			assert.deepEqual(urls.slice(0, 2), Array(2).fill('data:image/webp;'))
+			const { images } = (await stream.done()) as Result
+			expectPng(await (await fetch(images[0]!.url)).arrayBuffer())
+			assert.ok(seen.length >= 3)
+		},
 		async 'polling from the start'(stack) {
 			const client = await open(stack)
 			const { request_id: requestId, status } = await client.queue.submit(app, { input: { prompt: 'a red sphere' } })

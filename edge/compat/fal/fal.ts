@@ -10,7 +10,7 @@ import { parse } from '../../issues.ts'
 import { failureOf, problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
 import { toNative } from './input.ts'
-import { errorOf, resultOf, statusOf, submitted } from './shapes.ts'
+import { developing, errorOf, resultOf, statusOf, submitted } from './shapes.ts'
 
 /**
  * fal's queue and its synchronous calls, at /fal/proxy. Their client calls hosts of theirs alone, or a proxy that it tells the address in
@@ -29,7 +29,8 @@ export const fal = (app: OpenAPIHono<App>) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
 		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
 		const call: Call = { c, native: new Native(app, c), app: name ?? '', model, id, query: searchParams }
-		const handler = handlers[`${c.req.method} ${host}${id ? `/requests${what}` : ''}`]
+		const asked = id ? `/requests${what}` : path === '/stream' ? path : ''
+		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {
 			throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${host}${pathname} is not served here.` })
 		}
@@ -53,6 +54,27 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	async 'POST fal.run'({ c, native, model }) {
 		const accepted = await native.order(await orderOf(c, model), 60)
 		return result(c, await native.ended(accepted))
+	},
+	/** As it develops, in the result's own shape: what each event shows takes the place of the one before, and the last is the result. */
+	async 'POST fal.run/stream'({ c, native, model }) {
+		const accepted = await native.order(await orderOf(c, model))
+		c.header('x-fal-request-id', accepted.id)
+		c.header('cache-control', 'no-cache, no-transform')
+		c.header('x-accel-buffering', 'no')
+		return streamSSE(c, async (stream) => {
+			const tell = (data: object) => stream.writeSSE({ data: JSON.stringify(data) })
+			for await (const event of native.events(accepted.id)) {
+				if (stream.aborted) {
+					return
+				}
+				if (event.type === 'preview' || event.type === 'partial_image') {
+					await tell(developing(accepted, event))
+				} else if (event.type === 'end') {
+					const { generation } = event
+					await tell(generation.status === 'succeeded' ? resultOf(generation) : errorOf(failureOf(generation)))
+				}
+			}
+		})
 	},
 	async 'POST queue.fal.run'({ c, native, app, model, query }) {
 		const url = query.get('fal_webhook')

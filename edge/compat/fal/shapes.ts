@@ -1,3 +1,4 @@
+import type { Preview } from '../../../shared/contract/callbacks.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import type { Problem } from '../../../shared/contract/problem.ts'
@@ -38,6 +39,12 @@ export function resultOf({ images, request, started_at, completed_at }: Generati
 		prompt: request.prompt,
 		timings: { inference: seconds(started_at, completed_at) }
 	}
+}
+
+/** A result on its way: one picture as it looks by now. */
+export function developing({ request }: Generation, { data, content_type }: Preview) {
+	const { width, height, seed, prompt } = request
+	return { images: [{ url: `data:${content_type};base64,${data}`, width, height, content_type }], seed, prompt }
 }
 
 /** 422 has FastAPI's shape, from which their client makes a ValidationError; the others a message. */
