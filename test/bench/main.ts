@@ -54,4 +54,4 @@ for (const name of names.length ? names : Object.keys(benchmarks)) {
 	console.log(`\n${name}: ${benchmarks[name]!.what}`)
 	await benchmarks[name]!.run({ ...values, parts: partsOf(name) })
 }
-process.exit(0)
+process.exit()

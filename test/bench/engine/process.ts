@@ -46,16 +46,17 @@ export async function memory(pictures: number): Promise<number> {
 	}
 }
 
-/** Kills the engine's process at random moments while it draws. */
-export async function kills(times: number): Promise<{ killed: number; same: boolean; once: boolean; repeated: number }> {
-	let evaluations = 0
-	const engine = await startEngine({
-		models: ['scenes'],
-		provider: 'cpu',
-		onStats: ({ ticks }) => {
-			evaluations += ticks.reduce((sum, { size }) => sum + size, 0)
-		}
-	})
+/** Of what was killed so often: whether each picture came once and as if nothing had been, and the oldest copy that a row had to go on from. */
+interface Killed {
+	readonly killed: number
+	readonly same: boolean
+	readonly once: boolean
+	readonly oldestMs: number
+}
+
+/** Kills the engine's process at random moments while it draws; but not before it got further, or it would take the pictures for the cause. */
+export async function kills(times: number): Promise<Killed> {
+	const engine = await startEngine({ models: ['scenes'], provider: 'cpu' })
 	try {
 		const asked = Array.from({ length: 8 }, (_, seed) => ({ ...request, seed, steps: 30 + 5 * seed }))
 		const uninterrupted = await Promise.all(asked.map((one) => digest(engine, one).then(({ sha }) => sha)))
@@ -63,36 +64,55 @@ export async function kills(times: number): Promise<{ killed: number; same: bool
 		let killed = 0
 		let same = true
 		let once = true
-		evaluations = 0
-		let needed = 0
+		let oldestMs = 0
 		while (killed < times) {
-			const working = Promise.all(asked.map((one) => digest(engine, one)))
+			/** When each was last heard of, until it is done; and whose evaluations have become more since the last kill. */
+			const heard = new Map<ResolvedRequest, number>()
+			const further = new Set<ResolvedRequest>()
 			let over = false
-			const finished = working.finally(() => {
+			const finished = Promise.all(
+				asked.map(async (one) => {
+					let most = 0
+					const found = await digest(engine, one, (done) => {
+						heard.set(one, performance.now())
+						if (done > most) {
+							further.add(one)
+						}
+						most = Math.max(most, done)
+					})
+					heard.delete(one)
+					return found
+				})
+			).finally(() => {
 				over = true
 			})
 			while (!over && killed < times) {
-				await Promise.race([finished, sleep(700 + draw() * 1500)])
-				if (!over && engine.healthy) {
+				await Promise.race([finished, sleep(draw() * 1000)])
+				if (!over && engine.healthy && heard.size > 0 && [...heard.keys()].every((one) => further.has(one))) {
+					oldestMs = Math.max(oldestMs, performance.now() - Math.min(...heard.values()))
 					process.kill(engine.pid!, 'SIGKILL')
 					killed += 1
+					further.clear()
 				}
 			}
 			const results = await finished
-			needed += asked.reduce((sum, { steps }) => sum + 2 * steps, 0)
 			same &&= results.every(({ sha }, i) => sha === uninterrupted[i])
 			once &&= results.every(({ pictures }) => pictures === 1)
 		}
-		await sleep(1_100) // The last second's count.
-		return { killed, same, once, repeated: (evaluations - needed) / killed }
+		return { killed, same, once, oldestMs }
 	} finally {
 		await engine.close()
 	}
 }
 
-async function digest(engine: Engine, one: ResolvedRequest): Promise<{ sha: string; pictures: number }> {
+async function digest(
+	engine: Engine,
+	one: ResolvedRequest,
+	heard: (done: number) => void = () => {}
+): Promise<{ sha: string; pictures: number }> {
 	let pictures = 0
 	const developed = await engine.develop(one, {
+		onProgress: ({ done }) => heard(done),
 		onPicture() {
 			pictures += 1
 		}
