@@ -15,5 +15,9 @@ export function newId(prefix: string, now: number = Date.now()): string {
 
 /** `length` characters of 5 random bits each. */
 export function randomText(length: number): string {
-	return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => alphabet[byte % 32]).join('')
+	let text = ''
+	for (const byte of crypto.getRandomValues(new Uint8Array(length))) {
+		text += alphabet[byte % 32]
+	}
+	return text
 }

@@ -69,6 +69,28 @@ describe('Account', () => {
 		expect(await runInDurableObject(stub, (_: Account, { storage }) => storage.getAlarm())).not.toBeNull()
 	})
 
+	it('does what else is due where it fails for one generation, which it comes back to', async () => {
+		const late = { ...order, terms: { ...order.terms, deadline: 60 } }
+		const [first, second] = [
+			unwrap((await stub.submit(key, late)) as Answer<Snapshot>),
+			unwrap((await stub.submit(key, late)) as Answer<Snapshot>)
+		]
+		await rows(
+			`CREATE TRIGGER broken BEFORE UPDATE OF status ON generations WHEN OLD.id = '${first.id}'
+			BEGIN SELECT RAISE(ABORT, 'a row that cannot be changed'); END`
+		)
+		vi.setSystemTime(Date.now() + 60_001)
+		const statusOf = async ({ id }: Snapshot) => (unwrap((await stub.read(key, id)) as Answer<Snapshot>) as Snapshot).status
+		expect(await statusOf(first)).toBe('queued')
+		expect([await statusOf(first), await statusOf(second)]).toEqual(['queued', 'expired'])
+		expect(await rows("SELECT subject, tries FROM due WHERE kind = 'deadline'")).toEqual([{ subject: first.id, tries: 1 }])
+		expect(await rows(`SELECT kind FROM ledger WHERE generation = '${first.id}'`)).toEqual([{ kind: 'hold' }])
+		await rows('DROP TRIGGER broken')
+		vi.setSystemTime(Date.now() + 1_001)
+		await statusOf(first)
+		expect(await statusOf(first)).toBe('expired')
+	})
+
 	it('tries an unreachable queue again and again, each time later', async () => {
 		const tries = async () => (await rows('SELECT tries, at FROM due'))[0] as { tries: number; at: number }
 		await vi.waitFor(async () => expect((await tries()).tries).toBe(1), { timeout: 8_000, interval: 50 })

@@ -51,10 +51,12 @@ import { Webhooks } from './webhooks/webhooks.ts'
 
 /**
  * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
- * repairs a queue that lost its data. Milliseconds, drawn anew each time, so that thousands of them spread out.
+ * repairs a queue that lost its data. Milliseconds.
  */
-const untilShownAgain = () => 5_000 + Math.random() * 5_000
+const shownEvery = 5_000
 const longestBackoff = 5_000
+/** Milliseconds: how long a duty that fails is put off at most. */
+const longestAfterFault = 60_000
 const batchSize = 500
 
 /** An order that was accepted, now or before, and how the limits stand. */
@@ -90,6 +92,8 @@ export class Account extends DurableObject {
 	/** Generations that have a Viewer, as far as is known since we woke up. */
 	readonly #watched = new Set<string>()
 	#alarmAt: number | undefined
+	/** Milliseconds: what is shown again, is so at one moment for the whole account, and each account has its own. */
+	readonly #phase = Math.floor(Math.random() * shownEvery)
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
@@ -125,19 +129,14 @@ export class Account extends DurableObject {
 			defer: (work) => ctx.waitUntil(work),
 			decide: (work) => this.#decide(work)
 		})
-		const each = (act: (id: string, now: number) => void) => (ids: string[], now: number) => {
-			for (const id of ids) {
-				act(id, now)
-			}
-		}
 		this.#duties = {
-			enqueue: { again: untilShownAgain, run: (ids) => this.ctx.waitUntil(this.#enqueue(ids)) },
-			lease: { again: () => 1_000, run: each((id, now) => this.#reclaim(id, now)) },
-			deadline: { again: () => 1_000, run: each((id, now) => this.#books.generations.expire(id, now)) },
-			erase: { again: () => 60_000, run: each((id) => this.ctx.waitUntil(this.#erase(id))) },
+			enqueue: { again: (now) => 2 * shownEvery - ((now + this.#phase) % shownEvery), runAll: (ids) => this.#enqueue(ids) },
+			lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
+			deadline: { again: () => 1_000, run: (id, now) => this.#books.generations.expire(id, now) },
+			erase: { again: () => 60_000, run: (id) => this.ctx.waitUntil(this.#erase(id)) },
 			sweep: { again: () => 3_600_000, run: () => this.ctx.waitUntil(this.#sweep()) },
-			webhook: { again: () => 60_000, run: each((lane, now) => this.#webhooks.run(lane, now)) },
-			meter: { again: () => 60_000, run: each((sink, now) => this.#meters.run(sink as SinkName, now)) }
+			webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
+			meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
 		}
 	}
 
@@ -268,7 +267,7 @@ export class Account extends DurableObject {
 		return this.#decide(() => {
 			const now = Date.now()
 			const { keys, allowances, generations, repeats } = this.#books
-			keys.confirm(key, now, 'generate')
+			const limits = keys.confirm(key, now, 'generate')
 			const repeated = repeat && this.#findRepeated(repeat)
 			if (repeated) {
 				return { ...repeated, quotas: [], repeated: true }
@@ -278,13 +277,13 @@ export class Account extends DurableObject {
 				this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
 			}
 			const price = priceFor(order)
-			const quotas = allowances.admit(key, order.request.count, price * order.request.count, now)
+			const quotas = allowances.admit(key, limits, order.request.count, price * order.request.count, now)
 			const id = newId('gen', now)
-			generations.add(id, key, order, warnings, price, now)
+			const added = generations.add(id, key, order, warnings, price, now)
 			if (repeat) {
 				repeats.remember(repeat, id, now)
 			}
-			return { ...generations.read(id), quotas, repeated: false }
+			return { ...added, quotas, repeated: false }
 		})
 	}
 
@@ -523,14 +522,30 @@ export class Account extends DurableObject {
 	/** Does what is due without making anyone wait, and sets the one alarm to what is due next. */
 	#goOn(): void {
 		const now = Date.now()
-		try {
-			this.#transact(() => {
-				for (const [kind, subjects] of this.#books.due.claim(now, batchSize, (kind) => this.#duties[kind].again())) {
-					this.#duties[kind].run(subjects, now)
+		const { due } = this.#books
+		if ((due.next() ?? Number.POSITIVE_INFINITY) <= now) {
+			const claimed = this.#transact(() => due.claim(now, batchSize, (kind) => this.#duties[kind].again(now)))
+			for (const [kind, subjects] of claimed) {
+				const duty = this.#duties[kind]
+				if ('runAll' in duty) {
+					this.ctx.waitUntil(duty.runAll(subjects))
+				} else {
+					for (const subject of subjects) {
+						this.#perform(kind, subject, now, duty.run)
+					}
 				}
-			})
-		} finally {
-			this.#arm()
+			}
+		}
+		this.#arm()
+	}
+
+	/** In a transaction of its own: what fails for one subject is put off, and stops no other. */
+	#perform(kind: Kind, subject: string, now: number, run: (subject: string, now: number) => void): void {
+		try {
+			this.#transact(() => run(subject, now))
+		} catch (error) {
+			console.error(JSON.stringify({ due: kind, subject, error: error instanceof Error ? error.stack : String(error) }))
+			this.#books.due.failed(kind, subject, now, longestAfterFault)
 		}
 	}
 

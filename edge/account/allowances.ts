@@ -1,7 +1,6 @@
 import type { Limits } from '../../shared/contract/account.ts'
 import { ProblemError } from '../errors.ts'
 import type { Quota } from '../quotas.ts'
-import type { Keys } from './keys.ts'
 import type { Plans } from './plans.ts'
 import { dayOf, type UsageCounts } from './usage.ts'
 
@@ -20,13 +19,11 @@ interface Row extends Record<string, SqlStorageValue> {
 export class Allowances {
 	readonly #sql: SqlStorage
 	readonly #plans: Plans
-	readonly #keys: Keys
 	readonly #usage: UsageCounts
 
-	constructor(sql: SqlStorage, plans: Plans, keys: Keys, usage: UsageCounts) {
+	constructor(sql: SqlStorage, plans: Plans, usage: UsageCounts) {
 		this.#sql = sql
 		this.#plans = plans
-		this.#keys = keys
 		this.#usage = usage
 	}
 
@@ -34,11 +31,14 @@ export class Allowances {
 		return this.#read('').in_flight
 	}
 
-	/** Lets an order of `pictures` for `amount` micro-units in, or throws a 429. Answers how limits of requests stand after it. */
-	admit(key: string, pictures: number, amount: number, now: number): Quota[] {
+	/**
+	 * Lets an order of `pictures` for `amount` micro-units in, by a key with its own `limits`, or throws a 429. Answers how limits of requests
+	 * stand after it.
+	 */
+	admit(key: string, limits: Partial<Limits>, pictures: number, amount: number, now: number): Quota[] {
 		const quotas = [
 			...this.#arrive('account', '', this.#plans.limits, pictures, amount, now),
-			...this.#arrive('key', key, this.#keys.limitsOf(key), pictures, amount, now)
+			...this.#arrive('key', key, limits, pictures, amount, now)
 		]
 		const refused = quotas.filter(({ remaining }) => remaining < 0)
 		if (refused.length > 0) {
@@ -57,15 +57,13 @@ export class Allowances {
 
 	/** What an order that was let in uses. */
 	begin(key: string, pictures: number, amount: number): void {
-		for (const subject of subjects(key)) {
-			this.#sql.exec(
-				`INSERT INTO allowances (subject, in_flight, held) VALUES (?, ?, ?)
-				ON CONFLICT DO UPDATE SET in_flight = in_flight + excluded.in_flight, held = held + excluded.held`,
-				subject,
-				pictures,
-				amount
-			)
-		}
+		this.#sql.exec(
+			`INSERT INTO allowances (subject, in_flight, held) VALUES ('', ?1, ?2), (?3, ?1, ?2)
+			ON CONFLICT DO UPDATE SET in_flight = in_flight + excluded.in_flight, held = held + excluded.held`,
+			pictures,
+			amount,
+			key
+		)
 	}
 
 	/** A picture was charged: what was held for it is usage now. */
@@ -142,19 +140,15 @@ export class Allowances {
 	}
 
 	#release(key: string, pictures: number, amount: number): void {
-		for (const subject of subjects(key)) {
-			this.#sql.exec(
-				'UPDATE allowances SET in_flight = in_flight - ?, held = held - ? WHERE subject = ?',
-				pictures,
-				amount,
-				subject
-			)
-		}
+		this.#sql.exec(
+			"UPDATE allowances SET in_flight = in_flight - ?, held = held - ? WHERE subject IN ('', ?)",
+			pictures,
+			amount,
+			key
+		)
 	}
 }
 
-/** Who is concerned by what a key does: its account, and itself where it is known. */
-const subjects = (key: string) => new Set(['', key])
 const nextDay = (now: number) => Date.parse(`${dayOf(now)}T00:00:00Z`) + 86_400_000
 
 function nextMonth(now: number): number {

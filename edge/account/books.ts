@@ -19,7 +19,7 @@ export function openBooks(storage: DurableObjectStorage, tell: Observer) {
 	const ledger = new Ledger(sql)
 	const usage = new UsageCounts(sql)
 	const plans = new Plans(storage.kv)
-	const allowances = new Allowances(sql, plans, keys, usage)
+	const allowances = new Allowances(sql, plans, usage)
 	const repeats = new Repeats(sql)
 	const lineup = new Lineup(sql, due)
 	const inputs = new Inputs(sql, due)

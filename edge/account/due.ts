@@ -6,13 +6,11 @@
  */
 export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'sweep' | 'webhook' | 'meter'
 
-/** How to do what is due. */
-export interface Duty {
+/** How to do what is due: subject by subject, each inside a transaction that whatever has to be awaited outlasts; or all at once. */
+export type Duty = {
 	/** Milliseconds until a claimed row is due again, unless it was done or put off meanwhile. */
-	again(): number
-	/** Inside a transaction. Whatever has to be awaited goes on after it. */
-	run(subjects: string[], now: number): void
-}
+	again(now: number): number
+} & ({ run(subject: string, now: number): void } | { runAll(subjects: string[]): Promise<void> })
 
 /**
  * Due rows. One is written in the transaction that makes it necessary and deleted in the one that makes it needless, so what

@@ -72,35 +72,38 @@ export class Generations {
 	}
 
 	/** `price`: of one picture, in micro-units; that of all is held until it ends. */
-	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], price: number, now: number): void {
+	add(id: string, key: string, { request, terms }: Order, warnings: readonly Warning[], price: number, now: number): Snapshot {
 		this.#ledger.hold(id, price * request.count, now)
 		this.#allowances.begin(key, request.count, price * request.count)
 		this.#inputs.use(id, request)
 		const deadline = deadlineOf(terms.deadline, now)
 		const place = this.#lineup.place(request.model, terms.priority, now)
-		this.#sql.exec(
-			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook, place)
-			VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id,
-			key,
-			JSON.stringify(request),
-			request.model,
-			JSON.stringify(warnings),
-			now,
-			terms.priority,
-			deadline,
-			terms.url_ttl,
-			request.count,
-			price,
-			terms.webhook && JSON.stringify(terms.webhook),
-			place
-		)
+		const row = this.#sql
+			.exec<Row>(
+				`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook, place)
+				VALUES (?, ?, ?, ?, ?, 'queued', 1, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+				id,
+				key,
+				JSON.stringify(request),
+				request.model,
+				JSON.stringify(warnings),
+				now,
+				terms.priority,
+				deadline,
+				terms.url_ttl,
+				request.count,
+				price,
+				terms.webhook && JSON.stringify(terms.webhook),
+				place
+			)
+			.one()
 		if (place !== null) {
 			this.#due.put('enqueue', id, now)
 		}
 		if (deadline !== null) {
 			this.#due.put('deadline', id, deadline)
 		}
+		return snapshotOf(row, [])
 	}
 
 	/** What a job is made of. Undefined when the generation does not wait for a node. */

@@ -39,8 +39,8 @@ export class Keys {
 		return present(this.#find('hash', hash) as Row)
 	}
 
-	/** Lets a key of the account do what any one of `scopes` allows. */
-	confirm(hash: string, now: number, ...scopes: Scope[]): void {
+	/** Lets a key of the account do what any one of `scopes` allows, within its own limits. */
+	confirm(hash: string, now: number, ...scopes: Scope[]): Partial<Limits> {
 		const row = this.#find('hash', hash)
 		if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now)) {
 			throw new ProblemError({ code: 'unauthorized', detail: 'The API key is not valid any more.' })
@@ -53,15 +53,11 @@ export class Keys {
 		if (now - (row.last_used_at ?? 0) >= usedWithin) {
 			this.#sql.exec('UPDATE keys SET last_used_at = ? WHERE hash = ?', now, hash)
 		}
+		return JSON.parse(row.limits)
 	}
 
 	list(): ApiKey[] {
 		return this.#sql.exec<Row>('SELECT * FROM keys ORDER BY id').toArray().map(present)
-	}
-
-	/** The limits of one key. */
-	limitsOf(hash: string): Partial<Limits> {
-		return JSON.parse(this.#find('hash', hash)?.limits ?? '{}')
 	}
 
 	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. */

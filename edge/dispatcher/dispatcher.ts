@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { openProducer, type Producer, type Queued } from '../../shared/queue.ts'
+import { jobId, openProducer, type Producer, type Queued } from '../../shared/queue.ts'
 import { type Env, parseEnv } from '../env.ts'
 
 /** Jobs by model. */
@@ -8,6 +8,9 @@ export type Batch = Record<string, Queued[]>
 /** Milliseconds. */
 const patience = 5_000
 const idle = 30_000
+
+/** Jobs that go in one command at most. */
+const together = 500
 
 /** Enough that one busy account does not hold up all others, few enough that the queue sees few connections. */
 const shards = 4
@@ -27,6 +30,12 @@ interface Connection {
 	broken: PromiseWithResolvers<never>
 }
 
+interface Waiting {
+	/** By model, and by id. */
+	jobs: Record<string, Map<string, Queued>>
+	added: Promise<string | undefined>
+}
+
 /**
  * The owner of a connection to the queue. It has to live in a Durable Object: sockets belong to the request that opened them,
  * and all requests of one object share one I/O context, while in a module global the second request hangs without an error.
@@ -34,6 +43,9 @@ interface Connection {
 export class Dispatcher extends DurableObject {
 	readonly #url: string
 	#connection: Connection | undefined
+	/** What comes while the queue takes what came before. */
+	#waiting: Waiting | undefined
+	#last: Promise<unknown> = Promise.resolve()
 	#closing: ReturnType<typeof setTimeout> | undefined
 	#isLost = false
 
@@ -43,17 +55,45 @@ export class Dispatcher extends DurableObject {
 		this.#url = env.HYPERDRIVE?.connectionString ?? (env.QUEUE_URL as string)
 	}
 
-	/** What went wrong, if anything: an error thrown here would be logged by the runtime as uncaught, at every attempt. */
+	/**
+	 * What went wrong, if anything: an error thrown here would be logged by the runtime as uncaught, at every attempt. Whatever comes while the
+	 * queue is busy goes together after that, for each command costs the queue a transaction on its disk.
+	 */
 	async enqueue(batch: Batch): Promise<string | undefined> {
+		this.#waiting ??= this.#wait()
+		const { jobs, added } = this.#waiting
+		for (const [model, queue] of Object.entries(batch)) {
+			jobs[model] ??= new Map()
+			for (const queued of queue) {
+				const id = jobId(queued.job)
+				if (queued.isRaised || !jobs[model].has(id)) {
+					jobs[model].set(id, queued)
+				}
+			}
+		}
+		return added
+	}
+
+	#wait(): Waiting {
+		const jobs: Waiting['jobs'] = {}
+		const added = this.#last.then(() => {
+			this.#waiting = undefined
+			return this.#enqueue(jobs)
+		})
+		this.#last = added
+		return { jobs, added }
+	}
+
+	async #enqueue(jobs: Waiting['jobs']): Promise<string | undefined> {
 		clearTimeout(this.#closing)
 		const isFresh = !this.#connection
 		try {
-			await this.#add(batch).catch((error) => {
+			await this.#add(jobs).catch((error) => {
 				if (isFresh) {
 					throw error
 				}
 				// The old connection broke, or the schema was dropped: a new producer connects, and migrates again.
-				return this.#add(batch)
+				return this.#add(jobs)
 			})
 			this.#note(undefined)
 			return undefined
@@ -66,13 +106,17 @@ export class Dispatcher extends DurableObject {
 		}
 	}
 
-	async #add(batch: Batch): Promise<void> {
+	async #add(jobs: Waiting['jobs']): Promise<void> {
 		this.#connection ??= { producer: openProducer(this.#url), broken: Promise.withResolvers<never>() }
 		const connection = this.#connection
 		const { producer, broken } = connection
-		const added = Promise.all(Object.entries(batch).map(([model, jobs]) => producer.add(model, jobs)))
 		try {
-			await within(patience, Promise.race([added, broken.promise]))
+			for (const [model, queued] of Object.entries(jobs)) {
+				const all = [...queued.values()]
+				for (let i = 0; i < all.length; i += together) {
+					await within(patience, Promise.race([producer.add(model, all.slice(i, i + together)), broken.promise]))
+				}
+			}
 		} catch (error) {
 			this.#close(connection, error)
 			throw error

@@ -1,7 +1,8 @@
 import { findModel, type Model, models } from '../../shared/catalog.ts'
-import type { Warning } from '../../shared/contract/generation.ts'
+import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { GenerationOrder, type Order, orderFor, takeApart } from '../../shared/contract/order.ts'
 import { taskOf } from '../../shared/contract/request-for.ts'
+import type { Terms } from '../../shared/contract/terms.ts'
 import { InputName, InputType, inputLimits, type Size } from '../../shared/inputs.ts'
 import { enlargeable } from '../../shared/size.ts'
 import type { Task } from '../../shared/tasks.ts'
@@ -18,15 +19,21 @@ import { warningsOf } from './warnings.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
+const nullable = new Set(
+	Object.entries(GenerationOrder.shape)
+		.filter(([, field]) => field.safeParse(null).success)
+		.map(([name]) => name)
+)
+
 /**
  * A body as its model takes it, complete: its inputs are stored, and the picture's size follows from them. Everything that is wrong with the
  * body itself is told at once, before anything is fetched or stored.
  */
 export async function resolveOrder(env: Env, key: Key, body: unknown): Promise<{ order: Order; warnings: Warning[] }> {
-	const { model, task, fields } = narrow(body)
+	const { model, task, fields, narrowed } = narrow(body)
 	const given = InputName.options.filter((name) => fields[name] !== undefined)
 	if (given.length === 0) {
-		return { order: takeApart(parse(orderFor(model, { task }), fields)), warnings: [] }
+		return { order: takeApart(narrowed), warnings: [] }
 	}
 	// Fetching and storing is for those alone whose order would be taken.
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
@@ -41,15 +48,14 @@ export async function resolveOrder(env: Env, key: Key, body: unknown): Promise<{
 	return { order, warnings: warningsOf(model, fields, order.request, inputs) }
 }
 
-/** What a body asks of which model; or a problem, with all that is wrong with it. */
-export function narrow(body: unknown): { model: Model; task: Task; fields: Fields } {
+/** What a body asks of which model, inputs as they were given; or a problem, with all that is wrong with it. */
+export function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narrowed: ResolvedRequest & Terms } {
 	const fields = withoutNulls(body)
 	const name = fields?.model
 	const model = typeof name === 'string' ? findModel(name) : undefined
 	if (fields && model) {
 		const task = taskOf(model, fields)
-		parse(orderFor(model, { task, stored: false }), fields)
-		return { model, task, fields }
+		return { model, task, fields, narrowed: parse(orderFor(model, { task, stored: false }), fields) }
 	}
 	parse(GenerationOrder, body)
 	const expected = models.map(({ id }) => id).join(', ')
@@ -66,9 +72,7 @@ function withoutNulls(body: unknown): Fields | undefined {
 	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
 		return undefined
 	}
-	const { shape } = GenerationOrder
-	const mayBeNull = (name: string) => Object.hasOwn(shape, name) && shape[name as keyof typeof shape].safeParse(null).success
-	return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !mayBeNull(name)))
+	return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !nullable.has(name)))
 }
 
 interface Taken extends Inspected {

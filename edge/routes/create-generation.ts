@@ -12,8 +12,8 @@ import { type Answer, unwrap } from '../errors.ts'
 import { narrow, resolveOrder } from '../inputs/resolve.ts'
 import { quotaHeaders } from '../quotas.ts'
 import { hold } from '../viewer/hold.ts'
-import { IdempotencyHeaders, repeatOf, replayed } from './idempotency.ts'
-import { applied, PreferHeader, waitOf } from './prefer.ts'
+import { idempotencyHeader, repeatOf, replayed } from './idempotency.ts'
+import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
@@ -30,8 +30,8 @@ const route = createRoute({
 	path: '/v1/generations',
 	summary: 'Ask for pictures',
 	middleware: [withKey, limitInputs] as const,
+	parameters: [preferHeader, idempotencyHeader],
 	request: {
-		headers: PreferHeader.extend(IdempotencyHeaders.shape),
 		query: z.object({
 			dry_run: z
 				.stringbool()

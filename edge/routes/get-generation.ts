@@ -5,7 +5,7 @@ import { withKey } from '../bearer.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import { hold } from '../viewer/hold.ts'
-import { applied, PreferHeader, waitOf } from './prefer.ts'
+import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
@@ -14,7 +14,8 @@ const route = createRoute({
 	path: '/v1/generations/{id}',
 	summary: 'How a generation stands, with fresh picture URLs',
 	middleware: [withKey] as const,
-	request: { params: z.object({ id: GenerationId }), headers: PreferHeader },
+	parameters: [preferHeader],
+	request: { params: z.object({ id: GenerationId }) },
 	responses: {
 		200: json(Generation, 'The generation'),
 		401: problem('unauthorized'),
@@ -27,7 +28,7 @@ export const getGeneration = (app: OpenAPIHono<App>) =>
 		const { env, key } = c.var
 		const { id } = c.req.valid('param')
 		const snapshot = unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
-		const wait = waitOf(c.req.valid('header').prefer)
+		const wait = waitOf(c.req.header('prefer'))
 		if (wait === undefined) {
 			return c.json(await present(env, snapshot), 200)
 		}

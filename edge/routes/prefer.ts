@@ -1,13 +1,13 @@
-import { z } from '@hono/zod-openapi'
-
 const longestWait = 60
 
-export const PreferHeader = z.object({
-	prefer: z.string().optional().openapi({
-		description: '`wait=N` holds the answer until the generation has ended, for at most N seconds (1–60; more counts as 60).',
-		example: 'wait=30'
-	})
-})
+/** Documented alone: any text will do, and a schema for it would read all headers of every request. */
+export const preferHeader = {
+	name: 'prefer',
+	in: 'header',
+	description: '`wait=N` holds the answer until the generation has ended, for at most N seconds (1–60; more counts as 60).',
+	schema: { type: 'string' },
+	example: 'wait=30'
+} as const
 
 /**
  * The seconds that a client prefers to wait (RFC 7240): `wait=N`, and `wait` alone for as long as we allow. The first

@@ -13,7 +13,7 @@ const accounts = 50
 const together = 32
 /** Milliseconds of each measurement, and how often each is made: all of them take turns, so that whatever else runs disturbs them alike. */
 const span = 2_000
-const rounds = 3
+const rounds = { quick: 1, full: 3 }
 
 const order = { model: 'scenes', prompt: 'a large shiny red sphere on a grey floor' }
 
@@ -25,7 +25,7 @@ interface Load {
 }
 
 /** Accepted and refused requests of the built edge, beside an object and a route that do next to nothing, in the same run. */
-export async function edge(): Promise<void> {
+export async function edge({ quick }: { quick: boolean }): Promise<void> {
 	execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'ignore' })
 	const edge = await startBareEdge()
 	const script = join(root, 'dist/baseline.js')
@@ -65,7 +65,7 @@ export async function edge(): Promise<void> {
 	const names = Object.keys(loads)
 	const rates = Object.fromEntries(names.map((name): [string, number[]] => [name, []]))
 	const times = Object.fromEntries(names.map((name): [string, number[]] => [name, []]))
-	for (let round = -1; round < rounds; round++) {
+	for (let round = -1; round < rounds[quick ? 'quick' : 'full']; round++) {
 		for (const [name, load] of Object.entries(loads)) {
 			const milliseconds = await drive(load)
 			if (round >= 0) {
