@@ -43,7 +43,8 @@ if (values.help || unknown) {
 		`npm run bench [-- NAME [PART …] … --quick]\n\n${list.join('\n')}\n\n  --quick     fewer pictures, where a benchmark is long`
 	)
 	if (unknown) {
-		console.error(`\nexpected one of ${Object.keys(benchmarks).join(', ')}; got ${unknown}`)
+		const known = [...Object.keys(benchmarks), ...names.flatMap((name) => benchmarks[name]!.parts ?? [])]
+		console.error(`\nexpected one of ${known.join(', ')}; got ${unknown}`)
 		process.exit(1)
 	}
 	process.exit(0)
