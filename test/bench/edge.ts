@@ -24,7 +24,10 @@ interface Load {
 	expected: number
 }
 
-/** Accepted and refused requests of the built edge, beside an object and a route that do next to nothing, in the same run. */
+/**
+ * Accepted and refused requests of the built edge, beside an object and a route that do next to nothing, in the same run. Every acceptance
+ * waits for the disk, on both sides; with TMPDIR in memory it is the processors that are compared.
+ */
 export async function edge({ quick }: { quick: boolean }): Promise<void> {
 	execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'ignore' })
 	const edge = await startBareEdge()
