@@ -9,10 +9,14 @@ const Times = z.object({ one: z.number(), eight: z.number(), mixed: z.number() }
 export type Times = z.infer<typeof Times>
 const Found = z.object({ diffusers: Times, optimum: Times.optional(), without: z.string().optional() })
 
+/** A minute does on a machine that does nothing else; torch's threads, which wait for each other, can take ten on a busy one. */
+const MOST_MS = 180_000
+
 /** diffusers and Optimum on the same weights, by the model kit; or why there is nothing to compare with. */
 export async function rivals(steps: readonly number[], times: number): Promise<z.infer<typeof Found> | string> {
 	const child = spawn('python3', ['-m', 'scenes', 'rivals', '--times', String(times), '--steps', ...steps.map(String)], {
 		cwd: path.join(root, 'infra/model-kit'),
+		timeout: MOST_MS,
 		stdio: ['ignore', 'pipe', 'pipe']
 	})
 	child.on('error', () => {}) // Told by its streams, which are empty then.
@@ -20,6 +24,9 @@ export async function rivals(steps: readonly number[], times: number): Promise<z
 	try {
 		return Found.parse(JSON.parse(out.trim().split('\n').at(-1) ?? ''))
 	} catch {
+		if (child.killed) {
+			return `the model kit did not end within ${MOST_MS / 1000} s`
+		}
 		return `the model kit does not run here: ${err.trim().split('\n').at(-1)}`
 	}
 }
