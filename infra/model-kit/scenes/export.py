@@ -163,8 +163,10 @@ def export(destination: Path = MODEL) -> None:
         _write(STAGING / name, module.eval(), *rest)
     _check_rows(STAGING / "unet" / "model.onnx", pipe)
     _configs(pipe)
-    if (destination / "README.md").exists():  # the model card is written by hand
-        shutil.copy(destination / "README.md", STAGING / "README.md")
+    # The model card is written by hand, darkroom.json measured by `npm run models -- add`.
+    for kept in ("README.md", "darkroom.json"):
+        if (destination / kept).exists():
+            shutil.copy(destination / kept, STAGING / kept)
     size = sum(path.stat().st_size for path in STAGING.rglob("*") if path.is_file())
     print(f"{size / 2**20:.1f} MiB in all")
     # Whoever reads the folder meanwhile finds the old model or the new one, never half of each.
