@@ -42,3 +42,6 @@ export async function codeOf(answer: Response): Promise<string> {
 	const { type } = await answer.json<Problem>()
 	return `${answer.status} ${type.replace('urn:darkroom:problem:', '')}`
 }
+
+/** For `vi.waitFor`: what a busy machine takes; a second is too short there. */
+export const patience = { timeout: 10_000, interval: 50 }

@@ -2,7 +2,7 @@ import { listDurableObjectIds } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { mostCheckpointBytes, type StartAnswer, type UploadAnswer } from '../../shared/contract/callbacks.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, newAccount, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, newAccount, patience, post } from '../testing.ts'
 import { jobFor, type Work } from './capability.ts'
 
 const md5 = 'CY9rzUYh03PK3k6DJie09g==' // of "test"
@@ -74,7 +74,7 @@ describe('callbacks', () => {
 		const next = await (await call({ ...work, epoch: 2 }, 'start', { run: 'run-two-two' })).json<StartAnswer>()
 		expect(next.checkpoint).toContain(`http://storage.test/darkroom/${generation.id}/1/checkpoint?`)
 		await call({ ...work, epoch: 2 }, 'finish', { outcome: 'failed', detail: 'enough' })
-		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/checkpoint`)).toBeNull())
+		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/checkpoint`)).toBeNull(), patience)
 	})
 
 	it('take previews, and say whether anyone would see more', async () => {
@@ -83,7 +83,10 @@ describe('callbacks', () => {
 		const progress = { done: 3, total: 50, previews: [preview] }
 		expect(await (await call(work, 'progress', progress)).json()).toEqual({ watched: false })
 		const waiting = env.VIEWER.getByName(generation.id).wait(work.account, generation.id, 10_000)
-		await vi.waitFor(async () => expect(await (await call(work, 'progress', progress)).json()).toEqual({ watched: true }))
+		await vi.waitFor(
+			async () => expect(await (await call(work, 'progress', progress)).json()).toEqual({ watched: true }),
+			patience
+		)
 		await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 		await waiting
 	})

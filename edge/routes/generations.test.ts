@@ -2,7 +2,7 @@ import { listDurableObjectIds, runInDurableObject } from 'cloudflare:test'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { Generation } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
 
 const good = { model: 'scenes', prompt: 'a red sphere' }
 const picture = { n: 0, content_type: 'image/png', width: 128, height: 128 }
@@ -121,7 +121,7 @@ describe('generations', () => {
 		expect((await remove(at)).status).toBe(204)
 		expect(await codeOf(await get(at, key))).toBe('404 not-found')
 		expect(await codeOf(await remove(at))).toBe('404 not-found')
-		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/0`)).toBeNull())
+		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/0`)).toBeNull(), patience)
 		const sql = <T>(query: string) =>
 			runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => storage.sql.exec(query, generation.id).one() as T)
 		expect(JSON.stringify(await sql('SELECT * FROM generations WHERE id = ?'))).not.toContain(good.prompt)

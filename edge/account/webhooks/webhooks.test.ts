@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
 import { randomText } from '../../../shared/ids.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
 const hour = 3_600_000
@@ -132,7 +132,7 @@ describe('Webhooks', () => {
 			const { id } = await submit()
 			expect((await post(`/v1/generations/${id}/cancel`, key, {})).status).toBe(200)
 		}
-		await vi.waitFor(async () => expect(await deliveries(`&endpoint=${quickly}&status=delivered`)).toHaveLength(10))
+		await vi.waitFor(async () => expect(await deliveries(`&endpoint=${quickly}&status=delivered`)).toHaveLength(10), patience)
 		expect(await slow.letters()).toHaveLength(4)
 		expect(await quick.letters()).toHaveLength(10)
 	})
