@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
+const retry = process.env.CI ? 1 : 0
+
 export default defineConfig({
 	test: {
 		projects: [
@@ -9,7 +12,8 @@ export default defineConfig({
 					name: 'node',
 					include: ['{shared,worker-gpu,infra}/**/*.test.ts'],
 					exclude: ['infra/model-kit/**'],
-					testTimeout: 60_000
+					testTimeout: 60_000,
+					retry
 				}
 			},
 			{
@@ -19,6 +23,7 @@ export default defineConfig({
 					// Each starts whole stacks; two at once would only slow one another down.
 					fileParallelism: false,
 					testTimeout: 90_000,
+					retry,
 					hookTimeout: 90_000
 				}
 			}

@@ -189,6 +189,7 @@ test('an engine that crashed twice is asked again', async () => {
 })
 
 test('an engine that crashes every time fails the generation', async () => {
+	answers.start = () => granted(endless) // Or it could be done before it is killed.
 	await work({ engine: crashing(3) })
 	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: 'the engine ended unexpectedly (SIGKILL)' }])
 })
