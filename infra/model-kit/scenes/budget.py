@@ -3,6 +3,11 @@
 import math
 import time
 
+import torch
+
+# On a CPU the process's own time: what other work takes from a shared core does not shorten a training, nor does a pause.
+_clock = time.monotonic if torch.cuda.is_available() else time.process_time
+
 
 class Budget:
     """Counts working time across resumed runs and turns it into a learning-rate factor.
@@ -12,12 +17,12 @@ class Budget:
 
     def __init__(self, minutes: float, spent: float = 0.0, warm: float = 0.02, flat: float = 0.5):
         self.seconds, self.warm, self.flat = minutes * 60, warm, flat
-        self._start = time.monotonic() - spent
+        self._start = _clock() - spent
 
     @property
     def spent(self) -> float:
         """Seconds used so far."""
-        return time.monotonic() - self._start
+        return _clock() - self._start
 
     @property
     def progress(self) -> float:
