@@ -5,6 +5,7 @@ step instead of at every operator.
 """
 
 import os
+import tempfile
 
 import torch
 import torch.distributed as dist
@@ -47,6 +48,6 @@ def spawn(work, *arguments) -> None:
     count = os.cpu_count() or 1
     if torch.cuda.is_available() or count == 1:
         return work(*arguments)
-    rendezvous = f"tcp://127.0.0.1:{os.environ.get('MODEL_KIT_PORT', 29611)}"
     os.environ["OMP_NUM_THREADS"] = "1"
-    mp.spawn(_process, (count, rendezvous, work, arguments), nprocs=count)
+    with tempfile.TemporaryDirectory() as folder:  # a file and no port, so that two trainings may run beside each other
+        mp.spawn(_process, (count, f"file://{folder}/rendezvous", work, arguments), nprocs=count)

@@ -1,0 +1,109 @@
+"""The training of every denoiser here, whatever it is told: E ‖v − v_θ(z_t, t, y)‖², equation 3 of the paper in v-parameterisation.
+
+    ᾱ_t   product of 1 − β up to t         z_t = √ᾱ_t z_0 + √(1 − ᾱ_t) ε         v = √ᾱ_t ε − √(1 − ᾱ_t) z_0
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from . import compute, denoiser, together
+from .average import Average
+from .budget import Budget
+
+MIDDLE = 0.4  # share of steps drawn from MIDDLE_RANGE, where it is decided what stands where
+MIDDLE_RANGE = (400, 950)
+
+
+def _times(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Stratified timesteps [count]: one per equal slice of the mixture's distribution, which lowers the loss's variance."""
+    u = (np.arange(count) + rng.random(count)) / count
+    low, high = MIDDLE_RANGE
+    grid = np.arange(1001)
+    cumulative = (1 - MIDDLE) * grid / 1000 + MIDDLE * np.clip((grid - low) / (high - low), 0, 1)
+    times = np.interp(u, cumulative, grid).astype(np.int64).clip(0, 999)
+    # Shuffled: rows are random anyway, but two rows of one scene should not be tied to neighbouring times.
+    return torch.from_numpy(rng.permutation(times))
+
+
+def _save(path: Path, model, average, optimiser, step: int, spent: float) -> None:
+    part = path.with_suffix(".part")
+    torch.save({"model": model.state_dict(), "average": average.module.state_dict(), "optimiser": optimiser.state_dict(),
+                "step": step, "spent": spent}, part)
+    part.rename(path)
+
+
+def load(model: nn.Module, path: Path) -> nn.Module:
+    """The averaged weights of a checkpoint, in evaluation mode; also works while the training runs."""
+    model.load_state_dict(torch.load(path, map_location="cpu")["average"])
+    return model.eval().requires_grad_(False)
+
+
+def train(model: nn.Module, batch: Callable, checkpoint: Path, minutes: float, *, sheet: Callable | None = None,
+          rate: float = 8e-4, decay: float = 0.999, flat: float = 0.45, sheet_minutes: float = 8) -> None:
+    """Runs in each of together.py's processes until the budget is spent; goes on from `checkpoint` where there is one.
+
+    model       v_θ(z_t, t, *y), the same weights in every process; what its forward calls is the caller's matter
+    batch       (rng, progress 0–1) → (z_0 [B, …], y): clean latents, or pixels, of unit scale, and a tuple of whatever else the model takes
+    sheet       draws with the averaged model, every sheet_minutes
+    decay       of the weights' moving average
+    flat        where the learning rate begins to fall, as a share of the budget
+    """
+    alpha_bar = denoiser.scheduler().alphas_cumprod.to(compute.DEVICE)
+    model = model.to(compute.DEVICE)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    average, step, spent = Average(model, decay), 0, 0.0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=compute.DEVICE)
+        model.load_state_dict(saved["model"])
+        average.module.load_state_dict(saved["average"])
+        if saved["optimiser"]:  # none where the shipped weights were restored
+            optimiser.load_state_dict(saved["optimiser"])
+        step, spent = saved["step"], saved["spent"]
+        average.steps = step
+    torch.manual_seed(1000 * step + together.rank())
+    rng = np.random.default_rng([step, together.rank()])
+    budget = Budget(minutes, spent, warm=0.02, flat=flat)
+    bar, mean, saved_at, shown_at = tqdm(total=100, unit="%", disable=together.rank() > 0), None, spent, spent
+    progress = budget.progress
+    while progress < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * budget.factor()
+        z0, told = batch(rng, progress)
+        z0 = z0.to(compute.DEVICE).float()
+        noise = torch.randn_like(z0)
+        t = _times(len(z0), rng).to(compute.DEVICE)
+        signal, dirt = alpha_bar[t].sqrt()[:, None, None, None], (1 - alpha_bar[t]).sqrt()[:, None, None, None]
+        z = (signal * z0 + dirt * noise).contiguous(memory_format=torch.channels_last)
+        with compute.autocast():
+            drawn = model(z, t, *(part.to(compute.DEVICE) for part in told))
+        loss = (drawn.float() - (signal * noise - dirt * z0)).square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        progress = together.average_gradients(model.parameters(), budget.progress)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        if together.rank() > 0:
+            continue
+        average.update(model)
+        mean = loss.item() if mean is None else 0.99 * mean + 0.01 * loss.item()
+        if step % 20 == 0:
+            bar.update(int(100 * budget.progress) - bar.n)
+            bar.set_postfix(step=step, loss=f"{mean:.4f}")
+        if step % 400 == 0:
+            bar.write(f"{budget.spent:6.0f} s  step {step}  {step * len(z0) * together.count()} samples  loss {mean:.4f}")
+        if budget.spent - saved_at > 120:
+            saved_at = budget.spent
+            _save(checkpoint, model, average, optimiser, step, budget.spent)
+        if sheet and budget.spent - shown_at > 60 * sheet_minutes:
+            shown_at = budget.spent
+            sheet(average.module)
+    bar.close()
+    if together.rank() == 0 and mean is not None:
+        _save(checkpoint, model, average, optimiser, step, budget.spent)
+        print(f"{step} steps, {step * len(z0) * together.count()} samples, loss {mean:.4f}")
