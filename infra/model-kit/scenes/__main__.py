@@ -12,12 +12,15 @@ def _arguments() -> argparse.Namespace:
         return commands.add_parser(name, help=about, description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
     command("data", "render the data sets (resumable)").add_argument("--processes", type=int, help="default: one per core")
-    for name, about, minutes in [("first-stage", "train the KL first stage, then encode the data (resumable)", 13),
-                                 ("judge", "train the classifier that reads pictures, and export it", 5),
+    stage = command("first-stage", "train a first stage, then encode the data (resumable)")
+    stage.add_argument("--minutes", type=float, default=13, help="budget; the learning rate falls to 0 at its end")
+    for name, about, minutes in [("judge", "train the classifier that reads pictures, and export it", 5),
                                  ("train", "train the denoiser and its text encoder (resumable)", 70)]:
         command(name, about).add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")
-    polish = command("polish", "train the finished first stage's decoder a while longer; latents stay as they are")
+    polish = command("polish", "train a finished first stage's decoder a while longer; latents stay as they are")
     polish.add_argument("--minutes", type=float, default=5, help="budget")
+    for each in (stage, polish):
+        each.add_argument("--kind", default="kl-f8", help="of scenes/first_stage.py: vq-f4, kl-f4, kl-f8, kl-f16")
     command("restore", "make the shipped weights checkpoints again, to go on with first-stage, train or polish where the work folder is gone")
     drawing = command("sheet", "draw a sheet of captioned samples")
     drawing.add_argument("--seed", type=int, default=0)
@@ -45,11 +48,11 @@ def main() -> None:
     elif given.command == "first-stage":
         from . import first_stage_training
 
-        first_stage_training.train(given.minutes)
+        first_stage_training.train(given.kind, given.minutes)
     elif given.command == "polish":
         from . import first_stage_training
 
-        first_stage_training.polish(given.minutes)
+        first_stage_training.polish(given.kind, given.minutes)
     elif given.command == "judge":
         from . import export_judge, judge, questions
 

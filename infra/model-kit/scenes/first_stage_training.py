@@ -1,9 +1,11 @@
-"""Trains the KL first stage, encoder and decoder together, then the decoder alone.
+"""Trains a first stage, encoder and decoder together, then the decoder alone.
 
 The paper's perceptual and adversarial terms need a pretrained VGG and a long game; on pictures this clean a gradient
 term does their work (sharp edges) in minutes. The second part, `polish`, leaves the latents as they are and weights
 object edges up: that is where the remaining error lies. It can be repeated after the denoiser is trained.
 """
+
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,12 +16,14 @@ from . import compute, data, first_stage, together
 from .average import Average
 from .budget import Budget
 from .camera import project
-from .paths import FIRST_STAGE, FIRST_STAGE_RUN, WORK
+from .codebook import Codebook
 from .sheets import save_grid
 
 CROPS = 0.6  # share of the joint training on 64×64 crops, a quarter of the cost
 JOINT = 0.7  # share of the whole time for the joint training
 KL = 1e-4
+PLAIN = 0.08  # share of a VQ one's joint training before anything is rounded
+SETTLED = 0.6  # share after which no row of the codebook moves any more: the average has to catch up
 RATE = 1.0e-3
 SHOWN = 64  # pictures kept out of the training to measure on
 
@@ -57,10 +61,10 @@ def psnr(drawn, truth) -> float:
 
 
 @torch.no_grad()
-def report(model, shown) -> float:
+def report(model, shown, name: str) -> float:
     """PSNR in dB on pictures [N, 3, 128, 128], and a sheet of them beside their reconstructions."""
-    drawn = model.decode(model.encode(shown).latent_dist.mode()).sample
-    save_grid(torch.stack([shown, drawn], 1).flatten(0, 1)[:48], 8, WORK / "first-stage.png")
+    drawn = first_stage.decode(model, first_stage.encode(model, shown))
+    save_grid(torch.stack([shown, drawn], 1).flatten(0, 1)[:48], 8, first_stage.weights(name).with_suffix(".png"))
     return psnr(drawn, shown)
 
 
@@ -79,15 +83,42 @@ def _bar():
     return tqdm(total=100, unit="%", disable=together.rank() > 0)
 
 
-def _joint(minutes: float) -> None:
+def _kl(model, truth, _) -> tuple:
+    """Reconstructions, and the penalty on their latents."""
+    latent = model.encode(truth).latent_dist
+    penalty = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()).mean()
+    return model.decode(latent.sample()).sample, KL * penalty
+
+
+class _Rounding:
+    """As `_kl`, for a VQ one: first without its codebook, which then begins where the latents are."""
+
+    def __init__(self, model, begun: bool):
+        self._codebook, self._begun = Codebook(model), begun
+
+    def __call__(self, model, truth, progress: float) -> tuple:
+        z = first_stage.encode(model, truth)
+        if progress < PLAIN:
+            return model.decode(z, force_not_quantize=True).sample, 0.0
+        if not self._begun:
+            self._codebook.begin(z)
+            self._begun = True
+        rounded, apart, codes = first_stage.round_to_codes(model, z)
+        if progress < SETTLED:
+            self._codebook.tend(z, codes)
+        return model.decode(rounded, force_not_quantize=True).sample, apart
+
+
+def _joint(name: str, minutes: float) -> None:
     pictures, scenes = data.load("train")
     shown, pictures = compute.pictures(pictures[-SHOWN:]), pictures[:-SHOWN]
     torch.manual_seed(0)
-    model = first_stage.build().to(compute.DEVICE)
+    model = first_stage.build(name).to(compute.DEVICE)
+    run = _run(name)
     optimiser = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=1e-4)
     average, step, spent = Average(model, 0.996), 0, 0.0
-    if FIRST_STAGE_RUN.exists():
-        saved = torch.load(FIRST_STAGE_RUN, map_location=compute.DEVICE)
+    if run.exists():
+        saved = torch.load(run, map_location=compute.DEVICE)
         model.load_state_dict(saved["model"])
         average.module.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -96,6 +127,7 @@ def _joint(minutes: float) -> None:
     rng = np.random.default_rng([step, together.rank()])
     budget = Budget(minutes, spent, warm=0.02, flat=0.4)
     progress, size, bar = budget.progress, compute.batch(on_cpu=3, on_cuda=64), _bar()
+    draw = _Rounding(model, begun=progress >= PLAIN) if first_stage.KINDS[name].codes else _kl
     while progress < 1:
         for group in optimiser.param_groups:
             group["lr"] = RATE * budget.factor()
@@ -104,10 +136,8 @@ def _joint(minutes: float) -> None:
         else:
             truth = compute.pictures(pictures[rng.integers(len(pictures), size=size)])
         with compute.autocast():
-            latent = model.encode(truth).latent_dist
-            drawn = model.decode(latent.sample()).sample
-        kl = 0.5 * (latent.mean.float() ** 2 + latent.var.float() - 1 - latent.logvar.float()).mean()
-        loss = _loss(drawn.float(), truth) + KL * kl
+            drawn, penalty = draw(model, truth, progress)
+        loss = _loss(drawn.float(), truth) + penalty
         progress = _step(model, optimiser, loss, average, budget)
         step += 1
         if together.rank() > 0:
@@ -116,25 +146,29 @@ def _joint(minutes: float) -> None:
             bar.update(int(100 * progress) - bar.n)
             bar.set_postfix(step=step, loss=f"{loss.item():.4f}")
         if step % 250 == 0:
-            bar.write(f"{budget.spent:6.0f} s  step {step}  PSNR {report(average.module, shown):.2f} dB")
+            bar.write(f"{budget.spent:6.0f} s  step {step}  PSNR {report(average.module, shown, name):.2f} dB")
             torch.save({"model": model.state_dict(), "average": average.module.state_dict(), "optimiser": optimiser.state_dict(),
-                        "step": step, "spent": budget.spent}, FIRST_STAGE_RUN)
+                        "step": step, "spent": budget.spent}, run)
     bar.close()
     if together.rank() > 0:
         return
     final = average.module
     with torch.no_grad():
-        spread = torch.cat([final.encode(compute.pictures(pictures[i : i + 64])).latent_dist.mode() for i in range(0, 1024, 64)]).std()
-    print(f"{step} steps, PSNR {report(final, shown):.2f} dB on {SHOWN} unseen pictures, latent std {spread:.3f}")
-    torch.save({"average": final.state_dict(), "scaling": 1 / spread.item()}, FIRST_STAGE)
+        z = torch.cat([first_stage.encode(final, compute.pictures(pictures[i : i + 64])) for i in range(0, 1024, 64)])
+    scaling = 1 / z.std().item()
+    if first_stage.KINDS[name].codes:
+        first_stage.unit_variance(final, z.mean((0, 2, 3)), (z - z.mean((0, 2, 3), keepdim=True)).std().item())
+        scaling = 1.0
+    print(f"{step} steps, PSNR {report(final, shown, name):.2f} dB on {SHOWN} unseen pictures, latent std {z.std():.3f}")
+    torch.save({"average": final.state_dict(), "scaling": scaling}, first_stage.weights(name))
 
 
-def _polish(minutes: float) -> None:
+def _polish(name: str, minutes: float) -> None:
     pictures, _ = data.load("train")
     shown, pictures = compute.pictures(pictures[-SHOWN:]), pictures[:-SHOWN]
     torch.manual_seed(together.rank())
     rng = np.random.default_rng([9, together.rank()])
-    model = first_stage.load().to(compute.DEVICE)
+    model = first_stage.load(name).to(compute.DEVICE)
     scaling = model.config.scaling_factor
     trained = [*model.decoder.parameters(), *model.post_quant_conv.parameters()]
     for parameter in trained:
@@ -148,9 +182,9 @@ def _polish(minutes: float) -> None:
         truth = compute.pictures(pictures[rng.integers(len(pictures), size=size)])
         with compute.autocast():
             with torch.no_grad():
-                z = model.encode(truth).latent_dist.mode()
+                z = first_stage.encode(model, truth)
             # Drawn latents are never exact, so the decoder learns to shrug off a twentieth of their spread.
-            drawn = model.decode(z + 0.05 / scaling * torch.randn_like(z)).sample
+            drawn = first_stage.decode(model, z + 0.05 / scaling * torch.randn_like(z))
         loss = _loss(drawn.float(), truth, _edges(truth))
         progress = _step(model, optimiser, loss, average, budget)
         step += 1
@@ -159,16 +193,22 @@ def _polish(minutes: float) -> None:
             bar.set_postfix(step=step, loss=f"{loss.item():.4f}")
     bar.close()
     if together.rank() == 0:
-        print(f"{step} steps, PSNR {report(average.module, shown):.2f} dB after the decoder's own training")
-        torch.save({"average": average.module.state_dict(), "scaling": scaling}, FIRST_STAGE)
+        print(f"{step} steps, PSNR {report(average.module, shown, name):.2f} dB after the decoder's own training")
+        torch.save({"average": average.module.state_dict(), "scaling": scaling}, first_stage.weights(name))
 
 
-def polish(minutes: float) -> None:
-    together.spawn(_polish, minutes)
+def _run(name: str) -> Path:
+    """Where a joint training that is under way lies, optimiser and all."""
+    weights = first_stage.weights(name)
+    return weights.with_stem(f"{weights.stem}-run")
 
 
-def train(minutes: float) -> None:
-    if not FIRST_STAGE.exists():
-        together.spawn(_joint, minutes * JOINT)
-    polish(minutes * (1 - JOINT))
-    first_stage.encode_all()
+def polish(name: str, minutes: float) -> None:
+    together.spawn(_polish, name, minutes)
+
+
+def train(name: str, minutes: float) -> None:
+    if not first_stage.weights(name).exists():
+        together.spawn(_joint, name, minutes * JOINT)
+    polish(name, minutes * (1 - JOINT))
+    first_stage.encode_all(name)

@@ -10,7 +10,6 @@ JUDGE = KIT / "judge"
 
 DATA = WORK / "data"
 FIRST_STAGE = WORK / "first-stage.pt"
-FIRST_STAGE_RUN = WORK / "first-stage-run.pt"  # optimiser and all, to resume from
 LATENTS = WORK / "latents.pt"
 DENOISER = WORK / "denoiser.pt"
 JUDGE_WEIGHTS = WORK / "judge.pt"

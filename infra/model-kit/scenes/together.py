@@ -35,6 +35,20 @@ def average_gradients(parameters, progress: float) -> float:
     return flat[-1].item()
 
 
+def sum(values: torch.Tensor) -> torch.Tensor:
+    """Over all processes."""
+    if dist.is_initialized():
+        dist.all_reduce(values)
+    return values
+
+
+def of_first(values: torch.Tensor) -> torch.Tensor:
+    """What the first process has."""
+    if dist.is_initialized():
+        dist.broadcast(values, 0)
+    return values
+
+
 def _process(number: int, count: int, rendezvous: str, work, arguments: tuple) -> None:
     torch.set_num_threads(1)
     os.setsid()  # a scheduling group of its own, so that each gets a fair share beside other work
