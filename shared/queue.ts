@@ -33,6 +33,8 @@ export interface Producer {
 	prepare(): Promise<void>
 	/** Adds jobs to a model's queue. Those that are there already stay as they are, unless they are raised. */
 	add(model: string, jobs: readonly Queued[]): Promise<void>
+	/** The ids of the first `most` jobs that wait in a model's queue, the next one first. */
+	waiting(model: string, most: number): Promise<string[]>
 	close(): Promise<void>
 }
 
@@ -50,16 +52,20 @@ export function openProducer(url: string): Producer {
 		ready ??= backend.prepare()
 		return ready
 	}
+	const queueOf = async (model: string): Promise<Queue> => {
+		await prepare()
+		let queue = queues.get(model)
+		if (!queue) {
+			queue = new Queue(queueName(model), ...(backend.options({ skipMetasUpdate: true }) as [never]))
+			queue.on('error', () => {}) // Reported by the failing call itself.
+			queues.set(model, queue)
+		}
+		return queue
+	}
 	return {
 		prepare,
 		async add(model, jobs) {
-			await prepare()
-			let queue = queues.get(model)
-			if (!queue) {
-				queue = new Queue(queueName(model), ...(backend.options({ skipMetasUpdate: true }) as [never]))
-				queue.on('error', () => {}) // Reported by the failing add itself.
-				queues.set(model, queue)
-			}
+			const queue = await queueOf(model)
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
 			const opts = { removeOnComplete: true, removeOnFail: true }
 			const added = await queue.addBulk(
@@ -71,6 +77,9 @@ export function openProducer(url: string): Producer {
 					await added[i]?.changePriority({ priority: place }).catch(() => {})
 				}
 			}
+		},
+		async waiting(model, most) {
+			return (await queueOf(model)).getRanges(['prioritized'], 0, most - 1, true)
 		},
 		async close() {
 			// At once: a queue waits for a connection that may never come, and would send what is left when it does.

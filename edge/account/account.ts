@@ -329,6 +329,11 @@ export class Account extends DurableObject {
 		return answer(() => this.#books.generations.read(id))
 	}
 
+	/** For whoever asks where a queued generation stands. */
+	async inLine(id: string): Promise<{ model: string; epoch: number; before: number | null } | undefined> {
+		return this.#books.generations.inLine(id)
+	}
+
 	async start({ generation, epoch }: Work, run: string): Promise<Answer<Grant>> {
 		const now = Date.now()
 		// Someone asks for work that another holds: the time to see whether that one is still alive.

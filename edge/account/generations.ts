@@ -112,6 +112,12 @@ export class Generations {
 		return row?.status === 'queued' ? { model: row.model, epoch: row.epoch, place: row.place ?? 1 } : undefined
 	}
 
+	/** Where it waits: as which job, and how many of this account go into the queue before it; null where it is there. */
+	inLine(id: string): { model: string; epoch: number; before: number | null } | undefined {
+		const row = this.find(id)
+		return row?.status === 'queued' ? { model: row.model, epoch: row.epoch, before: this.#lineup.before(row) } : undefined
+	}
+
 	/** Who is to be told of this one alone. */
 	webhook(id: string): ReturnType<typeof targetOf> | undefined {
 		const row = this.#sql.exec<{ webhook: string | null }>('SELECT webhook FROM generations WHERE id = ?', id).toArray()[0]

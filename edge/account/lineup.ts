@@ -1,5 +1,6 @@
 import type { Priority } from '../../shared/contract/terms.ts'
 import type { Due } from './due.ts'
+import type { Row } from './rows.ts'
 
 /** Pictures of one account and model that the queue sees at once. The rest wait here, where they are in nobody's way. */
 const windowSize = 32
@@ -28,6 +29,20 @@ export class Lineup {
 			this.#move(model, now)
 		}
 		return shown < windowSize ? placeAfter(shown, priority) : null
+	}
+
+	/** How many go into the queue before this one; null where it is there. */
+	before({ id, model, priority, place }: Pick<Row, 'id' | 'model' | 'priority' | 'place'>): number | null {
+		if (place !== null) {
+			return null
+		}
+		return this.#sql
+			.exec<{ ahead: number }>(
+				`SELECT count(*) AS ahead FROM generations WHERE status = 'queued' AND model = ? AND place IS NULL
+				AND (priority > ? OR priority = ? AND id < ?)`,
+				...[model, priority, priority, id]
+			)
+			.one().ahead
 	}
 
 	/** One was started. */

@@ -1,6 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { Standing } from '../../shared/contract/generation.ts'
 import { jobId, openProducer, type Producer, type Queued } from '../../shared/queue.ts'
 import { type Env, parseEnv } from '../env.ts'
+import { Line, longest } from './line.ts'
 
 /** Jobs by model. */
 export type Batch = Record<string, Queued[]>
@@ -8,6 +10,9 @@ export type Batch = Record<string, Queued[]>
 /** Milliseconds. */
 const patience = 5_000
 const idle = 30_000
+/** For those who only want to know where they stand: how long a look at the queue takes at most, and how long it holds. */
+const lookFor = 500
+const lookHolds = 1_000
 
 /** Jobs that go in one command at most. */
 const together = 500
@@ -48,6 +53,8 @@ export class Dispatcher extends DurableObject {
 	#last: Promise<unknown> = Promise.resolve()
 	#closing: ReturnType<typeof setTimeout> | undefined
 	#isLost = false
+	/** By model. */
+	readonly #lines = new Map<string, { line: Line; lookedAt: number; look: Promise<void> }>()
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
@@ -72,6 +79,37 @@ export class Dispatcher extends DurableObject {
 			}
 		}
 		return added
+	}
+
+	/**
+	 * Where a job stands, or will: `before` so many more go into the queue before it, null where it is there. However many ask, the queue is
+	 * looked at once a second.
+	 */
+	async standing(model: string, id: string, before: number | null): Promise<Standing | undefined> {
+		const now = Date.now()
+		let seen = this.#lines.get(model)
+		if (!seen || now - seen.lookedAt >= lookHolds) {
+			const line = seen?.line ?? new Line()
+			seen = { line, lookedAt: now, look: this.#look(model, line) }
+			this.#lines.set(model, seen)
+		}
+		await seen.look
+		return this.#isLost ? undefined : seen.line.standing(id, before)
+	}
+
+	/** A queue that does not answer is no reason to fail: nothing new is known then. */
+	async #look(model: string, line: Line): Promise<void> {
+		if (this.#isLost) {
+			return
+		}
+		const { producer } = this.#connect()
+		try {
+			line.see(await within(lookFor, producer.waiting(model, longest)), Date.now())
+		} catch {
+			// Whoever adds jobs finds out what is wrong.
+		} finally {
+			this.#closeWhenIdle()
+		}
 	}
 
 	#wait(): Waiting {
@@ -101,14 +139,22 @@ export class Dispatcher extends DurableObject {
 			this.#note(String(error))
 			return String(error)
 		} finally {
-			clearTimeout(this.#closing)
-			this.#closing = setTimeout(() => this.#close(this.#connection, new Error('idle')), idle)
+			this.#closeWhenIdle()
 		}
 	}
 
-	async #add(jobs: Waiting['jobs']): Promise<void> {
+	#connect(): Connection {
 		this.#connection ??= { producer: openProducer(this.#url), broken: Promise.withResolvers<never>() }
-		const connection = this.#connection
+		return this.#connection
+	}
+
+	#closeWhenIdle(): void {
+		clearTimeout(this.#closing)
+		this.#closing = setTimeout(() => this.#close(this.#connection, new Error('idle')), idle)
+	}
+
+	async #add(jobs: Waiting['jobs']): Promise<void> {
+		const connection = this.#connect()
 		const { producer, broken } = connection
 		try {
 			for (const [model, queued] of Object.entries(jobs)) {

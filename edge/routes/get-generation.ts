@@ -2,6 +2,7 @@ import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Generation } from '../../shared/contract/generation.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
+import { standingOf } from '../dispatcher/standing.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import { hold } from '../viewer/hold.ts'
@@ -29,8 +30,7 @@ export const getGeneration = (app: OpenAPIHono<App>) =>
 		const { id } = c.req.valid('param')
 		const snapshot = unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
 		const wait = waitOf(c.req.header('prefer'))
-		if (wait === undefined) {
-			return c.json(await present(env, snapshot), 200)
-		}
-		return c.json(await present(env, await hold(env, key, snapshot, wait)), 200, applied(wait))
+		const latest = wait === undefined ? snapshot : await hold(env, key, snapshot, wait)
+		const queue = latest.status === 'queued' ? await standingOf(env, key.account, id) : undefined
+		return c.json({ ...(await present(env, latest)), ...(queue && { queue }) }, 200, wait === undefined ? {} : applied(wait))
 	})

@@ -1,10 +1,11 @@
 import type { PartialImage, Preview } from '../../shared/contract/callbacks.ts'
-import { isTerminal } from '../../shared/contract/generation.ts'
+import { isTerminal, type Standing } from '../../shared/contract/generation.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 
 /** What readers are told of; the URLs of its pictures are signed on the way out. */
 export type Happening =
 	| { type: 'status'; status: Snapshot['status'] }
+	| ({ type: 'queue' } & Standing)
 	| { type: 'progress'; done: number; total: number }
 	| ({ type: 'preview' } & Preview)
 	| ({ type: 'partial_image' } & PartialImage)
@@ -18,7 +19,7 @@ export interface Entry {
 }
 
 /**
- * What happened to one generation, of each kind the latest alone: its status, its progress, a preview of each picture, each partial image, each picture. Slow and late readers skip
+ * What happened to one generation, of each kind the latest alone: its status, its place in line, its progress, a preview of each picture, each partial image, each picture. Slow and late readers skip
  * what was replaced, so that no backlog grows and no reader holds up another.
  */
 export class Timeline {
@@ -26,6 +27,7 @@ export class Timeline {
 	#seq = 0
 	readonly #end = Promise.withResolvers<Snapshot>()
 	#hasEnded = false
+	#isQueued = false
 	#grown = Promise.withResolvers<void>()
 
 	/** Takes in how the generation stands. */
@@ -35,6 +37,10 @@ export class Timeline {
 		}
 		const { status, progress, images } = snapshot
 		this.#hasEnded = isTerminal(status)
+		this.#isQueued = status === 'queued'
+		if (!this.#isQueued) {
+			this.#entries.delete(kindOf({ type: 'queue' }))
+		}
 		if (!this.#hasEnded) {
 			this.add({ type: 'status', status })
 		}
@@ -42,7 +48,7 @@ export class Timeline {
 			this.add({ type: 'progress', ...progress })
 		}
 		for (const { n } of images) {
-			if (!this.#entries.has(kindOf({ type: 'image', of: snapshot, n }))) {
+			if (!this.#entries.has(kindOf({ type: 'image', n }))) {
 				this.add({ type: 'image', of: snapshot, n })
 			}
 		}
@@ -55,6 +61,10 @@ export class Timeline {
 	/** The first entry after `seq`, if it is there already. */
 	after(seq: number): Entry | undefined {
 		return this.#entries.values().find((entry) => entry.seq > seq)
+	}
+
+	get isQueued(): boolean {
+		return this.#isQueued
 	}
 
 	/** The generation once it has ended. */
@@ -82,5 +92,5 @@ export class Timeline {
 }
 
 /** Of one kind the latest alone is told. */
-const kindOf = (happening: Happening): string =>
-	[happening.type, 'n' in happening ? happening.n : '', 'index' in happening ? happening.index : ''].join(' ')
+const kindOf = (happening: Pick<Happening, 'type'> & { n?: number; index?: number }): string =>
+	[happening.type, happening.n, happening.index].join(' ')

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { PartialImage, Preview } from '../../shared/contract/callbacks.ts'
 import { randomText } from '../../shared/ids.ts'
 import type { Snapshot } from '../account/snapshot.ts'
+import { standingOf } from '../dispatcher/standing.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { unwrap } from '../errors.ts'
 import { eventStream } from './event-stream.ts'
@@ -9,6 +10,8 @@ import { Timeline } from './timeline.ts'
 
 /** How often a Viewer looks by itself, should the Account's word have been lost. Milliseconds. */
 const glance = 5_000
+/** How often those who follow are told where it stands in the queue. Milliseconds. */
+const pause = 2_000
 
 /**
  * Holds the requests that wait for one generation, and the streams of those who follow it. It keeps nothing: when it vanishes, those who
@@ -20,8 +23,9 @@ export class Viewer extends DurableObject {
 	readonly #name = randomText(8)
 	readonly #timeline = new Timeline()
 	/** Who is here. */
-	readonly #readers = new Set<object>()
+	readonly #readers = new Set<{ follows: boolean }>()
 	#glances: ReturnType<typeof setInterval> | undefined
+	#asksForStanding = false
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
@@ -32,7 +36,7 @@ export class Viewer extends DurableObject {
 	async wait(account: string, id: string, ms: number): Promise<Snapshot | undefined> {
 		const { promise, resolve } = Promise.withResolvers<undefined>()
 		const timer = setTimeout(resolve, ms)
-		const leave = await this.#enter(account, id)
+		const leave = await this.#enter(account, id, false)
 		try {
 			return await Promise.race([promise, this.#timeline.ended])
 		} finally {
@@ -43,7 +47,7 @@ export class Viewer extends DurableObject {
 
 	/** Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end. */
 	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array>> {
-		const leave = await this.#enter(account, id)
+		const leave = await this.#enter(account, id, true)
 		return eventStream(this.#env, this.#timeline, this.#name, lastId, leave)
 	}
 
@@ -63,10 +67,29 @@ export class Viewer extends DurableObject {
 		return this.#readers.size > 0
 	}
 
+	/** Tells where it stands in line for as long as it does, and anyone follows. */
+	async #followLine(account: string, id: string): Promise<void> {
+		if (this.#asksForStanding) {
+			return
+		}
+		this.#asksForStanding = true
+		while (this.#timeline.isQueued && [...this.#readers].some(({ follows }) => follows)) {
+			const standing = await standingOf(this.#env, account, id)
+			if (standing && this.#timeline.isQueued) {
+				this.#timeline.add({ type: 'queue', ...standing })
+			}
+			await new Promise((resolve) => setTimeout(resolve, pause))
+		}
+		this.#asksForStanding = false
+	}
+
 	/** Counts a reader in, and looks. Returns how it leaves. */
-	async #enter(account: string, id: string): Promise<() => void> {
-		const reader = {}
-		const look = async () => this.#timeline.see(unwrap(await this.#env.ACCOUNT.getByName(account).watch(id)))
+	async #enter(account: string, id: string, follows: boolean): Promise<() => void> {
+		const reader = { follows }
+		const look = async () => {
+			this.#timeline.see(unwrap(await this.#env.ACCOUNT.getByName(account).watch(id)))
+			this.ctx.waitUntil(this.#followLine(account, id))
+		}
 		const leave = () => {
 			this.#readers.delete(reader)
 			if (this.#readers.size === 0) {

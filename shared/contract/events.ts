@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PartialImage, Preview } from './callbacks.ts'
-import { Generation, Picture, Status } from './generation.ts'
+import { Generation, Picture, Standing, Status } from './generation.ts'
 
 /**
  * What `GET /v1/generations/{id}/events` tells: server-sent events whose `data` is one of these and whose name is its `type`. Whoever comes
@@ -8,6 +8,8 @@ import { Generation, Picture, Status } from './generation.ts'
  */
 export const GenerationEvent = z.discriminatedUnion('type', [
 	z.strictObject({ type: z.literal('status'), status: Status }),
+	/** While it is queued, every two seconds where it changes. */
+	Standing.extend({ type: z.literal('queue') }),
 	/** U-Net evaluations done and asked for, summed over the pictures. */
 	z.strictObject({ type: z.literal('progress'), done: z.int(), total: z.int() }),
 	/** From the latent, while someone watches. */

@@ -120,10 +120,21 @@ export type Picture = z.infer<typeof Picture>
 export const Warning = z.strictObject({ code: z.string().max(64), detail: z.string().max(1000) })
 export type Warning = z.infer<typeof Warning>
 
+/** Where a queued generation stands in its model's line. */
+export const Standing = z.strictObject({
+	/** How many are ahead of it; from 1,000 on, at least so many. */
+	position: z.int().min(0),
+	/** Seconds until it is likely to begin, by how fast the line got shorter in the last half minute; null where nobody knows. */
+	eta: z.int().min(0).nullable()
+})
+export type Standing = z.infer<typeof Standing>
+
 /** `GET /v1/generations/{id}`. */
 export const Generation = z.strictObject({
 	id: z.string(),
 	status: Status,
+	/** Told of one generation that waits in the queue, where it was asked for by itself. */
+	queue: Standing.optional(),
 	request: ResolvedRequest,
 	/** U-Net evaluations done and asked for, summed over the pictures; present while it is processing. */
 	progress: z.strictObject({ done: z.int(), total: z.int() }).nullable(),

@@ -99,6 +99,8 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 				}
 				if (event.type === 'status') {
 					generation = { ...generation, status: event.status }
+				} else if (event.type === 'queue') {
+					generation = { ...generation, queue: { position: event.position, eta: event.eta } }
 				} else if (event.type === 'progress') {
 					generation = { ...generation, progress: { done: event.done, total: event.total } }
 				} else if (event.type === 'end') {

@@ -28,7 +28,9 @@ export function statusOf(app: string, generation: Generation, withLogs: boolean)
 	if (isTerminal(status)) {
 		return { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
 	}
-	return status === 'queued' ? { status: 'IN_QUEUE', ...urls, queue_position: 0 } : { status: 'IN_PROGRESS', ...urls, logs }
+	return status === 'queued'
+		? { status: 'IN_QUEUE', ...urls, queue_position: generation.queue?.position ?? 0 }
+		: { status: 'IN_PROGRESS', ...urls, logs }
 }
 
 export function resultOf({ images, request, started_at, completed_at }: Generation) {
