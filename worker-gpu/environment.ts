@@ -11,13 +11,15 @@ const Environment = z.object({
 	DARKROOM_PROVIDER: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
 	DARKROOM_MODELS: z
 		.string()
-		.default(known.join(','))
 		.transform((list) => list.split(',').map((id) => id.trim()))
 		.pipe(
 			z
 				.array(z.enum(known, { error: ({ input }) => `expected models of the catalog (${known.join(', ')}), got ${input}` }))
 				.min(1)
-		),
+		)
+		// What is named is loaded at the start; of the whole catalog the first alone.
+		.transform((models) => ({ models, loaded: models }))
+		.default({ models: known, loaded: known.slice(0, 1) }),
 	MODELS_DIR: z
 		.string()
 		.default(shippedModels)
@@ -37,7 +39,8 @@ export const usage = `node worker-gpu/main.ts
 Takes generations from the queue, develops their pictures and delivers them to the edge. Configured by environment variables:
   QUEUE_URL          postgres://, redis:// or rediss:// (required)
   DARKROOM_PROVIDER  auto (CUDA where its libraries load, else the CPU), cpu or cuda; default auto
-  DARKROOM_MODELS    comma-separated ids of the models to serve; default ${known.join(',')}
+  DARKROOM_MODELS    comma-separated ids of the models to serve, which are loaded at the start; default all of the catalog
+                     (${known.join(', ')}), of which all but the first are loaded when first asked for
   MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}
   CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
   DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20

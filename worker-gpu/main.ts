@@ -37,7 +37,7 @@ async function run(): Promise<void> {
 
 	const metrics = createMetrics()
 	const engine = await startEngine({
-		models: DARKROOM_MODELS,
+		...DARKROOM_MODELS,
 		modelsDir: MODELS_DIR,
 		provider: DARKROOM_PROVIDER,
 		cacheDir: CACHE_DIR,
@@ -50,7 +50,7 @@ async function run(): Promise<void> {
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	await serve(engine, metrics, DARKROOM_MODELS, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
+	await serve(engine, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit(0)

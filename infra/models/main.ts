@@ -94,7 +94,7 @@ async function run(
 			break
 		case 'remove':
 			takes('one id', rest.length === 1)
-			console.log(`Removed ${rest[0]}: ${bytes(removeModel(modelsDir, catalogFile, rest[0]!))}.`)
+			console.log(`Removed ${rest[0]}: ${bytes(await removeModel(modelsDir, catalogFile, rest[0]!))}.`)
 			break
 		default:
 			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}\n\n${usage}`)

@@ -15,6 +15,7 @@ import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { type AddOptions, addModel } from './add.ts'
+import { changeCatalog } from './catalog-file.ts'
 import { checkModel } from './check.ts'
 import { drawAll, exampleDrawing } from './draw.ts'
 import { listModels } from './list.ts'
@@ -30,6 +31,8 @@ let work: string
 let source: string
 let modelsDir: string
 let catalogFile: string
+/** Of one model. */
+let catalog: string
 
 beforeEach(async () => {
 	work = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
@@ -37,7 +40,9 @@ beforeEach(async () => {
 	modelsDir = path.join(work, 'models')
 	catalogFile = path.join(work, 'catalog.json')
 	await mkdir(modelsDir)
-	await writeFile(catalogFile, readFileSync(path.join(import.meta.dirname, '../../shared/catalog.json')))
+	await writeFile(catalogFile, JSON.stringify(shipped))
+	changeCatalog(catalogFile, (models) => models.slice(0, 1))
+	catalog = readFileSync(catalogFile, 'utf8')
 })
 afterEach(() => rm(work, { recursive: true }))
 
@@ -76,7 +81,7 @@ describe.each([
 		expect(notes).toContainEqual(expect.stringContaining(`timestep: ${timestep} was rewritten`))
 		expect(folder).toBe(path.join(modelsDir, 'tiny-sd'))
 		expect(readdirSync(modelsDir)).toEqual(['tiny-sd'])
-		expect(JSON.parse(readFileSync(catalogFile, 'utf8')).models).toEqual([...shipped.models, entry])
+		expect(JSON.parse(readFileSync(catalogFile, 'utf8')).models).toEqual([shipped.models[0], entry])
 
 		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 		for (const { seed, drawing, latent, pixels } of drawings) {
@@ -297,19 +302,36 @@ test('models are listed, checked and removed', async () => {
 		'tiny-sd: text-to-image: drew 8 × 8 in 2 evaluations'
 	])
 	await expect(Array.fromAsync(checkModel(modelsDir, catalogFile, provider))).rejects.toThrow(/models\/scenes: expected a folder/)
-	expect(() => removeModel(modelsDir, catalogFile, 'other')).toThrow(
+	await expect(removeModel(modelsDir, catalogFile, 'other')).rejects.toThrow(
 		'expected a model of the catalog (scenes, tiny-sd), got other'
 	)
-	expect(removeModel(modelsDir, catalogFile, 'tiny-sd')).toBeGreaterThan(100_000)
+	expect(await removeModel(modelsDir, catalogFile, 'tiny-sd')).toBeGreaterThan(100_000)
 	nothingWritten()
-	expect(() => removeModel(modelsDir, catalogFile, 'scenes')).toThrow('scenes is the last')
+	await expect(removeModel(modelsDir, catalogFile, 'scenes')).rejects.toThrow('scenes is the last')
+})
+
+test('a model that lends parts stays while another needs them', async () => {
+	await lay('scalar')
+	const { folder } = await add()
+	await add({ id: 'other' })
+	const other = path.join(modelsDir, 'other')
+	for (const part of ['vae_decoder', 'tokenizer']) {
+		await rm(path.join(other, part), { recursive: true })
+	}
+	await writeFile(path.join(other, 'darkroom.json'), '{"parts":{"vae_decoder":"tiny-sd","tokenizer":"tiny-sd"}}')
+	expect(await Array.fromAsync(checkModel(modelsDir, catalogFile, provider, 'other'))).toHaveLength(1)
+	await expect(removeModel(modelsDir, catalogFile, 'tiny-sd')).rejects.toThrow(
+		'expected a model that lends no parts to others, but other would miss those of tiny-sd: remove them first'
+	)
+	expect(existsSync(path.join(folder, 'unet/model.onnx'))).toBe(true)
+	await removeModel(modelsDir, catalogFile, 'other')
+	await removeModel(modelsDir, catalogFile, 'tiny-sd')
+	nothingWritten()
 })
 
 function nothingWritten(): void {
 	expect(readdirSync(modelsDir)).toEqual([])
-	expect(readFileSync(catalogFile, 'utf8')).toBe(
-		readFileSync(path.join(import.meta.dirname, '../../shared/catalog.json'), 'utf8')
-	)
+	expect(readFileSync(catalogFile, 'utf8')).toBe(catalog)
 	expect(readdirSync(work).sort()).toEqual(expect.not.arrayContaining(['catalog.json.next']))
 }
 

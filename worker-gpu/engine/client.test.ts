@@ -202,6 +202,14 @@ test('a model that is not there fails the start, by name', async () => {
 	})
 })
 
+test('a model that is not loaded at the start is loaded when it is first asked for', async () => {
+	const lazy = await startEngine({ ...options, loaded: [] })
+	const { pictures } = await lazy.develop(request)
+	expect(pictures).toHaveLength(request.count)
+	await lazy.close()
+	await expect(startEngine({ ...options, models: ['tiny', 'nowhere'], loaded: [] })).rejects.toMatchObject({ name: 'ModelError' })
+})
+
 test('does not outlive its parent, however that ended', async () => {
 	const code = `
 		const { startEngine } = await import(${JSON.stringify(path.join(import.meta.dirname, 'client.ts'))})

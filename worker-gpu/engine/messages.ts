@@ -8,6 +8,8 @@ import type { Tick } from './batcher.ts'
 
 export interface EngineConfig {
 	readonly models: readonly string[]
+	/** Those of them that are loaded at the start, all by default; the others are when they are first asked for. */
+	readonly loaded?: readonly string[]
 	/** Holds a folder for each model, in the diffusers ONNX layout. */
 	readonly modelsDir: string
 	readonly provider: ProviderChoice
@@ -85,7 +87,7 @@ export type ToEngine =
 
 export type FromEngine =
 	| { readonly type: 'ready'; readonly report: EngineReport }
-	/** Nothing could be loaded; the process ends. */
+	/** A model could not be loaded; the process ends. */
 	| { readonly type: 'unusable'; readonly error: ErrorMessage }
 	/** Whose call comes next, when that changes: should the process end in it, these are the suspects. */
 	| { readonly type: 'calling'; readonly ids: readonly number[] }

@@ -3,11 +3,13 @@ import path from 'node:path'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { type Rasters, tensorsOf } from '../image/raster.ts'
 import { toRgb } from '../image/rgb.ts'
-import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
+import { type Checkpoint, loadCheckpoint, planFor, readFamily } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import { readFacts } from '../ldm/facts.ts'
+import { lentParts } from '../ldm/model-folder.ts'
 import type { Row } from '../ldm/plan.ts'
 import { graphHash } from '../onnx/graph-hash.ts'
+import type { Part } from '../onnx/part.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
 import { openLimitStore } from './limit-store.ts'
@@ -39,12 +41,14 @@ interface Model {
 interface Work {
 	readonly task: Task
 	readonly cancel: AbortController
-	readonly origin: string
+	/** What its rows belong to; known once it is prepared, before it has any. */
+	origin: string
 	watched: boolean
 }
 
 const stopwatch = { milliseconds: 0 }
-const models = new Map<string, Model>()
+/** Those that are served: each is loaded when it is first asked for, if it was not at the start. */
+const models = new Map<string, () => Promise<Model>>()
 const works = new Map<number, Work>()
 let batcher: Batcher
 let ticks: Tick[] = []
@@ -73,17 +77,28 @@ process.on('message', (message: ToEngine) => {
 	}
 })
 
-async function load({ models: ids, modelsDir, provider: choice, threads, cacheDir, measureLimits }: EngineConfig): Promise<void> {
+async function load(config: EngineConfig): Promise<void> {
+	const { models: ids, loaded = ids, modelsDir, provider: choice, threads, cacheDir, measureLimits } = config
 	const began = performance.now()
 	try {
 		const provider = await chooseProvider(choice, threads)
+		const parts = new Map<string, Promise<Part>>()
 		for (const id of ids) {
 			const folder = path.join(modelsDir, id)
-			models.set(id, {
-				checkpoint: await loadCheckpoint(folder, provider, stopwatch),
-				previews: previewMap((await readFacts(folder)).preview),
-				hash: await graphHash(path.join(folder, 'unet'))
-			})
+			// What can be told without loading it is told at the start.
+			await readFamily(folder)
+			const unet = (await lentParts(folder)).get('unet') ?? path.join(folder, 'unet')
+			models.set(
+				id,
+				once(async () => ({
+					checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+					previews: previewMap((await readFacts(folder)).preview),
+					hash: await graphHash(unet)
+				}))
+			)
+		}
+		for (const id of loaded) {
+			await models.get(id)!()
 		}
 		batcher = createBatcher({
 			limits: measuredLimits({
@@ -104,24 +119,40 @@ async function load({ models: ids, modelsDir, provider: choice, threads, cacheDi
 	}
 }
 
+/** `make`, but its promise is made once, and anew only after it failed. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+	let made: Promise<T> | undefined
+	return () => {
+		made ??= make().catch((error) => {
+			made = undefined
+			throw error
+		})
+		return made
+	}
+}
+
 async function develop(message: DevelopMessage): Promise<void> {
 	const { id, request, inputs, pictures, priority, expiresIn, watched } = message
 	let warnings: readonly Warning[] = []
+	let previews: PreviewMap
+	let saved: ReadonlyMap<number, SavedRow>
 	try {
-		const model = models.get(request.model)
-		if (!model) {
+		const serve = models.get(request.model)
+		if (!serve) {
 			throw new RangeError(`model: expected one of ${[...models.keys()].join(', ')}, got ${request.model}`)
 		}
-		const origin = createHash('sha256')
-			.update(JSON.stringify([model.hash, request]))
-			.digest('hex')
-		const saved = savedRows(message, origin)
 		const cancel = new AbortController()
 		let lastProgress = Number.NEGATIVE_INFINITY
 		let evaluations = 0
 		const partialAt = ({ k }: Pick<Row, 'k'>) => partialIndex(request.partial_images ?? 0, k, evaluations)
 		const task: Task = {
 			async prepare() {
+				const model = await serve()
+				previews = model.previews
+				work.origin = createHash('sha256')
+					.update(JSON.stringify([model.hash, request]))
+					.digest('hex')
+				saved = savedRows(message, work.origin)
 				const plan = await planFor(model.checkpoint, drawingOf(request, inputs))
 				warnings = plan.warnings ?? []
 				evaluations = plan.evaluations
@@ -144,24 +175,24 @@ async function develop(message: DevelopMessage): Promise<void> {
 				}
 				lastProgress = performance.now()
 				const live = batcher.rowsOf(task)
-				const previews = work.watched && model.previews.ready ? live.flatMap(({ n, row }) => previewOf(model, n, row)) : []
-				send({ type: 'progress', id, done, total, rows: saveRows(origin, live), previews })
+				const shown = work.watched && previews.ready ? live.flatMap(({ n, row }) => previewOf(previews, n, row)) : []
+				send({ type: 'progress', id, done, total, rows: saveRows(work.origin, live), previews: shown })
 			},
 			// Asked for; or where nothing says how a latent looks, and one is decoded to learn it from.
-			wantsPartial: (_, row) => partialAt(row) !== undefined || (work.watched && !model.previews.ready),
+			wantsPartial: (_, row) => partialAt(row) !== undefined || (work.watched && !previews.ready),
 			onPartial({ n }, step, x0, image) {
-				model.previews.learn(x0, image)
+				previews.learn(x0, image)
 				const index = partialAt({ k: step })
 				if (index !== undefined) {
 					send({ type: 'partial', id, partial: { n, index, step, ...toRgb(image) } })
 				}
 			},
 			onPicture(picture, image, row) {
-				model.previews.learn(row.x, image)
+				previews.learn(row.x, image)
 				send({ type: 'picture', id, picture: { ...picture, ...toRgb(image) } })
 			}
 		}
-		const work: Work = { task, cancel, origin, watched }
+		const work: Work = { task, cancel, origin: '', watched }
 		works.set(id, work)
 		const { inferenceMs } = await batcher.develop(task)
 		send({ type: 'done', id, inferenceMs, warnings })
@@ -199,7 +230,7 @@ function partialIndex(wanted: number, k: number, evaluations: number): number | 
 	return k < evaluations && passed(k) > passed(k - 1) ? passed(k) - 1 : undefined
 }
 
-const previewOf = ({ previews }: Model, n: number, { x0, k }: Row): EnginePreview[] =>
+const previewOf = (previews: PreviewMap, n: number, { x0, k }: Row): EnginePreview[] =>
 	x0 ? [{ n, step: k, ...previews.draw(x0) }] : []
 
 function watch({ id, watched }: Extract<ToEngine, { type: 'watch' }>): void {

@@ -1,8 +1,9 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ModelError } from '../onnx/model-error.ts'
+import type { Part } from '../onnx/part.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { loadCheckpoint, planFor } from './checkpoint.ts'
 import type { Drawing } from './drawing.ts'
@@ -10,18 +11,58 @@ import { loadSampler } from './samplers/load.ts'
 
 const golden = path.join(import.meta.dirname, '../golden')
 const provider = await chooseProvider('cpu', 1)
+let models: string
 let folder: string
 
 beforeEach(async () => {
-	folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	models = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	folder = path.join(models, 'tiny')
 	await cp(path.join(golden, 'tiny'), folder, { recursive: true })
 })
-afterEach(() => rm(folder, { recursive: true }))
+afterEach(() => rm(models, { recursive: true }))
 
 const loading = () => loadCheckpoint(folder, provider, { milliseconds: 0 })
 
 test('loads the diffusers ONNX layout', async () => {
 	expect(Object.keys(await loading())).toEqual(['text-to-image'])
+})
+
+describe('parts of another model', () => {
+	const parts = ['text_encoder', 'tokenizer', 'unet', 'vae_decoder', 'scheduler']
+	let borrower: string
+	beforeEach(async () => {
+		borrower = path.join(models, 'borrower')
+		await mkdir(borrower)
+		await cp(path.join(folder, 'model_index.json'), path.join(borrower, 'model_index.json'))
+		await borrow(Object.fromEntries(parts.map((part) => [part, 'tiny'])))
+	})
+	const borrow = (parts: Record<string, string>) => writeFile(path.join(borrower, 'darkroom.json'), JSON.stringify({ parts }))
+	const loading = (loaded?: Map<string, Promise<Part>>) => loadCheckpoint(borrower, provider, { milliseconds: 0 }, loaded)
+
+	test('are loaded once for both', async () => {
+		const loaded = new Map<string, Promise<Part>>()
+		await loadCheckpoint(folder, provider, { milliseconds: 0 }, loaded)
+		const of = [...loaded.keys()]
+		expect(Object.keys(await loading(loaded))).toEqual(['text-to-image'])
+		expect([...loaded.keys()]).toEqual(of)
+	})
+
+	test('must be there', async () => {
+		await rm(path.join(folder, 'vae_decoder'), { recursive: true })
+		await expect(loading()).rejects.toThrow(
+			/borrower\/darkroom.json: parts.vae_decoder: expected .*tiny\/vae_decoder, found nothing/
+		)
+	})
+
+	test('are not beside its own', async () => {
+		await mkdir(path.join(borrower, 'unet'))
+		await expect(loading()).rejects.toThrow('parts.unet: expected no unet beside it, which the model has of its own')
+	})
+
+	test.each([{ unet: '../..' }, { unet: '' }, { '../unet': 'tiny' }])('never lie elsewhere: %j', async (parts) => {
+		await borrow(parts as Record<string, string>)
+		await expect(loading()).rejects.toBeInstanceOf(ModelError)
+	})
 })
 
 test('refuses a pipeline that it does not know, and tells those that it does', async () => {

@@ -19,20 +19,11 @@ import { stableDiffusion } from './families/stable-diffusion.ts'
 import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
 import { ddimPipeline, ddpmPipeline, ldmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
+import { type ModelFolder, openFolder } from './model-folder.ts'
 import type { Plan } from './plan.ts'
 
 /** A loaded model: for each task that it can do, the way from a request to a plan. */
 export type Checkpoint = Readonly<Partial<Record<Task, (drawing: Drawing) => Promise<Plan>>>>
-
-/** A model's folder, as its family reads it. */
-export interface ModelFolder {
-	readonly path: string
-	readonly provider: Provider
-	/** Whether it has a folder of this name. */
-	has(name: string): boolean
-	/** Loads `<name>/model.onnx`. */
-	part(name: string): Promise<Part>
-}
 
 /** Loads the parts of one kind of model, and says what it can do. */
 export type Family = (folder: ModelFolder) => Promise<Checkpoint>
@@ -74,18 +65,28 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 	return { family, name }
 }
 
-/** Loads a folder in the diffusers/Optimum ONNX layout. */
-export async function loadCheckpoint(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Checkpoint> {
+/**
+ * Loads a folder in the diffusers/Optimum ONNX layout.
+ *
+ * @param loaded parts by their folder, which models share
+ */
+export async function loadCheckpoint(
+	folder: string,
+	provider: Provider,
+	stopwatch: Stopwatch,
+	loaded = new Map<string, Promise<Part>>()
+): Promise<Checkpoint> {
 	const { family } = await readFamily(folder)
 	const { invariantFrom = 1 } = await readFacts(folder)
-	return family({
-		path: folder,
-		// Measured on one CPU, for all: another one may take other kernels for a batch of one, so that the provider's own stays the least.
-		provider:
-			provider.name === 'cpu' ? { ...provider, invariantFrom: Math.max(provider.invariantFrom, invariantFrom) } : provider,
-		has: (part) => existsSync(path.join(folder, part)),
-		part: (part) => loadPart(path.join(folder, part), provider, stopwatch)
-	})
+	// Measured on one CPU, for all: another one may take other kernels for a batch of one, so that the provider's own stays the least.
+	const least = Math.max(provider.invariantFrom, provider.name === 'cpu' ? invariantFrom : 1)
+	const load = (part: string) => {
+		const loading = loaded.get(part) ?? loadPart(part, provider, stopwatch)
+		loaded.set(part, loading)
+		loading.catch(() => loaded.delete(part)) // Someone may mend it.
+		return loading
+	}
+	return family(await openFolder(folder, { ...provider, invariantFrom: least }, load))
 }
 
 /** The plan for a drawing, or a clear refusal of a task that the model cannot do. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
+import { Model } from '../../shared/catalog.ts'
 import { readConfig } from '../onnx/config.ts'
 
 /** What was measured of a model when it was imported, or is wished of it, kept beside it. Every fact has something to fall back on. */
@@ -9,6 +10,8 @@ const Facts = z.strictObject({
 	invariantFrom: z.int().min(1).optional(),
 	/** Whether pictures larger than those of the training are encoded and decoded in tiles, for which less memory is enough: see first-stages/tiled.ts. */
 	tiling: z.boolean().optional(),
+	/** Parts that it has of another model, whose folder lies beside its own: `{"vae_decoder": "scenes"}`. */
+	parts: z.record(z.string().regex(/^[a-z0-9_]+$/), Model.shape.id).optional(),
 	/** The nearest linear map from a latent, as the U-Net has it, to the colour of the pixels that it stands for, −1 to 1. */
 	preview: z
 		.strictObject({

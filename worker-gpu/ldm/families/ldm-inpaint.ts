@@ -16,7 +16,7 @@ export const ldmInpaintPipeline: Family = async (folder) => {
 	if (!folder.has('vqvae_encoder')) {
 		throw new ModelError(folder.path, 'expected a vqvae_encoder, which the masked image goes through, found none')
 	}
-	const parts = await loadWalkParts(folder, [], loadFirstStage(folder.path, folder.part, { scaling: 'decoding' }))
+	const parts = await loadWalkParts(folder, [], loadFirstStage(folder, { scaling: 'decoding' }))
 	expectBeside(parts, parts.denoiser.latentChannels + 1, 'one of the masked image and the mask')
 	return { inpainting: (drawing) => ldmInpainting(drawing, parts) }
 }

@@ -8,7 +8,7 @@ import { expectBeside, loadWalkParts } from './walk-parts.ts'
  * out, as the reference leaves it out.
  */
 export const ldmSuperResolutionPipeline: Family = async (folder) => {
-	const parts = await loadWalkParts(folder, [], loadFirstStage(folder.path, folder.part, { scaling: false }))
+	const parts = await loadWalkParts(folder, [], loadFirstStage(folder, { scaling: false }))
 	expectBeside(parts, 3, 'an image')
 	return { 'super-resolution': (drawing) => ldmSuperResolution(drawing, parts) }
 }

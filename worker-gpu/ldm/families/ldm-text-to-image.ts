@@ -1,4 +1,3 @@
-import path from 'node:path'
 import type { Family } from '../checkpoint.ts'
 import { text } from '../conditioners/text.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
@@ -21,7 +20,7 @@ const LENGTH = 77
  * | `vqvae_decoder` or `vae_decoder` | see first-stages/load.ts |
  */
 export const ldmTextToImagePipeline: Family = async (folder) => {
-	const tokenize = await loadTokenizer(path.join(folder.path, 'tokenizer'), LENGTH)
+	const tokenize = await loadTokenizer(folder.at('tokenizer'), LENGTH)
 	const conditioner = text(await folder.part(folder.has('bert') ? 'bert' : 'text_encoder'), tokenize)
 	const parts = await loadWalkParts(folder, ['encoder_hidden_states'])
 	// The reference scales neither its first noise nor what the network is shown.

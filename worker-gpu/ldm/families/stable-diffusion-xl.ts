@@ -16,7 +16,7 @@ export const stableDiffusionXl: Family = async (folder) => {
 	const { force_zeros_for_empty_prompt: zeros } = await readConfig(path.join(folder.path, 'model_index.json'), Index)
 	const reader = async (number: '' | '_2') => ({
 		encoder: await folder.part(`text_encoder${number}`),
-		tokenize: await loadTokenizer(path.join(folder.path, `tokenizer${number}`))
+		tokenize: await loadTokenizer(folder.at(`tokenizer${number}`))
 	})
 	const conditioner = await textPair(await reader(''), await reader('_2'), zeros)
 	return byText(folder, await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true }))

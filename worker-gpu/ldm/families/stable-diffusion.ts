@@ -1,13 +1,14 @@
 import path from 'node:path'
 import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
-import type { Checkpoint, Family, ModelFolder } from '../checkpoint.ts'
+import type { Checkpoint, Family } from '../checkpoint.ts'
 import type { Conditioner, Text } from '../conditioners/conditioner.ts'
 import { text } from '../conditioners/text.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import { tellingCutOffs } from '../cut-offs.ts'
 import { unet } from '../denoiser.ts'
 import { loadFirstStage } from '../first-stages/load.ts'
+import type { ModelFolder } from '../model-folder.ts'
 import { imageToImage } from '../pipelines/image-to-image.ts'
 import { inpainting, inpaintingByBlending } from '../pipelines/inpainting.ts'
 import type { Parts } from '../pipelines/text.ts'
@@ -28,7 +29,7 @@ export const stableDiffusion: Family = async (folder) => {
 }
 
 export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
-	return text(await folder.part('text_encoder'), await loadTokenizer(path.join(folder.path, 'tokenizer')))
+	return text(await folder.part('text_encoder'), await loadTokenizer(folder.at('tokenizer')))
 }
 
 interface Kind {
@@ -51,13 +52,13 @@ export async function loadParts(folder: ModelFolder, { conditioner, inputs = [],
 	return {
 		conditioner,
 		denoiser: await unet(network, folder.provider.invariantFrom),
-		firstStage: await loadFirstStage(folder.path, folder.part, firstStage),
+		firstStage: await loadFirstStage(folder, firstStage),
 		...(await loadSamplers(folder, amended))
 	}
 }
 
 async function loadSamplers(folder: ModelFolder, amended?: object): Promise<Pick<Parts, 'samplerFor' | 'lastPartFor'>> {
-	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'), amended)
+	const samplerFor = await loadSampler(folder.at('scheduler'), amended)
 	return { samplerFor, lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength) }
 }
 

@@ -18,7 +18,7 @@ const SCALING_FACTOR = 0.08333
 export const stableDiffusionUpscale: Family = async (folder) => {
 	const index = z.object({ max_noise_level: z.int().min(0).default(350) })
 	const { max_noise_level: mostNoise } = await readConfig(path.join(folder.path, 'model_index.json'), index)
-	const noising = await loadNoising(path.join(folder.path, 'low_res_scheduler'))
+	const noising = await loadNoising(folder.at('low_res_scheduler'))
 	const parts = await loadParts(folder, {
 		conditioner: await loadText(folder),
 		inputs: ['class_labels'],

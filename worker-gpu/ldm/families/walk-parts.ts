@@ -1,10 +1,10 @@
 import path from 'node:path'
 import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
-import type { ModelFolder } from '../checkpoint.ts'
 import { unet } from '../denoiser.ts'
 import type { FirstStage } from '../first-stages/first-stage.ts'
 import { loadFirstStage } from '../first-stages/load.ts'
+import type { ModelFolder } from '../model-folder.ts'
 import type { WalkParts } from '../pipelines/from-noise.ts'
 import { loadSampler } from '../samplers/load.ts'
 
@@ -16,9 +16,9 @@ import { loadSampler } from '../samplers/load.ts'
 export async function loadWalkParts(
 	folder: ModelFolder,
 	inputs: readonly string[] = [],
-	firstStage: FirstStage | Promise<FirstStage> = loadFirstStage(folder.path, folder.part)
+	firstStage: FirstStage | Promise<FirstStage> = loadFirstStage(folder)
 ): Promise<WalkParts> {
-	const samplerFor = await loadSampler(path.join(folder.path, 'scheduler'))
+	const samplerFor = await loadSampler(folder.at('scheduler'))
 	const network = await folder.part('unet')
 	for (const name of ['sample', ...inputs]) {
 		port(network, 'inputs', name)

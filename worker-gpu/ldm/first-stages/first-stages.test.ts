@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { loadPart } from '../../onnx/part.ts'
 import { chooseProvider } from '../../onnx/provider.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
+import { openFolder } from '../model-folder.ts'
 import { generator } from '../noise.ts'
 import { autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
@@ -37,7 +38,9 @@ const golden: { runs: Record<string, Run[]> } = JSON.parse(
 	gunzipSync(await readFile(path.join(folder, 'first-stages.json.gz'))).toString()
 )
 const provider = await chooseProvider('cpu', 1)
-const part = (name: string) => loadPart(path.join(folder, name), provider, { milliseconds: 0 })
+const load = (folder: string) => loadPart(folder, provider, { milliseconds: 0 })
+const part = (name: string) => load(path.join(folder, name))
+const opened = (folder: string) => openFolder(folder, provider, load)
 
 const cases = Object.entries(golden.runs).flatMap(([name, runs]) =>
 	runs.flatMap((run) => (['whole', 'tiled'] as const).map((way) => ({ name, way, run, size: run.size.join(' × ') })))
@@ -128,7 +131,7 @@ test.each([
 	['kl-shift', 2],
 	['vq', 4]
 ])('loads %s, f = %i, from its folder', async (name, factor) => {
-	const stage = await loadFirstStage(path.join(folder, name), (graph) => part(`${name}/${graph}`))
+	const stage = await loadFirstStage(await opened(path.join(folder, name)))
 	expect(stage.factor).toBe(factor)
 	const z = (await stage.encode(noise([3, 16, 24], 0)))(generator(0))
 	expect((await stage.decode(z)).dims).toEqual([3, 16, 24])
@@ -139,7 +142,7 @@ test('a model whose darkroom.json says so is decoded in tiles', async () => {
 	try {
 		await cp(path.join(folder, 'vq'), model, { recursive: true })
 		await writeFile(path.join(model, 'darkroom.json'), '{"tiling":true}')
-		const stage = await loadFirstStage(model, (graph) => part(`vq/${graph}`))
+		const stage = await loadFirstStage(await opened(model))
 		const { seed, tiled } = golden.runs.vq!.at(-1)!
 		expectClose(await stage.decode(noise(tiled.latent.dims, seed + 1)), tiled.pixels, 1e-3)
 	} finally {
@@ -148,7 +151,7 @@ test('a model whose darkroom.json says so is decoded in tiles', async () => {
 })
 
 test('refuses a folder without a decoder', async () => {
-	await expect(loadFirstStage(folder, part)).rejects.toThrow(/expected a vae_decoder or vqvae_decoder, found neither/)
+	await expect(loadFirstStage(await opened(folder))).rejects.toThrow(/expected a vae_decoder or vqvae_decoder, found neither/)
 })
 
 test('VQ without the scaling factor, as super-resolution decodes', async () => {

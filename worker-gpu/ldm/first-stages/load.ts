@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
-import type { Part } from '../../onnx/part.ts'
-import { readFacts } from '../facts.ts'
+import type { ModelFolder } from '../model-folder.ts'
 import type { FirstStage } from './first-stage.ts'
 import { kl } from './kl.ts'
 import { vq } from './vq.ts'
@@ -18,25 +16,19 @@ const Named = z.object({ _class_name: z.string().optional() })
  *
  * @param given see `kl` and `vq`
  */
-export async function loadFirstStage(
-	folder: string,
-	load: (name: string) => Promise<Part>,
-	given: Options = {}
-): Promise<FirstStage> {
-	const { tiling = false } = await readFacts(folder)
-	const options = { tiling, ...given }
-	const has = (name: string) => existsSync(path.join(folder, name))
+export async function loadFirstStage(folder: ModelFolder, given: Options = {}): Promise<FirstStage> {
+	const options = { tiling: folder.facts.tiling ?? false, ...given }
 	const parts = async (name: string) => ({
-		decoder: await load(`${name}_decoder`),
-		encoder: has(`${name}_encoder`) ? await load(`${name}_encoder`) : undefined
+		decoder: await folder.part(`${name}_decoder`),
+		encoder: folder.has(`${name}_encoder`) ? await folder.part(`${name}_encoder`) : undefined
 	})
-	if (has('vae_decoder')) {
+	if (folder.has('vae_decoder')) {
 		return kl(await parts('vae'), options)
 	}
-	if (has('vqvae_decoder')) {
+	if (folder.has('vqvae_decoder')) {
 		// diffusers' LDM pipelines call their first stage vqvae whichever it is.
-		const { _class_name: name } = await readConfig(path.join(folder, 'vqvae_decoder/config.json'), Named)
+		const { _class_name: name } = await readConfig(path.join(folder.at('vqvae_decoder'), 'config.json'), Named)
 		return (name === 'AutoencoderKL' ? kl : vq)(await parts('vqvae'), options)
 	}
-	throw new ModelError(folder, 'expected a vae_decoder or vqvae_decoder, found neither')
+	throw new ModelError(folder.path, 'expected a vae_decoder or vqvae_decoder, found neither')
 }
