@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
-import { type Field, ProtobufFile } from './protobuf.ts'
+import { type Field, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
 
 /** What a `model.onnx` says of itself, before anything runs it. */
 export interface Graph {

@@ -3,8 +3,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
+import { bytesField, type Field, ProtobufFile, varint, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { GRAPH, MODEL, nameOf, readPort } from './graph.ts'
-import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
 
 /** A node, as far as it matters here. */
 interface Node {

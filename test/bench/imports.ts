@@ -3,8 +3,8 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readGraph } from '../../infra/models/graph.ts'
-import { bytesField, ProtobufFile, varint, varintField } from '../../infra/models/protobuf.ts'
 import { rewriteTimestep } from '../../infra/models/timestep.ts'
+import { bytesField, ProtobufFile, varint, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { root } from '../root.ts'
 
 const MB = 1e6

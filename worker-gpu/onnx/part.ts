@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
+import { withFusedAttention } from './attention.ts'
 import { type Feed, fromOrt, toOrt } from './convert.ts'
 import { ModelError } from './model-error.ts'
 import type { Provider } from './provider.ts'
@@ -36,7 +37,7 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 	if (!existsSync(file)) {
 		throw new ModelError(file, 'expected an ONNX graph, found no file')
 	}
-	const session = await InferenceSession.create(file, provider.sessionOptions).catch((error: Error) => {
+	const session = await createSession(file, provider).catch((error: Error) => {
 		throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
 	})
 	const inputs = ports(session.inputMetadata)
@@ -65,6 +66,17 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 		},
 		release: () => session.release()
 	}
+}
+
+async function createSession(file: string, { sessionOptions }: Provider): Promise<InferenceSession> {
+	const fused = withFusedAttention(file)
+	if (!fused) {
+		return InferenceSession.create(file, sessionOptions)
+	}
+	const { extra = {} } = sessionOptions
+	// A graph in memory does not say where the weights are that lie beside it.
+	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
+	return InferenceSession.create(fused, { ...sessionOptions, extra: { ...extra, ...beside } })
 }
 
 /** The port of that name, or a clear refusal. */

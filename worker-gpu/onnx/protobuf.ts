@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import { ModelError } from './model-error.ts'
 
 /** One field of a message, by where it lies in the file: protobuf.dev/programming-guides/encoding. */
 export interface Field {
@@ -72,11 +72,18 @@ export class ProtobufFile {
 	}
 
 	bytes(from: number, to: number): Buffer {
-		const buffer = Buffer.alloc(to - from)
-		if (readSync(this.#descriptor, buffer, 0, buffer.length, from) !== buffer.length) {
+		const buffer = Buffer.allocUnsafe(to - from)
+		this.readInto(buffer, from)
+		return buffer
+	}
+
+	/** Fills `buffer` with what lies from there on. */
+	readInto(buffer: Buffer, from: number): void {
+		if (from >= this.#windowFrom && from + buffer.length <= this.#windowTo) {
+			this.#window.copy(buffer, 0, from - this.#windowFrom)
+		} else if (readSync(this.#descriptor, buffer, 0, buffer.length, from) !== buffer.length) {
 			throw this.#broken(from)
 		}
-		return buffer
 	}
 
 	text({ from, to }: Field): string {
@@ -113,6 +120,12 @@ export class ProtobufFile {
 export const bytesField = (number: number, content: Buffer | string): Buffer => {
 	const bytes = Buffer.from(content)
 	return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes])
+}
+
+export const floatField = (number: number, value: number): Buffer => {
+	const bytes = Buffer.alloc(4)
+	bytes.writeFloatLE(value)
+	return Buffer.concat([varint(number * 8 + 5), bytes])
 }
 
 export const varintField = (number: number, value: number): Buffer => Buffer.concat([varint(number * 8), varint(value)])

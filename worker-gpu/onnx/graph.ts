@@ -1,0 +1,235 @@
+import { fromHalf } from './half.ts'
+import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
+
+/** A node of a graph that lies in a file. Fields of onnx.proto are named by number: github.com/onnx/onnx/blob/main/onnx/onnx.proto. */
+export interface Node {
+	readonly operator: string
+	readonly inputs: readonly string[]
+	readonly outputs: readonly string[]
+	/** Where each attribute's message lies. */
+	readonly attributes: ReadonlyMap<string, Field>
+}
+
+/** Operators beyond ONNX's own, which ONNX Runtime has for every provider. */
+const MICROSOFT = 'com.microsoft'
+/** Numbers in the constants that are read; weights have more. */
+const MOST_NUMBERS = 8
+
+/**
+ * The nodes of a `model.onnx`, to be read and some of them replaced. Weights are looked at only when the whole is put together.
+ */
+export class Graph {
+	readonly nodes: readonly Node[]
+	/** Which node makes a value. */
+	readonly maker: ReadonlyMap<string, Node>
+	readonly users: ReadonlyMap<string, readonly Node[]>
+	/** Whether a node has graphs of its own (If, Loop), or is defined in the file: those read values that no list of inputs names. */
+	readonly nested: boolean
+	readonly #proto: ProtobufFile
+	readonly #model: readonly Field[]
+	readonly #fields: readonly Field[]
+	readonly #places: ReadonlyMap<Field, Node>
+	readonly #initializers = new Map<string, Field>()
+
+	constructor(file: string) {
+		this.#proto = new ProtobufFile(file)
+		this.#model = [...this.#proto.fields()]
+		const graph = this.#model.find(({ number }) => number === 7)
+		this.#fields = graph ? [...this.#proto.fields(graph.from, graph.to)] : []
+		this.#places = new Map(this.#fields.flatMap((field) => (field.number === 1 ? [[field, this.#node(field)]] : [])))
+		for (const field of this.#fields) {
+			if (field.number === 5) {
+				this.#initializers.set(this.#text(field, 8), field)
+			}
+		}
+		this.nodes = [...this.#places.values()]
+		this.maker = new Map(this.nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+		const users = new Map<string, Node[]>()
+		for (const node of this.nodes) {
+			for (const name of new Set(node.inputs)) {
+				const known = users.get(name)
+				known ? known.push(node) : users.set(name, [node])
+			}
+		}
+		this.users = users
+		this.nested =
+			this.#model.some(({ number }) => number === 25) ||
+			this.nodes.some(({ attributes }) =>
+				[...attributes.values()].some((field) => this.#inside(field, 6) !== undefined || this.#inside(field, 11) !== undefined)
+			)
+	}
+
+	/** The whole numbers of an attribute, one or several: Softmax's `axis`, Transpose's `perm`. */
+	integers(node: Node, attribute: string): number[] {
+		const field = node.attributes.get(attribute)
+		return field ? [...this.#varints(field, 3), ...this.#varints(field, 8)] : []
+	}
+
+	/** The numbers of a value that is a constant of at most eight; undefined for any other. */
+	constant(name: string): readonly number[] | undefined {
+		const initializer = this.#initializers.get(name)
+		if (initializer) {
+			return this.#numbers(initializer)
+		}
+		const node = this.maker.get(name)
+		if (node?.operator === 'Constant') {
+			const value = node.attributes.get('value')
+			const tensor = value && this.#inside(value, 5)
+			return tensor && this.#numbers(tensor)
+		}
+		return node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
+	}
+
+	/** The whole file anew, with other nodes in the place of some, and without what nobody needs any more. */
+	with(replaced: ReadonlyMap<Node, { readonly inputs: readonly string[]; readonly message: Buffer }>): Buffer {
+		const needed = new Set(this.#fields.flatMap((field) => (field.number === 12 ? [this.#text(field, 1)] : [])))
+		const kept = new Set<Node>()
+		// Nodes come after those that they take from.
+		for (const node of this.nodes.toReversed()) {
+			if (node.outputs.some((name) => needed.has(name))) {
+				kept.add(node)
+				for (const name of replaced.get(node)?.inputs ?? node.inputs) {
+					needed.add(name)
+				}
+			}
+		}
+		const inside = this.#fields.flatMap((field): Piece[] => {
+			const node = this.#places.get(field)
+			const gone = node ? !kept.has(node) : field.number === 5 && !needed.has(this.#text(field, 8))
+			const message = node && replaced.get(node)?.message
+			return gone ? [] : [message ? bytesField(1, message) : field]
+		})
+		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
+		const pieces = this.#model.flatMap((field) =>
+			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]
+		)
+		return this.#together(has ? pieces : [...pieces, bytesField(8, Buffer.concat([bytesField(1, MICROSOFT), varintField(2, 1)]))])
+	}
+
+	/** The weights among them may be most of the memory that there is: they are held once. */
+	#together(pieces: readonly Piece[]): Buffer {
+		const whole = Buffer.allocUnsafe(lengthOf(pieces))
+		let at = 0
+		for (const piece of pieces) {
+			const end = at + lengthOf([piece])
+			if (Buffer.isBuffer(piece)) {
+				piece.copy(whole, at)
+			} else {
+				this.#proto.readInto(whole.subarray(at, end), piece.start)
+			}
+			at = end
+		}
+		return whole
+	}
+
+	close(): void {
+		this.#proto.close()
+	}
+
+	/** NodeProto { input = 1, output = 2, op_type = 4, attribute = 5 { name = 1 }, domain = 7 } */
+	#node({ from, to }: Field): Node {
+		const [inputs, outputs]: [string[], string[]] = [[], []]
+		const attributes = new Map<string, Field>()
+		let [operator, domain] = ['', '']
+		for (const field of this.#proto.fields(from, to)) {
+			if (field.number === 1) {
+				inputs.push(this.#proto.text(field))
+			} else if (field.number === 2) {
+				outputs.push(this.#proto.text(field))
+			} else if (field.number === 4) {
+				operator = this.#proto.text(field)
+			} else if (field.number === 5) {
+				attributes.set(this.#text(field, 1), field)
+			} else if (field.number === 7) {
+				domain = this.#proto.text(field)
+			}
+		}
+		return { operator: domain === '' ? operator : `${domain}.${operator}`, inputs, outputs, attributes }
+	}
+
+	/** TensorProto { dims = 1, data_type = 2, float_data = 4, int64_data = 7, raw_data = 9 } */
+	#numbers(tensor: Field): readonly number[] | undefined {
+		const size = this.#varints(tensor, 1).reduce((product, dim) => product * dim, 1)
+		const [type] = this.#varints(tensor, 2)
+		if (size > MOST_NUMBERS) {
+			return undefined
+		}
+		const raw = this.#inside(tensor, 9)
+		if (!raw) {
+			return type === 7 ? this.#varints(tensor, 7) : undefined
+		}
+		// Into memory of its own, which begins where any type may.
+		const { buffer } = Uint8Array.from(this.#proto.bytes(raw.from, raw.to))
+		switch (type) {
+			case 1:
+				return [...new Float32Array(buffer)]
+			case 7:
+				return [...new BigInt64Array(buffer)].map(Number)
+			case 10:
+				return [...fromHalf(new Uint16Array(buffer))]
+			default:
+				return undefined
+		}
+	}
+
+	/** Of a repeated field, whether it is packed or not. */
+	#varints({ from, to }: Field, number: number): number[] {
+		return [...this.#proto.fields(from, to)].flatMap((field) => {
+			if (field.number !== number) {
+				return []
+			}
+			// Where it is not packed, its tag comes first.
+			return field.wire === 0
+				? signed(this.#proto.bytes(field.start, field.to)).slice(1)
+				: signed(this.#proto.bytes(field.from, field.to))
+		})
+	}
+
+	#inside({ from, to }: Field, number: number): Field | undefined {
+		return [...this.#proto.fields(from, to)].find((field) => field.number === number)
+	}
+
+	#text(field: Field, number: number): string {
+		const found = this.#inside(field, number)
+		return found ? this.#proto.text(found) : ''
+	}
+}
+
+/** New bytes, or a field as it lies in the file. */
+type Piece = Buffer | Field
+
+const lengthOf = (pieces: readonly Piece[]): number =>
+	pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.to - piece.start), 0)
+
+/** Varints of 64 bits in two's complement. */
+function signed(bytes: Buffer): number[] {
+	const values: number[] = []
+	let [value, shift] = [0n, 0n]
+	for (const byte of bytes) {
+		value |= BigInt(byte & 0x7f) << shift
+		shift += 7n
+		if (byte < 0x80) {
+			values.push(Number(BigInt.asIntN(64, value)))
+			;[value, shift] = [0n, 0n]
+		}
+	}
+	return values
+}
+
+/** A NodeProto of ONNX Runtime's own operators. */
+export function microsoftNode(
+	operator: string,
+	inputs: readonly string[],
+	output: string,
+	attributes: readonly Buffer[]
+): { inputs: readonly string[]; message: Buffer } {
+	const message = Buffer.concat([
+		...inputs.map((name) => bytesField(1, name)),
+		bytesField(2, output),
+		bytesField(3, `${output}/${operator}`),
+		bytesField(4, operator),
+		...attributes.map((attribute) => bytesField(5, attribute)),
+		bytesField(7, MICROSOFT)
+	])
+	return { inputs, message }
+}
