@@ -23,8 +23,8 @@ from diffusers import StableDiffusionPipeline
 from torch import nn
 
 from .denoiser import plain_attention
-from .halves import store_as_halves
 from .paths import MODEL, PIPELINE, WORK
+from .storage import store
 
 STAGING = WORK / "export"
 
@@ -47,7 +47,7 @@ class _Unet(nn.Module):
         return self.model(sample, timestep, encoder_hidden_states, return_dict=False)[0]
 
 
-class _Encoder(nn.Module):
+class Encoder(nn.Module):
     def __init__(self, vae):
         super().__init__()
         self.encoder, self.quant = vae.encoder, vae.quant_conv
@@ -56,7 +56,7 @@ class _Encoder(nn.Module):
         return self.quant(self.encoder(sample))
 
 
-class _Decoder(nn.Module):
+class Decoder(nn.Module):
     def __init__(self, vae):
         super().__init__()
         self.decoder, self.quant = vae.decoder, vae.post_quant_conv
@@ -76,9 +76,9 @@ def graphs(pipe) -> dict:
         "unet": (_Unet(pipe.unet), (latent, torch.tensor([999.0, 500.0, 3.0]), context),
                  ["sample", "timestep", "encoder_hidden_states"], "out_sample",
                  {"sample": picture, "timestep": {0: "batch_size"}, "encoder_hidden_states": {0: "batch_size", 1: "sequence_length"}, "out_sample": picture}),
-        "vae_encoder": (_Encoder(pipe.vae), (torch.randn(3, 3, 64, 96),), ["sample"], "latent_parameters",
+        "vae_encoder": (Encoder(pipe.vae), (torch.randn(3, 3, 64, 96),), ["sample"], "latent_parameters",
                         {"sample": picture, "latent_parameters": {0: "batch_size", 2: "latent_height", 3: "latent_width"}}),
-        "vae_decoder": (_Decoder(pipe.vae), (latent,), ["latent_sample"], "sample",
+        "vae_decoder": (Decoder(pipe.vae), (latent,), ["latent_sample"], "sample",
                         {"latent_sample": {0: "batch_size", 2: "latent_height", 3: "latent_width"}, "sample": picture}),
     }
 
@@ -95,8 +95,8 @@ def _worst(path: Path, names: list, inputs: tuple, expected: torch.Tensor) -> fl
     return float(np.abs(got - expected.numpy()).max())
 
 
-def _write(folder: Path, module: nn.Module, inputs: tuple, names: list, output: str, axes: dict) -> None:
-    """One graph, checked twice: as traced (≤ 1e-4 of torch) and as stored in float16."""
+def write_graph(folder: Path, module: nn.Module, inputs: tuple, names: list, output: str, axes: dict) -> None:
+    """One graph, checked twice: as traced (≤ 1e-4 of torch) and as stored."""
     folder.mkdir(parents=True)
     path = folder / "model.onnx"
     with torch.no_grad(), warnings.catch_warnings():
@@ -105,9 +105,9 @@ def _write(folder: Path, module: nn.Module, inputs: tuple, names: list, output: 
         torch.onnx.export(module, inputs, str(path), input_names=names, output_names=[output], dynamic_axes=axes,
                           opset_version=17, do_constant_folding=True, dynamo=False)
     traced = _worst(path, names, inputs, expected)
-    onnx.save(store_as_halves(onnx.load(path)), path)
+    onnx.save(store(onnx.load(path)), path)
     stored = _worst(path, names, inputs, expected)
-    print(f"{folder.name:13} {path.stat().st_size / 2**20:6.2f} MiB   largest error {traced:.1e} traced, {stored:.1e} stored in float16"
+    print(f"{folder.name:13} {path.stat().st_size / 2**20:6.2f} MiB   largest error {traced:.1e} traced, {stored:.1e} stored"
           f"   (outputs up to {expected.abs().max():.1f})")
     if traced > 1e-4:
         raise SystemExit(f"{folder.name}: the ONNX graph is off by {traced:.1e}, expected at most 1e-4")
@@ -141,10 +141,7 @@ def _configs(pipe) -> None:
     (STAGING / "tokenizer" / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n")
     for name, model in {"text_encoder": pipe.text_encoder, "unet": pipe.unet, "vae_encoder": pipe.vae, "vae_decoder": pipe.vae}.items():
         model.config.save_pretrained(STAGING / name) if name == "text_encoder" else model.save_config(STAGING / name)
-        path = STAGING / name / "config.json"
-        config = json.loads(path.read_text())
-        config.pop("_name_or_path", None)  # a path on the machine that exported
-        path.write_text(json.dumps(config, indent=2) + "\n")
+        write_config(STAGING / name, json.loads((STAGING / name / "config.json").read_text()))
     onnx_model = ["diffusers", "OnnxRuntimeModel"]
     index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
              "feature_extractor": [None, None], "requires_safety_checker": False, "safety_checker": [None, None],
@@ -160,9 +157,20 @@ def export(destination: Path = MODEL) -> None:
     shutil.rmtree(STAGING, ignore_errors=True)
     for name, graph in graphs(pipe).items():
         module, *rest = graph
-        _write(STAGING / name, module.eval(), *rest)
+        write_graph(STAGING / name, module.eval(), *rest)
     _check_rows(STAGING / "unet" / "model.onnx", pipe)
     _configs(pipe)
+    replace(destination)
+
+
+def write_config(folder: Path, config: dict) -> None:
+    """config.json without a path on the machine that exported."""
+    kept = {key: value for key, value in config.items() if key != "_name_or_path"}
+    (folder / "config.json").write_text(json.dumps(kept, indent=2) + "\n")
+
+
+def replace(destination: Path) -> None:
+    """Puts what was staged in the place of a shipped model."""
     # The model card is written by hand, darkroom.json measured by `npm run models -- add`.
     for kept in ("README.md", "darkroom.json"):
         if (destination / kept).exists():

@@ -9,8 +9,8 @@ import torch
 
 from . import judge
 from .export import session
-from .halves import store_as_halves
 from .paths import JUDGE
+from .storage import store
 
 
 def export() -> None:
@@ -22,7 +22,7 @@ def export() -> None:
         torch.onnx.export(model, (image,), str(path), input_names=["image"], output_names=names, opset_version=17, dynamo=False,
                           dynamic_axes={name: {0: "batch_size"} for name in ["image", *names]})
         expected = model(image)
-    onnx.save(store_as_halves(onnx.load(path)), path)
+    onnx.save(store(onnx.load(path), as_int8=False), path)
     got = session(path).run(None, {"image": image.numpy()})
     worst = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(got, expected))
     meaning = {"heads": judge.HEADS, "multi_label": judge.MULTI, "single_object_only": judge.SINGLE}

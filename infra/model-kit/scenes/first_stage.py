@@ -44,8 +44,10 @@ def weights(name: str = SHIPPED) -> Path:
     return FIRST_STAGE if name == SHIPPED else FIRST_STAGE.with_stem(f"first-stage-{name}")
 
 
-def latents(name: str = SHIPPED) -> Path:
-    return LATENTS if name == SHIPPED else LATENTS.with_stem(f"latents-{name}")
+def latents(name: str = SHIPPED, part: str = "train") -> Path:
+    """Where the latents of a data set are kept."""
+    stem = LATENTS.stem if name == SHIPPED else f"{LATENTS.stem}-{name}"
+    return LATENTS.with_stem(stem if part == "train" else f"{stem}-{part}")
 
 
 def build(name: str = SHIPPED) -> AutoencoderKL | VQModel:
@@ -134,13 +136,13 @@ def load(name: str = SHIPPED) -> AutoencoderKL | VQModel:
 
 
 @torch.no_grad()
-def encode_all(name: str = SHIPPED) -> None:
-    """Latents of the whole training set, scaled to unit variance, bfloat16 [N, C, 128/f, 128/f], in `latents(name)`."""
-    pictures, _ = data.load("train")
+def encode_all(name: str = SHIPPED, part: str = "train") -> None:
+    """Latents of a whole data set, scaled to unit variance, bfloat16 [N, C, 128/f, 128/f], in `latents(name, part)`."""
+    pictures, _ = data.load(part)
     model = load(name).to(compute.DEVICE)
     parts = []
     for start in tqdm(range(0, len(pictures), 64), unit="batch"):
         with compute.autocast():
             mean = encode(model, compute.pictures(pictures[start : start + 64]))
         parts.append((mean.float() * model.config.scaling_factor).to(torch.bfloat16).cpu())
-    torch.save(torch.cat(parts), latents(name))
+    torch.save(torch.cat(parts), latents(name, part))

@@ -11,15 +11,15 @@ import warnings
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 
 from . import denoiser, export, first_stage, pipeline, tokenizer
 from .paths import DENOISER, FIRST_STAGE, MODEL
+from .storage import stored
 
 
 def _weights(model: onnx.ModelProto) -> dict:
     """Weights by where they are read: (node, number of its input). Equal ones are stored once, so names alone do not find them."""
-    arrays = {weight.name.removesuffix(".half"): numpy_helper.to_array(weight) for weight in model.graph.initializer}
+    arrays = stored(model)
     for node in model.graph.node:
         if node.op_type == "Identity" and node.input[0] in arrays:
             arrays[node.output[0]] = arrays[node.input[0]]
@@ -35,9 +35,9 @@ def _restore(name: str, network: torch.nn.Module, graph: tuple) -> set:
         warnings.simplefilter("ignore")
         torch.onnx.export(module.eval(), inputs, buffer, input_names=names, output_names=[output], dynamic_axes=axes,
                           opset_version=17, do_constant_folding=True, dynamo=False)
-    stored = _weights(onnx.load(MODEL / name / "model.onnx"))
+    weights = _weights(onnx.load(MODEL / name / "model.onnx"))
     # One number tells a weight: all are random and different.
-    traced = {float(w.flat[0]): (w, stored.get(place)) for place, w in _weights(onnx.load_from_string(buffer.getvalue())).items() if w.size}
+    traced = {float(w.flat[0]): (w, weights.get(place)) for place, w in _weights(onnx.load_from_string(buffer.getvalue())).items() if w.size}
     found = set()
     for number, parameter in enumerate(network.parameters()):
         mine, shipped = traced.get(parameter.detach().flatten()[0].item(), (None, None))

@@ -60,7 +60,12 @@ def _train(minutes: float) -> None:
     diffusion.train(_Model(len(words)), batch, DENOISER, minutes, sheet=_sheet)
 
 
-def finish() -> None:
-    """Writes the diffusers folder from the latest checkpoint's averaged weights; also works while training runs."""
+def load() -> tuple:
+    """The averaged U-Net and text encoder of the latest checkpoint; also works while training runs."""
     model = diffusion.load(_Model(len(tokenizer.build())), DENOISER)
-    pipeline.save(model.unet, model.text, first_stage.load())
+    return model.unet, model.text
+
+
+def finish() -> None:
+    """Writes the diffusers folder from the latest checkpoint."""
+    pipeline.save(*load(), first_stage.load())
