@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import catalog from './catalog.json' with { type: 'json' }
+import { GenerationRequest } from './contract/generation.ts'
 import { Price, usualPrice } from './pricing.ts'
 import { SamplerName } from './samplers.ts'
 
@@ -49,7 +50,9 @@ export const Model = z.strictObject({
 	count: z.strictObject({ default: z.int(), max: z.int() }),
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
 	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() }),
-	price: Price.default(usualPrice)
+	price: Price.default(usualPrice),
+	/** Requests that are worth a try, as the playground offers them: a name, and what it is posted with. */
+	examples: z.array(z.strictObject({ name: z.string(), request: GenerationRequest.omit({ model: true }) })).optional()
 })
 export type Model = z.infer<typeof Model>
 
