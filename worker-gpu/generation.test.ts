@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { cp, mkdtemp, rm, truncate } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -22,14 +24,10 @@ const request: ResolvedRequest = {
 /** Still at work whenever the test does something to it. */
 const endless = { ...request, width: 128, height: 128, steps: 900 }
 
+const options = { modelsDir: path.join(import.meta.dirname, 'golden'), provider: 'cpu', threads: 1 } as const
 let engine: Engine
 beforeAll(async () => {
-	engine = await startEngine({
-		models: ['tiny'],
-		modelsDir: path.join(import.meta.dirname, 'golden'),
-		provider: 'cpu',
-		threads: 1
-	})
+	engine = await startEngine({ ...options, models: ['tiny'] })
 })
 afterAll(() => engine?.close())
 
@@ -210,12 +208,7 @@ test('without an answer for as long as the lease lasts it gives up, and says so'
 })
 
 test('work that a halted engine gives up is handed back with its rows, and another node goes on from them', async () => {
-	const other = await startEngine({
-		models: ['tiny'],
-		modelsDir: path.join(import.meta.dirname, 'golden'),
-		provider: 'cpu',
-		threads: 1
-	})
+	const other = await startEngine({ ...options, models: ['tiny'] })
 	const long = { ...request, steps: 150 }
 	answers.start = () => granted(long)
 	try {
@@ -238,6 +231,44 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 	answers.start = () => granted(long)
 	await work()
 	expect(bodies('object').sort()).toEqual(resumed)
+})
+
+test('a partial image that a halted engine still gives is told before the work is handed back', async () => {
+	const other = await startEngine({ ...options, models: ['tiny'] })
+	answers.start = () => granted({ ...request, count: 1, steps: 150, partial_images: 1 })
+	const halting: Engine = {
+		...other,
+		develop: (request, options) =>
+			other.develop(request, {
+				...options,
+				onPartial(partial) {
+					options?.onPartial?.(partial)
+					void other.halt()
+				}
+			})
+	}
+	try {
+		await work({ engine: halting })
+	} finally {
+		await other.close()
+	}
+	const partial = told.findIndex(({ body }) => body.partial_image)
+	expect(partial).toBeGreaterThan(0)
+	expect(told.findIndex(({ call }) => call === 'yield')).toBeGreaterThan(partial)
+})
+
+test('a model that this node cannot load is no verdict: another node may have it', async () => {
+	const modelsDir = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(options.modelsDir, 'tiny'), path.join(modelsDir, 'tiny'), { recursive: true })
+	await truncate(path.join(modelsDir, 'tiny/unet/model.onnx'), 1_000)
+	const other = await startEngine({ ...options, modelsDir, models: ['tiny'], loaded: [] })
+	try {
+		await expect(work({ engine: other })).rejects.toMatchObject({ name: 'ModelError' })
+	} finally {
+		await other.close()
+		await rm(modelsDir, { recursive: true })
+	}
+	expect(bodies('finish')).toEqual([])
 })
 
 test.each([

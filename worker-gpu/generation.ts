@@ -103,10 +103,10 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 	}
 }
 
-/** Errors that another node would meet too: the generation has failed. */
+/** Errors that another node would meet too: the generation has failed. A model that cannot be loaded is this node's trouble, and its paths nobody's business. */
 const isVerdict = (error: unknown): error is Error =>
 	error instanceof InputUnreadable ||
-	error instanceof EngineError ||
+	(error instanceof EngineError && error.name !== 'ModelError') ||
 	error instanceof EngineCrashed ||
 	(error instanceof EdgeRefused && error.code === 'not-seen')
 
@@ -212,8 +212,8 @@ async function drawAll(
 			}
 		})
 	} finally {
-		// Also those of a halted engine: what is delivered need not be drawn again.
-		await Promise.all(deliveries)
+		// Also those of a halted engine: what is delivered need not be drawn again, and what is shown is not shown again.
+		await Promise.all([...deliveries, told.catch(() => {})])
 		signal.throwIfAborted()
 	}
 }

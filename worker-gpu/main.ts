@@ -92,6 +92,7 @@ async function serve(
 	}
 	const ended = Promise.all(consumers)
 	await Promise.race([ended, delay(grace)])
-	await Promise.race([ended, engine.halt().then(() => ended), delay(HAND_BACK_MS)])
+	// A tick cannot be interrupted, and a large one on a CPU takes seconds: the engine itself knows how long it may take.
+	await Promise.race([ended, engine.halt().then(() => delay(HAND_BACK_MS))])
 	abandon.abort(new Error('the node was stopped'))
 }

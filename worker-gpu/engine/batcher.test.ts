@@ -289,3 +289,27 @@ test('halted, its rows go on in another batcher to the same bits', async () => {
 	expect(progress[0]).toBe(10)
 	expect(images).toEqual(uninterrupted.images)
 })
+
+test('halted, it still shows what was to be shown, which no row that goes on has any more', async () => {
+	const batcher = newBatcher()
+	const halted = Promise.withResolvers<void>()
+	const shown: number[] = []
+	void batcher.develop({
+		prepare: () => planFor(checkpoint, base),
+		pictures: [
+			{ n: 0, seed: 1 },
+			{ n: 1, seed: 2 }
+		],
+		signal: neverAborted,
+		onProgress(done) {
+			if (done === 4) {
+				void batcher.halt().then(halted.resolve)
+			}
+		},
+		wantsPartial: (_, { k }) => k === 2,
+		onPartial: ({ n }) => shown.push(n),
+		onPicture() {}
+	})
+	await halted.promise
+	expect(shown).toEqual([0, 1])
+})

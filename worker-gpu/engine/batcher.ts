@@ -37,7 +37,10 @@ export interface Batcher {
 	develop(task: Task): Promise<{ inferenceMs: number }>
 	/** The rows of a task that are not handed out yet; empty before it was prepared. They change with the next tick. */
 	rowsOf(task: Task): readonly { readonly n: number; readonly row: Row }[]
-	/** Stops for good at the end of the tick or chunk that is running; nothing settles any more. Rows can be read then, and go on elsewhere. */
+	/**
+	 * Stops for good at the end of the tick that is running. What was to be decoded then is decoded still, for a row that goes on elsewhere has no
+	 * second chance to show what it was. The other rows can be read then; nothing of theirs settles any more.
+	 */
 	halt(): Promise<void>
 	/** How many rows took part in the last tick, and how many waited. */
 	readonly load: { readonly active: number; readonly waiting: number }
@@ -117,6 +120,9 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			dropOver()
 			await takeIn()
 			await tick()
+			await oneChunk()
+		}
+		while (chunks.length > 0) {
 			await oneChunk()
 		}
 		load = { active: 0, waiting: 0 }

@@ -87,6 +87,8 @@ export type ToEngine =
 
 export type FromEngine =
 	| { readonly type: 'ready'; readonly report: EngineReport }
+	/** A model is in memory from now on. */
+	| { readonly type: 'loaded'; readonly model: string; readonly loadMs: number }
 	/** A model could not be loaded; the process ends. */
 	| { readonly type: 'unusable'; readonly error: ErrorMessage }
 	/** Whose call comes next, when that changes: should the process end in it, these are the suspects. */

@@ -52,6 +52,7 @@ const models = new Map<string, () => Promise<Model>>()
 const works = new Map<number, Work>()
 let batcher: Batcher
 let ticks: Tick[] = []
+let loading = 0
 
 process.on('disconnect', () => process.exit(0))
 // Ctrl-C reaches the whole terminal; the parent decides when the engine ends.
@@ -90,11 +91,21 @@ async function load(config: EngineConfig): Promise<void> {
 			const unet = (await lentParts(folder)).get('unet') ?? path.join(folder, 'unet')
 			models.set(
 				id,
-				once(async () => ({
-					checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
-					previews: previewMap((await readFacts(folder)).preview),
-					hash: await graphHash(unet)
-				}))
+				once(async () => {
+					const loads = performance.now()
+					loading += 1
+					try {
+						const model = {
+							checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+							previews: previewMap((await readFacts(folder)).preview),
+							hash: await graphHash(unet)
+						}
+						send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
+						return model
+					} finally {
+						loading -= 1
+					}
+				})
 			)
 		}
 		for (const id of loaded) {
@@ -260,6 +271,9 @@ function tellCall(tasks: ReadonlySet<Task>): void {
 }
 
 function tellStats(): void {
+	if (loading > 0) {
+		return // What the process takes while it loads a model says nothing of whether it grows.
+	}
 	const { active, waiting } = batcher.load
 	send({
 		type: 'stats',
