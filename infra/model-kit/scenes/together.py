@@ -5,6 +5,7 @@ step instead of at every operator.
 """
 
 import os
+import signal
 import tempfile
 
 import torch
@@ -51,6 +52,8 @@ def of_first(values: torch.Tensor) -> torch.Tensor:
 
 def _process(number: int, count: int, rendezvous: str, work, arguments: tuple) -> None:
     torch.set_num_threads(1)
+    # What torch sends them when their parent dies; a shell that starts something in the background has it ignored, and orphans would train on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()  # a scheduling group of its own, so that each gets a fair share beside other work
     dist.init_process_group("gloo", init_method=rendezvous, rank=number, world_size=count)
     work(*arguments)
