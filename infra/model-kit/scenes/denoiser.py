@@ -1,8 +1,8 @@
 """The conditioned denoiser: ε-network and τθ of section 3.3, with the paper's noise schedule."""
 
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
+from diffusers import DDIMScheduler, UNet2DConditionModel, UNet2DModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from transformers import BertConfig, BertModel
@@ -20,12 +20,12 @@ def unet() -> UNet2DConditionModel:
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=16,
     )
-    _begin_at_nothing(net)
+    begin_at_nothing(net)
     return plain_attention(net).to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
-def _begin_at_nothing(net: UNet2DConditionModel) -> None:
+def begin_at_nothing(net: UNet2DConditionModel | UNet2DModel) -> None:
     """Residual branches and the output start at 0, as in the paper's own code; diffusers leaves this to whoever trains."""
     ends = [part.conv2 for part in net.modules() if isinstance(part, ResnetBlock2D)]
     ends += [part.proj_out for part in net.modules() if isinstance(part, Transformer2DModel)]
@@ -34,9 +34,11 @@ def _begin_at_nothing(net: UNet2DConditionModel) -> None:
         end.bias.zero_()
 
 
-def plain_attention(net: UNet2DConditionModel) -> UNet2DConditionModel:
+def plain_attention(net: UNet2DConditionModel | UNet2DModel) -> UNet2DConditionModel | UNet2DModel:
     """Attention written out: it trains twice as fast on a CPU as the fused kernel and exports to plain ONNX operators."""
-    net.set_attn_processor(AttnProcessor())
+    for part in net.modules():
+        if isinstance(part, Attention):
+            part.set_processor(AttnProcessor())
     return net
 
 

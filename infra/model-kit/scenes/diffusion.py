@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -43,17 +44,40 @@ def load(model: nn.Module, path: Path) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def train(model: nn.Module, batch: Callable, checkpoint: Path, minutes: float, *, sheet: Callable | None = None,
+def effort(path: Path) -> dict:
+    """What went into a checkpoint: steps, and minutes of each process."""
+    saved = torch.load(path, map_location="cpu")
+    return {"steps": saved["step"], "minutes": round(saved["spent"] / 60, 2)}
+
+
+@cache
+def _alpha_bar() -> torch.Tensor:
+    return denoiser.scheduler().alphas_cumprod
+
+
+def velocity(model: nn.Module, z0: torch.Tensor, told: tuple, rng: np.random.Generator) -> torch.Tensor:
+    """The loss of a denoiser."""
+    alpha_bar = _alpha_bar().to(z0.device)
+    noise = torch.randn_like(z0)
+    t = _times(len(z0), rng).to(z0.device)
+    signal, dirt = alpha_bar[t].sqrt()[:, None, None, None], (1 - alpha_bar[t]).sqrt()[:, None, None, None]
+    z = (signal * z0 + dirt * noise).contiguous(memory_format=torch.channels_last)
+    with compute.autocast():
+        drawn = model(z, t, *told)
+    return (drawn.float() - (signal * noise - dirt * z0)).square().mean()
+
+
+def train(model: nn.Module, batch: Callable, checkpoint: Path, minutes: float, *, sheet: Callable | None = None, objective: Callable = velocity,
           rate: float = 8e-4, decay: float = 0.999, flat: float = 0.45, sheet_minutes: float = 8) -> None:
     """Runs in each of together.py's processes until the budget is spent; goes on from `checkpoint` where there is one.
 
     model       v_θ(z_t, t, *y), the same weights in every process; what its forward calls is the caller's matter
     batch       (rng, progress 0–1) → (z_0 [B, …], y): clean latents, or pixels, of unit scale, and a tuple of whatever else the model takes
     sheet       draws with the averaged model, every sheet_minutes
+    objective   (model, z_0, y, rng) → loss
     decay       of the weights' moving average
     flat        where the learning rate begins to fall, as a share of the budget
     """
-    alpha_bar = denoiser.scheduler().alphas_cumprod.to(compute.DEVICE)
     model = model.to(compute.DEVICE)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     average, step, spent = Average(model, decay), 0, 0.0
@@ -74,14 +98,7 @@ def train(model: nn.Module, batch: Callable, checkpoint: Path, minutes: float, *
         for group in optimiser.param_groups:
             group["lr"] = rate * budget.factor()
         z0, told = batch(rng, progress)
-        z0 = z0.to(compute.DEVICE).float()
-        noise = torch.randn_like(z0)
-        t = _times(len(z0), rng).to(compute.DEVICE)
-        signal, dirt = alpha_bar[t].sqrt()[:, None, None, None], (1 - alpha_bar[t]).sqrt()[:, None, None, None]
-        z = (signal * z0 + dirt * noise).contiguous(memory_format=torch.channels_last)
-        with compute.autocast():
-            drawn = model(z, t, *(part.to(compute.DEVICE) for part in told))
-        loss = (drawn.float() - (signal * noise - dirt * z0)).square().mean()
+        loss = objective(model, z0.to(compute.DEVICE).float(), tuple(part.to(compute.DEVICE) for part in told), rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         progress = together.average_gradients(model.parameters(), budget.progress)

@@ -47,11 +47,16 @@ def _edges(truth):
     return 1 + 4 * F.max_pool2d(F.pad(across, (0, 1)) + F.pad(down, (0, 0, 0, 1)), 3, 1, 1).clamp(0, 1)
 
 
-def _crop(picture: np.ndarray, scene: dict, rng: np.random.Generator) -> np.ndarray:
-    """64×64 pixels around one of the objects: the empty floor is learnt soon enough."""
+def corner(scene: dict, rng: np.random.Generator, multiple: int = 1) -> tuple[int, int]:
+    """Where to cut 64×64 pixels around one of the objects: x, y. The empty floor is learnt soon enough."""
     thing = scene["objects"][rng.integers(len(scene["objects"]))]
-    x, y = project(np.array([[thing["x"], thing["y"], 0.5]], np.float32))[0].astype(int) - rng.integers(8, 56, size=2)
-    x, y = np.clip([x, y], 0, 64)
+    at = project(np.array([[thing["x"], thing["y"], 0.5]], np.float32))[0].astype(int) - rng.integers(8, 56, size=2)
+    x, y = np.clip(at, 0, 64) // multiple * multiple
+    return x, y
+
+
+def _crop(picture: np.ndarray, scene: dict, rng: np.random.Generator) -> np.ndarray:
+    x, y = corner(scene, rng)
     return picture[y : y + 64, x : x + 64]
 
 
@@ -211,4 +216,5 @@ def train(name: str, minutes: float) -> None:
     if not first_stage.weights(name).exists():
         together.spawn(_joint, name, minutes * JOINT)
     polish(name, minutes * (1 - JOINT))
-    first_stage.encode_all(name)
+    if name == first_stage.SHIPPED:  # others' latents are made by whoever needs them
+        first_stage.encode_all()

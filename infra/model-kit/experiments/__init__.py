@@ -1,0 +1,1 @@
+"""The paper's experiments with our own models on the scenes data."""
