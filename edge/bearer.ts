@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
+import type { Env } from './env.ts'
 import { ProblemError } from './errors.ts'
 import { sameText } from './hmac.ts'
 import { type Key, readKey } from './keys.ts'
@@ -16,9 +17,11 @@ export function bearer(c: Context): string {
 
 const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
 
+export const expectKey = (c: Context<App>): Key => expectKeyIn(c.var.env, bearer(c))
+
 /** A well-formed, genuine API key. Its Account confirms it within the same call that does the work. */
-export function expectKey(c: Context<App>): Key {
-	const key = readKey(c.var.env.DARKROOM_SECRET, bearer(c))
+export function expectKeyIn(env: Env, token: string): Key {
+	const key = readKey(env.DARKROOM_SECRET, token)
 	if (!key) {
 		throw unauthorized('The API key is not one of ours.')
 	}

@@ -18,6 +18,7 @@ const problems = {
 	'reference-reused': [409, 'The reference names another credit'],
 	'not-seen': [409, 'The object is not in storage as reported'],
 	undelivered: [409, 'Pictures are missing'],
+	'in-use': [409, 'A generation still needs it'],
 	'too-many-webhooks': [409, 'The account has as many webhooks as it may have'],
 	'payload-too-large': [413, 'The body is too large'],
 	'unsupported-media-type': [415, 'Unsupported media type'],

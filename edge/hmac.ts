@@ -3,7 +3,7 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 /** Keyed by what it is for, so that no value derived for one purpose serves another. */
 export function hmac(
 	secret: string,
-	purpose: 'api-key' | 'callback' | 'stream' | 'output',
+	purpose: 'api-key' | 'callback' | 'stream' | 'output' | 'file' | 'fal-webhook',
 	...parts: (string | number)[]
 ): string {
 	return createHmac('sha256', secret)

@@ -26,7 +26,7 @@ import { newId } from '../../shared/ids.ts'
 import { priceOf } from '../../shared/pricing.ts'
 import { jobFor, type Work } from '../callbacks/capability.ts'
 import type { Caller } from '../caller.ts'
-import { foreignBody } from '../compat/webhooks.ts'
+import { foreignBody, foreignHeaders } from '../compat/webhooks.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
@@ -116,6 +116,11 @@ export class Account extends DurableObject {
 					return present(this.#env, snapshot).then((generation) => foreignBody(this.#env, account, generation, format))
 				}
 				return messageOf(this.#env, delivery, snapshot)
+			},
+			headersOf: async ({ endpoint, generation }, at, body) => {
+				const format = endpoint === null && generation !== null ? generations.webhook(generation)?.format : undefined
+				const account = ctx.storage.kv.get<string>('account') as string
+				return format ? foreignHeaders(this.#env, account, generation as string, format, at, body) : {}
 			},
 			post: (letter) => ctx.exports.Courier.post(letter),
 			defer: (work) => ctx.waitUntil(work),
@@ -252,6 +257,15 @@ export class Account extends DurableObject {
 		return this.#decide(() => {
 			this.#books.keys.confirm(key, Date.now(), 'generate')
 			this.#books.inputs.expect(Date.now())
+		})
+	}
+
+	/** Throws where a generation is still to be made from an upload, for work that removes it. */
+	async expectUnused(key: string, upload: string): Promise<Answer<void>> {
+		return this.#own(key, 'generate', () => {
+			if (this.#books.inputs.isNeeded(upload)) {
+				throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended is made from ${upload}.` })
+			}
 		})
 	}
 

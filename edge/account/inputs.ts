@@ -32,6 +32,18 @@ export class Inputs {
 		this.#sql.exec('DELETE FROM inputs WHERE generation = ?', generation)
 	}
 
+	/** Whether a generation is still to be made from it. */
+	isNeeded(upload: string): boolean {
+		return (
+			this.#sql
+				.exec(
+					"SELECT 1 FROM inputs JOIN generations ON id = generation WHERE upload = ? AND status IN ('queued', 'processing') LIMIT 1",
+					upload
+				)
+				.toArray().length > 0
+		)
+	}
+
 	/** Of uploads, those that nothing needs any more. */
 	unused(uploads: readonly { id: string; at: number }[], now: number): string[] {
 		return uploads

@@ -5,7 +5,8 @@ import { type Generation, isTerminal } from '../../shared/contract/generation.ts
 import { Problem } from '../../shared/contract/problem.ts'
 import { followed } from '../../shared/followed.ts'
 import type { App } from '../app.ts'
-import { readKey } from '../keys.ts'
+import { expectKeyIn } from '../bearer.ts'
+import type { Key } from '../keys.ts'
 
 /** Seconds; the longest that the native API holds a request. */
 const longestWait = 60
@@ -47,9 +48,14 @@ export class Native {
 		this.#token = (c.req.header('authorization') ?? '').replace(/^(bearer|token|key) +/i, '')
 	}
 
-	/** Whose key it is; of a key that was accepted. */
+	/** The client's key; throws where it is none of ours. */
+	get key(): Key {
+		return expectKeyIn(this.#c.var.env, this.#token)
+	}
+
+	/** Whose key it is. */
 	get account(): string {
-		return readKey(this.#c.var.env.DARKROOM_SECRET, this.#token)?.account ?? ''
+		return this.key.account
 	}
 
 	/** The answer, when it is a success. Throws Refused. */

@@ -3,6 +3,7 @@ import type { WebhookFormat } from '../../shared/contract/webhooks.ts'
 import type { Env } from '../env.ts'
 import { failureOf } from './failure.ts'
 import { resultOf } from './fal/shapes.ts'
+import { signedByFal } from './fal/signature.ts'
 import { predictionOf } from './replicate/prediction.ts'
 
 /** What is posted to a webhook that came through an adapter: the body that its vendor would post. */
@@ -25,3 +26,13 @@ export function foreignBody(
 		...(!isGood && { error: failureOf(generation).detail })
 	})
 }
+
+/** The headers beside Standard Webhooks', by which its vendor's receivers know it. Replicate's are the same as those. */
+export const foreignHeaders = async (
+	env: Env,
+	account: string,
+	generation: string,
+	format: WebhookFormat,
+	at: number,
+	body: string
+): Promise<Record<string, string>> => (format === 'fal' ? signedByFal(env, account, generation, at, body) : {})

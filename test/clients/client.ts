@@ -20,11 +20,13 @@ export const callNames = [
 	'waiting times out, then polling',
 	'polling from the start',
 	'an image to start from, as a file',
+	'files: list, look at, remove',
 	'a webhook, verified by the client',
 	'a webhook',
 	'cancel while it runs',
 	'list',
 	'models',
+	'account',
 	'what is wrong with a request',
 	'too many requests',
 	'a wrong key'
@@ -33,6 +35,16 @@ export type CallName = (typeof callNames)[number]
 
 /** More than a second's work for a CPU. */
 export const long = { steps: 100, count: 4 }
+
+/** Orders `long` with the native API; what ends it. */
+export async function occupy(stack: ClientStack, apiKey: string): Promise<() => Promise<void>> {
+	const post = (path: string, body = {}) => {
+		const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }
+		return fetch(`${stack.url}/v1/generations${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+	}
+	const { id } = (await (await post('', { model: 'scenes', prompt: 'a red sphere', ...long })).json()) as { id: string }
+	return async () => void (await post(`/${id}/cancel`))
+}
 
 /** A `fetch` that notes every answer, and tells of it before the client hears. */
 export function listening(heard: (answer: Response) => void | Promise<void> = () => {}) {

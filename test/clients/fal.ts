@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { createHash, createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import { ApiError, createFalClient, type QueueStatus, ValidationError } from '@fal-ai/client'
-import { type Client, expectPng, long, mailbox } from './client.ts'
+import { type Client, drawing, expectPng, listening, long, mailbox, occupy } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, credentials?: string) =>
@@ -14,6 +15,19 @@ const app = 'darkroom/scenes'
 interface Result {
 	images: { url: string; width: number; height: number; content_type: string }[]
 	seed: number
+}
+
+/** Says whether a letter is signed, as fal's documentation tells receivers to find out ("Webhooks: verification"). */
+async function verifier(url: string): Promise<(headers: Headers, body: string) => boolean> {
+	const { keys } = (await (await fetch(url)).json()) as { keys: JsonWebKey[] }
+	return (headers, body) => {
+		const of = (name: string) => headers.get(`x-fal-webhook-${name}`)!
+		assert.ok(Math.abs(Date.now() / 1_000 - Number(of('timestamp'))) < 300)
+		const digest = createHash('sha256').update(body).digest('hex')
+		const message = Buffer.from([of('request-id'), of('user-id'), of('timestamp'), digest].join('\n'))
+		const signature = Buffer.from(of('signature'), 'hex')
+		return keys.some((key) => verify(null, message, createPublicKey({ key, format: 'jwk' }), signature))
+	}
 }
 
 export const fal: Client = {
@@ -72,6 +86,23 @@ export const fal: Client = {
 			expectPng(await (await fetch(images[0]!.url)).arrayBuffer())
 			assert.ok(seen.length >= 3)
 		},
+		async 'an image to start from, as a file'(stack) {
+			const client = await open(stack)
+			const bytes = await drawing()
+			const file = new Blob([bytes], { type: 'image/png' })
+			const url = await client.storage.upload(file)
+			assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), bytes)
+			// Files among the input are uploaded first.
+			const input = { prompt: 'a red sphere', image_url: url, mask_url: new Blob([await drawing({ holed: true })]), seed: 7 }
+			const { data } = await client.subscribe(app, { input, pollInterval: 50 })
+			const [image] = (data as Result).images
+			assert.deepEqual([image!.width, image!.height], [128, 128])
+			expectPng(await (await fetch(image!.url)).arrayBuffer())
+			await assert.rejects(
+				client.storage.upload(new Blob(['no picture'])),
+				(error) => error instanceof ApiError && error.status === 422
+			)
+		},
 		async 'polling from the start'(stack) {
 			const client = await open(stack)
 			const { request_id: requestId, status } = await client.queue.submit(app, { input: { prompt: 'a red sphere' } })
@@ -88,7 +119,10 @@ export const fal: Client = {
 				return { requestId: request_id, letter }
 			}
 			const { requestId, letter } = await post({ seed: 7, num_inference_steps: 2 })
-			const { payload, ...rest } = JSON.parse((await letter).body)
+			const { headers, body } = await letter
+			const signed = await verifier(`${stack.url}/fal/.well-known/jwks.json`)
+			assert.deepEqual([signed(headers, body), signed(headers, `${body} `)], [true, false])
+			const { payload, ...rest } = JSON.parse(body)
 			assert.deepEqual(rest, { request_id: requestId, gateway_request_id: requestId, status: 'OK' })
 			const { data } = await client.queue.result(app, { requestId })
 			// URLs are signed anew each time they are told.
@@ -110,7 +144,7 @@ export const fal: Client = {
 			while ((await client.queue.status(app, { requestId })).status === 'IN_QUEUE') {}
 			await client.queue.cancel(app, { requestId })
 			assert.equal((await client.queue.status(app, { requestId })).status, 'COMPLETED')
-			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 409)
+			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
 			await assert.rejects(client.queue.cancel(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
 		},
 		async 'what is wrong with a request'(stack) {
@@ -120,6 +154,27 @@ export const fal: Client = {
 				assert.match(error.getFieldErrors('num_images')[0]!.msg, /at most 8/)
 				return true
 			})
+		},
+		async 'too many requests'(stack) {
+			const credentials = await stack.key({ pictures_in_flight: long.count })
+			const leave = await occupy(stack, credentials)
+			const { fetch: listen, answers } = listening(async ({ status }) => {
+				if (status === 429) {
+					await leave()
+				}
+			})
+			const client = createFalClient({
+				proxyUrl: { url: `${stack.url}/fal/proxy`, when: 'always' },
+				credentials,
+				fetch: listen,
+				retry: { baseDelay: 100 }
+			})
+			const { data } = await client.run(app, { input: { prompt: 'a red sphere' } })
+			assert.equal((data as Result).images.length, 1)
+			assert.deepEqual(
+				answers.map(({ status }) => status),
+				[429, 200]
+			)
 		},
 		async 'a wrong key'(stack) {
 			const client = await open(stack, 'nothing')

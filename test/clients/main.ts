@@ -1,11 +1,12 @@
 /**
  * `npm run clients`: every call with every official client against the whole of Darkroom over TLS; writes the table of README.md. `PYTHON` names
- * an interpreter that has `openai` and `replicate` from PyPI.
+ * an interpreter that has `openai`, `replicate` and `fal-client` from PyPI.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Limits } from '../../shared/contract/account.ts'
 import { root } from '../root.ts'
 import { type CallName, type Client, callNames } from './client.ts'
 import { fal } from './fal.ts'
@@ -13,9 +14,23 @@ import { openai } from './openai.ts'
 import { replicate } from './replicate.ts'
 import { type ClientStack, startClientStack } from './stack.ts'
 
+/** So that the second request is one too many. */
+const narrow: Record<string, Partial<Limits>> = {
+	openai: { pictures_in_flight: 4 },
+	replicate: { requests_per_minute: 1 },
+	'fal-client': { pictures_in_flight: 4 }
+}
+
 const stack = await startClientStack()
 try {
-	const clients = [openai, await pythonClient('openai'), replicate, await pythonClient('replicate'), fal]
+	const clients = [
+		openai,
+		await pythonClient('openai'),
+		replicate,
+		await pythonClient('replicate'),
+		fal,
+		await pythonClient('fal-client')
+	]
 	const columns: string[][] = []
 	for (const client of clients) {
 		columns.push(await tryAll(client))
@@ -61,7 +76,7 @@ async function pythonClient(name: string): Promise<Client> {
 	const run =
 		(call: string) =>
 		async ({ key }: ClientStack) => {
-			await python(call)({ DARKROOM_API_KEY: await key() })
+			await python(call)({ DARKROOM_API_KEY: await key(call === 'too many requests' ? narrow[name] : {}) })
 		}
 	const calls = Object.fromEntries(
 		stdout

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import OpenAI, { toFile } from 'openai'
 import sharp from 'sharp'
 import type { Client } from './client.ts'
-import { drawing, expectPng, listening, long } from './client.ts'
+import { drawing, expectPng, listening, long, mailbox, occupy } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, apiKey?: string) =>
@@ -86,6 +86,34 @@ export const openai: Client = {
 			}
 			assert.deepEqual(types, ['image_edit.completed'])
 		},
+		async 'files: list, look at, remove'(stack) {
+			const client = await open(stack)
+			const bytes = await drawing()
+			const { id } = await client.files.create({ file: await toFile(bytes, 'a blue half.png'), purpose: 'vision' })
+			const { filename, bytes: size } = await client.files.retrieve(id)
+			assert.deepEqual([filename, size], ['a blue half.png', bytes.length])
+			assert.deepEqual(Buffer.from(await (await client.files.content(id)).arrayBuffer()), bytes)
+			const edit = { model: 'scenes', prompt: 'a red sphere', images: [{ file_id: id }], steps: 4 }
+			const { data } = await client.post<{ data: { url: string }[] }>('/images/edits', { body: edit })
+			expectPng(await (await fetch(data[0]!.url)).arrayBuffer())
+			const ids: string[] = []
+			for await (const file of client.files.list()) {
+				ids.push(file.id)
+			}
+			assert.deepEqual(ids, [id])
+			assert.ok((await client.files.delete(id)).deleted)
+			await assert.rejects(client.files.retrieve(id), OpenAI.NotFoundError)
+		},
+		async 'a webhook, verified by the client'(stack) {
+			const client = await open(stack)
+			const { url, letter } = await mailbox()
+			await client.images.generate({ model: 'scenes', prompt: 'a red sphere', ...withOurs({ webhook: url, steps: 2 }) })
+			const { headers, body } = await letter
+			const { secret } = await client.get<{ secret: string }>(`${stack.url}/v1/webhooks/secret`)
+			const event = (await client.webhooks.unwrap(body, headers, secret)) as unknown as { type: string }
+			assert.equal(event.type, 'generation.completed')
+			await assert.rejects(client.webhooks.unwrap(`${body} `, headers, secret), OpenAI.InvalidWebhookSignatureError)
+		},
 		async models(stack) {
 			const client = await open(stack)
 			const { data } = await client.models.list()
@@ -107,14 +135,11 @@ export const openai: Client = {
 		},
 		async 'too many requests'(stack) {
 			const apiKey = await stack.key({ pictures_in_flight: long.count })
-			const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' }
-			const post = (path: string, body = {}) =>
-				fetch(`${stack.url}/v1/generations${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-			const { id } = (await (await post('', { model: 'scenes', prompt: 'a red sphere', ...long })).json()) as { id: string }
+			const leave = await occupy(stack, apiKey)
 			// There is room as soon as the client was refused, and it tries again by itself.
 			const { fetch: listen, answers } = listening(async ({ status }) => {
 				if (status === 429) {
-					await post(`/${id}/cancel`)
+					await leave()
 				}
 			})
 			const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey, fetch: listen })

@@ -1,9 +1,15 @@
-"""The PyPI clients of OpenAI and Replicate, as they are: `python python.py <openai|replicate> <call>`, with DARKROOM_URL and DARKROOM_API_KEY."""
+"""The PyPI clients as they are: `python python.py <openai|replicate|fal-client> <call>`, with DARKROOM_URL and DARKROOM_API_KEY."""
 
 import base64
+import http.server
+import io
+import json
 import os
+import struct
 import sys
+import threading
 import urllib.request
+import zlib
 
 url, key = os.environ["DARKROOM_URL"], os.environ["DARKROOM_API_KEY"]
 prompt = "a red sphere"
@@ -17,8 +23,59 @@ def fetch(address: str) -> bytes:
     return urllib.request.urlopen(address).read()
 
 
+def post(path: str, body: dict) -> dict:
+    """What our own API answers."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    return json.load(urllib.request.urlopen(urllib.request.Request(url + path, json.dumps(body).encode(), headers)))
+
+
+def occupy():
+    """Orders as much as the key may have in flight; what ends it."""
+    order = {"model": "scenes", "prompt": prompt, "steps": 100, "count": 4}
+    generation = post("/v1/generations", order)["id"]
+    return lambda: post(f"/v1/generations/{generation}/cancel", {})
+
+
+def drawing(alpha: int = 255) -> io.BytesIO:
+    """A PNG whose lower half has an alpha of `alpha`."""
+    side = 128
+    rows = [b"\0" + bytes((0, 0, 255, 255 if y < side // 2 else alpha)) * side for y in range(side)]
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
+    file = io.BytesIO(b"\x89PNG\r\n\x1a\n" + parts)
+    file.name = "image.png"
+    return file
+
+
+class Mailbox:
+    """A receiver of letters, on this machine."""
+
+    def __init__(self):
+        letters, arrived = [], threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                letters.append((dict(self.headers), self.rfile.read(int(self.headers["content-length"])).decode()))
+                self.send_response(204)
+                self.end_headers()
+                arrived.set()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{server.server_port}/"
+        self._letters, self._arrived = letters, arrived
+
+    def letter(self):
+        assert self._arrived.wait(30)
+        return self._letters[0]
+
+
 def openai_calls():
-    from openai import AuthenticationError, BadRequestError, OpenAI
+    from openai import AuthenticationError, BadRequestError, DefaultHttpxClient, InvalidWebhookSignatureError, NotFoundError, OpenAI
 
     client = OpenAI(base_url=f"{url}/openai/v1", api_key=key)
 
@@ -38,6 +95,49 @@ def openai_calls():
         events = client.images.generate(model="scenes", prompt=prompt, stream=True, partial_images=2, extra_body=body)
         types = [event.type for event in events]
         assert types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"], types
+
+    def edited():
+        varied = client.images.create_variation(model="scenes", image=drawing(), response_format="b64_json")
+        expect_png(base64.b64decode(varied.data[0].b64_json))
+        body = {"model": "scenes", "prompt": prompt, "n": 2, "response_format": "b64_json"}
+        edited = client.images.edit(image=[drawing()], mask=drawing(alpha=0), **body)
+        assert len(edited.data) == 2
+
+    def files():
+        made = client.files.create(file=("a blue half.png", drawing()), purpose="vision")
+        assert client.files.retrieve(made.id).filename == "a blue half.png"
+        expect_png(client.files.content(made.id).read())
+        assert [file.id for file in client.files.list()] == [made.id]
+        assert client.files.delete(made.id).deleted
+        try:
+            client.files.retrieve(made.id)
+            raise AssertionError("still there")
+        except NotFoundError:
+            pass
+
+    def webhook():
+        mailbox = Mailbox()
+        client.images.generate(model="scenes", prompt=prompt, extra_body={"webhook": mailbox.url, "steps": 2})
+        headers, body = mailbox.letter()
+        secret = client.get(f"{url}/v1/webhooks/secret", cast_to=object)["secret"]
+        assert client.webhooks.unwrap(body, headers, secret=secret).type == "generation.completed"
+        try:
+            client.webhooks.unwrap(body + " ", headers, secret=secret)
+            raise AssertionError("accepted")
+        except InvalidWebhookSignatureError:
+            pass
+
+    def throttled():
+        leave, statuses = occupy(), []
+
+        def heard(answer):
+            statuses.append(answer.status_code)
+            if answer.status_code == 429:
+                leave()
+
+        impatient = OpenAI(base_url=f"{url}/openai/v1", api_key=key, http_client=DefaultHttpxClient(event_hooks={"response": [heard]}))
+        assert len(impatient.images.generate(model="scenes", prompt=prompt).data) == 1
+        assert statuses == [429, 200], statuses
 
     def models():
         assert "scenes" in [model.id for model in client.models.list()]
@@ -61,8 +161,12 @@ def openai_calls():
         "a picture as bytes": as_bytes,
         "several pictures, seeded": seeded,
         "as it develops (stream)": stream,
+        "an image to start from, as a file": edited,
+        "files: list, look at, remove": files,
+        "a webhook, verified by the client": webhook,
         "models": models,
         "what is wrong with a request": refused,
+        "too many requests": throttled,
         "a wrong key": wrong_key,
     }
 
@@ -70,6 +174,7 @@ def openai_calls():
 def replicate_calls():
     from replicate.client import Client
     from replicate.exceptions import ReplicateError
+    from replicate.webhook import InvalidSignatureError, Webhooks
 
     # Without /v1, which its routes begin with.
     open_client = lambda token: Client(api_token=token, base_url=f"{url}/replicate")
@@ -95,6 +200,54 @@ def replicate_calls():
         events = [event.event.value for event in client.stream(model, input={"prompt": prompt, "steps": 50})]
         assert events[-2:] == ["output", "done"], events
 
+    def seeded():
+        body = {"prompt": prompt, "num_outputs": 2, "seed": 7, "num_inference_steps": 4}
+        draw = lambda: [output.read() for output in client.run(model, input=body)]
+        first, again = draw(), draw()
+        assert len(first) == 2 and first == again
+
+    def started():
+        body = {"prompt": prompt, "image": drawing(), "mask": drawing(alpha=0), "steps": 4}
+        expect_png(client.run(model, input=body)[0].read())
+
+    def files():
+        made = client.files.create(drawing(), filename="a blue half.png", content_type="image/png", metadata={"seen": "from above"})
+        assert client.files.get(made.id) == made and made.metadata == {"seen": "from above"}
+        assert client.files.list() == [made]
+        assert client.files.delete(made.id)
+        try:
+            client.files.get(made.id)
+            raise AssertionError("still there")
+        except ReplicateError as error:
+            assert error.status == 404
+
+    def webhook():
+        mailbox = Mailbox()
+        created = client.models.predictions.create(
+            model, input={"prompt": prompt, "steps": 2}, webhook=mailbox.url, webhook_events_filter=["completed"]
+        )
+        headers, body = mailbox.letter()
+        assert json.loads(body)["id"] == created.id
+        secret = client.webhooks.default.secret()
+        Webhooks.validate(headers=headers, body=body, secret=secret, tolerance=300)
+        try:
+            Webhooks.validate(headers=headers, body=body + " ", secret=secret)
+            raise AssertionError("accepted")
+        except InvalidSignatureError:
+            pass
+
+    def account():
+        assert client.accounts.current().username.startswith("client-")
+
+    def throttled():
+        create = lambda: client.models.predictions.create(model, input={"prompt": prompt, "steps": 1})
+        create()
+        try:
+            create()
+            raise AssertionError("accepted")
+        except ReplicateError as error:
+            assert error.status == 429
+
     def canceled():
         prediction = client.models.predictions.create(model, input=long)
         prediction.cancel()
@@ -107,6 +260,9 @@ def replicate_calls():
 
     def models():
         assert "scenes" in [found.name for found in client.models.list()]
+        assert len(client.models.get(model).versions.list()[0].id) == 64
+        deployment = client.deployments.get(model)
+        assert deployment.predictions.create(input={"prompt": prompt, "steps": 1}).status == "starting"
 
     def refused():
         try:
@@ -125,18 +281,112 @@ def replicate_calls():
     return {
         "a picture by URL": by_url,
         "a picture as bytes": as_bytes,
+        "several pictures, seeded": seeded,
         "as it develops (stream)": stream,
         "waiting times out, then polling": late,
         "polling from the start": polled,
+        "an image to start from, as a file": started,
+        "files: list, look at, remove": files,
+        "a webhook, verified by the client": webhook,
         "cancel while it runs": canceled,
         "list": listed,
         "models": models,
+        "account": account,
         "what is wrong with a request": refused,
+        "too many requests": throttled,
         "a wrong key": wrong_key,
     }
 
 
-calls = {"openai": openai_calls, "replicate": replicate_calls}[sys.argv[1]]()
+def fal_calls():
+    # Read when it is imported. Its storage is fal's alone: https://rest.fal.ai is written into it.
+    place = url.removeprefix("https://")
+    os.environ.update(FAL_RUN_HOST=f"{place}/fal/run", FAL_QUEUE_RUN_HOST=f"{place}/fal/queue")
+    from fal_client import Completed, FalClientHTTPError, InProgress, Queued, SyncClient, encode
+
+    client = SyncClient(key=key)
+    app = "darkroom/scenes"
+    long = {"prompt": prompt, "num_inference_steps": 100, "num_images": 4}
+
+    def by_url():
+        result = client.run(app, {"prompt": prompt, "image_size": {"width": 96, "height": 128}, "num_inference_steps": 5})
+        image = result["images"][0]
+        assert (image["width"], image["height"]) == (96, 128)
+        expect_png(fetch(image["url"]))
+
+    def seeded():
+        body = {"prompt": prompt, "num_images": 2, "seed": 7, "num_inference_steps": 4}
+        draw = lambda: [fetch(image["url"]) for image in client.subscribe(app, body)["images"]]
+        first, again = draw(), draw()
+        assert len(first) == 2 and first == again
+
+    def stream():
+        events = list(client.stream(app, {"prompt": prompt, "num_inference_steps": 8, "partial_images": 2}))
+        assert len(events) >= 3 and events[0]["images"][0]["url"].startswith("data:image/webp;")
+        expect_png(fetch(events[-1]["images"][0]["url"]))
+
+    def polled():
+        handle = client.submit(app, {"prompt": prompt, "num_inference_steps": 50}, priority="low")
+        states = list(handle.iter_events(with_logs=True))
+        assert all(isinstance(state, (Queued, InProgress)) for state in states[:-1]) and isinstance(states[-1], Completed)
+        assert states[-1].metrics["inference_time"] > 0
+        assert len(client.result(app, handle.request_id)["images"]) == 1
+
+    def started():
+        image, mask = (encode(drawing(alpha).read(), "image/png") for alpha in (255, 0))
+        result = client.run(app, {"prompt": prompt, "image_url": image, "mask_url": mask, "num_inference_steps": 4})
+        expect_png(fetch(result["images"][0]["url"]))
+
+    def webhook():
+        mailbox = Mailbox()
+        handle = client.submit(app, {"prompt": prompt, "num_inference_steps": 2}, webhook_url=mailbox.url)
+        told = json.loads(mailbox.letter()[1])
+        assert (told["request_id"], told["status"], len(told["payload"]["images"])) == (handle.request_id, "OK", 1)
+
+    def canceled():
+        handle = client.submit(app, long)
+        handle.cancel()
+        assert isinstance(handle.status(), Completed)
+        try:
+            handle.get()
+            raise AssertionError("it has a result")
+        except FalClientHTTPError as error:
+            assert error.status_code == 400 and "canceled" in str(error)
+
+    def refused():
+        try:
+            client.run(app, {"prompt": prompt, "num_images": 99})
+            raise AssertionError("accepted")
+        except FalClientHTTPError as error:
+            assert error.status_code == 422 and "at most 8" in str(error)
+
+    def throttled():
+        leave = occupy()
+        threading.Timer(1, leave).start()
+        assert len(client.run(app, {"prompt": prompt})["images"]) == 1
+
+    def wrong_key():
+        try:
+            SyncClient(key="nothing").run(app, {"prompt": prompt})
+            raise AssertionError("accepted")
+        except FalClientHTTPError as error:
+            assert error.status_code == 401
+
+    return {
+        "a picture by URL": by_url,
+        "several pictures, seeded": seeded,
+        "as it develops (stream, in one call)": stream,
+        "polling from the start": polled,
+        "an image to start from, as a file": started,
+        "a webhook": webhook,
+        "cancel while it runs": canceled,
+        "what is wrong with a request": refused,
+        "too many requests": throttled,
+        "a wrong key": wrong_key,
+    }
+
+
+calls = {"openai": openai_calls, "replicate": replicate_calls, "fal-client": fal_calls}[sys.argv[1]]()
 if len(sys.argv) == 2:
     print("\n".join(calls))
 else:

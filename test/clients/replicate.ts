@@ -80,11 +80,24 @@ export const replicate: Client = {
 		},
 		async 'an image to start from, as a file'(stack) {
 			const client = await open(stack)
-			const file = await client.files.create(await drawing())
-			assert.equal((await client.files.get(file.id)).size, file.size)
 			const input = { prompt: 'a red sphere', image: await drawing(), mask: new Blob([await drawing({ holed: true })]), steps: 4 }
 			const [output] = (await client.run(model, { input })) as FileOutput[]
 			expectPng(await (await output!.blob()).arrayBuffer())
+		},
+		async 'files: list, look at, remove'(stack) {
+			const client = await open(stack)
+			const made = await client.files.create(await drawing(), { seen: 'from above' })
+			assert.deepEqual(made.metadata, { seen: 'from above' })
+			assert.deepEqual(await client.files.get(made.id), made)
+			const { results } = (await client.files.list()) as unknown as { results: { id: string }[] }
+			assert.deepEqual(results, [made])
+			const input = { prompt: 'a red sphere', image: made.urls.get, ...long }
+			const { id } = await client.predictions.create({ model, input })
+			// It is still needed.
+			await assert.rejects(client.files.delete(made.id), /409/)
+			await client.predictions.cancel(id)
+			assert.ok(await client.files.delete(made.id))
+			await assert.rejects(client.files.get(made.id), /404/)
 		},
 		async 'a webhook, verified by the client'(stack) {
 			const client = await open(stack)
@@ -125,8 +138,13 @@ export const replicate: Client = {
 			const { results } = await client.models.list()
 			assert.ok(results.some(({ owner, name }) => `${owner}/${name}` === model))
 			assert.ok((await client.models.search('still lifes')).results.length > 0)
+			const deployed = { input: { prompt: 'a red sphere', steps: 1 }, wait: 60 }
+			assert.equal((await client.deployments.predictions.create('darkroom', 'scenes', deployed)).status, 'succeeded')
 			const versions = await client.models.versions.list('darkroom', 'scenes')
 			assert.match((versions as unknown as { results: { id: string }[] }).results[0]!.id, /^[0-9a-f]{64}$/)
+		},
+		async account(stack) {
+			assert.match((await (await open(stack)).accounts.current()).username, /^client-/)
 		},
 		async 'what is wrong with a request'(stack) {
 			const client = await open(stack)

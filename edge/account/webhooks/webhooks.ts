@@ -31,6 +31,8 @@ interface Surroundings {
 	/** The webhook that came with a generation. */
 	targetOf(generation: string): Target | undefined
 	bodyOf(delivery: DeliveryRow): Promise<string>
+	/** Those that are not Standard Webhooks', where a vendor has some. */
+	headersOf(delivery: DeliveryRow, at: number, body: string): Promise<Record<string, string>>
 	post(letter: Letter): Promise<Reply>
 	/** Lets work go on after the transaction. */
 	defer(work: Promise<void>): void
@@ -151,7 +153,8 @@ export class Webhooks {
 		let reply: Reply
 		try {
 			const body = await this.#at.bodyOf(row)
-			reply = await this.#at.post({ url: row.url, headers: signedHeaders(this.#secrets.good(at), row.id, at, body), body })
+			const headers = { ...signedHeaders(this.#secrets.good(at), row.id, at, body), ...(await this.#at.headersOf(row, at, body)) }
+			reply = await this.#at.post({ url: row.url, headers, body })
 		} catch (error) {
 			reply = { status: null, text: String(error), retryAfter: null, duration: Date.now() - at }
 		}

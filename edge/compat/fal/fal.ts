@@ -3,6 +3,8 @@ import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
+import type { Problem } from '../../../shared/contract/problem.ts'
+import { inputLimits } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
@@ -11,39 +13,58 @@ import { failureOf, problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
 import { toNative } from './input.ts'
 import { developing, errorOf, resultOf, statusOf, submitted } from './shapes.ts'
+import { jwks } from './signature.ts'
+import { initiateUpload, readFile, takeFile } from './storage.ts'
 
 /**
- * fal's queue and its synchronous calls, at /fal/proxy. Their client calls hosts of theirs alone, or a proxy that it tells the address in
- * `x-fal-target-url` (fal-js libs/client/src/middleware.ts): `proxyUrl: { url: '…/fal/proxy', when: 'always' }`. Nothing is passed on: an
- * address only says what is asked of us.
+ * fal's queue, its synchronous calls and its storage. fal-js calls hosts of theirs alone, or a proxy that it tells the address in
+ * `x-fal-target-url` (src/middleware.ts): `proxyUrl: { url: '…/fal/proxy', when: 'always' }`. Nothing is passed on: an address only says what
+ * is asked of us. Clients that can be told other hosts (fal-client on PyPI: FAL_RUN_HOST, FAL_QUEUE_RUN_HOST) find them at /fal/run and
+ * /fal/queue.
  */
 export const fal = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
 		const problem = await problemOf(error, c)
 		const retryAfter = error instanceof Refused && error.headers.get('retry-after')
-		return c.json(errorOf(problem), problem.status as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })
+		return c.json(errorOf(problem), statusFor(problem), { ...(retryAfter && { 'retry-after': retryAfter }) })
 	})
-	at.on(['GET', 'POST', 'PUT'], '/', limitInputs, (c) => {
-		const { host, pathname, searchParams } = targetOf(c)
+	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
 		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
-		const call: Call = { c, native: new Native(app, c), app: name ?? '', model, id, query: searchParams }
-		const asked = id ? `/requests${what}` : path === '/stream' ? path : ''
+		const call: Call = { c, native: new Native(app, c), queue: `${queue}/${name}`, model, id, query: searchParams }
+		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests${what}` : path === '/stream' ? path : ''
 		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {
 			throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${host}${pathname} is not served here.` })
 		}
 		return handler(call)
-	})
-	app.route('/fal/proxy', at)
+	}
+	const methods = ['GET', 'POST', 'PUT']
+	// In what they are answered, URLs are theirs, too: fal-js calls no others, and through the proxy they come back here.
+	at.on(methods, '/proxy', limitInputs, (c) => handle(c, targetOf(c), 'https://queue.fal.run'))
+	for (const [path, host] of Object.entries({ '/run': 'https://fal.run', '/queue': 'https://queue.fal.run' })) {
+		at.on(methods, `${path}/*`, limitInputs, (c) => {
+			const { pathname, search } = new URL(c.req.url)
+			return handle(
+				c,
+				new URL(`${host}${pathname.replace(/^\/fal\/[a-z]+/, '')}${search}`),
+				`${c.var.env.PUBLIC_ORIGIN}/fal/queue`
+			)
+		})
+	}
+	at.put('/files/:account/:id', limitInputs, (c) => takeFile(c, c.req.param('account'), c.req.param('id')))
+	at.get('/files/:account/:id', (c) => readFile(c, c.req.param('account'), c.req.param('id')))
+	at.get('/.well-known/jwks.json', async (c) => c.json(await jwks(c.var.env)))
+	app.route('/fal', at)
 }
 
 interface Call {
 	c: Context<App>
 	native: Native
-	/** `owner/alias`, as the client calls it; the alias is the model's id. */
-	app: string
+	/** Where the app's requests are for this client: `…/owner/alias`. */
+	queue: string
+	/** The alias. */
 	model: string
 	id: string
 	query: URLSearchParams
@@ -76,20 +97,20 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 			}
 		})
 	},
-	async 'POST queue.fal.run'({ c, native, app, model, query }) {
+	async 'POST queue.fal.run'({ c, native, queue, model, query }) {
 		const url = query.get('fal_webhook')
 		const webhook = url ? { webhook: { url, format: 'fal' } } : {}
 		const { id } = await native.order({ ...(await orderOf(c, model)), ...webhook })
 		c.header('x-fal-request-id', id)
-		return c.json({ status: 'IN_QUEUE', ...submitted(app, id), queue_position: 0 })
+		return c.json({ status: 'IN_QUEUE', ...submitted(queue, id), queue_position: 0 })
 	},
-	async 'GET queue.fal.run/requests/status'({ c, native, app, id, query }) {
-		return c.json(statusOf(app, await native.generation(id), query.get('logs') === '1'))
+	async 'GET queue.fal.run/requests/status'({ c, native, queue, id, query }) {
+		return c.json(statusOf(queue, await native.generation(id), wantsLogs(query)))
 	},
-	async 'GET queue.fal.run/requests/status/stream'({ c, native, app, id, query }) {
+	async 'GET queue.fal.run/requests/status/stream'({ c, native, queue, id, query }) {
 		let generation = await native.generation(id)
 		return streamSSE(c, async (stream) => {
-			const tell = () => stream.writeSSE({ data: JSON.stringify(statusOf(app, generation, query.get('logs') === '1')) })
+			const tell = () => stream.writeSSE({ data: JSON.stringify(statusOf(queue, generation, wantsLogs(query))) })
 			if (isTerminal(generation.status)) {
 				return tell()
 			}
@@ -125,8 +146,19 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 		}
 		await native.cancel(id)
 		return c.json({ status: 'CANCELLATION_REQUESTED' }, 202)
+	},
+	'POST rest.fal.ai/storage/upload/initiate': ({ c, native }) => initiateUpload(c, native.key),
+	/** What their client sends in parts is larger than 90 MB. */
+	'POST rest.fal.ai/storage/upload/initiate-multipart'() {
+		throw new ProblemError({ code: 'payload-too-large', detail: `Expected at most ${inputLimits.bytes} bytes.` })
 	}
 }
+
+/** fal-client takes a 409 for something that passes, and asks ten times. */
+const statusFor = ({ status }: Problem) => (status === 409 ? 400 : status) as 400
+
+/** One client writes 1, the other true. */
+const wantsLogs = (query: URLSearchParams) => ['1', 'true'].includes(query.get('logs') ?? '')
 
 function targetOf(c: Context<App>): URL {
 	const target = c.req.header('x-fal-target-url') ?? ''
@@ -151,7 +183,7 @@ function result(c: Context<App>, generation: Generation): Response {
 	c.header('x-fal-request-id', generation.id)
 	if (generation.status !== 'succeeded') {
 		const problem = failureOf(generation)
-		return c.json(errorOf(problem), problem.status as 500)
+		return c.json(errorOf(problem), statusFor(problem))
 	}
 	return c.json(resultOf(generation))
 }

@@ -1,3 +1,5 @@
+import { uploadIn } from './storage.ts'
+
 const sizes: Record<string, { width: number; height: number }> = {
 	square_hd: { width: 1024, height: 1024 },
 	square: { width: 512, height: 512 },
@@ -22,7 +24,7 @@ const meaningless = new Set(['enable_safety_checker', 'sync_mode', 'safety_toler
 export function toNative(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
 	const { image_size: size, ...others } = input
 	const fields = Object.entries(others).filter(([name, value]) => value !== null && !meaningless.has(name))
-	return { ...sizeOf(size), ...Object.fromEntries(fields.map(([name, value]) => [names[name] ?? name, value])) }
+	return { ...sizeOf(size), ...Object.fromEntries(fields.map(([name, value]) => [names[name] ?? name, uploadIn(value)])) }
 }
 
 function sizeOf(size: unknown): Record<string, unknown> {

@@ -2,17 +2,18 @@ import type { Preview } from '../../../shared/contract/callbacks.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import type { Problem } from '../../../shared/contract/problem.ts'
+import { failureOf } from '../failure.ts'
 import { theirName } from './input.ts'
 
-/** Their URLs, for their client calls no others; through the proxy they come back here. */
-export function submitted(app: string, id: string) {
-	const url = `https://queue.fal.run/${app}/requests/${id}`
+/** `queue`: where the app's requests are for whoever asks. */
+export function submitted(queue: string, id: string) {
+	const url = `${queue}/requests/${id}`
 	return { request_id: id, response_url: url, status_url: `${url}/status`, cancel_url: `${url}/cancel` }
 }
 
-export function statusOf(app: string, generation: Generation, withLogs: boolean) {
+export function statusOf(queue: string, generation: Generation, withLogs: boolean) {
 	const { id, status, progress, created_at, started_at, completed_at } = generation
-	const urls = submitted(app, id)
+	const urls = submitted(queue, id)
 	const logs = withLogs
 		? progress
 			? [
@@ -26,7 +27,8 @@ export function statusOf(app: string, generation: Generation, withLogs: boolean)
 			: []
 		: null
 	if (isTerminal(status)) {
-		return { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
+		const ended = { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
+		return status === 'succeeded' ? ended : { ...ended, error: failureOf(generation).detail, error_type: status }
 	}
 	return status === 'queued'
 		? { status: 'IN_QUEUE', ...urls, queue_position: generation.queue?.position ?? 0 }

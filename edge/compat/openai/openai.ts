@@ -8,6 +8,7 @@ import { failureOf, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
 import { respondError } from './errors.ts'
+import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
 import { readImagesRequest } from './request.ts'
 import { imagesResponse } from './response.ts'
@@ -50,6 +51,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		}
 		return c.json(modelOf(model))
 	})
+	addFiles(at)
 	app.route('/openai/v1', at)
 }
 

@@ -1,6 +1,7 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Model, models } from '../../../shared/catalog.ts'
+import type { AccountView } from '../../../shared/contract/account.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
 import { type EventName, endings, type WebhookSecret } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
@@ -8,13 +9,14 @@ import { expectKey } from '../../bearer.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { sameText } from '../../hmac.ts'
+import { findFile, removeFile } from '../../inputs/files.ts'
 import { parse } from '../../issues.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
 import { problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
 import { secondsOf } from './duration.ts'
-import { createFile, readFile } from './files.ts'
+import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
 import { findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
 import { readOutput } from './outputs.ts'
@@ -80,6 +82,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 
 	at.post('/predictions', limitInputs, (c) => create(c))
 	at.post('/models/:owner/:name/predictions', limitInputs, (c) => create(c, c.req.param('name')))
+	// A deployment is a model that always runs, and here they all do.
+	at.post('/deployments/:owner/:name/predictions', limitInputs, (c) => create(c, c.req.param('name')))
+	at.get('/deployments/:owner/:name', (c) =>
+		c.json({ owner: c.req.param('owner'), name: findNamed(c.req.param('name')).id, current_release: null })
+	)
 	at.get('/predictions/:id', async (c) => {
 		const native = new Native(app, c)
 		return prediction(c, native, await native.generation(c.req.param('id')))
@@ -116,7 +123,16 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 
 	at.post('/files', limitInputs, (c) => createFile(c, expectKey(c)))
-	at.get('/files/:id', (c) => readFile(c, expectKey(c), c.req.param('id')))
+	at.get('/files', (c) => filePage(c, expectKey(c)))
+	at.get('/files/:id', async (c) => c.json(fileBody(c, await findFile(c.var.env, expectKey(c), c.req.param('id')))))
+	at.delete('/files/:id', async (c) => {
+		await removeFile(c.var.env, expectKey(c), c.req.param('id'))
+		return c.body(null, 204)
+	})
+	at.get('/account', async (c) => {
+		const { account } = await new Native(app, c).json<AccountView>('/v1/account')
+		return c.json({ type: 'organization', username: account, name: account, github_url: null })
+	})
 	at.get('/webhooks/default/secret', async (c) => {
 		const { secret } = await new Native(app, c).json<WebhookSecret>('/v1/webhooks/secret')
 		return c.json({ key: secret })

@@ -1,0 +1,73 @@
+import type { Context } from 'hono'
+import { z } from 'zod'
+import { newId } from '../../../shared/ids.ts'
+import { InputType, inputLimits } from '../../../shared/inputs.ts'
+import type { App } from '../../app.ts'
+import { readJson } from '../../body.ts'
+import type { Env } from '../../env.ts'
+import { ProblemError, unwrap } from '../../errors.ts'
+import { hmac, sameText } from '../../hmac.ts'
+import { inspect } from '../../inputs/inspect.ts'
+import { refuse } from '../../inputs/refuse.ts'
+import { inputKey, readInput } from '../../inputs/store.ts'
+import { parse } from '../../issues.ts'
+import type { Key } from '../../keys.ts'
+import { writable } from '../../storage/storage.ts'
+
+const Announced = z.looseObject({
+	content_type: z.string({ error: `one of ${InputType.options.join(', ')}` }),
+	file_name: z.string().optional()
+})
+
+/** What may be done to one file, `until` a time in seconds where there is an end to it. */
+const tokenOf = (env: Env, what: 'read' | 'write', account: string, id: string, until = '') =>
+	hmac(env.DARKROOM_SECRET, 'file', what, account, id, until)
+
+/** Where to PUT a file, and where it is then. Their client sends no key to either (fal-js src/storage.ts). */
+export async function initiateUpload(c: Context<App>, key: Key): Promise<Response> {
+	const { env } = c.var
+	parse(Announced, await readJson(c))
+	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+	const id = newId('upl')
+	const until = String(Math.floor(Date.now() / 1_000) + writable)
+	const url = (token: string, more = {}) =>
+		`${env.PUBLIC_ORIGIN}/fal/files/${key.account}/${id}?${new URLSearchParams({ token, ...more })}`
+	return c.json({
+		file_url: url(tokenOf(env, 'read', key.account, id)),
+		upload_url: url(tokenOf(env, 'write', key.account, id, until), { until })
+	})
+}
+
+/** Takes a file, once: whoever sends it again changes nothing. */
+export async function takeFile(c: Context<App>, account: string, id: string): Promise<Response> {
+	const { env } = c.var
+	const { until = '', token = '' } = c.req.query()
+	if (!sameText(token, tokenOf(env, 'write', account, id, until)) || Number(until) * 1_000 < Date.now()) {
+		throw noFile()
+	}
+	const bytes = new Uint8Array(await c.req.arrayBuffer())
+	if (bytes.length > inputLimits.bytes) {
+		return refuse('', `at most ${inputLimits.bytes} bytes`, String(bytes.length))
+	}
+	const type = inspect(bytes)?.type ?? refuse('', 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
+	await env.BUCKET.put(inputKey(account, id), bytes, { httpMetadata: { contentType: type }, onlyIf: { etagDoesNotMatch: '*' } })
+	return c.json({})
+}
+
+/** The file at its URL, which anyone may read who was told of it, as at fal. */
+export async function readFile(c: Context<App>, account: string, id: string): Promise<Response> {
+	const { env } = c.var
+	const isTold = sameText(c.req.query('token') ?? '', tokenOf(env, 'read', account, id))
+	const bytes = isTold ? await readInput(env, account, id) : undefined
+	if (!bytes) {
+		throw noFile()
+	}
+	const type = inspect(bytes)?.type ?? 'application/octet-stream'
+	return c.body(bytes as Uint8Array<ArrayBuffer>, 200, { 'content-type': type, 'x-content-type-options': 'nosniff' })
+}
+
+/** The upload that a file's URL stands for. */
+export const uploadIn = (value: unknown): unknown =>
+	(typeof value === 'string' && /^https?:\/\/[^/]+\/fal\/files\/[^/]+\/(upl_[0-9a-z]{26})\?/.exec(value)?.[1]) || value
+
+const noFile = () => new ProblemError({ code: 'not-found', detail: 'There is no such file, or its URL has expired.' })

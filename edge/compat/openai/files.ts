@@ -1,0 +1,51 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { App } from '../../app.ts'
+import { expectKey } from '../../bearer.ts'
+import { limitInputs } from '../../body.ts'
+import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
+import { refuse } from '../../inputs/refuse.ts'
+import { readInput } from '../../inputs/store.ts'
+
+/** Files are uploads here, and there is one purpose for them: `{ "file_id" }` is an image or a mask of an edit. */
+export const addFiles = (at: OpenAPIHono<App>) => {
+	at.post('/files', limitInputs, async (c) => {
+		const key = expectKey(c)
+		const { file } = await c.req.parseBody()
+		return file instanceof File
+			? c.json(fileBody(await storeFile(c.var.env, key, file, '/file')))
+			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')
+	})
+	at.get('/files', async (c) => {
+		const { files, next } = await listFiles(c.var.env, expectKey(c), c.req.query('after'))
+		const data = files.map(fileBody)
+		return c.json({
+			object: 'list',
+			data,
+			first_id: data[0]?.id ?? null,
+			last_id: data.at(-1)?.id ?? null,
+			has_more: next !== null
+		})
+	})
+	at.get('/files/:id', async (c) => c.json(fileBody(await findFile(c.var.env, expectKey(c), c.req.param('id')))))
+	at.get('/files/:id/content', async (c) => {
+		const key = expectKey(c)
+		const { id, type } = await findFile(c.var.env, key, c.req.param('id'))
+		const bytes = (await readInput(c.var.env, key.account, id)) as Uint8Array<ArrayBuffer>
+		return c.body(bytes, 200, { 'content-type': type })
+	})
+	at.delete('/files/:id', async (c) => {
+		const id = c.req.param('id')
+		await removeFile(c.var.env, expectKey(c), id)
+		return c.json({ id, object: 'file', deleted: true })
+	})
+}
+
+const fileBody = ({ id, name, size, at }: StoredFile) => ({
+	id,
+	object: 'file',
+	bytes: size,
+	created_at: Math.floor(at.getTime() / 1_000),
+	filename: name,
+	purpose: 'vision',
+	status: 'processed'
+})

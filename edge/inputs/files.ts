@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { newId } from '../../shared/ids.ts'
+import { UploadId } from '../../shared/inputs.ts'
+import type { Env } from '../env.ts'
+import { ProblemError, unwrap } from '../errors.ts'
+import { sha256 } from '../hmac.ts'
+import type { Key } from '../keys.ts'
+import { inspect } from './inspect.ts'
+import { refuse } from './refuse.ts'
+import { inputKey } from './store.ts'
+
+const perPage = 100
+/** Characters; R2 keeps 8 kB of an object's own metadata. */
+const mostMetadata = 2_000
+
+/** An input of an account, as it is in storage. */
+export interface StoredFile {
+	id: string
+	name: string
+	type: string
+	/** Bytes. */
+	size: number
+	etag: string
+	/** In hexadecimal; of what came as a file alone. */
+	sha256: string | undefined
+	/** JSON that its owner gave with it. */
+	metadata: Record<string, unknown>
+	at: Date
+}
+
+const Metadata = z.record(z.string(), z.unknown())
+
+/** Keeps a picture that came as a file; its id is an input then. `pointer`: where the file was in the request. */
+export async function storeFile(env: Env, key: Key, file: File, pointer: string, metadata = '{}'): Promise<StoredFile> {
+	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+	if (!isMetadata(metadata)) {
+		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters`, JSON.stringify(metadata.slice(0, 60)))
+	}
+	const bytes = new Uint8Array(await file.arrayBuffer())
+	const type = inspect(bytes)?.type ?? refuse(pointer, 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
+	const id = newId('upl')
+	const object = await env.BUCKET.put(inputKey(key.account, id), bytes, {
+		sha256: sha256(bytes),
+		httpMetadata: { contentType: type },
+		// Names may have any letters, object metadata only ASCII.
+		customMetadata: { name: encodeURIComponent(file.name.slice(0, 200)), metadata: encodeURIComponent(metadata) }
+	})
+	return fileOf(key.account, object)
+}
+
+export async function findFile(env: Env, { account, hash }: Key, id: string): Promise<StoredFile> {
+	unwrap(await env.ACCOUNT.getByName(account).authorize(hash))
+	const object = UploadId.safeParse(id).success ? await env.BUCKET.head(inputKey(account, id)) : null
+	if (!object) {
+		throw new ProblemError({ code: 'not-found', detail: `This account has no file ${id}.` })
+	}
+	return fileOf(account, object)
+}
+
+/** Oldest first, as R2 lists them; those after the file `after`, where there is one. `next`: the last one, where more follow. */
+export async function listFiles(
+	env: Env,
+	{ account, hash }: Key,
+	after: string | undefined
+): Promise<{ files: StoredFile[]; next: string | null }> {
+	unwrap(await env.ACCOUNT.getByName(account).authorize(hash))
+	const page = await env.BUCKET.list({
+		prefix: inputKey(account, ''),
+		limit: perPage,
+		include: ['httpMetadata', 'customMetadata'],
+		...(after && { startAfter: inputKey(account, after) })
+	})
+	const files = page.objects.map((object) => fileOf(account, object))
+	return { files, next: page.truncated ? (files.at(-1)?.id ?? null) : null }
+}
+
+/** Throws where a generation is still to be made from it. */
+export async function removeFile(env: Env, key: Key, id: string): Promise<void> {
+	await findFile(env, key, id)
+	unwrap(await env.ACCOUNT.getByName(key.account).expectUnused(key.hash, id))
+	await env.BUCKET.delete(inputKey(key.account, id))
+}
+
+function isMetadata(text: string): boolean {
+	try {
+		return text.length <= mostMetadata && Metadata.safeParse(JSON.parse(text)).success
+	} catch {
+		return false
+	}
+}
+
+function fileOf(account: string, { key, size, etag, uploaded, httpMetadata, customMetadata, checksums }: R2Object): StoredFile {
+	const id = key.slice(inputKey(account, '').length)
+	return {
+		id,
+		name: decodeURIComponent(customMetadata?.name ?? id),
+		type: httpMetadata?.contentType ?? 'application/octet-stream',
+		size,
+		etag,
+		sha256: checksums.sha256 && Buffer.from(checksums.sha256).toString('hex'),
+		metadata: JSON.parse(decodeURIComponent(customMetadata?.metadata ?? '{}')),
+		at: uploaded
+	}
+}
