@@ -3,10 +3,10 @@ import type { AccountView, Limits, Usage } from '../../../shared/contract/accoun
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Delivery } from '../../../shared/contract/webhooks.ts'
 import { api } from '../api.ts'
+import { money, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
 import { chart } from './chart.ts'
-import { money, when } from './format.ts'
 
 const days = 30
 
