@@ -153,9 +153,7 @@ function unlessEnded(error: unknown): void {
 /** What an earlier attempt had got to. Where it cannot be read, the pictures begin anew. */
 async function keptRows(url: string, edge: Edge, end: AbortSignal, log: (line: string) => void): Promise<Uint8Array | undefined> {
 	try {
-		const rows = await edge.read(url, mostCheckpointBytes)
-		log('goes on from a checkpoint')
-		return rows
+		return await edge.read(url, mostCheckpointBytes)
 	} catch (error) {
 		end.throwIfAborted()
 		log(`begins anew: ${(error as Error).message}`)
@@ -180,6 +178,7 @@ async function drawAll(
 	const rows = checkpoint === undefined ? undefined : await keptRows(checkpoint, edge, end, log)
 	const deliveries: Promise<void>[] = []
 	let told: Promise<void> = Promise.resolve()
+	let fresh = true
 	try {
 		return await engine.develop(request, {
 			pictures,
@@ -195,6 +194,10 @@ async function drawAll(
 				course.rows = rows as Uint8Array<ArrayBuffer>
 				course.previews = previews
 				course.watch = watch
+				if (fresh && rows !== undefined && done > 0) {
+					log(`goes on from a checkpoint, ${Math.round(course.done)} of ${Math.round(course.total)} evaluations done`)
+				}
+				fresh = false
 			},
 			onPartial(partial) {
 				// One after the other, and each before its picture. The drawing goes on without one that cannot be told.

@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { edge } from './edge.ts'
 import { engine, engineParts } from './engine/engine.ts'
+import { faults } from './faults.ts'
 import { footprint } from './footprint.ts'
 import { imports } from './imports.ts'
 import { latency } from './latency.ts'
@@ -21,6 +22,7 @@ const benchmarks: Record<string, Benchmark> = {
 	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint },
 	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports },
 	edge: { what: 'accepted and refused requests a second, beside an object and a route that do next to nothing', run: edge },
+	faults: { what: 'what nodes that are killed while they draw lose', run: faults },
 	engine: {
 		what: 'what continuous batching gains and costs, against other ways on the same networks',
 		parts: engineParts,

@@ -32,7 +32,8 @@ def _arguments() -> argparse.Namespace:
     exporting = command("export", "write ONNX files to worker-gpu/models/scenes")
     exporting.add_argument("--untrained", action="store_true", help="random weights: the layout alone")
     command("bench", "time the exported graphs on two threads")
-    others = command("rivals", "time diffusers and Optimum on the shipped weights, as JSON")
+    others = command("rivals", "time diffusers or Optimum on the shipped weights, as JSON")
+    others.add_argument("server", choices=["diffusers", "optimum"], help="optimum: in an environment of scenes/requirements-optimum.txt")
     others.add_argument("--steps", type=int, nargs="*", default=[25], help="of the pictures that are drawn one after another")
     others.add_argument("--times", type=int, default=5, help="runs, of which the median counts")
     return parser.parse_args()
@@ -87,7 +88,7 @@ def main() -> None:
     elif given.command == "rivals":
         from . import rivals
 
-        rivals.rivals(given.steps, given.times)
+        rivals.rivals(given.server, given.steps, given.times)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Times other servers' way to the demo model's pictures: diffusers on torch, and Optimum's pipeline on ONNX Runtime where it is installed.
+"""Times other servers' way to the demo model's pictures: diffusers on torch, or Optimum's pipeline on ONNX Runtime.
 
 `npm run bench -- engine` runs it beside its own figures: same weights, machine and threads. Prints JSON: seconds for one guided picture of 25 steps,
 for eight in one call, and for pictures of the given steps one after another.
@@ -11,7 +11,6 @@ import time
 
 import torch
 
-from . import pipeline, shipped
 from .paths import MODEL
 
 PROMPT = "a large shiny red sphere on a grey floor"
@@ -37,6 +36,12 @@ def _measure(pipe, steps: list[int], times: int) -> dict:
             "mixed": _timed(lambda: [draw(1, n) for n in steps], 1)}
 
 
+def _diffusers(threads: int):
+    from . import pipeline, shipped
+
+    return pipeline.assemble(*shipped.networks())
+
+
 def _optimum(threads: int):
     from onnxruntime import SessionOptions
     from optimum.onnxruntime import ORTStableDiffusionPipeline
@@ -46,12 +51,10 @@ def _optimum(threads: int):
     return ORTStableDiffusionPipeline.from_pretrained(MODEL, session_options=options, safety_checker=None, feature_extractor=None)
 
 
-def rivals(steps: list[int], times: int, threads: int = os.cpu_count()) -> None:
+SERVERS = {"diffusers": _diffusers, "optimum": _optimum}
+
+
+def rivals(server: str, steps: list[int], times: int, threads: int = os.cpu_count()) -> None:
     torch.set_num_threads(threads)
     with torch.inference_mode():
-        found = {"diffusers": _measure(pipeline.assemble(*shipped.networks()), steps, times)}
-    try:
-        found["optimum"] = _measure(_optimum(threads), steps, times)
-    except Exception as error:  # Not installed, or not for these versions of the others: its figures are left out, and why is told.
-        found["without"] = f"Optimum: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    print(json.dumps(found))
+        print(json.dumps(_measure(SERVERS[server](threads), steps, times)))

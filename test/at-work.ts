@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto'
+import type { Generation } from '../shared/contract/generation.ts'
+import { descendants } from './processes.ts'
+import type { Stack } from './stack.ts'
+
+/** What a stack has at work, for those who stop and kill it. `npm start` starts a node again whose process has ended, whatever ended it. */
+export const nodeOf = (stack: Stack): number => find(stack, /worker-gpu\/main\.ts/)
+export const engineOf = (stack: Stack): number => find(stack, /worker-gpu\/engine\/process\.ts/)
+
+function find({ process: { pid } }: Stack, pattern: RegExp): number {
+	const found = descendants(pid!).find(({ command }) => pattern.test(command))
+	if (!found) {
+		throw new Error(`expected a process of ${pattern}, found none`)
+	}
+	return found.pid
+}
+
+/** Evaluations done, as the edge was told last; undefined where the generation has ended. */
+export async function doneOf(stack: Stack, id: string): Promise<number | undefined> {
+	const { completed_at, progress } = (await (await stack.fetch(`/v1/generations/${id}`)).json()) as Generation
+	return completed_at ? undefined : (progress?.done ?? 0)
+}
+
+/** SHA-256 of each picture, as it is stored. */
+export const digests = ({ images }: Generation): Promise<string[]> =>
+	Promise.all(
+		images.map(async ({ url }) => {
+			const bytes = await (await fetch(url)).arrayBuffer()
+			return createHash('sha256').update(new Uint8Array(bytes)).digest('hex')
+		})
+	)
+
+/** How often the nodes said that they had drawn a generation to its end. */
+export const timesDrawn = ({ output }: Stack, id: string): number =>
+	output.filter((line) => line.includes(id) && / in [0-9.]+ s, /.test(line)).length
