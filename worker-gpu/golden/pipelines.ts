@@ -6,7 +6,7 @@ import { type Checkpoint, loadCheckpoint } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import { generator } from '../ldm/noise.ts'
 import type { Plan } from '../ldm/plan.ts'
-import { chooseProvider } from '../onnx/provider.ts'
+import { chooseProvider, type Provider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import { distance, unpack } from './unpack.ts'
 
@@ -53,8 +53,8 @@ export interface Drawn {
 
 const folder = import.meta.dirname
 
-/** Puts a model's parts together in a folder as exporters write it, and loads that. */
-export async function open(model: Model): Promise<Checkpoint> {
+/** Puts a model's parts together in a folder as exporters write it, and loads that; on one core of the CPU by default. */
+export async function open(model: Model, provider?: Provider): Promise<Checkpoint> {
 	const whole = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	try {
 		await writeFile(path.join(whole, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...model.index }))
@@ -67,7 +67,7 @@ export async function open(model: Model): Promise<Checkpoint> {
 				await writeFile(path.join(whole, name, 'scheduler_config.json'), JSON.stringify(model[name]))
 			}
 		}
-		return await loadCheckpoint(whole, await chooseProvider('cpu', 1), { milliseconds: 0 })
+		return await loadCheckpoint(whole, provider ?? (await chooseProvider('cpu', 1)), { milliseconds: 0 })
 	} finally {
 		await rm(whole, { recursive: true })
 	}
