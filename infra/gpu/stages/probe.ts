@@ -4,7 +4,7 @@ import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { root } from '../../../test/root.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
-import { bytesField, varintField } from '../../models/protobuf.ts'
+import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
 import type { Options } from '../main.ts'
 import type { Line } from '../results.ts'
 
