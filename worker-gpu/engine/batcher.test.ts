@@ -8,6 +8,7 @@ import { createBatcher, type Task } from './batcher.ts'
 import { measuredLimits } from './limits.ts'
 import { readRows, restoreRow, saveRows } from './saved-rows.ts'
 import { PATIENCE } from './schedule.ts'
+import { steadySizes } from './steady-sizes.ts'
 
 const stopwatch = { milliseconds: 0 }
 const provider = await chooseProvider('cpu', 1)
@@ -97,6 +98,35 @@ test('rows of different shapes take turns', async () => {
 		develop(batcher, { request: { steps: 3, height: 24 } }).then(() => order.push('short'))
 	])
 	expect(order).toEqual(['short', 'long'])
+})
+
+test('calls that are filled up to steady sizes draw the same pictures', async () => {
+	const limits = measuredLimits({ guessPositions: 6 * 64, measure: false })
+	const sizes = new Set<number>()
+	const steady = steadySizes()
+	const batcher = createBatcher({
+		limits,
+		inferenceMs: () => stopwatch.milliseconds,
+		steady: {
+			...steady,
+			choose(...asked) {
+				const size = steady.choose(...asked)
+				sizes.add(size)
+				return size
+			}
+		}
+	})
+	const all: Asked[] = [
+		{ seeds: [1] },
+		{ seeds: [2, 3], request: { guidance: 1, steps: 9 } },
+		{ seeds: [4], request: { width: 24 } }
+	]
+	const drawn = await Promise.all(all.map((asked) => develop(batcher, asked)))
+	for (const [i, asked] of all.entries()) {
+		expect(drawn[i]!.images).toEqual((await develop(newBatcher(), asked)).images)
+	}
+	expect(sizes).toContain(4)
+	expect(sizes).not.toContain(3)
 })
 
 test('more rows than a batch holds are all developed', async () => {

@@ -5,6 +5,7 @@ import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { BatchLimits } from './limits.ts'
 import { chooseRows, type Turn } from './schedule.ts'
+import type { SteadySizes } from './steady-sizes.ts'
 
 export interface Picture {
 	readonly n: number
@@ -61,6 +62,8 @@ interface Options {
 	/** Told, before a call that may crash, whose it is. */
 	readonly onCall?: (tasks: ReadonlySet<Task>) => void
 	readonly onTick?: (tick: Tick) => void
+	/** Where calls of changing shapes cost more: then sizes and groups change as little as can be. */
+	readonly steady?: SteadySizes | undefined
 }
 
 /** Milliseconds without work after which batch limits are measured. */
@@ -99,7 +102,7 @@ interface Chunk {
  * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, runs one tick of one
  * group of rows, and decodes one picture. So rows join and leave between any two ticks, and nobody waits for another's steps.
  */
-export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {} }: Options): Batcher {
+export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {}, steady }: Options): Batcher {
 	let arrived: Job[] = []
 	/** Rows that can share a call, oldest first. */
 	const groups = new Map<string, Live[]>()
@@ -218,7 +221,8 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 	async function tick(): Promise<void> {
 		const began = performance.now()
 		const inferenceBefore = inferenceMs()
-		const chosen = chooseRows(groups, (key) => limits.of(key, positions(groups.get(key)![0]!.row.x)))
+		const limit = (key: string) => limits.of(key, positions(groups.get(key)![0]!.row.x))
+		const chosen = chooseRows(groups, limit, steady !== undefined)
 		if (!chosen) {
 			return
 		}
@@ -229,7 +233,10 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		const asked = packed.flatMap(({ evaluations }) => evaluations)
 		const { denoiser } = rows[0]!.plan
 		limits.saw(key, denoiser, asked[0]!)
-		const outputs = await measured(jobs, () => predict(key, denoiser, asked))
+		const size = steady?.choose(key, asked.length, limit(key)) ?? asked.length
+		const filled = [...asked, ...Array<Evaluation>(size - asked.length).fill(asked.at(-1)!)]
+		const outputs = await measured(jobs, () => predict(key, denoiser, filled))
+		steady?.took(inferenceMs() - inferenceBefore)
 		if (outputs) {
 			let at = 0
 			for (const { live, evaluations } of packed) {

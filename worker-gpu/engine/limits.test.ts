@@ -30,9 +30,9 @@ function network(cost: (size: number) => number) {
 	return { denoiser, sizes, now: () => clock }
 }
 
-async function measured(cost: (size: number) => number, store?: ReturnType<typeof openLimitStore>) {
+async function measured(cost: (size: number) => number, store?: ReturnType<typeof openLimitStore>, more = {}) {
 	const { denoiser, sizes, now } = network(cost)
-	const limits = measuredLimits({ guessPositions: 640, store, now })
+	const limits = measuredLimits({ guessPositions: 640, store, now, ...more })
 	expect(limits.of(key, 64)).toBe(10)
 	limits.saw(key, denoiser, evaluation)
 	while (await limits.measure()) {
@@ -55,6 +55,24 @@ describe('the limit', () => {
 	test('does not grow because the machine was busier before', async () => {
 		let calls = 0
 		expect((await measured((n) => n * (calls++ < 6 ? 10 : 1))).limit).toBe(2)
+	})
+
+	test.each([true, false])(
+		'is found in spite of what a change of shape costs, where every call is made twice: %s',
+		async (twice) => {
+			let before = 0
+			const cost = (n: number) => {
+				const change = n === before ? 0 : 400
+				before = n
+				return 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3 + change
+			}
+			const { limit } = await measured(cost, undefined, { twice })
+			expect(limit === 8).toBe(twice)
+		}
+	)
+
+	test('grows as far as it may', async () => {
+		expect((await measured(() => 10, undefined, { most: 256 })).limit).toBe(256)
 	})
 
 	test('ends where memory does', async () => {

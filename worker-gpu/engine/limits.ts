@@ -25,6 +25,10 @@ interface LimitOptions {
 	readonly guessPositions: number
 	readonly store?: LimitStore | undefined
 	readonly measure?: boolean
+	/** No larger call is tried: 64 by default. */
+	readonly most?: number
+	/** Whether each call is made twice, and the second counts: where the first one of a shape takes longer. False by default. */
+	readonly twice?: boolean
 	readonly now?: () => number
 }
 
@@ -32,7 +36,6 @@ interface LimitOptions {
 const LEAST_GAIN = 1.05
 /** Doublings in a row that gain less end the search: one may be a moment in which the machine was busy with something else. */
 const MOST_MISSES = 2
-const MOST_EVALUATIONS = 64
 /** Milliseconds: no call that is expected to take longer is made. */
 const LONGEST_CALL = 1_000
 /** The first call of a size allocates; the fastest of the others counts. */
@@ -57,6 +60,8 @@ export function measuredLimits({
 	guessPositions,
 	store,
 	measure = true,
+	most = 64,
+	twice = false,
 	now = () => performance.now()
 }: LimitOptions): BatchLimits {
 	const limits = new Map<string, number>()
@@ -73,9 +78,14 @@ export function measuredLimits({
 	async function step(key: string, shape: Shape): Promise<void> {
 		const { denoiser, evaluation, size } = shape
 		const again = size > shape.best && shape.bestTimes.length < shape.times.length
-		const began = now()
+		const rows = Array.from({ length: again ? shape.best : size }, () => evaluation)
+		let began = now()
 		try {
-			await denoiser.predict(Array.from({ length: again ? shape.best : size }, () => evaluation))
+			if (twice) {
+				await denoiser.predict(rows)
+				began = now()
+			}
+			await denoiser.predict(rows)
 		} catch (error) {
 			if (!isOutOfMemory(error)) {
 				shapes.delete(key) // The rows themselves will tell what is wrong.
@@ -96,7 +106,7 @@ export function measuredLimits({
 		} else {
 			shape.misses += 1
 		}
-		if (shape.misses === MOST_MISSES || size === MOST_EVALUATIONS || fastest * 2 > LONGEST_CALL) {
+		if (shape.misses === MOST_MISSES || size === most || fastest * 2 > LONGEST_CALL) {
 			await settle(key, shape, shape.best)
 		} else {
 			Object.assign(shape, { size: size * 2, times: [], bestTimes: [] })

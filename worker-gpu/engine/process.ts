@@ -17,6 +17,7 @@ import { measuredLimits } from './limits.ts'
 import type { DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
 import { type PreviewMap, previewMap } from './preview.ts'
 import { RowsRefused, readRows, restoreRow, type SavedRow, saveRows } from './saved-rows.ts'
+import { steadySizes } from './steady-sizes.ts'
 
 /**
  * The engine's own process, forked by client.ts: `run()` of ONNX Runtime blocks its thread, and a crash in there must not take
@@ -30,6 +31,8 @@ const STATS_MS = 1_000
  * nothing, and new rows wait longer for the next tick. On CUDA 32 at 512 × 512.
  */
 const GUESS_POSITIONS = { cpu: 16 * 16 ** 2, cuda: 32 * 64 ** 2 }
+/** The largest call that is tried when limits are measured. Small latents fill a GPU late. */
+const MOST_EVALUATIONS = { cpu: 64, cuda: 256 }
 
 interface Model {
 	readonly checkpoint: Checkpoint
@@ -115,11 +118,14 @@ async function load(config: EngineConfig): Promise<void> {
 			limits: measuredLimits({
 				guessPositions: GUESS_POSITIONS[provider.name],
 				measure: measureLimits ?? true,
+				most: MOST_EVALUATIONS[provider.name],
+				twice: provider.plansShapes,
 				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
 			}),
 			inferenceMs: () => stopwatch.milliseconds,
 			onCall: tellCall,
-			onTick: (tick) => ticks.push(tick)
+			onTick: (tick) => ticks.push(tick),
+			steady: provider.plansShapes ? steadySizes() : undefined
 		})
 		setInterval(tellStats, STATS_MS)
 		const { name, reason } = provider

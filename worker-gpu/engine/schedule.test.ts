@@ -23,7 +23,7 @@ const row = (
 })
 
 /** Runs until nobody is left; `arrivals` come before the tick of their number. Gives who took part in each tick, and the longest wait. */
-function run(limit: number, arrivals: Record<number, Row[]>) {
+function run(limit: number, arrivals: Record<number, Row[]>, stay = false) {
 	let live: Row[] = []
 	const ticks: string[][] = []
 	const longest = new Map<string, number>()
@@ -31,7 +31,7 @@ function run(limit: number, arrivals: Record<number, Row[]>) {
 	for (let tick = 0; live.length > 0 || tick <= last; tick++) {
 		live.push(...(arrivals[tick] ?? []))
 		const groups = new Map(Object.entries(Object.groupBy(live, ({ group }) => group)) as [string, Row[]][])
-		const chosen = chooseRows(groups, () => limit)?.rows ?? []
+		const chosen = chooseRows(groups, () => limit, stay)?.rows ?? []
 		ticks.push(chosen.map(({ name }) => name))
 		for (const one of chosen) {
 			one.left -= 1
@@ -61,6 +61,22 @@ describe('below the limit', () => {
 	test('groups take turns, and a newcomer’s group comes next', () => {
 		const { ticks } = run(6, { 0: [row('a', 4), row('b', 3, { group: 'b' })], 3: [row('c', 1, { group: 'c' })] })
 		expect(ticks.flat()).toEqual(['a', 'b', 'a', 'c', 'b', 'a', 'b', 'a'])
+	})
+})
+
+describe('where a change of groups costs time', () => {
+	test('a group stays until another one is overdue', () => {
+		const { ticks } = run(6, { 0: [row('a', 20)], 2: [row('b', 20, { group: 'b' })] }, true)
+		const turns = [2 + PATIENCE, PATIENCE, PATIENCE, 12 - PATIENCE]
+		expect(ticks.flat().slice(0, 30)).toEqual(turns.flatMap((count, i) => Array(count).fill(i % 2 ? 'b' : 'a')))
+	})
+
+	test('nobody waits longer than that, and whoever is of the same group joins at once', () => {
+		const first30 = row('a', 30)
+		const others = many(3, () => 30, { group: 'b' })
+		const { longest, first } = run(8, { 0: [first30, ...others], 4: [row('late', 5)] }, true)
+		expect(Math.max(...longest.values())).toBeLessThanOrEqual(PATIENCE)
+		expect(first('late')).toBe(4)
 	})
 })
 

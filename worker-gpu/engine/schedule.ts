@@ -30,12 +30,16 @@ export interface Turn {
  * - Groups take turns, and a row that has not begun comes before those that have.
  * - Rows keep their seats, until an overdue one needs a seat: the row that has had the most ticks since it sat down gives its own.
  *
+ * With `stay`, the group that had the last tick has the next ones too, until a row of another one is overdue: for where a change of groups costs time of
+ * its own (steady-sizes.ts).
+ *
  * So no row waits for another's fifty steps. One of priority p is overdue after PATIENCE · (1 + P − p) ticks, P being the highest priority
  * there is, and from then on only rows ahead of it that have waited longer still: each of them sits at most once before it does.
  */
 export function chooseRows<R extends { readonly turn: Turn; readonly evaluations: number }>(
 	groups: ReadonlyMap<string, readonly R[]>,
-	limit: (key: string) => number
+	limit: (key: string) => number,
+	stay = false
 ): { key: string; rows: R[] } | undefined {
 	const all = [...groups].flatMap(([key, rows]) => rows.map((row) => ({ key, row })))
 	if (all.length === 0) {
@@ -43,7 +47,9 @@ export function chooseRows<R extends { readonly turn: Turn; readonly evaluations
 	}
 	const top = Math.max(...all.map(({ row }) => row.turn.priority))
 	const urgency = byUrgency(top)
-	const { key } = all.reduce((first, other) => (urgency(other.row.turn, first.row.turn, byAge) < 0 ? other : first))
+	const { key } = all.reduce((first, other) =>
+		urgency(other.row.turn, first.row.turn, stay ? byStay : byAge) < 0 ? other : first
+	)
 
 	const room = limit(key)
 	const chosen = new Set<R>()
@@ -88,5 +94,9 @@ const byUrgency = (top: number) => {
 }
 
 const byAge: Order = (a, b) => Number(a.begun) - Number(b.begun) || b.waited - a.waited || a.arrival - b.arrival
+
+/** Who took part in the last tick has waited for none. */
+const byStay: Order = (a, b) => Number(tookPart(b)) - Number(tookPart(a)) || byAge(a, b)
+const tookPart = ({ begun, waited }: Turn) => begun && waited === 0
 
 const bySeat: Order = (a, b) => Number(b.served > 0) - Number(a.served > 0) || a.served - b.served || a.arrival - b.arrival

@@ -4,6 +4,7 @@ import { chooseProvider } from './provider.ts'
 test('auto says why it chose what it chose, and cuda insists', async () => {
 	const chosen = await chooseProvider('auto', 3)
 	expect(chosen.threads).toBe(3)
+	expect(chosen.plansShapes).toBe(chosen.name === 'cuda')
 	if (chosen.name === 'cuda') {
 		expect((await chooseProvider('cuda')).name).toBe('cuda')
 	} else {

@@ -18,6 +18,8 @@ export interface Provider {
 	 * of one (2e-6 apart on the demo network).
 	 */
 	readonly invariantFrom: number
+	/** Whether a call of another shape than the last one takes longer than the next ones of that shape: see engine/steady-sizes.ts. */
+	readonly plansShapes: boolean
 }
 
 /** `auto` takes CUDA where its libraries load, `cuda` insists on it. */
@@ -57,7 +59,8 @@ function cpu(reason: string, threads: number): Provider {
 			// Threads that spin while they wait gain a tenth on an idle machine, and halve the speed where other processes work too.
 			extra: { session: { intra_op: { allow_spinning: '0' } } }
 		},
-		invariantFrom: 2
+		invariantFrom: 2,
+		plansShapes: false
 	}
 }
 
@@ -66,8 +69,19 @@ function cuda(reason: string, threads: number): Provider {
 		name: 'cuda',
 		reason,
 		threads,
-		sessionOptions: { executionProviders: ['cuda', 'cpu'], intraOpNumThreads: threads, interOpNumThreads: 1 },
-		invariantFrom: 1
+		sessionOptions: {
+			// Of CUDA's options JavaScript can set the device alone. What it takes otherwise: TF32 for float32 (NVIDIA_TF32_OVERRIDE=0 in the environment
+			// says no), convolutions by cuDNN's heuristics, memory in powers of two that is never given back.
+			executionProviders: ['cuda', 'cpu'],
+			// For the few nodes that compute with shapes. Threads that spin while they wait only take a core from the one that feeds the GPU.
+			intraOpNumThreads: Math.min(threads, 4),
+			interOpNumThreads: 1,
+			extra: { session: { intra_op: { allow_spinning: '0' } } },
+			// Shapes change from call to call, and each would keep a plan and a block of its own.
+			enableMemPattern: false
+		},
+		invariantFrom: 1,
+		plansShapes: true
 	}
 }
 
