@@ -66,7 +66,7 @@ def load(name: str) -> Model:
 
 def train(name: str, minutes: float) -> None:
     if stage := SETTINGS[name].stage:
-        examples.latents(stage)  # made here, where all cores help
+        examples.encode(stage)
     together.spawn(_train, name, minutes)
     _sheet(name, load(name).to(compute.DEVICE))
 

@@ -16,7 +16,7 @@ def _first_stages(found: dict) -> str:
     for name, kind in found["kinds"].items():
         side = 128 // kind["f"]
         codes = f"{kind['used']} of {kind['codes']}, perplexity {kind['perplexity']:.0f}" if "codes" in kind else "–"
-        rows.append([name, f"{side}×{side}×{kind['channels']}", f"{3 * 128**2 / kind['numbers']:.0f}×", f"{kind['psnr']:.1f} dB", f"{kind['ssim']:.4f}",
+        rows.append([name.upper().replace("-F", ", f = "), f"{side}×{side}×{kind['channels']}", f"{3 * 128**2 / kind['numbers']:.0f}×", f"{kind['psnr']:.1f} dB", f"{kind['ssim']:.4f}",
                      codes, f"{(kind['encoder'] + kind['decoder']) / 1e6:.2f} M"])
     return _table(["first stage", "latents", "fewer numbers", "PSNR", "SSIM", "codebook in use", "parameters"], rows)
 

@@ -88,7 +88,7 @@ def shrink(pictures: np.ndarray) -> np.ndarray:
 
 def train(way: str, minutes: float) -> None:
     if way == "ldm":
-        examples.latents(STAGE)  # made here, where all cores help
+        examples.encode(STAGE)
     together.spawn(_train, way, minutes)
     _sheet(way, load(way).to(compute.DEVICE))
 

@@ -50,6 +50,15 @@ def of_first(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
+def gather(values: torch.Tensor) -> list[torch.Tensor] | None:
+    """What every process has, of one shape; the first one alone gets it."""
+    if not dist.is_initialized():
+        return [values]
+    every = [torch.empty_like(values) for _ in range(count())] if rank() == 0 else None
+    dist.gather(values, every)
+    return every
+
+
 def _process(number: int, count: int, rendezvous: str, work, arguments: tuple) -> None:
     torch.set_num_threads(1)
     # What torch sends them when their parent dies; a shell that starts something in the background has it ignored, and orphans would train on.
@@ -61,8 +70,8 @@ def _process(number: int, count: int, rendezvous: str, work, arguments: tuple) -
 
 
 def spawn(work, *arguments) -> None:
-    """Runs work(*arguments) in one process per core, or here where there is a GPU."""
-    count = os.cpu_count() or 1
+    """Runs work(*arguments) in one process for each core that this one may use (taskset), or here where there is a GPU or one core."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if torch.cuda.is_available() or count == 1:
         return work(*arguments)
     os.environ["OMP_NUM_THREADS"] = "1"
