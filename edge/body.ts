@@ -8,14 +8,20 @@ const mebibyte = 1024 * 1024
 const drained = 32 * mebibyte
 
 /** JSON bodies end at `maxSize` bytes, whether or not their length was announced; what is over is never kept. */
-const limited = (maxSize: number): MiddlewareHandler<App> =>
-	bodyLimit({
+function limited(maxSize: number): MiddlewareHandler<App> {
+	const limit = bodyLimit({
 		maxSize,
 		onError: async (c) => {
 			await drain(c.req.raw.body)
 			return respond(c, { code: 'payload-too-large', detail: `Expected at most ${maxSize} bytes.` })
 		}
 	})
+	return async function limited(c, next) {
+		// Almost every request, which needs no stream of its body opened.
+		const isAnnounced = Number(c.req.header('content-length')) <= maxSize && c.req.header('transfer-encoding') === undefined
+		return isAnnounced ? next() : limit(c, next)
+	}
+}
 
 export const limitBody = limited(mebibyte)
 /** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */

@@ -16,14 +16,13 @@ export function mintKey(secret: string, account: string): string {
 	return `${body}_${check(secret, body)}`
 }
 
-/** Genuine keys that were read lately: they come again and again, and hashing is most of what reading one costs. */
+/** Genuine keys that were read lately: they come again and again, and hashing is most of what reading one costs. An isolate has one secret. */
 const known = new Map<string, Key>()
 const mostKnown = 1_000
 
 /** Refuses a forged key before any storage is touched. Whether it was revoked, only its Account knows. */
 export function readKey(secret: string, text: string): Key | undefined {
-	const name = `${secret} ${text}`
-	const seen = known.get(name)
+	const seen = known.get(text)
 	if (seen) {
 		return seen
 	}
@@ -35,6 +34,6 @@ export function readKey(secret: string, text: string): Key | undefined {
 	if (known.size >= mostKnown) {
 		known.clear()
 	}
-	known.set(name, key)
+	known.set(text, key)
 	return key
 }

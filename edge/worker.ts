@@ -18,6 +18,7 @@ import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { withoutFlood } from './flood.ts'
 import { invalid } from './issues.ts'
+import { EdgeRouter } from './router.ts'
 import { auditAccount } from './routes/audit-account.ts'
 import { cancelGeneration } from './routes/cancel-generation.ts'
 import { createGeneration } from './routes/create-generation.ts'
@@ -52,6 +53,7 @@ export { Dispatcher } from './dispatcher/dispatcher.ts'
 export { Viewer } from './viewer/viewer.ts'
 
 const app = new OpenAPIHono<App>({
+	router: new EdgeRouter(),
 	defaultHook: async (result, c) => {
 		if (result.success) {
 			return
