@@ -291,7 +291,8 @@ export class Account extends DurableObject {
 				this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
 			}
 			const price = priceFor(order)
-			const quotas = allowances.admit(key, limits, order.request.count, price * order.request.count, now)
+			const { count } = order.request
+			const quotas = allowances.admit(key, limits, { pictures: count, amount: price * count }, now)
 			const id = newId('gen', now)
 			const added = generations.add(id, key, order, warnings, price, now)
 			if (repeat) {
@@ -542,7 +543,8 @@ export class Account extends DurableObject {
 	#goOn(): void {
 		const now = Date.now()
 		const { due } = this.#books
-		if ((due.next() ?? Number.POSITIVE_INFINITY) <= now) {
+		const next = due.next()
+		if (next !== undefined && next <= now) {
 			const claimed = this.#transact(() => due.claim(now, batchSize, (kind) => this.#duties[kind].again(now)))
 			for (const [kind, subjects] of claimed) {
 				const duty = this.#duties[kind]
@@ -554,8 +556,10 @@ export class Account extends DurableObject {
 					}
 				}
 			}
+			this.#arm(due.next())
+		} else {
+			this.#arm(next)
 		}
-		this.#arm()
 	}
 
 	/** In a transaction of its own: what fails for one subject is put off, and stops no other. */
@@ -569,8 +573,7 @@ export class Account extends DurableObject {
 	}
 
 	/** An alarm that is too early finds nothing to do, which is cheaper than to set it anew at each call. */
-	#arm(): void {
-		const next = this.#books.due.next()
+	#arm(next: number | undefined): void {
 		if (next !== undefined && next < (this.#alarmAt ?? Number.POSITIVE_INFINITY)) {
 			this.#alarmAt = next
 			this.ctx.waitUntil(this.ctx.storage.setAlarm(next))
@@ -600,7 +603,7 @@ export class Account extends DurableObject {
 		for (const id of ids) {
 			this.#books.due.failed('enqueue', id, now, longestBackoff)
 		}
-		this.#arm()
+		this.#arm(this.#books.due.next())
 	}
 
 	/** Removes the objects of a generation that has ended, but those that are retained. */

@@ -5,8 +5,33 @@ import type { Plans } from './plans.ts'
 import { dayOf, type UsageCounts } from './usage.ts'
 
 const minute = 60_000
+const day = 24 * 60 * minute
+/** Seconds: how long a picture in flight takes is not known, so this is a guess. */
+const soon = 5
+
+/** Of an order. */
+interface Size {
+	pictures: number
+	/** Micro-units. */
+	amount: number
+}
+
+/** One limit before an order: what is left of it, and what the order takes. */
+interface Stand extends Omit<Quota, 'remaining' | 'reset'> {
+	code: 'rate-limited' | 'too-many-in-flight' | 'spend-limit'
+	subject: string
+	left: number
+	takes: number
+	/** Seconds until there is room for a refused order; until all is there again. */
+	again?: number
+	full?: number
+	/** GCRA's theoretical arrival time, should the order be let in. */
+	arrival?: number
+	detail: string
+}
 
 interface Row extends Record<string, SqlStorageValue> {
+	subject: string
 	arrival: number
 	in_flight: number
 	held: number
@@ -14,7 +39,7 @@ interface Row extends Record<string, SqlStorageValue> {
 
 /**
  * How far the account, and each of its keys, have used up their limits. A refused order throws within the transaction that would have
- * counted it, so it is never counted. The account's own subject is the empty one.
+ * counted it, so it is never counted. The account's own subject is the empty one; what is held for it, the ledger writes.
  */
 export class Allowances {
 	readonly #sql: SqlStorage
@@ -28,41 +53,48 @@ export class Allowances {
 	}
 
 	get inFlight(): number {
-		return this.#read('').in_flight
+		return this.#read('')[0].in_flight
 	}
 
-	/**
-	 * Lets an order of `pictures` for `amount` micro-units in, by a key with its own `limits`, or throws a 429. Answers how limits of requests
-	 * stand after it.
-	 */
-	admit(key: string, limits: Partial<Limits>, pictures: number, amount: number, now: number): Quota[] {
-		const quotas = [
-			...this.#arrive('account', '', this.#plans.limits, pictures, amount, now),
-			...this.#arrive('key', key, limits, pictures, amount, now)
+	/** Lets an order in, by a key with its own `limits`, or throws a 429. Answers how all limits stand after it. */
+	admit(key: string, limits: Partial<Limits>, order: Size, now: number): Quota[] {
+		const [account, own] = this.#read(key)
+		const stands = [
+			...this.#stands('account', account, this.#plans.limits, order, now),
+			...this.#stands('key', own, limits, order, now)
 		]
-		const refused = quotas.filter(({ remaining }) => remaining < 0)
-		if (refused.length > 0) {
-			const retryAfter = Math.max(...refused.map(({ reset }) => reset))
-			const names = refused.map(({ name }) => name)
+		const refused = stands.filter(({ left, takes }) => takes > left)
+		const quotas = stands.map(({ name, unit, quota, window, left, takes, full, again }): Quota => {
+			const remaining = refused.length === 0 ? left - takes : Math.max(0, left)
+			return { name, unit, quota, window, remaining, reset: takes > left ? again : full }
+		})
+		if (refused[0]) {
+			const { code, detail } = refused[0]
 			throw new ProblemError({
-				code: 'rate-limited',
-				detail: `Expected at most ${refused[0]?.quota} orders a minute.`,
-				'violated-policies': names,
-				quotas: quotas.map((quota) => ({ ...quota, remaining: Math.max(0, quota.remaining) })),
-				retryAfter
+				code,
+				detail,
+				'violated-policies': refused.map(({ name }) => name),
+				quotas,
+				retryAfter: Math.max(...refused.map(({ again = soon }) => again))
 			})
+		}
+		for (const { subject, arrival } of stands) {
+			if (arrival !== undefined) {
+				this.#sql.exec(
+					'INSERT INTO tallies (subject, arrival) VALUES (?, ?) ON CONFLICT DO UPDATE SET arrival = excluded.arrival',
+					...[subject, arrival]
+				)
+			}
 		}
 		return quotas
 	}
 
 	/** What an order that was let in uses. */
-	begin(key: string, pictures: number, amount: number): void {
+	begin(key: string, { pictures, amount }: Size): void {
 		this.#sql.exec(
-			`INSERT INTO allowances (subject, in_flight, held) VALUES ('', ?1, ?2), (?3, ?1, ?2)
+			`INSERT INTO tallies (subject, in_flight, held) VALUES ('', ?1, 0), (?3, ?1, ?2)
 			ON CONFLICT DO UPDATE SET in_flight = in_flight + excluded.in_flight, held = held + excluded.held`,
-			pictures,
-			amount,
-			key
+			...[pictures, amount, key]
 		)
 	}
 
@@ -76,80 +108,75 @@ export class Allowances {
 		this.#release(key, pictures, left)
 	}
 
-	#arrive(
-		name: string,
-		subject: string,
-		{ requests_per_minute: quota, pictures_in_flight: most, spend_per_day, spend_per_month }: Partial<Limits>,
-		pictures: number,
-		amount: number,
-		now: number
-	): Quota[] {
-		const { arrival, in_flight, held } = this.#read(subject)
-		if (most && in_flight + pictures > most) {
-			throw new ProblemError({
-				code: 'too-many-in-flight',
-				detail: `Expected at most ${most} pictures in flight, got ${in_flight} and ${pictures} more.`,
-				'violated-policies': [`${name}-in-flight`],
-				retryAfter: 5
-			})
+	#stands(name: string, row: Row, limits: Partial<Limits>, { pictures, amount }: Size, now: number): Stand[] {
+		const { subject, in_flight, held } = row
+		const { requests_per_minute: quota, pictures_in_flight: most, spend_per_day, spend_per_month } = limits
+		const stands: Stand[] = quota ? [pace(name, row, quota, now)] : []
+		if (most) {
+			const detail = `Expected at most ${most} pictures in flight, got ${in_flight} and ${pictures} more.`
+			const stand = { code: 'too-many-in-flight', subject, name: `${name}-in-flight`, unit: 'pictures', detail } as const
+			stands.push({ ...stand, quota: most, left: most - in_flight, takes: pictures })
 		}
-		const day = dayOf(now)
-		const key = subject || undefined
-		const spent = (limit: number | null | undefined, since: string) =>
-			limit && this.#usage.spent(since, key) + held + amount > limit
-		if (spent(spend_per_day, day) || spent(spend_per_month, `${day.slice(0, 7)}-01`)) {
-			const again = spent(spend_per_month, `${day.slice(0, 7)}-01`) ? nextMonth(now) : nextDay(now)
-			throw new ProblemError({
-				code: 'spend-limit',
-				detail: `It may cost ${amount} micro-units, which is more than is left of the limit until ${new Date(again).toISOString()}.`,
-				'violated-policies': [`${name}-spend`],
-				retryAfter: Math.ceil((again - now) / 1_000)
-			})
+		const today = dayOf(now)
+		const spends = [
+			['day', spend_per_day, today, Date.parse(today) + day],
+			['month', spend_per_month, `${today.slice(0, 7)}-01`, nextMonth(now)]
+		] as const
+		for (const [span, limit, since, until] of spends) {
+			if (limit) {
+				const left = limit - this.#usage.spent(since, subject || undefined) - held
+				const full = Math.ceil((until - now) / 1_000)
+				const window = (until - Date.parse(since)) / 1_000
+				const end = new Date(until).toISOString()
+				const detail = `It may cost ${amount} micro-units, of which ${Math.max(0, left)} are left of the limit until ${end}.`
+				const stand = { code: 'spend-limit', subject, name: `${name}-spend-${span}`, unit: 'micro-units', detail } as const
+				stands.push({ ...stand, quota: limit, window, left, takes: amount, full, again: full })
+			}
 		}
-		return quota ? [this.#pace(name, subject, quota, arrival, now)] : []
+		return stands
 	}
 
-	/**
-	 * The generic cell rate algorithm (ITU-T I.371): orders arrive a minute / quota apart, or up to a whole minute's worth of them early.
-	 * One that is too early has less than nothing remaining.
-	 */
-	#pace(name: string, subject: string, quota: number, arrival: number, now: number): Quota {
-		const next = Math.max(arrival, now) + minute / quota
-		const ahead = next - now
-		// The tolerance is for what a float leaves of a minute that was added up of `quota` parts.
-		const isEarly = ahead > minute + 0.001
-		if (!isEarly) {
-			this.#sql.exec(
-				'INSERT INTO allowances (subject, arrival) VALUES (?, ?) ON CONFLICT DO UPDATE SET arrival = excluded.arrival',
-				subject,
-				next
-			)
-		}
-		return {
-			name,
-			quota,
-			window: 60,
-			remaining: isEarly ? -1 : Math.floor(((minute - ahead) * quota) / minute + 0.001),
-			reset: Math.ceil((isEarly ? ahead - minute : ahead) / 1_000)
-		}
-	}
-
-	#read(subject: string): Row {
-		const row = this.#sql.exec<Row>('SELECT arrival, in_flight, held FROM allowances WHERE subject = ?', subject).toArray()[0]
-		return row ?? { arrival: 0, in_flight: 0, held: 0 }
+	/** The account's row, and a key's. */
+	#read(key: string): [account: Row, key: Row] {
+		const rows = this.#sql
+			.exec<Row>("SELECT subject, arrival, in_flight, held FROM tallies WHERE subject IN ('', ?)", key)
+			.toArray()
+		const rowOf = (subject: string) =>
+			rows.find((row) => row.subject === subject) ?? { subject, arrival: 0, in_flight: 0, held: 0 }
+		return [rowOf(''), rowOf(key)]
 	}
 
 	#release(key: string, pictures: number, amount: number): void {
 		this.#sql.exec(
-			"UPDATE allowances SET in_flight = in_flight - ?, held = held - ? WHERE subject IN ('', ?)",
-			pictures,
-			amount,
-			key
+			`UPDATE tallies SET in_flight = in_flight - ?, held = held - CASE subject WHEN '' THEN 0 ELSE ? END
+			WHERE subject IN ('', ?)`,
+			...[pictures, amount, key]
 		)
 	}
 }
 
-const nextDay = (now: number) => Date.parse(`${dayOf(now)}T00:00:00Z`) + 86_400_000
+/**
+ * The generic cell rate algorithm (ITU-T I.371): orders arrive a minute / quota apart, or up to a whole minute's worth of them early. Only
+ * where the clock was set back is an arrival further ahead, and nobody waits for it to come round again.
+ */
+function pace(name: string, { subject, arrival }: Row, quota: number, now: number): Stand {
+	const ahead = arrival - now > minute + 1 ? 0 : Math.max(arrival - now, 0)
+	const apart = minute / quota
+	return {
+		code: 'rate-limited',
+		subject,
+		name,
+		quota,
+		window: 60,
+		// The thousandth is for what a float leaves of a minute that was added up of `quota` parts.
+		left: Math.floor((minute - ahead + 0.001) / apart),
+		takes: 1,
+		full: Math.ceil((ahead + apart - 0.001) / 1_000),
+		again: Math.ceil((ahead + apart - minute - 0.001) / 1_000),
+		arrival: now + ahead + apart,
+		detail: `Expected at most ${quota} orders a minute.`
+	}
+}
 
 function nextMonth(now: number): number {
 	const date = new Date(now)

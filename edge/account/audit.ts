@@ -48,7 +48,7 @@ const checks = [
 	},
 	{
 		what: 'an allowance that its generations do not use',
-		query: `SELECT subject, in_flight, held FROM allowances WHERE subject <> ''
+		query: `SELECT subject, in_flight, held FROM tallies WHERE subject <> ''
 			EXCEPT SELECT k.hash, coalesce(sum(g.count), 0),
 				coalesce(sum(g.price * (g.count - (SELECT count(*) FROM pictures p WHERE p.generation = g.id))), 0)
 			FROM keys k LEFT JOIN generations g ON g.key = k.hash AND g.status IN ('queued', 'processing') GROUP BY k.hash`

@@ -8,6 +8,7 @@ import { lease } from './attempts.ts'
 import { audit } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
 import type { Happening } from './happenings.ts'
+import { migrate } from './schema.ts'
 
 /** 1,000, or INTERLEAVINGS. */
 const interleavings = inject('interleavings')
@@ -67,6 +68,35 @@ it(`charges each picture once and nothing else, in ${interleavings.toLocaleStrin
 	for (const type of ['started', 'image', 'completed', 'failed', 'canceled', 'expired'] satisfies Happening['type'][]) {
 		expect(seen[type], type).toBeGreaterThan(interleavings / 100)
 	}
+})
+
+it('keeps the books of an account that was made before they were laid out as they are', async () => {
+	await runInDurableObject(env.ACCOUNT.getByName(`t-${randomText(10)}`), async (_, { storage }) => {
+		await storage.deleteAll()
+		migrate(storage, 10)
+		storage.sql.exec(`
+			INSERT INTO keys (hash, id, name, created_at) VALUES ('${key}', 'key_1', 'test', 0);
+			INSERT INTO generations (id, request, status, epoch, created_at, key, model, price, count) VALUES ('gen_1', '{}', 'queued', 1, 0, '${key}', 'scenes', 7, 2);
+			INSERT INTO ledger (at, kind, amount, reference) VALUES (0, 'credit', 100, 'a');
+			INSERT INTO ledger (at, kind, amount, generation) VALUES (0, 'hold', 14, 'gen_1');
+			UPDATE balance SET funds = -100, available = 86, held = 14;
+			UPDATE allowances SET arrival = 5, in_flight = 2, held = 14;
+			INSERT INTO allowances (subject, arrival, in_flight, held) VALUES ('${key}', 0, 2, 14);
+		`)
+		migrate(storage)
+		const { ledger, allowances, generations } = openBooks(storage, () => {})
+		expect(ledger.balance()).toEqual({ available: 86, held: 14, charged: 0 })
+		expect(ledger.list(undefined, 9)).toMatchObject([
+			{ id: 2, kind: 'hold', amount: 14 },
+			{ id: 1, kind: 'credit', reference: 'a' }
+		])
+		expect(allowances.inFlight).toBe(2)
+		expect(audit(storage.sql, ledger)).toEqual([])
+		storage.transactionSync(() => generations.cancel('gen_1', 9))
+		expect(ledger.balance()).toEqual({ available: 100, held: 0, charged: 0 })
+		expect(ledger.list(undefined, 1)).toMatchObject([{ id: 3, kind: 'release' }])
+		expect(audit(storage.sql, ledger)).toEqual([])
+	})
 })
 
 /** One to three orders and whatever may happen to them, in any order, until each has ended. */

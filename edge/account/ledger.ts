@@ -30,8 +30,8 @@ interface Row extends Record<string, SqlStorageValue> {
 }
 
 /**
- * The account's money, double-entry and in micro-units: each entry takes from one side what it gives to another, and the one row of
- * balances changes with it. The schema itself refuses a balance below zero, and a second capture of a picture.
+ * The account's money, double-entry and in micro-units: each entry takes from one side what it gives to another, and the account's row of
+ * `tallies` changes with it. The schema itself refuses a balance below zero, and a second capture of a picture.
  */
 export class Ledger {
 	readonly #sql: SqlStorage
@@ -41,7 +41,9 @@ export class Ledger {
 	}
 
 	balance(): Balance {
-		return this.#sql.exec<Balance & Record<string, number>>('SELECT available, held, charged FROM balance').one()
+		return this.#sql
+			.exec<Balance & Record<string, number>>("SELECT available, held, charged FROM tallies WHERE subject = ''")
+			.one()
 	}
 
 	/** Books a credit once, whatever is sent again under its reference. */
@@ -122,6 +124,6 @@ export class Ledger {
 			picture ?? null,
 			reference ?? null
 		)
-		this.#sql.exec(`UPDATE balance SET ${from} = ${from} - ?, ${to} = ${to} + ?`, amount, amount)
+		this.#sql.exec(`UPDATE tallies SET ${from} = ${from} - ?1, ${to} = ${to} + ?1 WHERE subject = ''`, amount)
 	}
 }

@@ -19,17 +19,21 @@ const plans: Record<PlanName, { limits: Limits; retentionDays: number }> = {
 /** The account's plan, and the limits that are its own. */
 export class Plans {
 	readonly #kv: SyncKvStorage
+	/** Read for each order; nobody else writes it. */
+	#standing: Standing | undefined
 
 	constructor(kv: SyncKvStorage) {
 		this.#kv = kv
 	}
 
 	get standing(): Standing {
-		return this.#kv.get<Standing>('standing') ?? { plan: 'standard', limits: {} }
+		this.#standing ??= this.#kv.get<Standing>('standing') ?? { plan: 'standard', limits: {} }
+		return this.#standing
 	}
 
 	set standing(standing: Standing) {
 		this.#kv.put('standing', standing)
+		this.#standing = standing
 	}
 
 	get limits(): Limits {

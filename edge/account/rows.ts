@@ -33,7 +33,29 @@ export interface Row extends Record<string, SqlStorageValue> {
 	seen_at: number | null
 	place: number | null
 	removed_at: number | null
+	webhook: string | null
 }
+
+/** What of a row is the same in each new one. */
+export const fresh = {
+	status: 'queued',
+	epoch: 1,
+	run: null,
+	lease_until: null,
+	done: null,
+	total: null,
+	inference_ms: null,
+	failure: null,
+	failure_detail: null,
+	started_at: null,
+	completed_at: null,
+	deleted_at: null,
+	checkpointed: null,
+	yields: 0,
+	refunded: 0,
+	seen_at: null,
+	removed_at: null
+} satisfies Partial<Row>
 
 export interface PictureRow extends Record<string, SqlStorageValue> {
 	n: number

@@ -225,18 +225,55 @@ const versions = [
 	`
 	-- The generation that was refunded, whose pictures are counted below zero.
 	ALTER TABLE batches ADD COLUMN refund TEXT;
+	`,
+	`
+	-- An order waits for each page that it writes: ids that only grow need no sequence beside them, and the account's
+	-- balance is in the row that an order changes anyway.
+	CREATE TABLE entries (
+		id INTEGER PRIMARY KEY,
+		at INTEGER NOT NULL,
+		kind TEXT NOT NULL,           -- says from where to where (ledger.ts)
+		amount INTEGER NOT NULL CHECK (amount > 0),
+		generation TEXT,
+		picture INTEGER,
+		reference TEXT
+	);
+	INSERT INTO entries SELECT id, at, kind, amount, generation, picture, reference FROM ledger;
+	DROP TABLE ledger;
+	ALTER TABLE entries RENAME TO ledger;
+	CREATE UNIQUE INDEX captures ON ledger (generation, picture) WHERE kind = 'capture';
+	CREATE UNIQUE INDEX credits ON ledger (reference) WHERE reference IS NOT NULL;
+
+	-- The account ('') and each key (its hash): how far they have used up their limits. The account's balance is what the ledger's entries sum up to.
+	CREATE TABLE tallies (
+		subject TEXT PRIMARY KEY,
+		arrival REAL NOT NULL DEFAULT 0,          -- GCRA's theoretical arrival time
+		in_flight INTEGER NOT NULL DEFAULT 0 CHECK (in_flight >= 0),
+		held INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0),
+		available INTEGER NOT NULL DEFAULT 0 CHECK (available >= 0),
+		charged INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),
+		funds INTEGER NOT NULL DEFAULT 0,
+		CHECK (subject <> '' OR funds + available + held + charged = 0)
+	) WITHOUT ROWID;
+	INSERT INTO tallies (subject, arrival, in_flight, held) SELECT subject, arrival, in_flight, held FROM allowances WHERE subject <> '';
+	INSERT INTO tallies (subject, arrival, in_flight, held, available, charged, funds)
+		SELECT '', coalesce(arrival, 0), coalesce(in_flight, 0), balance.held, available, charged, funds
+		FROM balance LEFT JOIN allowances ON subject = '';
+	DROP TABLE allowances;
+	DROP TABLE balance;
 	`
 ]
 
-export function migrate(storage: DurableObjectStorage): void {
+/** `to`: as how many versions there were once, so that tests can make an older account. */
+export function migrate(storage: DurableObjectStorage, to = versions.length): void {
 	const from = storage.kv.get<number>('schema') ?? 0
-	if (from === versions.length) {
+	if (from >= to) {
 		return
 	}
 	storage.transactionSync(() => {
-		for (const version of versions.slice(from)) {
+		for (const version of versions.slice(from, to)) {
 			storage.sql.exec(version)
 		}
-		storage.kv.put('schema', versions.length)
+		storage.kv.put('schema', to)
 	})
 }

@@ -1,4 +1,4 @@
-/** The tightest of the limits that an answer tells of in RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
+/** The tightest of the limits of requests that an answer tells of in RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers). */
 export function limitOf(headers: Headers): { limit: number; remaining: number; reset: number } | undefined {
 	const policies = itemsOf(headers.get('ratelimit-policy'))
 	const limits = [...itemsOf(headers.get('ratelimit'))].flatMap(([name, { r, t = 0 }]) => {
@@ -8,9 +8,11 @@ export function limitOf(headers: Headers): { limit: number; remaining: number; r
 	return limits.sort((a, b) => a.remaining - b.remaining)[0]
 }
 
-/** `"name";key=1;key=2, …`: those parameters that are whole numbers, by name. */
+/** `"name";key=1;key=2, …`: those parameters that are whole numbers, by name; without items that count something else than requests, and say so by `qu`. */
 function itemsOf(header: string | null): Map<string, Record<string, number>> {
-	const items = (header ?? '').matchAll(/"([^"]*)"((?:;[a-z]+=[^;,]*)*)/g)
+	const items = (header ?? '')
+		.matchAll(/"([^"]*)"((?:;[a-z]+=[^;,]*)*)/g)
+		.filter(([, , parameters]) => !parameters?.includes(';qu='))
 	return new Map(
 		items.map(([, name = '', parameters = '']) => [
 			name,

@@ -181,7 +181,7 @@ describe('an account', () => {
 		await deliver(generation, 0)
 		await env.BUCKET.put(`${generation.id}/1/0`, 'tset')
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => {
-			storage.sql.exec('UPDATE balance SET available = available - 7, held = held + 7')
+			storage.sql.exec("UPDATE tallies SET available = available - 7, held = held + 7 WHERE subject = ''")
 			storage.sql.exec('UPDATE usage SET pictures = 3')
 			storage.sql.exec('UPDATE generations SET refunded = 1')
 			storage.sql.exec('UPDATE pictures SET n = 1')

@@ -42,7 +42,7 @@ describe('limits', () => {
 	})
 
 	it('space orders out, a minute’s worth of them at once, and count none that they refuse', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: 3 } })
+		await put({ plan: 'standard', limits: { requests_per_minute: 3, pictures_in_flight: null } })
 		const first = await submit()
 		expect(first.headers.get('ratelimit-policy')).toBe('"account";q=3;w=60')
 		expect(first.headers.get('ratelimit')).toBe('"account";r=2;t=20')
@@ -64,20 +64,38 @@ describe('limits', () => {
 	})
 
 	it('hold for a key beside those of its account', async () => {
+		vi.setSystemTime('2026-11-29T12:00:00Z')
 		const made = await post('/v1/keys', key, { limits: { requests_per_minute: 1, spend_per_day: price } })
 		const { key: small } = await made.json<{ key: string }>()
 		const first = await submit({}, {}, small)
-		expect(first.headers.get('ratelimit-policy')).toBe('"account";q=600;w=60, "key";q=1;w=60')
-		expect(first.headers.get('ratelimit')).toBe('"account";r=599;t=1, "key";r=0;t=60')
+		expect(first.headers.get('ratelimit-policy')).toBe(
+			'"account";q=600;w=60, "account-in-flight";q=1000;qu="pictures", "key";q=1;w=60, "key-spend-day";q=1410;qu="micro-units";w=86400'
+		)
+		expect(first.headers.get('ratelimit')).toBe(
+			'"account";r=599;t=1, "account-in-flight";r=999, "key";r=0;t=60, "key-spend-day";r=0;t=43200'
+		)
+		const refused = await submit({}, {}, small)
+		expect(await refused.clone().json()).toMatchObject({ 'violated-policies': ['key', 'key-spend-day'] })
+		// As they stood before it, for it was not counted; and only the last of them lets it in.
+		expect(refused.headers.get('ratelimit')).toBe(
+			'"account";r=599;t=1, "account-in-flight";r=999, "key";r=0;t=60, "key-spend-day";r=0;t=43200'
+		)
+		expect(refused.headers.get('retry-after')).toBe('43200')
 		vi.setSystemTime(Date.now() + 60_000)
 		expect(await codeOf(await submit({}, {}, small))).toBe('429 spend-limit')
 		expect((await submit()).status).toBe(202)
 	})
 
 	it('bound the pictures in flight, until they end', async () => {
-		await put({ plan: 'standard', limits: { pictures_in_flight: 3 } })
-		const generation = await (await submit({ count: 2 })).json<Generation>()
-		expect(await codeOf(await submit({ count: 2 }))).toBe('429 too-many-in-flight')
+		await put({ plan: 'standard', limits: { requests_per_minute: null, pictures_in_flight: 3 } })
+		const first = await submit({ count: 2 })
+		expect(first.headers.get('ratelimit-policy')).toBe('"account-in-flight";q=3;qu="pictures"')
+		expect(first.headers.get('ratelimit')).toBe('"account-in-flight";r=1')
+		const generation = await first.json<Generation>()
+		const refused = await submit({ count: 2 })
+		expect(refused.headers.get('ratelimit')).toBe('"account-in-flight";r=1')
+		expect(refused.headers.get('retry-after')).toBe('5')
+		expect(await codeOf(refused)).toBe('429 too-many-in-flight')
 		expect((await submit({ count: 1 })).status).toBe(202)
 		await end(generation)
 		expect((await submit({ count: 2 })).status).toBe(202)
@@ -110,6 +128,14 @@ describe('limits', () => {
 		expect(await codeOf(month)).toBe('429 spend-limit')
 		vi.setSystemTime('2026-12-01T00:00:00Z')
 		expect((await submit({ count: 2 })).status).toBe(202)
+	})
+
+	it('let nobody wait for a clock that was set back', async () => {
+		await put({ plan: 'standard', limits: { requests_per_minute: 2 } })
+		await submit()
+		await submit()
+		vi.setSystemTime(Date.now() - 3_600_000)
+		expect((await submit()).status).toBe(202)
 	})
 
 	it('turn a flood from one address away, and from no other', async () => {
