@@ -9,11 +9,7 @@ const queue = 'redis://127.0.0.1:1'
 test.each([
 	['no queue', {}, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['a queue of no known kind', { QUEUE_URL: 'http://queue' }, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
-	[
-		'an unknown model',
-		{ QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,sketches' },
-		'expected models of the catalog (scenes), got sketches'
-	],
+	['an unknown model', { QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,sketches' }, 'expected models of the catalog (scenes, '],
 	[
 		'a model that is not there',
 		{ QUEUE_URL: queue, MODELS_DIR: 'nowhere' },

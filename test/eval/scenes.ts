@@ -2,29 +2,31 @@
  * `npm run eval:scenes`: draws the kit's captions through our own engine and lets the kit's judge say what is in the pictures.
  * Prints the judge's own accuracy on real scenes first: no figure below can be trusted further than that.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve as resolvePath } from 'node:path'
 import { parseArgs } from 'node:util'
-import sharp from 'sharp'
 import { progressBar } from '../../infra/progress.ts'
 import { findModel } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import { root } from '../root.ts'
-import { type Judge, type Judgement, kit, loadJudge, side } from './judge.ts'
+import { type Judge, type Judgement, kit, loadJudge } from './judge.ts'
+import { readSheet, writeSheet } from './sheets.ts'
 
 const { values: options } = parseArgs({
 	options: {
 		help: { type: 'boolean', short: 'h' },
 		steps: { type: 'string', default: '25' },
 		guidance: { type: 'string' },
-		seed: { type: 'string', default: '0' }
+		seed: { type: 'string', default: '0' },
+		models: { type: 'string' }
 	}
 })
 if (options.help) {
-	console.log(`npm run eval:scenes [-- --steps 25] [--guidance G] [--seed 0]
+	console.log(`npm run eval:scenes [-- --steps 25] [--guidance G] [--seed 0] [--models DIR]
 
-Caption i of each list is drawn with seed + i. Sheets of the pictures go to .data/eval/.`)
+Caption i of each list is drawn with seed + i. Sheets of the pictures go to .data/eval/. DIR holds another export of
+the model, in a folder "scenes".`)
 	process.exit(0)
 }
 
@@ -54,7 +56,7 @@ const judge = await loadJudge()
 await judgeTheJudge(judge)
 
 const captions: { single: Single[]; double: Double[] } = read('captions.json')
-const engine = await startEngine({ models: ['scenes'] })
+const engine = await startEngine({ models: ['scenes'], ...(options.models && { modelsDir: resolvePath(options.models) }) })
 const singles = await draw(
 	'single',
 	captions.single.map(({ caption }) => caption)
@@ -114,43 +116,13 @@ async function draw(name: string, prompts: string[]): Promise<Judgement[]> {
 			tick()
 		})
 	)
-	await sheet(join(root, '.data/eval', `${name}.png`), pictures)
+	await writeSheet(join(root, '.data/eval', `${name}.png`), pictures)
 	return judge(pictures)
-}
-
-/** All pictures on one sheet, twenty to a row. */
-async function sheet(file: string, pictures: Uint8Array[]): Promise<void> {
-	const columns = 20
-	mkdirSync(join(file, '..'), { recursive: true })
-	const raw = { width: side, height: side, channels: 3 as const }
-	await sharp({
-		create: { width: columns * side, height: Math.ceil(pictures.length / columns) * side, channels: 3, background: 'white' }
-	})
-		.composite(
-			pictures.map((input, i) => ({
-				input: Buffer.from(input),
-				raw,
-				left: (i % columns) * side,
-				top: Math.floor(i / columns) * side
-			}))
-		)
-		.png()
-		.toFile(file)
 }
 
 async function judgeTheJudge(judge: Judge): Promise<void> {
 	const { tiles: labels }: { tiles: Real[] } = read('real.json')
-	const sheet = await sharp(join(kit, 'real.webp')).removeAlpha().raw().toBuffer({ resolveWithObject: true })
-	const columns = sheet.info.width / side
-	const tiles = labels.map((_, t) => {
-		const tile = new Uint8Array(side * side * 3)
-		for (let y = 0; y < side; y++) {
-			const from = ((Math.floor(t / columns) * side + y) * sheet.info.width + (t % columns) * side) * 3
-			tile.set(sheet.data.subarray(from, from + side * 3), y * side * 3)
-		}
-		return tile
-	})
-	const judged = (await judge(tiles)).map((seen, i) => ({ asked: labels[i] as Real, seen }))
+	const judged = (await judge(await readSheet('real.webp'))).map((seen, i) => ({ asked: labels[i] as Real, seen }))
 	const ones = judged.filter(({ asked }) => asked.objects.length === 1)
 	const one = (name: keyof Things) =>
 		row(`${name}, one object`, ones, ({ asked, seen }) => seen[name] === asked.objects[0]![name], '>= 99 %')

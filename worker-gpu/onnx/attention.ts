@@ -102,7 +102,13 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 		if (order === '0,2,1,3' || order === '0,2,3,1') {
 			const split = graph.maker.get(first)
 			const [, , heads] = split?.operator === 'Reshape' ? shapeOf(graph, split, 4) : []
-			if (heads === undefined || (order === '0,2,3,1' && (turned || flat)) || (merged && !isFlat(graph, merged, heads))) {
+			// −1 stands for as many as there are, which only the weights before tell.
+			if (
+				heads === undefined ||
+				heads < 1 ||
+				(order === '0,2,3,1' && (turned || flat)) ||
+				(merged && !isFlat(graph, merged, heads))
+			) {
 				return undefined
 			}
 			turned ||= order === '0,2,3,1'

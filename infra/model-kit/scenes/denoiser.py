@@ -12,10 +12,13 @@ from .tokenizer import LENGTH
 WIDTH = 128  # of the text features
 
 
-def unet() -> UNet2DConditionModel:
-    """Attention (self and cross) at 8×8 and 4×4 only: at 16×16 it would cost 40 % of the time and say little new."""
+def unet(channels: int = 4) -> UNet2DConditionModel:
+    """Attention (self and cross) at 8×8 and 4×4 only: at 16×16 it would cost 40 % of the time and say little new.
+
+    channels    the latent's, and those of what it is shown beside it
+    """
     net = UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, block_out_channels=(80, 128, 160), layers_per_block=1,
+        sample_size=16, in_channels=channels, out_channels=4, block_out_channels=(80, 128, 160), layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=16,

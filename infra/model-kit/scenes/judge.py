@@ -80,9 +80,9 @@ def _loss(outputs: tuple, target: dict, rows) -> torch.Tensor:
     return loss
 
 
-def _spoil(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def spoil(x: torch.Tensor, rng: np.random.Generator, shift: bool = True) -> torch.Tensor:
     """Small shifts, blur, noise and gain, drawn once per batch; each picture still comes with many."""
-    dx, dy = rng.integers(-3, 4, size=2)
+    dx, dy = rng.integers(-3, 4, size=2) if shift else (0, 0)
     x = F.pad(x, (3, 3, 3, 3), mode="replicate")[..., 3 + dy : 131 + dy, 3 + dx : 131 + dx]
     if rng.random() < 0.4:
         x = torch.lerp(x, F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), float(rng.uniform(0.3, 1)))
@@ -151,7 +151,7 @@ def _train(minutes: float) -> None:
         for group in optimiser.param_groups:
             group["lr"] = 2e-3 * budget.factor()
         rows = rng.integers(len(pictures), size=size)
-        x = _spoil(compute.pictures(pictures[rows]), rng).contiguous(memory_format=torch.channels_last)
+        x = spoil(compute.pictures(pictures[rows]), rng).contiguous(memory_format=torch.channels_last)
         with compute.autocast():
             outputs = model(x)
         loss = _loss(outputs, target, rows)

@@ -37,7 +37,7 @@ def _lamp() -> np.ndarray:
 _LAMP = _lamp()
 
 
-def _frame(thing: dict) -> tuple:
+def frame(thing: dict) -> tuple:
     """The object's position and the matrix that turns world directions into its own."""
     c, s = np.cos(thing["turn"]), np.sin(thing["turn"])
     return np.array([thing["x"], thing["y"], 0], np.float32), np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
@@ -47,7 +47,7 @@ def _shade_floor(scene: dict) -> np.ndarray:
     """The floor with soft shadows, [128, 128, 3]; computed per pixel, since a shadow's edge is soft anyway."""
     light = np.ones((SIZE, SIZE), np.float32)
     for thing in scene["objects"]:
-        at, turn = _frame(thing)
+        at, turn = frame(thing)
         radius = RADIUS[thing["size"]]
         reach = HEIGHT[thing["shape"]] * radius * 0.75 / LIGHT[2]
         middle = at[:2] - LIGHT[:2] * reach * 0.5
@@ -92,7 +92,7 @@ def render(scene: dict) -> np.ndarray:
         rows = slice(max(int(y0 * SAMPLES) - 6, 0), int(y1 * SAMPLES) + 7)
         columns = slice(max(int(x0 * SAMPLES) - 6, 0), int(x1 * SAMPLES) + 7)
         directions = _RAYS[rows, columns].reshape(-1, 3)
-        at, turn = _frame(thing)
+        at, turn = frame(thing)
         t, normal = HIT[thing["shape"]]((EYE - at) @ turn.T, directions @ turn.T, RADIUS[thing["size"]])
         seen = (t < depth[rows, columns].ravel())
         point = EYE - at + directions[seen] * t[seen, None]

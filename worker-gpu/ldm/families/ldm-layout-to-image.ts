@@ -8,14 +8,14 @@ import { loadWalkParts } from './walk-parts.ts'
  *
  * | part | |
  * |---|---|
- * | `layout_encoder` | `input_ids` [B, L] → `last_hidden_state` [B, L, D]; config.json: `no_object_classes`, `no_max_objects`, `no_tokens`, `encode_crop`, see conditioners/layout.ts |
+ * | `layout_encoder` | `input_ids` [B, L] → `last_hidden_state` [B, L, D]; config.json: `no_object_classes`, `no_max_objects`, `no_tokens`, `encode_crop`, `unconditional_layout`, see conditioners/layout.ts |
  * | `unet` | attends to `encoder_hidden_states` |
  * | `vqvae_decoder` or `vae_decoder` | see first-stages/load.ts |
  */
 export const ldmLayoutToImagePipeline: Family = async (folder) => {
 	const parts = {
 		...(await loadWalkParts(folder, ['encoder_hidden_states'])),
-		conditioner: await layout(await folder.part('layout_encoder'))
+		layouts: await layout(await folder.part('layout_encoder'))
 	}
 	return { 'layout-to-image': (drawing) => layoutToImage(drawing, parts) }
 }

@@ -18,6 +18,7 @@ const refused: [string, Partial<Drawing>, RegExp][] = [
 	['layout', { layout: [box, { ...box, label: 11 }] }, /layout\[1\].label: expected a whole number from 0 to 10, got 11/],
 	['layout', { layout: [{ ...box, box: [0.5, 0, 0.5, 1] }] }, /layout\[0\].box: expected 0 ≤ x0 < x1 ≤ 1/],
 	['layout', { layout: [{ ...box, box: [0, 0, Number.NaN, 1] }] }, /layout\[0\].box/],
+	['layout', { guidance: 2 }, /guidance: expected 1, for the model was never trained without a layout, got 2/],
 	['semantic', { width: 16, height: 16, semantic_map: map(11) }, /semantic_map: expected whole numbers from 0 to 10, got 11/],
 	['semantic', { width: 16, height: 16, semantic_map: map(0.5) }, /semantic_map: expected whole numbers/],
 	['semantic', { width: 24, height: 24, semantic_map: map(0) }, /semantic_map: expected one of \[1, 24, 24\], got \[1, 16, 16\]/],

@@ -1,0 +1,1 @@
+"""Trains and exports the demo models of the paper's other tasks, from what scenes/ made: data, first stage, text encoder and U-Net."""

@@ -1,0 +1,139 @@
+"""A small network that says what each pixel of a scene picture shows, in the classes of maps.py: it measures how far a picture agrees with a map.
+
+Like the judge it learns from all pairs of colour and shape, and from pictures spoilt in the ways that drawn ones are.
+"""
+
+import json
+import warnings
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from scenes import compute, data, first_stage, together
+from scenes.average import Average
+from scenes.budget import Budget
+from scenes.export import session
+from scenes.judge import spoil
+from scenes.paths import JUDGE
+from scenes.sheets import to_uint8
+from scenes.storage import store
+
+from . import maps
+from .paths import READER
+
+PICTURES, RECONSTRUCTED = 7_000, 1_000  # of each process: so many are also seen as the first stage gives them back
+
+
+def _block(narrow: int, wide: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(narrow, wide, 3, stride, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU())
+
+
+class Reader(nn.Module):
+    """[B, 3, H, W] in [-1, 1] → logits [B, 36, H/2, W/2]: one for each square of 2×2 pixels and class."""
+
+    def __init__(self):
+        super().__init__()
+        self.halved, self.quartered = _block(3, 24, 2), nn.Sequential(_block(24, 40, 2), _block(40, 40))
+        self.deep = nn.Sequential(_block(40, 80, 2), _block(80, 80), _block(80, 80))
+        self.up, self.fine = _block(120, 56), _block(80, 48)
+        self.last = nn.Conv2d(48, len(maps.LABELS), 1)
+
+    def forward(self, image):
+        half = self.halved(image)
+        quarter = self.quartered(half)
+        eighth = self.deep(quarter)
+        eighth = eighth + eighth.mean((2, 3), keepdim=True)  # the floor is one for all of the picture
+        x = self.up(torch.cat([F.interpolate(eighth, scale_factor=2.0), quarter], 1))
+        return self.last(self.fine(torch.cat([F.interpolate(x, scale_factor=2.0), half], 1)))
+
+
+def targets(scenes: list[dict]) -> np.ndarray:
+    """Maps of squares of 2×2 pixels: what their last pixel shows, which lies next to their middle."""
+    return np.stack([maps.label_map(scene)[1::2, 1::2] for scene in scenes])
+
+
+def load() -> Reader:
+    reader = Reader()
+    reader.load_state_dict(torch.load(READER, map_location="cpu"))
+    return reader.eval()
+
+
+def train(minutes: float) -> None:
+    together.spawn(_train, minutes)
+    export()
+
+
+def _train(minutes: float) -> None:
+    torch.manual_seed(together.rank())
+    rng = np.random.default_rng(together.rank())
+    pictures, scenes = data.load("judge")
+    own = rng.permutation(len(scenes))[:PICTURES]
+    pictures, truth = pictures[own], torch.from_numpy(targets([scenes[i] for i in own])).long()
+    vae = first_stage.load().to(compute.DEVICE)
+    with torch.no_grad(), compute.autocast():
+        again = [to_uint8(vae(compute.pictures(pictures[start : start + 50])).sample) for start in range(0, RECONSTRUCTED, 50)]
+    pictures, truth = np.concatenate([pictures, *again]), torch.cat([truth, truth[:RECONSTRUCTED]])
+    torch.manual_seed(0)  # the same start in every process
+    model = Reader().to(compute.DEVICE, memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.02)
+    average, budget, step, progress = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0, 0.0
+    size = compute.batch(on_cpu=16, on_cuda=128)
+    bar = tqdm(total=100, unit="%", disable=together.rank() > 0)
+    while progress < 1:
+        for group in optimiser.param_groups:
+            group["lr"] = 3e-3 * budget.factor()
+        rows = rng.integers(len(pictures), size=size)
+        x = spoil(compute.pictures(pictures[rows]), rng, shift=False).contiguous(memory_format=torch.channels_last)
+        with compute.autocast():
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), truth[rows].to(compute.DEVICE), weight=_weights().to(compute.DEVICE))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        progress = together.average_gradients(model.parameters(), budget.progress)
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        average.update(model)
+        step += 1
+        if step % 20 == 0:
+            bar.update(int(100 * budget.progress) - bar.n)
+            bar.set_postfix(step=step, loss=f"{loss.item():.3f}")
+    bar.close()
+    if together.rank() == 0:
+        torch.save(average.module.state_dict(), READER)
+
+
+def _weights() -> torch.Tensor:
+    """Objects count more than the floor, which is most of every picture."""
+    return torch.tensor([0.3] * maps.OBJECTS + [1.0] * (len(maps.LABELS) - maps.OBJECTS))
+
+
+def export() -> None:
+    """reader.onnx: image [B, 3, H, W] → classes [B, H/2, W/2]."""
+
+    class Classes(nn.Module):
+        def __init__(self, reader):
+            super().__init__()
+            self.reader = reader
+
+        def forward(self, image):
+            return self.reader(image).argmax(1)
+
+    path, image, model = JUDGE / "reader.onnx", torch.rand(3, 3, 128, 128) * 2 - 1, Classes(load())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (image,), str(path), input_names=["image"], output_names=["classes"], opset_version=17, dynamo=False,
+                          dynamic_axes={"image": {0: "batch_size"}, "classes": {0: "batch_size"}})
+        expected = model(image)
+    onnx.save(store(onnx.load(path), as_int8=False), path)
+    same = (session(path).run(None, {"image": image.numpy()})[0] == expected.numpy()).mean()
+    pictures, scenes = data.load("real")
+    truth = targets(scenes)
+    with torch.no_grad():
+        read = torch.cat([load()(compute.pictures(pictures[i : i + 50]).cpu()).argmax(1) for i in range(0, len(pictures), 50)]).numpy()
+    objects = truth >= maps.OBJECTS
+    print(json.dumps({"KiB": path.stat().st_size // 1024, "as in torch": round(float(same), 4), "real scenes, all squares": round(float((read == truth).mean()), 4),
+                      "of objects": round(float((read == truth)[objects].mean()), 4)}))

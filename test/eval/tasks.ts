@@ -1,0 +1,144 @@
+/**
+ * `npm run eval:tasks`: draws with the demo models of the paper's other tasks through our own engine, and has the kit's judge say whether what was
+ * asked for is there. Each measure is tried on real scenes first: no figure can be trusted further than that.
+ */
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { progressBar } from '../../infra/progress.ts'
+import { findModel } from '../../shared/catalog.ts'
+import type { GenerationRequest } from '../../shared/contract/generation.ts'
+import { requestFor } from '../../shared/contract/request-for.ts'
+import { type Engine, startEngine } from '../../worker-gpu/engine/client.ts'
+import type { Rasters } from '../../worker-gpu/image/raster.ts'
+import { root } from '../root.ts'
+import { type Judge, type Judgement, loadJudge, side } from './judge.ts'
+import { questions } from './questions.ts'
+import { alone, inside, type Square, squaredDifference } from './regions.ts'
+import { type Pixels, readSheet, writeSheet } from './sheets.ts'
+
+const { values: options, positionals } = parseArgs({
+	options: {
+		help: { type: 'boolean', short: 'h' },
+		guidance: { type: 'string' },
+		seed: { type: 'string', default: '0' }
+	},
+	allowPositionals: true
+})
+const evaluations = { inpainting }
+if (options.help || positionals.some((name) => !(name in evaluations))) {
+	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
+
+All of them by default. Picture i of each is drawn with seed + i. Sheets of the pictures go to .data/eval/.`)
+	process.exit(options.help ? 0 : 1)
+}
+
+const { labels, masks } = questions
+const real = await readSheet('real.webp')
+const floors = new Map((await readSheet('floors.png')).map((picture, i) => [questions.floors[i]!, picture]))
+const judge: Judge = await loadJudge()
+const chosen = (positionals.length > 0 ? positionals : Object.keys(evaluations)) as (keyof typeof evaluations)[]
+const engine: Engine = await startEngine({ models: chosen.map((name) => `scenes-${name}`) })
+for (const name of chosen) {
+	console.log(`\n${name}`)
+	await evaluations[name]()
+}
+await engine.close()
+
+/** What the mask covered is the object that was asked for; the rest is as it was. */
+async function inpainting(): Promise<void> {
+	const images = masks.map(({ real: i }) => real[i]!)
+	const drawn = await draw(
+		'scenes-inpainting',
+		masks.map(({ caption, mask }, i) => ({
+			request: { prompt: caption, image: 'drawn from the file', mask: 'drawn from the file' },
+			inputs: {
+				image: { pixels: images[i]!, width: side, height: side },
+				mask: {
+					pixels: Uint8Array.from({ length: side ** 2 }, (_, at) => (inside(mask, at) ? 255 : 0)),
+					width: side,
+					height: side
+				}
+			}
+		}))
+	)
+	const squares = masks.map(({ box }) => [box])
+	const before = await objects(images, squares)
+	row(
+		'real scenes: one object is where another is to be',
+		before.map(([seen]) => seen!.count === 1),
+		'>= 98 %'
+	)
+	const after = await objects(drawn, squares)
+	row(
+		'drawn: the asked object is under the mask',
+		masks.map(({ label }, i) => isOne(after[i]![0]!, label)),
+		'>= 85 %'
+	)
+	const [was, is] = [await judge(images), await judge(drawn)]
+	row(
+		'drawn: the floor and the number of objects are as before',
+		is.map(({ floor, count }, i) => floor === was[i]!.floor && count === was[i]!.count)
+	)
+	const kept = masks.map(({ mask }, i) => psnr(squaredDifference(drawn[i]!, images[i]!, (at) => !inside(mask, at))))
+	const changed = masks.map(({ mask }, i) => psnr(squaredDifference(drawn[i]!, images[i]!, (at) => inside(mask, at))))
+	console.log(`  against the image: ${mean(kept)} dB outside the mask, ${mean(changed)} dB under it`)
+}
+
+/** What is in each square of each picture, with nothing else on its floor. */
+async function objects(pictures: readonly Pixels[], squares: readonly (readonly Square[])[]): Promise<Judgement[][]> {
+	const whole = await judge(pictures)
+	const cut = pictures.flatMap((picture, i) => squares[i]!.map((square) => alone(picture, square, floors.get(whole[i]!.floor)!)))
+	const seen = await judge(cut)
+	let at = 0
+	return squares.map(({ length }) => {
+		at += length
+		return seen.slice(at - length, at)
+	})
+}
+
+function mean(values: readonly number[], digits = 1): string {
+	return (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(digits)
+}
+
+/** Decibels of a mean square of differences of samples. */
+function psnr(squared: number): number {
+	return 10 * Math.log10(255 ** 2 / squared)
+}
+
+function isLabel({ colour, shape }: Judgement, label: number): boolean {
+	return `${colour} ${shape}` === labels[label]
+}
+
+function isOne(seen: Judgement, label: number): boolean {
+	return seen.count === 1 && isLabel(seen, label)
+}
+
+function row(name: string, right: readonly boolean[], target = ''): void {
+	const share = (100 * right.filter(Boolean).length) / right.length
+	console.log(`  ${name.padEnd(58)} ${share.toFixed(1).padStart(5)} % of ${right.length} ${target && `(target ${target})`}`)
+}
+
+interface Asked {
+	readonly request: Omit<GenerationRequest, 'model'>
+	readonly inputs?: Rasters
+}
+
+async function draw(id: string, asked: readonly Asked[]): Promise<Pixels[]> {
+	const model = findModel(id)!
+	const task = Object.keys(model.tasks)[0] as keyof typeof model.tasks
+	const resolve = requestFor(model, { task, stored: false, image: { width: side, height: side } })
+	const tick = progressBar(id, asked.length)
+	const pictures = await Promise.all(
+		asked.map(async ({ request, inputs = {} }, i) => {
+			const guidance = options.guidance === undefined ? {} : { guidance: Number(options.guidance) }
+			const { pictures } = await engine.develop(
+				resolve.parse({ model: id, seed: Number(options.seed) + i, ...guidance, ...request }),
+				{ inputs }
+			)
+			tick()
+			return pictures[0]!.pixels
+		})
+	)
+	await writeSheet(join(root, '.data/eval', `${id}.png`), pictures)
+	return pictures
+}
