@@ -8,7 +8,10 @@ it.each(models.flatMap(({ id, examples = [] }) => examples.map(({ name }) => [id
 	(id, name) => {
 		const model = models.find((one) => one.id === id)!
 		const body = { model: id, ...model.examples!.find((example) => example.name === name)!.request }
-		const { success, error } = orderFor(model, { task: taskOf(model, body), stored: false }).safeParse(body)
+		// The playground takes the first task where none is named.
+		const task = taskOf(model, body)
+		expect(body.task ?? Object.keys(model.tasks)[0]).toBe(task)
+		const { success, error } = orderFor(model, { task, stored: false }).safeParse(body)
 		expect(error?.issues ?? []).toEqual([])
 		expect(success).toBe(true)
 	}

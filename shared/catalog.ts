@@ -51,7 +51,7 @@ export const Model = z.strictObject({
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
 	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() }),
 	price: Price.default(usualPrice),
-	/** Requests that are worth a try, as the playground offers them: a name, and what it is posted with. */
+	/** Requests that are worth a try, as the playground offers them; they name their task where it is not the model's first. */
 	examples: z.array(z.strictObject({ name: z.string(), request: GenerationRequest.omit({ model: true }) })).optional()
 })
 export type Model = z.infer<typeof Model>

@@ -107,6 +107,19 @@ describe('GET /v1/generations/{id}/events', () => {
 		const told = seen.map(({ event }) => (event.type === 'partial_image' ? [event.n, event.index, event.step] : event.type))
 		expect(told).toEqual([[0, 0, 10], [0, 1, 20], 'status', 'progress', 'image'])
 	})
+
+	it('shows no preview of a picture that is there: it may come late', async () => {
+		await start()
+		const events = reader(await get(path, key))
+		await deliver(0)
+		await events.until('image')
+		const preview = { step: 50, content_type: 'image/webp', data: 'UklGRg==' }
+		await call(work, 'progress', { done: 50, total: 50, previews: [0, 1].map((n) => ({ n, ...preview })) })
+		await fail()
+		const seen = await events.until('end')
+		expect(seen.flatMap(({ event }) => (event.type === 'preview' ? [event.n] : []))).toEqual([1])
+	})
+
 	it('signs the pictures that it tells of, and ends with the whole generation', async () => {
 		await start()
 		await deliver(0)

@@ -79,6 +79,10 @@ export class Timeline {
 
 	add(happening: Happening): void {
 		const kind = kindOf(happening)
+		// Previews travel by themselves; who has the picture would take one for it.
+		if (happening.type === 'preview' && this.#entries.has(kindOf({ type: 'image', n: happening.n }))) {
+			return
+		}
 		if (JSON.stringify(this.#entries.get(kind)?.happening) === JSON.stringify(happening)) {
 			return
 		}

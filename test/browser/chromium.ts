@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium, type Page, type Response } from 'playwright-core'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
@@ -12,6 +12,15 @@ export function openBrowser(): Promise<Browser> {
 	}
 	const quiet = ['disable-gpu', 'disable-background-networking', 'disable-component-update', 'disable-sync', 'no-first-run']
 	return chromium.launch({ executablePath, args: ['--no-sandbox', ...quiet.map((flag) => `--${flag}`)] })
+}
+
+/** Presses the playground's button, and waits until its picture is there. The generation's id. */
+export async function develop(page: Page): Promise<string> {
+	const isOrder = (answer: Response) => answer.request().method() === 'POST' && answer.url().endsWith('/v1/generations')
+	const [answer] = await Promise.all([page.waitForResponse(isOrder), page.getByRole('button', { name: 'Develop' }).click()])
+	const { id } = await answer.json()
+	await page.locator(`#development[data-id="${id}"]`).getByText(/^Done/).waitFor()
+	return id
 }
 
 /** A page, and what its console and its scripts complained about. */

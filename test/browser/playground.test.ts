@@ -1,34 +1,26 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { models } from '../../shared/catalog.ts'
 import { type Stack, startStack } from '../stack.ts'
+import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
 
-/** Debian's; playwright-core brings none. */
-const executablePath = process.env.CHROMIUM || spawnSync('which', ['chromium'], { encoding: 'utf8' }).stdout.trim()
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Bytes that the page may cost before anything is asked for. */
 const mostBytes = 60_000
 
-if (!executablePath) {
-	console.log('skipped: no chromium')
-}
-
-describe.runIf(executablePath || process.env.CI)('the playground', () => {
+describe.skipIf(isMissing)('the playground', () => {
 	let stack: Stack
 	let browser: Browser
 	let page: Page
-	const trouble: string[] = []
+	let trouble: string[]
 	beforeAll(async () => {
-		stack = await startStack()
-		browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
-		page = await browser.newPage({ viewport: { width: 1280, height: 900 } })
-		page.on('console', (message) => message.type() === 'error' && trouble.push(message.text()))
-		page.on('pageerror', (error) => trouble.push(String(error)))
+		;[stack, browser] = await Promise.all([startStack(), openBrowser()])
+		;({ page, faults: trouble } = await openPage(browser, { viewport: { width: 1280, height: 900 } }))
 	})
 	afterAll(async () => {
 		await browser?.close()
@@ -63,15 +55,25 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 		expect(await issues()).toEqual([])
 	})
 
-	it('shows a picture as it develops', async () => {
+	it('has an example ready, and others to choose', async () => {
 		await page.getByLabel('API key').fill(stack.apiKey)
 		await page.getByRole('button', { name: 'Enter' }).click()
+		const [first, second] = models[0]!.examples!
+		const another = page.getByRole('button', { name: second!.name })
+		await another.waitFor()
+		expect(await page.getByLabel('Prompt').inputValue()).toBe(first!.request.prompt)
+		await another.click()
+		expect(await page.getByLabel('Prompt').inputValue()).toBe(second!.request.prompt)
+		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
+		expect(await issues()).toEqual([])
+	})
+
+	it('shows a picture as it develops', async () => {
 		await page.getByLabel('Prompt').fill('a large shiny red sphere on a grey floor')
 		for (const [name, value] of Object.entries({ Steps: 100, Width: 256, Height: 256 })) {
 			await page.getByLabel(name).fill(String(value))
 		}
 		await page.getByLabel('Seed').fill('7')
-		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
 		const sources = await page.evaluateHandle(() => {
 			const seen = new Set<string>()
 			new MutationObserver(() => {
@@ -82,7 +84,10 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 			return seen
 		})
 		await page.getByRole('button', { name: 'Develop' }).click()
-		await page.locator('#development').getByText('Done').waitFor()
+		await page
+			.locator('#development')
+			.getByText(/^Done · cost 0\.\d+ · seed 7$/)
+			.waitFor()
 		const seen = await sources.evaluate((set) => [...set])
 		expect(seen.filter((src) => src.startsWith('data:image/webp')).length).toBeGreaterThanOrEqual(3)
 		expect(seen.at(-1)).toContain('/darkroom/gen_')
@@ -98,7 +103,10 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 		await page.getByLabel('Pictures').fill('8')
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('button', { name: 'Cancel' }).click()
-		await page.locator('#development').getByText('Canceled').waitFor()
+		await page
+			.locator('#development')
+			.getByText(/^Canceled/)
+			.waitFor()
 	})
 
 	it('keeps the gallery, with what each picture was asked for', async () => {
@@ -106,17 +114,47 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 		const card = page.locator('#gallery article')
 		await card.waitFor()
 		expect(await card.count()).toBe(1)
-		await card.getByText('The whole request').click()
-		expect(await card.locator('pre').textContent()).toContain('"seed": 7')
+		await card.getByRole('button').click()
+		const detail = page.getByRole('dialog')
+		await detail.getByText('The whole request').click()
+		expect(await detail.locator('pre').textContent()).toContain('"seed": 7')
 		await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
-		await card.getByRole('button', { name: 'Copy as curl' }).click()
-		await page.getByText('Copied for curl.').waitFor()
-		const copied = await page.evaluate(() => navigator.clipboard.readText())
-		expect(copied).toContain(`curl ${stack.url}/v1/generations`)
-		expect(copied).not.toContain(stack.apiKey)
+		for (const [name, address] of Object.entries({ curl: '/v1/generations', OpenAI: '/openai/v1', Replicate: '/replicate/v1' })) {
+			await detail.getByRole('button', { name: `Copy as ${name}` }).click()
+			await detail.getByText(`Copied for ${name}.`).waitFor()
+			const copied = await page.evaluate(() => navigator.clipboard.readText())
+			expect(copied).toContain(`${stack.url}${address}`)
+			expect(copied).not.toContain(stack.apiKey)
+		}
+		expect(await issues()).toEqual([])
+		await detail.getByRole('button', { name: 'Close' }).click()
+	})
+
+	it('goes on showing what was under way when the page was left', async () => {
+		await stack.submit({ model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 8, width: 256, height: 256 })
+		await page.reload()
+		await page
+			.locator('#development')
+			.getByText(/^Developing: \d+ %/)
+			.waitFor()
+		await page.getByRole('button', { name: 'Cancel' }).click()
+		await page
+			.locator('#development')
+			.getByText(/^Canceled/)
+			.waitFor()
+	})
+
+	it('starts from a picture of the gallery', async () => {
+		await page.locator('#gallery article button').last().click()
+		await page.getByRole('button', { name: 'Vary' }).click()
+		await page.getByAltText('What it starts from').waitFor()
+		await page.getByLabel('Strength').fill('0.3')
+		const { request } = await stack.finished(await develop(page))
+		expect(request).toMatchObject({ task: 'image-to-image', strength: 0.3, width: 256, height: 256 })
 	})
 
 	it('says what is wrong, in the words of the API', async () => {
+		await page.getByLabel('Task').selectOption('text-to-image')
 		await page.getByLabel('Prompt').fill('')
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('alert').getByText('/prompt').waitFor()
@@ -141,8 +179,7 @@ describe.runIf(executablePath || process.env.CI)('the playground', () => {
 			await page.mouse.move(x + width * part, y + height * 0.5)
 		}
 		await page.mouse.up()
-		await page.getByRole('button', { name: 'Develop' }).click()
-		await page.locator('#development').getByText('Done').waitFor()
+		await develop(page)
 		const url = await page.locator('#development img').getAttribute('src')
 		const drawn = sharp(Buffer.from(await (await fetch(url!)).arrayBuffer())).removeAlpha()
 		/** By how much the reddest pixel of some rows is more red than green. */

@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,19 +6,13 @@ import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
 import { unpack } from '../../worker-gpu/golden/unpack.ts'
 import { root } from '../root.ts'
 import { startStack } from '../stack.ts'
+import { copyTree, runModels } from '../tree.ts'
 
 describe('npm run models', () => {
-	// A copy of Darkroom: imports write the catalog that it is built with.
 	let tree: string
 	let source: string
 	beforeAll(() => {
-		tree = mkdtempSync(join(tmpdir(), 'darkroom-tree-'))
-		for (const name of ['edge', 'infra', 'shared', 'worker-gpu', 'package.json', 'tsconfig.json', 'wrangler.toml', '.npmrc']) {
-			const without = /\/(golden|model-kit|scenes)$/
-			cpSync(join(root, name), join(tree, name), { recursive: true, filter: (from) => !without.test(from) })
-		}
-		symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'))
-		symlinkSync(join(root, 'worker-gpu/models/scenes'), join(tree, 'worker-gpu/models/scenes'))
+		tree = copyTree()
 		source = join(tree, 'export')
 		mkdirSync(source)
 		const exported = join(root, 'worker-gpu/golden/imports')
@@ -33,13 +25,7 @@ describe('npm run models', () => {
 	})
 	afterAll(() => rmSync(tree, { recursive: true }))
 
-	const models = (...parameters: string[]) => {
-		const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'models', '--', ...parameters], {
-			cwd: tree,
-			encoding: 'utf8'
-		})
-		return { status, stdout, stderr }
-	}
+	const models = (...parameters: string[]) => runModels(tree, ...parameters)
 
 	it('explains itself, and refuses what it does not know', () => {
 		expect(models('--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('add DIR [--id ID] [--dry-run]') })

@@ -21,5 +21,11 @@ const { data } = await client.images.generate(${JSON.stringify(
 		`import Replicate from 'replicate'
 
 const client = new Replicate({ baseUrl: '${origin}/replicate/v1', auth: process.env.DARKROOM_API_KEY })
-const output = await client.run('darkroom/${model}', { input: ${JSON.stringify(input, null, 2)} })`
+const output = await client.run('darkroom/${model}', { input: ${JSON.stringify(input, null, 2)} })`,
+	fal: ({ model, ...input }, origin) =>
+		`import { createFalClient } from '@fal-ai/client'
+
+const proxyUrl = { url: '${origin}/fal/proxy', when: 'always' }
+const fal = createFalClient({ proxyUrl, credentials: process.env.DARKROOM_API_KEY })
+const { data } = await fal.subscribe('darkroom/${model}', { input: ${JSON.stringify(input, null, 2)} })`
 }

@@ -1,5 +1,6 @@
 import type { Darkroom } from '../../../shared/client.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
+import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 
 const states: Record<Generation['status'], string> = {
@@ -11,40 +12,53 @@ const states: Record<Generation['status'], string> = {
 	expired: 'Too late'
 }
 
+export const isUnderWay = ({ status }: Generation): boolean => status === 'queued' || status === 'processing'
+
 /** Shows a generation on the stage from its acceptance to its end. */
 export async function develop(client: Darkroom, accepted: Generation): Promise<Generation> {
 	const { id, request } = accepted
-	const state = h('p', { role: 'status', class: 'state' }, states[accepted.status])
+	const state = h('span', { role: 'status' }, states[accepted.status])
 	const progress = h('progress', { 'aria-label': 'Steps', max: 1, value: 0 })
 	const cancel = h('button', { type: 'button', click: () => void client.cancel(id) }, 'Cancel')
 	const frames = Array.from({ length: request.count }, (_, n) =>
-		h('img', { class: 'frame', alt: `Picture ${n + 1} as it develops`, hidden: true })
+		h('div', { class: 'frame' }, h('img', { alt: `Picture ${n + 1} as it develops`, hidden: true }))
 	)
-	const pictures = h('div', { class: 'pictures' }, ...frames)
+	const pictures = h('div', { class: 'tray' }, ...frames)
 	pictures.style.setProperty('--aspect', `${request.width} / ${request.height}`)
-	const card = h('div', { id: 'development' }, state, progress, pictures, cancel)
+	pictures.style.setProperty('--across', String(Math.ceil(Math.sqrt(request.count))))
+	const card = h('div', { id: 'development', 'data-id': id }, pictures, progress, h('div', { class: 'row' }, state, cancel))
 	find('idle').hidden = true
 	document.getElementById('development')?.remove()
 	find('stage').append(card)
+	find('stage').scrollIntoView({ block: 'nearest' })
 
 	const show = (n: number, url: string, isFinal = false) => {
-		const frame = frames[n]
-		if (frame) {
-			frame.hidden = false
-			frame.src = url
-			frame.alt = isFinal ? `${request.prompt || 'Picture'} (${n + 1})` : frame.alt
+		const image = frames[n]?.querySelector('img')
+		if (image) {
+			image.hidden = false
+			image.src = url
+			image.alt = isFinal ? `${request.prompt || 'Picture'} (${n + 1})` : image.alt
 		}
 	}
+	/** When the first steps were seen, and how many: what is left goes on as fast. */
+	let pace: { at: number; done: number } | undefined
 	for await (const event of client.events(id)) {
 		switch (event.type) {
 			case 'status':
 				state.textContent = states[event.status]
 				break
-			case 'progress':
+			case 'queue':
+				state.textContent = `${states.queued}: ${event.position === 0 ? 'next in line' : `${event.position} ahead`}${about(event.eta)}`
+				break
+			case 'progress': {
+				pace ??= { at: performance.now(), done: event.done }
+				const each = (performance.now() - pace.at) / 1_000 / (event.done - pace.done)
 				progress.max = event.total
 				progress.value = event.done
-				state.textContent = `${states.processing}: ${Math.floor((event.done / event.total) * 100)} %`
+				const left = event.done > pace.done ? Math.ceil((event.total - event.done) * each) : null
+				state.textContent = `${states.processing}: ${Math.floor((event.done / event.total) * 100)} %${about(left)}`
 				break
+			}
 			case 'preview':
 				show(event.n, `data:${event.content_type};base64,${event.data}`)
 				break
@@ -52,13 +66,19 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 				show(event.image.n, event.image.url, true)
 				break
 			case 'end': {
-				const { status, error } = event.generation
-				state.textContent = error ? `${states[status]}: ${error.detail}` : states[status]
+				const { status, error, cost } = event.generation
+				const told = error ? `${states[status]}: ${error.detail}` : states[status]
+				state.textContent = `${told} · cost ${money(cost.charged)} · seed ${request.seed}`
 				progress.hidden = true
 				cancel.hidden = true
+				for (const frame of frames) {
+					frame.hidden = frame.querySelector('img')!.hidden
+				}
 				return event.generation
 			}
 		}
 	}
 	throw new Error('The events ended before the generation')
 }
+
+const about = (seconds: number | null) => (seconds === null ? '' : `, about ${seconds} s`)

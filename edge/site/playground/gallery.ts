@@ -1,22 +1,55 @@
+import type { Model } from '../../../shared/catalog.ts'
 import type { Darkroom } from '../../../shared/client.ts'
-import type { Generation } from '../../../shared/contract/generation.ts'
+import type { Generation, GenerationRequest } from '../../../shared/contract/generation.ts'
+import { money, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { recipes } from './copy.ts'
 
-/** The account's generations, newest first. `reuse` puts a request back into the form. */
-export async function openGallery(client: Darkroom, reuse: (request: Generation['request']) => void) {
+const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
+const nameOf = ({ prompt, task }: Generation['request']) => prompt || task || 'Picture'
+
+/**
+ * The account's generations, newest first: a contact sheet, of which each opens with the whole request and what can be done with it. `begin` puts
+ * a request into the form.
+ */
+export async function openGallery(
+	client: Darkroom,
+	models: readonly Model[],
+	begin: (request: Partial<GenerationRequest>) => void
+) {
 	const gallery = find('gallery')
 	const more = find('more') as HTMLButtonElement
+	const detail = find('detail') as HTMLDialogElement
 	let next: string | null | undefined
+	let latest: Generation | undefined
+
 	const show = async () => {
 		const page = await client.generations(next ?? undefined)
+		latest ??= page.generations[0]
 		next = page.next
 		more.hidden = next === null
-		gallery.append(...page.generations.filter(({ status }) => status === 'succeeded').map(card))
+		gallery.append(...page.generations.filter(({ images }) => images.length > 0).map(card))
+		find('nothing').hidden = gallery.childElementCount > 0
 	}
 	const card = (generation: Generation): HTMLElement => {
-		const { id, request, images } = generation
-		const said = find('said')
+		const { request, images } = generation
+		const [first] = images
+		const article: HTMLElement = h(
+			'article',
+			{},
+			h(
+				'button',
+				{ type: 'button', click: () => open(generation, article) },
+				h('img', { src: first!.url, alt: nameOf(request), loading: 'lazy' }),
+				images.length > 1 ? h('span', { class: 'number' }, images.length) : undefined
+			),
+			h('p', {}, nameOf(request))
+		)
+		return article
+	}
+	const open = (generation: Generation, article: HTMLElement) => {
+		const { id, request, images, cost, created_at, metrics } = generation
+		const said = h('p', { class: 'faint', role: 'status' })
 		const copy = async (name: string) => {
 			await navigator.clipboard.writeText(recipes[name]!(request, location.origin))
 			said.textContent = `Copied for ${name}.`
@@ -24,46 +57,71 @@ export async function openGallery(client: Darkroom, reuse: (request: Generation[
 		const remove = async () => {
 			await client.remove(id)
 			article.remove()
-			said.textContent = 'Deleted.'
+			detail.close()
+			find('said').textContent = 'Deleted.'
 		}
-		const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
-		const article = h(
-			'article',
-			{ class: 'panel' },
+		const use = (fields: Partial<GenerationRequest>) => {
+			detail.close()
+			begin(fields)
+		}
+		const facts: [string, string | number][] = [
+			['Model', request.model],
+			['Size', `${request.width} × ${request.height}`],
+			['Steps', request.steps],
+			['Seed', request.seed],
+			['Cost', money(cost.charged)],
+			...(metrics ? ([['Drawn in', `${(metrics.inference_ms / 1_000).toFixed(2)} s`]] as [string, string][]) : []),
+			['Asked for', when(created_at)]
+		]
+		const starts = (['image-to-image', 'inpainting', 'super-resolution'] as const).flatMap((task) => {
+			const able = models.find(({ id, tasks }) => id === request.model && tasks[task]) ?? models.find(({ tasks }) => tasks[task])
+			const start = () => use({ model: able!.id, task, prompt: request.prompt, image: images[0]!.url })
+			return able
+				? [button({ 'image-to-image': 'Vary', inpainting: 'Paint over', 'super-resolution': 'Enlarge' }[task], start)]
+				: []
+		})
+		detail.replaceChildren(
+			h('form', { method: 'dialog' }, h('button', { 'aria-label': 'Close' }, '×')),
 			picturesOf(generation),
-			h('p', {}, request.prompt || request.task || ''),
-			h('p', { class: 'faint' }, `${request.model}, ${request.steps} steps, seed ${request.seed}`),
+			h('p', { class: 'caption' }, nameOf(request)),
+			h('dl', {}, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
 			h(
-				'details',
-				{},
-				h('summary', {}, 'The whole request'),
-				h('pre', { tabindex: 0 }, JSON.stringify(request, null, 2)),
-				h(
-					'div',
-					{ class: 'row' },
-					...Object.keys(recipes).map((name) => button(`Copy as ${name}`, () => void copy(name))),
-					button('Use again', () => reuse(request)),
-					button('Delete', () => void remove())
-				)
-			)
+				'div',
+				{ class: 'row' },
+				button('Use again', () => use(request)),
+				...starts,
+				button('Delete', () => void remove())
+			),
+			h('div', { class: 'row' }, ...Object.keys(recipes).map((name) => button(`Copy as ${name}`, () => void copy(name)))),
+			said,
+			h('details', {}, h('summary', {}, 'The whole request'), h('pre', { tabindex: 0 }, JSON.stringify(request, null, 2)))
 		)
-		article.style.setProperty('--aspect', `${images[0]?.width ?? 1} / ${images[0]?.height ?? 1}`)
-		return article
+		detail.showModal()
 	}
+	// Whoever clicks beside it is done with it.
+	detail.addEventListener('click', (event) => event.target === detail && detail.close())
 	more.addEventListener('click', () => void show())
 	await show()
-	return { add: (generation: Generation) => gallery.prepend(card(generation)) }
+	return {
+		/** The newest one, whatever became of it. */
+		latest,
+		add(generation: Generation) {
+			gallery.prepend(card(generation))
+			find('nothing').hidden = true
+		}
+	}
 }
 
-const picturesOf = ({ images, request }: Generation) =>
-	h(
-		'div',
-		{ class: 'pictures' },
-		...images.map(({ url, n }) =>
-			h(
-				'a',
-				{ href: url, target: '_blank', rel: 'noopener' },
-				h('img', { src: url, alt: `${request.prompt || request.task || 'Picture'} (${n + 1})`, loading: 'lazy' })
-			)
+function picturesOf({ images, request }: Generation): HTMLElement {
+	const links = images.map(({ url, n }) =>
+		h(
+			'a',
+			{ href: url, target: '_blank', rel: 'noopener' },
+			h('img', { src: url, alt: `${nameOf(request)} (${n + 1})`, loading: 'lazy' })
 		)
 	)
+	const pictures = h('div', { class: 'tray' }, ...links)
+	pictures.style.setProperty('--aspect', `${images[0]?.width ?? 1} / ${images[0]?.height ?? 1}`)
+	pictures.style.setProperty('--across', String(Math.ceil(Math.sqrt(images.length))))
+	return pictures
+}

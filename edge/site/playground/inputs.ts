@@ -1,37 +1,60 @@
 import type { Model, ModelTasks } from '../../../shared/catalog.ts'
-import type { GenerationOrder } from '../../../shared/contract/order.ts'
+import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { find, h } from '../h.ts'
+import { boxes } from './boxes.ts'
 import { sketch } from './sketch.ts'
 
-/** Gives the fields of a request that a task's own inputs come to. */
-type Read = () => Promise<Partial<GenerationOrder>>
+/** The fields of a request that are a task's own. */
+export type Given = Pick<Partial<GenerationRequest>, 'image' | 'mask' | 'semantic_map' | 'layout' | 'class_label' | 'noise_level'>
+/** Gives those that the inputs come to, and whether they are all there. */
+type Read = () => Promise<{ fields: Given; isWhole: boolean }>
 
-/** Puts the inputs of a task into the form. */
-export function showInputs(model: Model, task: Task): Read {
+/** Sides of a mask in pixels, at most: it is fitted to its image anyway. */
+const mostSide = 1_024
+
+/** Puts the inputs of a task into the form, with what was given before. */
+export function showInputs(model: Model, task: Task, given: Given): Read {
 	const place = find('inputs')
 	place.replaceChildren()
 	const { tasks, size } = model
 	switch (task) {
 		case 'image-to-image':
 		case 'super-resolution':
-			return imageInput(place)
+			return imageInput(place, given)
 		case 'inpainting':
-			return maskedInput(place)
+			return maskedInput(place, given)
 		case 'class-conditional':
-			return classInput(place, tasks[task]!.classes)
-		case 'layout-to-image':
-			return layoutInput(place, tasks[task]!.labels)
+			return classInput(place, tasks[task]!.classes, given)
+		case 'layout-to-image': {
+			const { element, read } = boxes(tasks[task]!, given.layout ?? [])
+			place.append(element)
+			return async () => ({ fields: { layout: read() }, isWhole: read().length > 0 })
+		}
 		case 'semantic-synthesis':
-			return mapInput(place, tasks[task]!.labels, size.default)
+			return mapInput(place, tasks[task]!.labels, size.default, given)
 		default:
-			return async () => ({})
+			return async () => ({ fields: {}, isWhole: true })
 	}
 }
 
-const picker = (label: string) => {
+/** A picture from a file, or what was given before: a URL, which can be shown, or the id of an upload, which cannot. */
+function picture(label: string, given: string | null | undefined, changed: (url: string) => unknown) {
 	const file = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif,image/avif' })
-	return { file, element: h('label', {}, label, file) }
+	let url = given ?? undefined
+	const note = h('span', {}, url?.startsWith('upl_') ? 'the same as before, unless you choose another' : undefined)
+	file.addEventListener('change', async () => {
+		const chosen = file.files?.[0]
+		if (chosen) {
+			url = await dataUrl(chosen)
+			note.textContent = ''
+			changed(url)
+		}
+	})
+	if (url && !url.startsWith('upl_')) {
+		changed(url)
+	}
+	return { element: h('label', {}, label, file, note), read: () => url }
 }
 
 const dataUrl = (file: File): Promise<string> =>
@@ -42,128 +65,108 @@ const dataUrl = (file: File): Promise<string> =>
 		reader.readAsDataURL(file)
 	})
 
-function imageInput(place: HTMLElement): Read {
-	const { file, element } = picker('Image')
-	place.append(element)
-	return async () => (file.files?.[0] ? { image: await dataUrl(file.files[0]) } : {})
+async function loaded(url: string): Promise<HTMLImageElement> {
+	const image = h('img', { src: url })
+	await image.decode()
+	return image
+}
+
+function imageInput(place: HTMLElement, given: Given): Read {
+	const shown = h('div')
+	const image = picture('Image', given.image, (url) =>
+		shown.replaceChildren(h('img', { class: 'source', src: url, alt: 'What it starts from' }))
+	)
+	place.append(image.element, shown)
+	return async () => {
+		const from = image.read()
+		return { fields: from ? { image: from } : {}, isWhole: Boolean(from) }
+	}
 }
 
 /** An image, and what is to be drawn anew painted over it; or a mask from a file. */
-function maskedInput(place: HTMLElement): Read {
-	const image = picker('Image')
-	const mask = picker('Mask from a file (white is drawn anew), or paint it below')
+function maskedInput(place: HTMLElement, given: Given): Read {
 	const easel = h('div')
-	let painted: (() => string) | undefined
-	place.append(image.element, mask.element, easel)
-	image.file.addEventListener('change', async () => {
-		const file = image.file.files?.[0]
-		if (file) {
-			const { width, height } = await createImageBitmap(file)
-			const canvas = sketch({
-				width,
-				height,
-				ground: 'transparent',
-				brush: () => 'white',
-				backdrop: await dataUrl(file),
-				label: 'The image; paint over what is to be drawn anew'
-			})
-			painted = canvas.read
-			easel.replaceChildren(canvas.element)
-		}
+	let painted = (): string | undefined => undefined
+	const image = picture('Image', given.image, async (backdrop) => {
+		const { naturalWidth, naturalHeight } = await loaded(backdrop)
+		const scale = Math.min(1, mostSide / Math.max(naturalWidth, naturalHeight))
+		const canvas = sketch({
+			width: Math.round(naturalWidth * scale),
+			height: Math.round(naturalHeight * scale),
+			brush: () => '#ff4b3a',
+			backdrop,
+			label: 'The image; paint over what is to be drawn anew'
+		})
+		painted = canvas.read
+		easel.replaceChildren(canvas.element)
 	})
+	const mask = picture('Mask (white is drawn anew), unless you paint one', given.mask, () => {})
+	place.append(image.element, easel, mask.element)
 	return async () => {
-		const [picture, drawn] = [image.file.files?.[0], mask.file.files?.[0]]
-		if (!picture) {
-			return {}
-		}
-		return { image: await dataUrl(picture), mask: drawn ? await dataUrl(drawn) : await onBlack(painted!()) }
+		const drawn = painted()
+		const [from, over] = [image.read(), drawn ? await whiteOnBlack(drawn) : mask.read()]
+		return { fields: { ...(from && { image: from }), ...(over && { mask: over }) }, isWhole: Boolean(from && over) }
 	}
 }
 
-/** What was painted, on black: the rest is kept as it is. */
-async function onBlack(url: string): Promise<string> {
-	const image = new Image()
-	image.src = url
-	await image.decode()
+/** What was painted in whatever colour, white on black: the rest is kept as it is. */
+async function whiteOnBlack(url: string): Promise<string> {
+	const image = await loaded(url)
 	const canvas = h('canvas', { width: image.naturalWidth, height: image.naturalHeight })
 	const context = canvas.getContext('2d')!
-	context.fillRect(0, 0, canvas.width, canvas.height)
+	const fill = (colour: string) => {
+		context.fillStyle = colour
+		context.fillRect(0, 0, canvas.width, canvas.height)
+	}
 	context.drawImage(image, 0, 0)
+	context.globalCompositeOperation = 'source-in'
+	fill('white')
+	context.globalCompositeOperation = 'destination-over'
+	fill('black')
 	return canvas.toDataURL('image/png')
 }
 
-const choice = (label: string, names: readonly string[]) => {
-	const select = h('select', {}, ...names.map((name, value) => h('option', { value }, name)))
-	return { select, element: h('label', {}, label, select) }
+function classInput(place: HTMLElement, classes: readonly string[], { class_label }: Given): Read {
+	const select = h('select', {}, ...classes.map((name, value) => h('option', { value }, name)))
+	select.value = String(typeof class_label === 'string' ? classes.indexOf(class_label) : (class_label ?? 0))
+	place.append(h('label', {}, 'Class', select))
+	return async () => ({ fields: { class_label: Number(select.value) }, isWhole: true })
 }
 
-function classInput(place: HTMLElement, classes: readonly string[]): Read {
-	const { select, element } = choice('Class', classes)
-	place.append(element)
-	return async () => ({ class_label: Number(select.value) })
-}
+type Labels = NonNullable<ModelTasks['semantic-synthesis']>['labels']
 
-function mapInput(place: HTMLElement, labels: NonNullable<ModelTasks['semantic-synthesis']>['labels'], side: number): Read {
-	const { select, element } = choice(
-		'Paint with',
-		labels.map(({ name }) => name)
-	)
-	const file = picker('A map from a file, or paint it below')
-	const brush = () => labels[Number(select.value)]!.color
-	const canvas = sketch({ width: side, height: side, ground: labels[0]!.color, brush, label: 'The map' })
-	place.append(file.element, element, canvas.element)
-	return async () => ({ semantic_map: file.file.files?.[0] ? await dataUrl(file.file.files[0]) : canvas.read() })
-}
-
-/** Boxes as rows of numbers, in parts of the picture, and drawn with the pointer. */
-function layoutInput(place: HTMLElement, labels: readonly string[]): Read {
-	const side = 256
-	const canvas = h('canvas', { width: side, height: side, role: 'img', 'aria-label': 'The boxes; drag to add one' })
-	const rows = h('div')
-	const context = canvas.getContext('2d')!
-	const boxes = () =>
-		[...rows.children].map((row) => {
-			const [label, ...sides] = [...row.querySelectorAll<HTMLSelectElement | HTMLInputElement>('select, input')]
-			return { label: Number(label!.value), box: sides.map(({ value }) => Number(value)) }
-		})
-	const draw = () => {
-		context.clearRect(0, 0, side, side)
-		for (const { label, box } of boxes()) {
-			const [x0, y0, x1, y1] = box.map((part) => part * side) as [number, number, number, number]
-			context.strokeStyle = context.fillStyle = '#c9544a'
-			context.strokeRect(x0, y0, x1 - x0, y1 - y0)
-			context.fillText(labels[label] ?? '', x0 + 4, y0 + 12)
-		}
-	}
-	const add = (box: readonly number[]) => {
-		const { select, element } = choice('What', labels)
-		const sides = ['left', 'top', 'right', 'bottom'].map((name, i) => {
-			const input = h('input', { type: 'number', min: 0, max: 1, step: 'any', value: Number(box[i]!.toFixed(3)), input: draw })
-			return h('label', {}, name, input)
-		})
-		const row = h('div', { class: 'grid' }, element, ...sides)
-		row.append(h('button', { type: 'button', click: () => [row.remove(), draw()] }, 'Remove'))
-		select.addEventListener('change', draw)
-		rows.append(row)
-		draw()
-	}
-	let from: [number, number] | undefined
-	const at = ({ offsetX, offsetY }: PointerEvent): [number, number] => [
-		offsetX / canvas.clientWidth,
-		offsetY / canvas.clientHeight
-	]
-	canvas.addEventListener('pointerdown', (event) => {
-		from = at(event)
+/** A map that is painted in the colours of its classes; or one from a file. */
+function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given): Read {
+	const swatches = labels.map(({ name, color }, i) => {
+		const swatch = h('span', { class: 'swatch' })
+		swatch.style.background = color
+		return h('label', { class: 'chip' }, h('input', { type: 'radio', name: '', value: color, checked: i === 0 }), swatch, name)
 	})
-	canvas.addEventListener('pointerup', (event) => {
-		const to = at(event)
-		if (from && Math.abs(to[0] - from[0]) > 0.02 && Math.abs(to[1] - from[1]) > 0.02) {
-			const [x0, x1] = [from[0], to[0]].sort((a, b) => a - b)
-			const [y0, y1] = [from[1], to[1]].sort((a, b) => a - b)
-			add([x0!, y0!, x1!, y1!])
-		}
-	})
-	const middle = h('button', { type: 'button', click: () => add([0.25, 0.25, 0.75, 0.75]) }, 'Add a box')
-	place.append(canvas, rows, middle)
-	return async () => ({ layout: boxes() })
+	const palette = h('fieldset', { class: 'row' }, h('legend', {}, 'Paint with'), ...swatches)
+	const brush = () => palette.querySelector<HTMLInputElement>('input:checked')!.value
+	for (const swatch of swatches) {
+		// Of one group, though without a name: what has one goes into the request.
+		swatch.addEventListener('change', () => {
+			for (const radio of palette.querySelectorAll('input')) {
+				radio.checked = radio.parentElement === swatch
+			}
+		})
+	}
+	const easel = h('div')
+	let painted = (): string | undefined => undefined
+	const lay = (ground: string | HTMLImageElement) => {
+		const [width, height] = typeof ground === 'string' ? [side, side] : [ground.naturalWidth, ground.naturalHeight]
+		const canvas = sketch({ width, height, ground, brush, label: 'The map; paint where what is to be' })
+		painted = canvas.read
+		canvas.element.lastElementChild!.append(h('button', { type: 'button', click: canvas.flood }, 'Fill'))
+		easel.replaceChildren(canvas.element)
+	}
+	const map = picture('A map from a file, to paint on', given.semantic_map, async (url) => lay(await loaded(url)))
+	lay(labels[0]!.color)
+	const isUpload = given.semantic_map?.startsWith('upl_')
+	place.append(palette, easel, map.element)
+	return async () => {
+		const semantic_map = isUpload && map.read() === given.semantic_map ? given.semantic_map : painted()
+		return { fields: { semantic_map }, isWhole: true }
+	}
 }

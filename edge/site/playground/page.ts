@@ -1,14 +1,16 @@
 import './page.css'
 import type { Model } from '../../../shared/catalog.ts'
 import { Darkroom, DarkroomError } from '../../../shared/client.ts'
+import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../../shared/contract/order.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { key } from '../api.ts'
+import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
-import { develop } from './develop.ts'
+import { develop, isUnderWay } from './develop.ts'
 import { openGallery } from './gallery.ts'
-import { showInputs } from './inputs.ts'
+import { type Given, showInputs } from './inputs.ts'
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
@@ -21,24 +23,25 @@ signIn(async () => {
 	const client = new Darkroom({ url: '', apiKey: key.get()! })
 	const models = await client.models()
 	const model = () => models.find(({ id }) => id === field('model').value) as Model
-	let readInputs = async (): Promise<Partial<GenerationOrder>> => ({})
+	let readInputs: ReturnType<typeof showInputs> = async () => ({ fields: {}, isWhole: true })
 
-	field('model').replaceChildren(...models.map(({ id, name }) => h('option', { value: id }, name)))
-	const chooseTask = () => {
+	const chooseTask = (given: Given = {}): void => {
 		const task = field('task').value as Task
-		readInputs = showInputs(model(), task)
+		readInputs = showInputs(model(), task, given)
 		const { prompt, guidance, tasks } = model()
 		show('prompt', prompt.max > 0)
 		show('negative_prompt', prompt.negative)
 		show('guidance', guidance.max > 1)
-		show('width', task !== 'super-resolution')
-		show('height', task !== 'super-resolution')
+		// Such a picture is as large as what it is made from.
+		for (const side of ['width', 'height']) {
+			show(side, !['super-resolution', 'image-to-image', 'inpainting'].includes(task))
+		}
 		const { strength } = (tasks[task] ?? {}) as { strength?: number }
 		show('strength', strength !== undefined)
 		field('strength').value = String(strength ?? '')
 	}
 	const chooseModel = () => {
-		const { description, tasks, size, steps, guidance, count, samplers } = model()
+		const { description, tasks, size, steps, guidance, count, samplers, examples = [] } = model()
 		find('description').textContent = description
 		field('task').replaceChildren(...Object.keys(tasks).map((task) => h('option', { value: task }, task)))
 		field('task').parentElement!.hidden = Object.keys(tasks).length === 1
@@ -51,7 +54,28 @@ signIn(async () => {
 		limit('steps', steps)
 		limit('guidance', guidance)
 		limit('count', { ...count, min: 1 })
+		find('examples').replaceChildren(
+			...examples.map(({ name, request }) => h('button', { type: 'button', class: 'chip', click: () => fill(request) }, name))
+		)
 		chooseTask()
+	}
+	/** Puts a request into the form, and leaves what it does not tell as the model has it. */
+	const fill = (request: Partial<GenerationRequest>) => {
+		const { task, ...fields } = request
+		field('model').value = request.model ?? field('model').value
+		chooseModel()
+		field('task').value = task ?? Object.keys(model().tasks)[0]!
+		chooseTask(request)
+		for (const name of ['prompt', 'negative_prompt', 'seed', 'sampler'] as const) {
+			field(name).value = String(fields[name] ?? '')
+		}
+		for (const [name, value] of Object.entries(fields)) {
+			const element = field(name)
+			if (element && value !== null && value !== undefined) {
+				element.value = String(value)
+			}
+		}
+		form.dispatchEvent(new Event('input'))
 	}
 	const order = async (): Promise<GenerationOrder> => {
 		const given: Record<string, unknown> = {}
@@ -62,15 +86,20 @@ signIn(async () => {
 				given[name] = type === 'number' ? Number(value) : value
 			}
 		}
-		return { ...(given as GenerationOrder), ...(await readInputs()) }
+		return { ...(given as GenerationOrder), ...(await readInputs()).fields }
 	}
 
 	const price = async () => {
+		// What is not whole yet would be refused; what else is wrong is told when it is asked for.
+		const isAsking = field('prompt').value.trim() !== '' || model().prompt.max === 0
+		if (!isAsking || !form.checkValidity() || !(await readInputs()).isWhole) {
+			find('price').textContent = ''
+			return
+		}
 		try {
 			const { cost, available } = await client.quote(await order())
 			find('price').textContent = `Costs ${money(cost.total)} of ${money(available)}`
 		} catch {
-			// What is wrong is told when it is asked for.
 			find('price').textContent = ''
 		}
 	}
@@ -80,29 +109,38 @@ signIn(async () => {
 		timer = setTimeout(price, pause)
 	})
 
-	const gallery = await openGallery(client, ({ seed, ...request }) => {
-		for (const [name, value] of Object.entries({ ...request, seed })) {
-			if (field(name)) {
-				field(name).value = String(value ?? '')
-			}
-		}
-		field('prompt').focus()
-	})
-	field('model').addEventListener('change', chooseModel)
-	field('task').addEventListener('change', chooseTask)
-	form.addEventListener('submit', async (event) => {
-		event.preventDefault()
+	field('model').replaceChildren(...models.map(({ id, name }) => h('option', { value: id }, name)))
+	field('model').addEventListener('change', () => fill(model().examples?.[0]?.request ?? {}))
+	field('task').addEventListener('change', () => chooseTask())
+	fill(model().examples?.[0]?.request ?? {})
+
+	const begin = (request: Partial<GenerationRequest>) => {
+		fill(request)
+		form.scrollIntoView({ block: 'nearest' })
+		field('prompt').focus({ preventScroll: true })
+	}
+	const gallery = await openGallery(client, models, begin)
+	const follow = async (start: () => Promise<Parameters<typeof develop>[1]>) => {
 		find('trouble').textContent = ''
 		try {
-			const generation = await develop(client, await client.create(await order()))
+			const generation = await develop(client, await start())
 			if (generation.images.length > 0) {
 				gallery.add(generation)
 			}
+			await price()
 		} catch (error) {
 			find('trouble').textContent = error instanceof DarkroomError ? error.message : 'The server cannot be reached.'
 		}
+	}
+	form.addEventListener('submit', (event) => {
+		event.preventDefault()
+		void follow(async () => client.create(await order()))
 	})
-	chooseModel()
+	// What was under way when the page was left is shown again.
+	const { latest } = gallery
+	if (latest && isUnderWay(latest)) {
+		void follow(async () => latest)
+	}
 })
 
 const show = (name: string, isShown: boolean) => {
@@ -119,6 +157,3 @@ function limit(
 	const input = field(name) as HTMLInputElement
 	Object.assign(input, { min, max, value, ...(name !== 'guidance' && { step }) })
 }
-
-/** Micro-units as units. */
-const money = (micro: number): string => (micro / 1_000_000).toLocaleString('en', { maximumFractionDigits: 6 })

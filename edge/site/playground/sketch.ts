@@ -2,15 +2,17 @@ import { h } from '../h.ts'
 
 export interface Sketch {
 	element: HTMLElement
-	/** What was painted, as a PNG in a data URI. */
-	read(): string
+	/** What was painted, as a PNG in a data URI; undefined where nothing was, on nothing. */
+	read(): string | undefined
+	/** Covers everything with the colour of the brush. */
+	flood(): void
 }
 
 interface Options {
 	width: number
 	height: number
-	/** What the canvas is filled with before anything is painted. */
-	ground: string
+	/** What is there before anything is painted: a colour, or a picture. */
+	ground?: string | HTMLImageElement
 	/** The colour of the brush just now. */
 	brush(): string
 	/** Shown under the painting, which is then seen through. */
@@ -18,45 +20,71 @@ interface Options {
 	label: string
 }
 
-/** A canvas to paint on, with a brush of adjustable size. */
+type Stroke = { colour: string; width: number; points: [number, number][] }
+
+/** A canvas to paint on, with a brush of adjustable size; strokes can be taken back. */
 export function sketch({ width, height, ground, brush, backdrop, label }: Options): Sketch {
-	const canvas = h('canvas', { width, height, role: 'img', 'aria-label': label })
+	const canvas = h('canvas', { width, height, role: 'img', 'aria-label': label, class: backdrop ? 'over' : undefined })
 	const size = h('input', { type: 'range', min: 2, max: Math.round(width / 3), value: Math.round(width / 8) })
-	const painted = canvas.getContext('2d')!
-	const clear = () => {
-		painted.clearRect(0, 0, width, height)
-		painted.fillStyle = ground
-		painted.fillRect(0, 0, width, height)
+	const context = canvas.getContext('2d')!
+	let strokes: Stroke[] = []
+	const paint = ({ colour, width: lineWidth, points }: Stroke) => {
+		Object.assign(context, { lineCap: 'round', lineJoin: 'round', lineWidth, strokeStyle: colour })
+		context.beginPath()
+		const [x, y] = points[0]!
+		// A line of no length is not drawn, and a click is a dab.
+		context.moveTo(x - 0.01, y)
+		for (const point of points) {
+			context.lineTo(...point)
+		}
+		context.stroke()
+	}
+	const repaint = () => {
+		context.clearRect(0, 0, width, height)
+		if (typeof ground === 'string') {
+			context.fillStyle = ground
+			context.fillRect(0, 0, width, height)
+		} else if (ground) {
+			context.imageSmoothingEnabled = false
+			context.drawImage(ground, 0, 0, width, height)
+		}
+		strokes.forEach(paint)
 	}
 	const at = ({ offsetX, offsetY }: PointerEvent): [number, number] => [
 		(offsetX * width) / canvas.clientWidth,
 		(offsetY * height) / canvas.clientHeight
 	]
-	const dab = (event: PointerEvent) => {
-		painted.lineTo(...at(event))
-		painted.stroke()
-	}
 	canvas.addEventListener('pointerdown', (event) => {
 		canvas.setPointerCapture(event.pointerId)
-		Object.assign(painted, { lineCap: 'round', lineJoin: 'round', lineWidth: Number(size.value), strokeStyle: brush() })
-		painted.beginPath()
-		painted.moveTo(...at(event))
-		dab(event)
+		strokes.push({ colour: brush(), width: Number(size.value), points: [at(event)] })
+		repaint()
 	})
 	canvas.addEventListener('pointermove', (event) => {
 		if (canvas.hasPointerCapture(event.pointerId)) {
-			dab(event)
+			strokes.at(-1)?.points.push(at(event))
+			repaint()
 		}
 	})
-	clear()
-	if (backdrop) {
-		canvas.style.background = `center / 100% 100% url("${backdrop}")`
+	const change = (left: Stroke[]) => {
+		strokes = left
+		repaint()
 	}
-	const element = h(
+	const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
+	repaint()
+	const sheet = h('div', { class: 'sheet' }, canvas)
+	if (backdrop) {
+		sheet.style.backgroundImage = `url("${backdrop}")`
+	}
+	const tools = h(
 		'div',
-		{},
-		canvas,
-		h('div', { class: 'row' }, h('label', {}, 'Brush', size), h('button', { type: 'button', click: clear }, 'Clear'))
+		{ class: 'row' },
+		h('label', { class: 'brush' }, 'Brush', size),
+		button('Undo', () => change(strokes.slice(0, -1))),
+		button('Clear', () => change([]))
 	)
-	return { element, read: () => canvas.toDataURL('image/png') }
+	return {
+		element: h('div', { class: 'easel' }, sheet, tools),
+		read: () => (ground || strokes.length > 0 ? canvas.toDataURL('image/png') : undefined),
+		flood: () => change([...strokes, { colour: brush(), width: 4 * Math.max(width, height), points: [[width / 2, height / 2]] }])
+	}
 }
