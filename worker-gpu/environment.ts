@@ -30,7 +30,9 @@ const Environment = z.object({
 		.transform((folder) => path.resolve(folder)),
 	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20),
 	METRICS_PORT: z.coerce.number('expected a port').int().min(1).max(65_535).optional(),
-	METRICS_HOST: z.string().default('127.0.0.1')
+	METRICS_HOST: z.string().default('127.0.0.1'),
+	C2PA_CERTIFICATE: z.string().default(''),
+	C2PA_PRIVATE_KEY: z.string().default('')
 })
 export type Environment = z.infer<typeof Environment>
 
@@ -45,7 +47,9 @@ Takes generations from the queue, develops their pictures and delivers them to t
   CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
   DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20
   METRICS_PORT       serves /metrics (Prometheus) and /healthz; off by default
-  METRICS_HOST       where that listens; default 127.0.0.1, this machine alone`
+  METRICS_HOST       where that listens; default 127.0.0.1, this machine alone
+  C2PA_CERTIFICATE   signs pictures (C2PA): a certificate and its chain in PEM, its own first
+  C2PA_PRIVATE_KEY   that certificate's, in PEM`
 
 export class EnvironmentError extends Error {
 	override name = 'EnvironmentError'

@@ -88,7 +88,7 @@ const granted = (
 const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
 
 const work = ({ engine: other = engine, signal = new AbortController().signal } = {}) =>
-	workOn({ generation: 'gen_1', epoch: 1, callback: `${origin}/gen_1/1`, token: 'secret' }, other, signal, () => {})
+	workOn({ generation: 'gen_1', epoch: 1, callback: `${origin}/gen_1/1`, token: 'secret' }, { engine: other, log() {} }, signal)
 
 const bytes = (call: string) => told.filter((other) => other.call === call).map(({ bytes }) => bytes)
 const bodies = (call: string) => told.filter((other) => other.call === call).map(({ body }) => body)

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
-import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError, EngineHalted } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
-import { encodePicture } from './image/encode.ts'
+import type { Sign } from './image/credentials.ts'
+import { type Encoded, encodePicture } from './image/encode.ts'
 import { InputUnreadable } from './image/input-unreadable.ts'
 import { encodePartial, encodePreview } from './image/preview.ts'
 import { readInputs } from './inputs.ts'
@@ -20,6 +20,14 @@ const MOST_PREVIEWS = 4
 /** Times that one picture is uploaded when the edge does not see it in storage. */
 const UPLOADS = 3
 
+/** What generations are worked on with. */
+export interface Tools {
+	readonly engine: Engine
+	/** Puts a manifest into each picture. */
+	readonly sign?: Sign | undefined
+	log(line: string): void
+}
+
 /** Pictures that were drawn and delivered here; the error's name where the generation failed. */
 export interface Outcome {
 	readonly pictures: number
@@ -32,19 +40,20 @@ export interface Outcome {
  *
  * @param signal abandons the work without a word
  */
-export async function workOn(job: Job, engine: Engine, signal: AbortSignal, log: (line: string) => void): Promise<Outcome> {
+export async function workOn(job: Job, tools: Tools, signal: AbortSignal): Promise<Outcome> {
 	// Ends everything that is done for this generation, with its reason.
 	const end = new AbortController()
+	const log = (line: string) => tools.log(`${job.generation}: ${line}`)
 	const stop = () => end.abort(signal.reason)
 	signal.addEventListener('abort', stop, { once: true })
 	try {
 		signal.throwIfAborted()
-		return await develop(job, engine, end, log)
+		return await develop(job, { ...tools, log }, end)
 	} catch (error) {
 		if (!(error instanceof WorkEnded)) {
 			throw error
 		}
-		log(`${job.generation}: dropped (${error.message})`)
+		log(`dropped (${error.message})`)
 		return { pictures: 0 }
 	} finally {
 		signal.removeEventListener('abort', stop)
@@ -63,7 +72,8 @@ interface Course {
 	watch(watched: boolean): void
 }
 
-async function develop(job: Job, engine: Engine, end: AbortController, log: (line: string) => void): Promise<Outcome> {
+async function develop(job: Job, tools: Tools, end: AbortController): Promise<Outcome> {
+	const { log } = tools
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
 	const granted = await edge.start(randomUUID())
@@ -80,25 +90,25 @@ async function develop(job: Job, engine: Engine, end: AbortController, log: (lin
 		})
 	}
 	try {
-		const drawing = drawAll(granted, engine, edge, course, end.signal, (line) => log(`${job.generation}: ${line}`))
+		const drawing = drawAll(granted, tools, edge, course, end.signal)
 		const { inferenceMs, warnings } = await drawing.finally(() => drawn.abort())
 		const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 		const pictures = request.count === 1 ? '1 picture' : `${request.count} pictures`
 		// Before the edge is told, so that whoever hears of the end from the edge finds the line.
-		log(`${job.generation}: ${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
+		log(`${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
 		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs, warnings: [...warnings] })
 		return { pictures: request.count - granted.delivered.length }
 	} catch (error) {
 		if (error instanceof EngineHalted) {
 			await handBack(edge, error.rows)
-			log(`${job.generation}: handed back`)
+			log('handed back')
 			return { pictures: 0 }
 		}
 		if (!isVerdict(error)) {
 			throw error
 		}
 		await edge.finish({ outcome: 'failed', detail: error.message.slice(0, 1000) })
-		log(`${job.generation}: failed: ${error.message}`)
+		log(`failed: ${error.message}`)
 		return { pictures: 0, failure: error.name }
 	}
 }
@@ -164,11 +174,10 @@ async function keptRows(url: string, edge: Edge, end: AbortSignal, log: (line: s
 /** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
 	granted: StartAnswer,
-	engine: Engine,
+	{ engine, sign, log }: Tools,
 	edge: Edge,
 	course: Course,
-	end: AbortSignal,
-	log: (line: string) => void
+	end: AbortSignal
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
 	const { request, delivered, priority, deadline, checkpoint } = granted
 	const inputs = await readInputs(granted, edge)
@@ -208,7 +217,7 @@ async function drawAll(
 				const before = told
 				const delivery = async () => {
 					await before
-					await deliver(picture, request, edge)
+					await deliver(await encodePicture(picture, request, sign), picture, edge)
 				}
 				// Its failure ends the drawing of the others.
 				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))
@@ -226,8 +235,7 @@ async function tellPartial({ n, index, step, ...image }: EnginePartial, edge: Ed
 	await edge.progress({ done, total, partial_image })
 }
 
-async function deliver(picture: DevelopedPicture, request: ResolvedRequest, edge: Edge): Promise<void> {
-	const { bytes, contentType, md5 } = await encodePicture(picture, request)
+async function deliver({ bytes, contentType, md5 }: Encoded, picture: DevelopedPicture, edge: Edge): Promise<void> {
 	const upload = { n: picture.n, size: bytes.length, md5, content_type: contentType }
 	for (let attempt = 1; ; attempt++) {
 		try {

@@ -16,6 +16,7 @@ test.each([
 		'nowhere/scenes: expected a folder in the diffusers ONNX layout'
 	],
 	['a port that is none', { QUEUE_URL: queue, METRICS_PORT: 'http' }, 'METRICS_PORT: '],
+	['a certificate without its key', { QUEUE_URL: queue, C2PA_CERTIFICATE: 'none' }, 'private key: expected PEM'],
 	['an unknown provider', { QUEUE_URL: queue, DARKROOM_PROVIDER: 'abacus' }, 'DARKROOM_PROVIDER: ']
 ])('with %s it says so in one line and asks not to be started again', async (_, env, line) => {
 	const { code, stderr } = await main([], env)
@@ -33,7 +34,9 @@ test('--help names every variable', async () => {
 		'MODELS_DIR',
 		'CACHE_DIR',
 		'DRAIN_SECONDS',
-		'METRICS_PORT'
+		'METRICS_PORT',
+		'C2PA_CERTIFICATE',
+		'C2PA_PRIVATE_KEY'
 	]) {
 		expect(stdout).toContain(name)
 	}

@@ -3,15 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Job } from '../shared/queue.ts'
 import { consume } from './consumer.ts'
-import { type Engine, startEngine } from './engine/client.ts'
+import { startEngine } from './engine/client.ts'
 import { readEnvironment, usage } from './environment.ts'
-import { workOn } from './generation.ts'
+import { type Tools, workOn } from './generation.ts'
+import { openSigner } from './image/credentials.ts'
 import { createMetrics, type Metrics } from './metrics/metrics.ts'
 import { serveMetrics } from './metrics/server.ts'
 
 /** EX_CONFIG of sysexits.h: starting again would end the same way. */
 const CONFIG_ERROR = 78
-const configErrors = new Set(['EnvironmentError', 'ModelError', 'CudaUnavailable'])
+const configErrors = new Set(['EnvironmentError', 'ModelError', 'CudaUnavailable', 'CredentialsUnusable'])
 /** Milliseconds that handing back what is left may take. */
 const HAND_BACK_MS = 3_000
 
@@ -27,8 +28,19 @@ if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.hel
 }
 
 async function run(): Promise<void> {
-	const { QUEUE_URL, DARKROOM_PROVIDER, DARKROOM_MODELS, MODELS_DIR, CACHE_DIR, DRAIN_SECONDS, METRICS_PORT, METRICS_HOST } =
-		readEnvironment(process.env)
+	const {
+		QUEUE_URL,
+		DARKROOM_PROVIDER,
+		DARKROOM_MODELS,
+		MODELS_DIR,
+		CACHE_DIR,
+		DRAIN_SECONDS,
+		METRICS_PORT,
+		METRICS_HOST,
+		...c2pa
+	} = readEnvironment(process.env)
+	const isSigning = Boolean(c2pa.C2PA_CERTIFICATE || c2pa.C2PA_PRIVATE_KEY)
+	const sign = isSigning ? await openSigner(c2pa.C2PA_CERTIFICATE, c2pa.C2PA_PRIVATE_KEY) : undefined
 	const asked = new AbortController()
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 		process.on(signal, () => asked.abort())
@@ -50,7 +62,7 @@ async function run(): Promise<void> {
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	await serve(engine, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
+	await serve({ engine, sign, log }, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit(0)
@@ -61,7 +73,7 @@ async function run(): Promise<void> {
  * handed back: its lease runs out at the edge.
  */
 async function serve(
-	engine: Engine,
+	tools: Tools,
 	metrics: Metrics,
 	models: readonly string[],
 	queueUrl: string,
@@ -72,7 +84,7 @@ async function serve(
 	const work = async (job: Job, waited: number) => {
 		const done = metrics.taken(waited)
 		try {
-			const { pictures, failure } = await workOn(job, engine, abandon.signal, log)
+			const { pictures, failure } = await workOn(job, tools, abandon.signal)
 			metrics.drawn(pictures)
 			if (failure) {
 				metrics.failed(failure)
@@ -93,6 +105,6 @@ async function serve(
 	const ended = Promise.all(consumers)
 	await Promise.race([ended, delay(grace)])
 	// A tick cannot be interrupted, and a large one on a CPU takes seconds: the engine itself knows how long it may take.
-	await Promise.race([ended, engine.halt().then(() => delay(HAND_BACK_MS))])
+	await Promise.race([ended, tools.engine.halt().then(() => delay(HAND_BACK_MS))])
 	abandon.abort(new Error('the node was stopped'))
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import sharp, { type Sharp } from 'sharp'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { defaultQuality, type OutputFormat, type OutputType, outputType } from '../../shared/outputs.ts'
+import type { Sign } from './credentials.ts'
 import { provenanceOf, withText } from './provenance.ts'
 import type { Rgb } from './rgb.ts'
 
@@ -14,11 +15,12 @@ export interface Encoded {
 
 /**
  * A picture in the format that its request asks for, on libuv's thread pool. It carries the request for this picture alone and its digital
- * source type as XMP, the request as EXIF too, and in PNG as the text chunk that viewers show as "parameters".
+ * source type as XMP, the request as EXIF too, and in PNG as the text chunk that viewers show as "parameters"; with `sign` also a C2PA manifest.
  */
 export async function encodePicture(
 	{ pixels, width, height, seed }: Rgb & { seed: number },
-	request: ResolvedRequest
+	request: ResolvedRequest,
+	sign?: Sign
 ): Promise<Encoded> {
 	const format = request.output_format ?? 'png'
 	const { parameters, xmp } = provenanceOf(request, seed)
@@ -26,8 +28,10 @@ export async function encodePicture(
 		.withXmp(xmp)
 		.withExif({ IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) } })
 	const encoded = await saved(image, format, request.output_quality).toBuffer()
-	const bytes = format === 'png' && parameters ? withText(encoded, 'parameters', parameters) : new Uint8Array(encoded)
-	return { bytes, contentType: outputType(format), md5: createHash('md5').update(bytes).digest('base64') }
+	const plain = format === 'png' && parameters ? withText(encoded, 'parameters', parameters) : new Uint8Array(encoded)
+	const contentType = outputType(format)
+	const bytes = sign ? await sign(plain, contentType) : plain
+	return { bytes, contentType, md5: createHash('md5').update(bytes).digest('base64') }
 }
 
 function saved(image: Sharp, format: OutputFormat, quality: number | null | undefined): Sharp {

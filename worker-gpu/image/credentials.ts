@@ -1,0 +1,109 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { initSync, WasmBuilder, WasmReader } from '@contentauth/c2pa-wasm'
+import sharp from 'sharp'
+import type { OutputType } from '../../shared/outputs.ts'
+import { algorithmOf, Sign1 } from './cose.ts'
+
+/** Puts a C2PA manifest into an encoded picture. */
+export type Sign = (picture: Uint8Array, type: OutputType) => Promise<Uint8Array<ArrayBuffer>>
+
+/** The certificate or its key will not do. */
+export class CredentialsUnusable extends Error {
+	override name = 'CredentialsUnusable'
+}
+
+/** What each picture says of itself: a model made it, and nothing came before. */
+const manifest = {
+	claim_generator_info: [{ name: 'Darkroom' }],
+	assertions: [
+		{
+			label: 'c2pa.actions.v2',
+			data: {
+				actions: [
+					{
+						action: 'c2pa.created',
+						digitalSourceType: 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia'
+					}
+				]
+			}
+		}
+	]
+}
+
+/**
+ * Signs with a certificate and its chain, its own first, and its private key, both in PEM. A picture is signed and read again before anything
+ * else is: a certificate that readers of C2PA would refuse is refused here.
+ *
+ * Contents are Adobe's c2pa-rs in WebAssembly; the private key stays with OpenSSL.
+ */
+export async function openSigner(certificates: string, privateKey: string): Promise<Sign> {
+	const chain = read('certificate', () => {
+		const pem = certificates.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
+		return pem.map((one) => new X509Certificate(one))
+	})
+	const key = read('private key', () => createPrivateKey(privateKey))
+	const algorithm = algorithmOf(key)
+	if (!algorithm) {
+		throw new CredentialsUnusable(`private key: expected P-256, P-384, P-521, Ed25519 or RSA, got ${kindOf(key)}`)
+	}
+	if (!chain[0]?.checkPrivateKey(key)) {
+		throw new CredentialsUnusable(`private key: expected that of ${chain[0]?.subject ?? 'a certificate'}, got another`)
+	}
+	const sign1 = new Sign1(key, algorithm, chain)
+	const signer = { alg: algorithm.name, reserveSize: sign1.length, sign: (claim: Uint8Array) => sign1.over(claim) }
+
+	initSync({ module: readFileSync(fileURLToPath(import.meta.resolve('@contentauth/c2pa-wasm/c2pa.wasm'))) })
+	// It was built for browsers' workers, and reads pictures as they do; what it is given for a Blob is our own.
+	Object.assign(globalThis, { FileReaderSync: Reader })
+	const sign: Sign = async (picture, type) => {
+		const builder = WasmBuilder.fromJson(JSON.stringify({ ...manifest, format: type }))
+		try {
+			const blob = { size: picture.length, picture } as unknown as Blob
+			return new Uint8Array(await builder.sign(signer as never, [], type, blob))
+		} finally {
+			builder.free()
+		}
+	}
+	await prove(sign)
+	return sign
+}
+
+class Reader {
+	readAsArrayBuffer({ picture }: { picture: Uint8Array }): ArrayBuffer {
+		return new Uint8Array(picture).buffer
+	}
+}
+
+/** Whom the readers trust is theirs to say; everything else has to be as they expect it. */
+async function prove(sign: Sign): Promise<void> {
+	const plain = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'grey' } })
+		.png()
+		.toBuffer()
+	const reader = await sign(plain, 'image/png')
+		.then((signed) => WasmReader.fromBytes('image/png', signed))
+		.catch((error) => {
+			throw new CredentialsUnusable(`certificate: ${error instanceof Error ? error.message : error}`)
+		})
+	const { validation_results } = JSON.parse(reader.json()) as {
+		validation_results: { activeManifest: { failure: { code: string; explanation?: string }[] } }
+	}
+	reader.free()
+	const failures = validation_results.activeManifest.failure.filter(({ code }) => code !== 'signingCredential.untrusted')
+	if (failures.length > 0) {
+		throw new CredentialsUnusable(
+			`certificate: ${failures.map(({ code, explanation }) => `${code} (${explanation})`).join('; ')}`
+		)
+	}
+}
+
+function read<T>(what: string, work: () => T): T {
+	try {
+		return work()
+	} catch (error) {
+		throw new CredentialsUnusable(`${what}: expected PEM, got ${(error as Error).message}`)
+	}
+}
+
+const kindOf = ({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject) => details?.namedCurve ?? type
