@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
-import { onError } from '../errors.ts'
+import { onError, ProblemError } from '../errors.ts'
 import { Refused } from './native.ts'
 
 /** Whatever was thrown, as the problem that the native API would answer with. */
@@ -17,4 +17,9 @@ export function failureOf({ id, status, error }: Generation): Problem {
 		detail: `Generation ${id} was ${status} before its pictures were there.`
 	}
 	return { type, title, detail, status: status === 'failed' ? 500 : 409, instance: id }
+}
+
+/** The last route of an adapter: what its vendor has and we have not is refused in its vendor's words, too. */
+export function notServed(c: Context): never {
+	throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${c.req.path} is not served here.` })
 }

@@ -144,7 +144,7 @@ export const fal: Client = {
 			while ((await client.queue.status(app, { requestId })).status === 'IN_QUEUE') {}
 			await client.queue.cancel(app, { requestId })
 			assert.equal((await client.queue.status(app, { requestId })).status, 'COMPLETED')
-			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
+			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 499)
 			await assert.rejects(client.queue.cancel(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
 		},
 		async 'what is wrong with a request'(stack) {
@@ -154,6 +154,9 @@ export const fal: Client = {
 				assert.match(error.getFieldErrors('num_images')[0]!.msg, /at most 8/)
 				return true
 			})
+			const isMissing = (error: unknown) => error instanceof ApiError && error.status === 404
+			await assert.rejects(client.subscribe('some/thing', { input: { prompt: 'a red sphere' } }), isMissing)
+			await assert.rejects(client.queue.status(app, { requestId: 'nothing' }), isMissing)
 		},
 		async 'too many requests'(stack) {
 			const credentials = await stack.key({ pictures_in_flight: long.count })

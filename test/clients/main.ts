@@ -8,18 +8,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Limits } from '../../shared/contract/account.ts'
 import { root } from '../root.ts'
-import { type CallName, type Client, callNames } from './client.ts'
+import { type CallName, type Client, callNames, long } from './client.ts'
 import { fal } from './fal.ts'
 import { openai } from './openai.ts'
 import { replicate } from './replicate.ts'
 import { type ClientStack, startClientStack } from './stack.ts'
 
-/** So that the second request is one too many. */
-const narrow: Record<string, Partial<Limits>> = {
-	openai: { pictures_in_flight: 4 },
-	replicate: { requests_per_minute: 1 },
-	'fal-client': { pictures_in_flight: 4 }
-}
+/** So that one order more than `occupy` makes is one too many. */
+const narrow: Partial<Limits> = { pictures_in_flight: long.count }
 
 const stack = await startClientStack()
 try {
@@ -76,7 +72,7 @@ async function pythonClient(name: string): Promise<Client> {
 	const run =
 		(call: string) =>
 		async ({ key }: ClientStack) => {
-			await python(call)({ DARKROOM_API_KEY: await key(call === 'too many requests' ? narrow[name] : {}) })
+			await python(call)({ DARKROOM_API_KEY: await key(call === 'too many requests' ? narrow : {}) })
 		}
 	const calls = Object.fromEntries(
 		stdout

@@ -132,6 +132,11 @@ export const openai: Client = {
 				assert.match(error.requestID!, /^req_/)
 				return true
 			})
+			await assert.rejects(client.moderations.create({ input: 'a red sphere' }), (error) => {
+				assert.ok(error instanceof OpenAI.NotFoundError)
+				assert.match(error.message, /is not served here/)
+				return true
+			})
 		},
 		async 'too many requests'(stack) {
 			const apiKey = await stack.key({ pictures_in_flight: long.count })

@@ -148,6 +148,11 @@ def openai_calls():
             raise AssertionError("accepted")
         except BadRequestError as error:
             assert error.param == "n"
+        try:
+            client.moderations.create(input=prompt)
+            raise AssertionError("found")
+        except NotFoundError as error:
+            assert error.type == "invalid_request_error"
 
     def wrong_key():
         try:
@@ -240,13 +245,18 @@ def replicate_calls():
         assert client.accounts.current().username.startswith("client-")
 
     def throttled():
+        # It repeats no POST by itself, and leaves that to its caller.
+        leave = occupy()
         create = lambda: client.models.predictions.create(model, input={"prompt": prompt, "steps": 1})
-        create()
         try:
             create()
             raise AssertionError("accepted")
         except ReplicateError as error:
             assert error.status == 429
+        leave()
+        prediction = create()
+        prediction.wait()
+        assert prediction.status == "succeeded"
 
     def canceled():
         prediction = client.models.predictions.create(model, input=long)
@@ -262,6 +272,7 @@ def replicate_calls():
         assert "scenes" in [found.name for found in client.models.list()]
         assert len(client.models.get(model).versions.list()[0].id) == 64
         deployment = client.deployments.get(model)
+        assert deployment.name in [listed.name for listed in client.deployments.list()]
         assert deployment.predictions.create(input={"prompt": prompt, "steps": 1}).status == "starting"
 
     def refused():
@@ -269,7 +280,13 @@ def replicate_calls():
             client.run(model, input={"prompt": prompt, "num_outputs": 99})
             raise AssertionError("accepted")
         except ReplicateError as error:
-            assert error.status == 422 and "at most 8" in error.detail
+            assert error.status == 422 and "- input.num_outputs: expected at most 8" in error.detail
+        for missing in (lambda: client.run("some/thing", input={}), lambda: client.predictions.get("nothing")):
+            try:
+                missing()
+                raise AssertionError("found")
+            except ReplicateError as error:
+                assert error.status == 404
 
     def wrong_key():
         try:
@@ -351,7 +368,7 @@ def fal_calls():
             handle.get()
             raise AssertionError("it has a result")
         except FalClientHTTPError as error:
-            assert error.status_code == 400 and "canceled" in str(error)
+            assert error.status_code == 499 and error.error_type == "client_cancelled"
 
     def refused():
         try:
@@ -359,11 +376,23 @@ def fal_calls():
             raise AssertionError("accepted")
         except FalClientHTTPError as error:
             assert error.status_code == 422 and "at most 8" in str(error)
+        try:
+            client.submit("some/thing", {"prompt": prompt})
+            raise AssertionError("found")
+        except FalClientHTTPError as error:
+            assert error.status_code == 404
 
     def throttled():
-        leave = occupy()
-        threading.Timer(1, leave).start()
+        leave, statuses = occupy(), []
+
+        def heard(answer):
+            statuses.append(answer.status_code)
+            if statuses == [429]:
+                leave()
+
+        client._client.event_hooks = {"response": [heard]}
         assert len(client.run(app, {"prompt": prompt})["images"]) == 1
+        assert statuses[0] == 429 and statuses[-1] == 200, statuses
 
     def wrong_key():
         try:

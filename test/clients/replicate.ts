@@ -140,6 +140,8 @@ export const replicate: Client = {
 			assert.ok((await client.models.search('still lifes')).results.length > 0)
 			const deployed = { input: { prompt: 'a red sphere', steps: 1 }, wait: 60 }
 			assert.equal((await client.deployments.predictions.create('darkroom', 'scenes', deployed)).status, 'succeeded')
+			const { results: deployments } = await client.deployments.list()
+			assert.deepEqual(deployments[0], await client.deployments.get('darkroom', 'scenes'))
 			const versions = await client.models.versions.list('darkroom', 'scenes')
 			assert.match((versions as unknown as { results: { id: string }[] }).results[0]!.id, /^[0-9a-f]{64}$/)
 		},
@@ -149,8 +151,12 @@ export const replicate: Client = {
 		async 'what is wrong with a request'(stack) {
 			const client = await open(stack)
 			const refused = client.predictions.create({ model, input: { prompt: 'a red sphere', num_outputs: 99 } })
-			await assert.rejects(refused, /422 .*at most 8/)
-			await assert.rejects(client.predictions.create({ model: 'some/thing', input: {} }), /422 .*unknown-model/)
+			await assert.rejects(refused, /422 .*Input validation failed.*input\.num_outputs: expected at most 8/)
+			await assert.rejects(client.predictions.create({ model: 'some/thing', input: {} }), /404 .*There is no model thing/)
+			const version = '0'.repeat(64)
+			await assert.rejects(client.predictions.create({ version, input: {} }), /422 .*Invalid version or not permitted/)
+			await assert.rejects(client.models.get('some', 'thing'), /404 /)
+			await assert.rejects(client.predictions.get('nothing'), /404 /)
 		},
 		async 'too many requests'(stack) {
 			const { fetch: listen, answers } = listening()

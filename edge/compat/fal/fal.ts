@@ -3,16 +3,16 @@ import type { Context } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
-import type { Problem } from '../../../shared/contract/problem.ts'
 import { inputLimits } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
-import { failureOf, problemOf } from '../failure.ts'
+import { problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
+import { failedOf, respondError, respondFailed } from './errors.ts'
 import { toNative } from './input.ts'
-import { developing, errorOf, resultOf, statusOf, submitted } from './shapes.ts'
+import { developing, resultOf, statusOf, submitted } from './shapes.ts'
 import { jwks } from './signature.ts'
 import { initiateUpload, readFile, takeFile } from './storage.ts'
 
@@ -25,9 +25,7 @@ import { initiateUpload, readFile, takeFile } from './storage.ts'
 export const fal = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
-		const problem = await problemOf(error, c)
-		const retryAfter = error instanceof Refused && error.headers.get('retry-after')
-		return c.json(errorOf(problem), statusFor(problem), { ...(retryAfter && { 'retry-after': retryAfter }) })
+		return respondError(c, await problemOf(error, c), error instanceof Refused ? error.headers.get('retry-after') : null)
 	})
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
@@ -92,7 +90,7 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 					await tell(developing(accepted, event))
 				} else if (event.type === 'end') {
 					const { generation } = event
-					await tell(generation.status === 'succeeded' ? resultOf(generation) : errorOf(failureOf(generation)))
+					await tell(generation.status === 'succeeded' ? resultOf(generation) : failedOf(generation).body)
 				}
 			}
 		})
@@ -154,9 +152,6 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	}
 }
 
-/** fal-client takes a 409 for something that passes, and asks ten times. */
-const statusFor = ({ status }: Problem) => (status === 409 ? 400 : status) as 400
-
 /** One client writes 1, the other true. */
 const wantsLogs = (query: URLSearchParams) => ['1', 'true'].includes(query.get('logs') ?? '')
 
@@ -181,9 +176,5 @@ async function orderOf(c: Context<App>, model: string): Promise<Record<string, u
 
 function result(c: Context<App>, generation: Generation): Response {
 	c.header('x-fal-request-id', generation.id)
-	if (generation.status !== 'succeeded') {
-		const problem = failureOf(generation)
-		return c.json(errorOf(problem), statusFor(problem))
-	}
-	return c.json(resultOf(generation))
+	return generation.status === 'succeeded' ? c.json(resultOf(generation)) : respondFailed(c, generation)
 }

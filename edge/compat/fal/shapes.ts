@@ -1,9 +1,7 @@
 import type { Preview } from '../../../shared/contract/callbacks.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
-import type { Problem } from '../../../shared/contract/problem.ts'
-import { failureOf } from '../failure.ts'
-import { theirName } from './input.ts'
+import { failedOf } from './errors.ts'
 
 /** `queue`: where the app's requests are for whoever asks. */
 export function submitted(queue: string, id: string) {
@@ -28,7 +26,11 @@ export function statusOf(queue: string, generation: Generation, withLogs: boolea
 		: null
 	if (isTerminal(status)) {
 		const ended = { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
-		return status === 'succeeded' ? ended : { ...ended, error: failureOf(generation).detail, error_type: status }
+		if (status === 'succeeded') {
+			return ended
+		}
+		const { detail, error_type } = failedOf(generation).body
+		return { ...ended, error: detail, error_type }
 	}
 	return status === 'queued'
 		? { status: 'IN_QUEUE', ...urls, queue_position: generation.queue?.position ?? 0 }
@@ -49,19 +51,6 @@ export function resultOf({ images, request, started_at, completed_at }: Generati
 export function developing({ request }: Generation, { data, content_type }: Preview) {
 	const { width, height, seed, prompt } = request
 	return { images: [{ url: `data:${content_type};base64,${data}`, width, height, content_type }], seed, prompt }
-}
-
-/** 422 has FastAPI's shape, from which their client makes a ValidationError; the others a message. */
-export function errorOf({ status, detail, errors }: Problem): object {
-	if (status !== 422) {
-		return { message: detail, detail }
-	}
-	const fields = errors?.map(({ pointer, expected, received }) => ({
-		loc: ['body', ...pointer.split('/').slice(1).map(theirName)],
-		msg: `Expected ${expected}, got ${received}`,
-		type: 'value_error'
-	}))
-	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
 }
 
 const seconds = (from: string | null, to: string | null) => (Date.parse(to ?? '') - Date.parse(from ?? to ?? '')) / 1_000 || 0

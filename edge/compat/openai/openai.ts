@@ -4,7 +4,7 @@ import { findModel, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
-import { failureOf, problemOf } from '../failure.ts'
+import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
 import { respondError } from './errors.ts'
@@ -52,6 +52,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		return c.json(modelOf(model))
 	})
 	addFiles(at)
+	at.all('*', notServed)
 	app.route('/openai/v1', at)
 }
 

@@ -44,5 +44,8 @@ function translated(name: string, value: unknown): unknown {
 
 /** A request as the `input` that it may have come from, every default filled in. */
 export function fromNative({ model: _, ...fields }: ResolvedRequest): Record<string, unknown> {
-	return Object.fromEntries(Object.entries(fields).map(([name, value]) => [names[name as keyof ResolvedRequest] ?? name, value]))
+	return Object.fromEntries(Object.entries(fields).map(([name, value]) => [theirName(name), value]))
 }
+
+/** A native field by the name that it has here. */
+export const theirName = (field: string): string => names[field as keyof ResolvedRequest] ?? field

@@ -45,3 +45,5 @@ export const versionBody = (model: Model) => ({
 	cog_version: '0.0.0',
 	openapi_schema: { openapi: '3.1.0', info: { title: model.name, version: versionOf(model) }, paths: {} }
 })
+
+export const deploymentBody = ({ id }: Model) => ({ owner, name: id, current_release: null })

@@ -31,3 +31,46 @@ it.each(['soon', '5d', '-5s', '1.5m', ''])('Cancel-After: %j is refused, and not
 	expect(await answer.json()).toMatchObject({ detail: expect.stringContaining('Cancel-After: expected a duration') })
 	expect(await (await get('/v1/generations', key)).json()).toMatchObject({ generations: [] })
 })
+
+const order404 = '/replicate/v1/models/some/thing/predictions'
+const input = { prompt: 'a red sphere' }
+it.each([
+	['a model', order404, { input }, 404, 'Not found', 'There is no model thing.'],
+	['a deployment', order404.replace('models', 'deployments'), { input }, 404, 'Not found', 'There is no model thing.'],
+	[
+		'a version',
+		'/replicate/v1/predictions',
+		{ version: '0'.repeat(64), input },
+		422,
+		'Invalid version or not permitted',
+		expect.stringMatching(/^- version: expected .*scenes.*, got "0000/)
+	],
+	['a call', '/replicate/v1/trainings', {}, 404, 'Not found', 'POST /replicate/v1/trainings is not served here.']
+])('%s that is not here is refused as Replicate does it', async (_, path, body, status, title, detail) => {
+	const { key } = await newAccount()
+	const answer = await post(path, key, body)
+	expect(answer.status).toBe(status)
+	expect(await answer.json()).toMatchObject({ title, detail, status })
+})
+
+it('names the fields at fault as Replicate does, by the names that they have there', async () => {
+	const { key } = await newAccount()
+	const refused = (body: object) => post('/replicate/v1/predictions', key, body)
+	const answer = await refused({ version: 'darkroom/scenes', input: { num_outputs: 99, num_inference_steps: 0 } })
+	expect(answer.status).toBe(422)
+	expect(await answer.json()).toMatchObject({
+		title: 'Input validation failed',
+		detail: expect.stringContaining('- input.num_outputs: expected at most 8, got 99\n'),
+		invalid_fields: expect.arrayContaining([
+			{ type: 'required', field: 'input.prompt', description: 'expected string, got nothing' },
+			{ type: 'invalid', field: 'input.num_inference_steps', description: 'expected at least 1, got 0' }
+		])
+	})
+	expect(await (await refused({ version: 'darkroom/scenes' })).json()).toMatchObject({
+		invalid_fields: [{ type: 'required', field: 'input' }]
+	})
+	const hooked = { version: 'darkroom/scenes', input, webhook: 'ftp://elsewhere' }
+	expect(await (await refused(hooked)).json()).toMatchObject({ invalid_fields: [{ field: expect.stringMatching(/^webhook/) }] })
+	const anonymous = await post('/replicate/v1/predictions', 'r8_nothing', hooked)
+	expect([anonymous.status, await anonymous.json()]).toMatchObject([401, { title: 'Unauthenticated', status: 401 }])
+})

@@ -12,13 +12,14 @@ import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
 import { parse } from '../../issues.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
-import { problemOf } from '../failure.ts'
+import { notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
 import { secondsOf } from './duration.ts'
+import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
-import { findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
+import { deploymentBody, findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
 import { readOutput } from './outputs.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
 import { streamPrediction } from './stream.ts'
@@ -48,13 +49,13 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	at.onError(async (error, c) => {
 		const problem = await problemOf(error, c)
 		const headers = error instanceof Refused ? limitHeaders(error.headers) : {}
-		return c.newResponse(JSON.stringify(problem), problem.status as 400, {
+		return c.newResponse(JSON.stringify(errorOf(problem, error instanceof Refused)), problem.status as 400, {
 			...headers,
 			'content-type': 'application/problem+json'
 		})
 	})
 
-	const create = async (c: Context<App>, model?: string) => {
+	const create = async (c: Context<App>, model?: Model) => {
 		const {
 			version,
 			model: named = version,
@@ -67,7 +68,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		const deadline = secondsOf(c.req.header('cancel-after'))
 		const told = (filter ?? ['output', 'completed']).flatMap((name) => events[name] ?? [])
 		const webhook = url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
-		const order = { ...toNative(input), webhook, model: model ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
+		const order = { ...toNative(input), webhook, model: model?.id ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
 		const generation = await native.order(order, wait)
 		const prediction = predictionOf(c.var.env, native.account, generation)
 		// replicate-javascript takes any other status for an end when it asked to wait, and gives its caller null.
@@ -81,12 +82,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		c.json(predictionOf(c.var.env, native.account, generation), 200, limitHeaders(native.headers))
 
 	at.post('/predictions', limitInputs, (c) => create(c))
-	at.post('/models/:owner/:name/predictions', limitInputs, (c) => create(c, c.req.param('name')))
+	at.post('/models/:owner/:name/predictions', limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
 	// A deployment is a model that always runs, and here they all do.
-	at.post('/deployments/:owner/:name/predictions', limitInputs, (c) => create(c, c.req.param('name')))
-	at.get('/deployments/:owner/:name', (c) =>
-		c.json({ owner: c.req.param('owner'), name: findNamed(c.req.param('name')).id, current_release: null })
-	)
+	at.post('/deployments/:owner/:name/predictions', limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
+	at.get('/deployments', (c) => c.json(page(models.map(deploymentBody))))
+	at.get('/deployments/:owner/:name', (c) => c.json(deploymentBody(findNamed(c.req.param('name')))))
 	at.get('/predictions/:id', async (c) => {
 		const native = new Native(app, c)
 		return prediction(c, native, await native.generation(c.req.param('id')))
@@ -157,6 +157,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	at.get('/collections', (c) => c.json(page([])))
 	at.get('/hardware', (c) => c.json([{ name: 'GPU', sku: 'gpu' }]))
+	at.all('*', notServed)
 	app.route(base, at)
 }
 

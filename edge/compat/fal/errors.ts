@@ -1,0 +1,50 @@
+import type { Context } from 'hono'
+import type { Generation } from '../../../shared/contract/generation.ts'
+import type { Problem } from '../../../shared/contract/problem.ts'
+import { problemType } from '../../errors.ts'
+import { failureOf } from '../failure.ts'
+import { theirName } from './input.ts'
+
+/** How a generation ends without pictures, in fal's words (https://fal.ai/docs/documentation/model-apis/request-errors). */
+const endings: Partial<Record<Generation['status'], { status: number; error_type: string }>> = {
+	canceled: { status: 499, error_type: 'client_cancelled' },
+	expired: { status: 504, error_type: 'request_timeout' },
+	failed: { status: 500, error_type: 'runner_server_error' }
+}
+
+/** 422 has FastAPI's shape, from which their client makes a ValidationError; the others a message. */
+export function errorOf({ type, status, detail, errors }: Problem): object {
+	if (statusOf({ type, status }) !== 422) {
+		return { message: detail, detail }
+	}
+	const fields = errors?.map(({ pointer, expected, received }) => ({
+		loc: ['body', ...pointer.split('/').slice(1).map(theirName)],
+		msg: `Expected ${expected}, got ${received}`,
+		type: received === 'nothing' ? 'missing' : 'value_error'
+	}))
+	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
+}
+
+export function respondError(c: Context, problem: Problem, retryAfter: string | null = null): Response {
+	return c.json(errorOf(problem), statusOf(problem) as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })
+}
+
+/** For a generation that has ended without its pictures. */
+export function failedOf(generation: Generation) {
+	const { status, error_type } = endings[generation.status] ?? { status: 500, error_type: 'internal_error' }
+	const { detail } = failureOf(generation)
+	return { status, body: { message: detail, detail, error_type } }
+}
+
+export function respondFailed(c: Context, generation: Generation): Response {
+	const { status, body } = failedOf(generation)
+	return c.json(body, status as 500, {
+		'x-fal-error-type': body.error_type,
+		// Their clients would ask again for what was too late.
+		...(status === 504 && { 'x-fal-request-timeout-type': 'user' })
+	})
+}
+
+/** The app is their address, not a field; and their Python client takes a 409 for something that passes, and asks ten times. */
+const statusOf = ({ type, status }: Pick<Problem, 'type' | 'status'>) =>
+	type === problemType('unknown-model') ? 404 : status === 409 ? 400 : status

@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest'
+import { get, newAccount, post } from '../../testing.ts'
+
+const app = '/fal/queue/darkroom/scenes'
+const submit = async (key: string, body: object, path = app) => {
+	const answer = await post(path, key, body)
+	return { status: answer.status, body: await answer.json<Record<string, never>>() }
+}
+
+it('refuses an app that is not here as one that is not found', async () => {
+	const { key } = await newAccount()
+	expect(await submit(key, { prompt: 'a red sphere' }, '/fal/queue/some/thing')).toMatchObject({
+		status: 404,
+		body: { detail: expect.stringContaining('"thing"') }
+	})
+})
+
+it('names the fields at fault as FastAPI does, by the names that they have there', async () => {
+	const { key } = await newAccount()
+	expect(await submit(key, { num_images: 99 })).toMatchObject({
+		status: 422,
+		body: {
+			detail: expect.arrayContaining([
+				{ loc: ['body', 'num_images'], msg: 'Expected at most 8, got 99', type: 'value_error' },
+				{ loc: ['body', 'prompt'], msg: 'Expected string, got nothing', type: 'missing' }
+			])
+		}
+	})
+	expect(await submit('nothing', {})).toMatchObject({ status: 401, body: { detail: expect.any(String) } })
+})
+
+it('answers for a request that was canceled as fal does', async () => {
+	const { key } = await newAccount()
+	const { body } = await submit(key, { prompt: 'a red sphere' })
+	const result = `${app}/requests/${body.request_id}`
+	expect((await get(result, key)).status).toBe(400)
+	expect((await post(`/v1/generations/${body.request_id}/cancel`, key, {})).status).toBe(200)
+	const answer = await get(result, key)
+	expect([answer.status, answer.headers.get('x-fal-error-type')]).toEqual([499, 'client_cancelled'])
+	expect(await answer.json()).toMatchObject({ error_type: 'client_cancelled', detail: expect.stringContaining('canceled') })
+	expect(await (await get(`${result}/status`, key)).json()).toMatchObject({
+		status: 'COMPLETED',
+		error_type: 'client_cancelled'
+	})
+})
+
+it.each([
+	['', 'expected an https URL'],
+	['http://queue.fal.run/darkroom/scenes', 'expected an https URL'],
+	['https://queue.fal.run.evil.test/darkroom/scenes', 'expected an https URL'],
+	['https://queue.fal.run@evil.test/darkroom/scenes', 'expected an https URL'],
+	['https://queue.fal.run:8443/darkroom/scenes', 'expected an https URL'],
+	['https://queue.fal.run/scenes', 'is not served here']
+])('the proxy goes nowhere but to what fal has: %j', async (target, message) => {
+	const { key } = await newAccount()
+	const answer = await post('/fal/proxy', key, { prompt: 'a red sphere' }, { 'x-fal-target-url': target })
+	expect([404, 422]).toContain(answer.status)
+	expect(JSON.stringify(await answer.json())).toContain(message)
+})
