@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,6 +8,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { freePort } from '../infra/ports.ts'
 import { preparePostgres } from '../infra/postgres.ts'
+import { isInstalled } from './installed.ts'
 
 /** A real queue server that a test can stop, start again and empty. */
 export interface QueueServer {
@@ -20,13 +21,8 @@ export interface QueueServer {
 	remove(): Promise<void>
 }
 
-const installed = (command: string) => spawnSync('which', [command]).status === 0
-
-/** Whether suites on Redis run: always in CI, elsewhere where redis-server is installed. */
-export const withRedis = Boolean(process.env.CI) || installed('redis-server')
-if (!withRedis) {
-	console.log('skipped: no redis-server')
-}
+/** Whether suites on Redis run; openssl is for its certificate. */
+export const withRedis = isInstalled('redis-server') && isInstalled('openssl')
 
 export async function postgresServer(): Promise<QueueServer> {
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-postgres-'))
