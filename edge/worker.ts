@@ -32,6 +32,7 @@ import { getGeneration } from './routes/get-generation.ts'
 import { getImage } from './routes/get-image.ts'
 import { getUsage } from './routes/get-usage.ts'
 import { health } from './routes/health.ts'
+import { listAccounts } from './routes/list-accounts.ts'
 import { listGenerations } from './routes/list-generations.ts'
 import { listKeys } from './routes/list-keys.ts'
 import { listLedger } from './routes/list-ledger.ts'
@@ -103,6 +104,7 @@ for (const add of [
 	listKeys,
 	rotateKey,
 	revokeKey,
+	listAccounts,
 	updateAccount,
 	creditAccount,
 	refundGeneration,

@@ -5,6 +5,7 @@ import { table } from './models/table.ts'
 
 const usage = `npm run admin -- COMMAND ACCOUNT …
 
+  accounts                           all of them, with plans and balances
   show ACCOUNT                       its balance, plan and limits
   set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account
       --plan trial|standard|scale      standard where it is left out
@@ -40,50 +41,58 @@ const { values, positionals } = parseArgs({
 type Json = Record<string, unknown>
 type Rows = Json[]
 
-/** What each command takes after the account, and does. */
-const commands: Record<string, { takes: number; most?: number; run(account: string, ...rest: string[]): Promise<unknown> }> = {
-	show: { takes: 0, run: (account) => call(account, 'GET') },
-	set: { takes: 0, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
+interface Command {
+	/** How many words it takes, and how many at most; an account is the first. */
+	takes: number
+	most?: number
+	run(account: string, ...rest: string[]): Promise<unknown>
+}
+
+const commands: Record<string, Command> = {
+	accounts: { takes: 0, run: allAccounts },
+	show: { takes: 1, run: (account) => call(account, 'GET') },
+	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
 	credit: {
-		takes: 2,
+		takes: 3,
 		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: Number(amount), reference })
 	},
-	refund: { takes: 1, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
-	keys: { takes: 0, run: async (account) => (await call(account, 'GET', '/keys')).keys },
+	refund: { takes: 2, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
+	keys: { takes: 1, run: async (account) => (await call(account, 'GET', '/keys')).keys },
 	key: {
-		takes: 1,
+		takes: 2,
 		run: (account, name) =>
 			call(account, 'POST', '/keys', { name, scopes: values.scope, expires_at: values.expires, limits: limits() })
 	},
 	rotate: {
-		takes: 1,
+		takes: 2,
 		run: (account, key) =>
 			call(account, 'POST', `/keys/${key}/rotate`, { overlap: values.overlap === undefined ? undefined : Number(values.overlap) })
 	},
-	revoke: { takes: 1, run: (account, key) => call(account, 'DELETE', `/keys/${key}`) },
+	revoke: { takes: 2, run: (account, key) => call(account, 'DELETE', `/keys/${key}`) },
 	usage: {
-		takes: 0,
-		most: 2,
+		takes: 1,
+		most: 3,
 		run: async (account, from, to) =>
 			(await call(account, 'GET', `/usage?${new URLSearchParams({ ...(from && { from }), ...(to && { to }) })}`)).usage
 	},
-	ledger: { takes: 0, run: async (account) => (await call(account, 'GET', '/ledger')).entries },
-	audit: { takes: 0, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
+	ledger: { takes: 1, run: async (account) => (await call(account, 'GET', '/ledger')).entries },
+	audit: { takes: 1, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
 }
 
-const [name = '', account, ...rest] = positionals
+const [name = '', ...words] = positionals
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 if (values.help || positionals.length === 0) {
 	console.log(usage)
-} else if (!command || !account || rest.length < command.takes || rest.length > (command.most ?? command.takes)) {
+} else if (!command || words.length < command.takes || words.length > (command.most ?? command.takes)) {
 	fail(`expected one of the commands below, got ${positionals.join(' ')}\n\n${usage}`)
 } else {
+	const [account = '', ...rest] = words
 	print(await command.run(account, ...rest).catch((error: Error) => fail(error.message)))
 }
 
 async function call(account: string, method: string, path = '', body?: Json): Promise<Json> {
 	const { url, token } = where()
-	const answer = await fetch(`${url}/v1/admin/accounts/${encodeURIComponent(account)}${path}`, {
+	const answer = await fetch(`${url}/v1/admin/accounts${account && `/${encodeURIComponent(account)}`}${path}`, {
 		method,
 		headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
 		...(body && { body: JSON.stringify(body) })
@@ -115,6 +124,18 @@ function limits(): Json {
 			return [name, value === 'none' ? null : Number(value)]
 		})
 	)
+}
+
+async function allAccounts(): Promise<Rows> {
+	const rows: Rows = []
+	for (let cursor: unknown = ''; cursor !== null; ) {
+		const page = await call('', 'GET', cursor ? `?cursor=${cursor}` : '')
+		for (const { account, plan, balance, in_flight } of page.accounts as Rows) {
+			rows.push({ account, plan, ...(balance as Json), in_flight })
+		}
+		cursor = page.next
+	}
+	return rows
 }
 
 async function auditAll(accounts: string[]): Promise<Rows> {

@@ -1,6 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
+import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { call, codeOf, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
 
@@ -190,6 +190,24 @@ describe('an account', () => {
 		for (const expected of ['balance available', 'balance held', 'charge without', 'not charged', 'usage', 'refund', 'receipt']) {
 			expect(differences).toContainEqual(expect.stringContaining(expected))
 		}
+	})
+
+	it('is one of those that the admin can list, page by page', async () => {
+		const list = async (query: string) =>
+			(await get(`/v1/admin/accounts?${query}`, env.ADMIN_TOKEN)).json<{ accounts: AccountView[]; next: string | null }>()
+		const { account: other } = await newAccount()
+		const seen: AccountView[] = []
+		for (let cursor: string | null = ''; cursor !== null; ) {
+			const page = await list(`limit=1${cursor && `&cursor=${cursor}`}`)
+			expect(page.accounts).toHaveLength(1)
+			seen.push(...page.accounts)
+			cursor = page.next
+		}
+		const names = seen.map((one) => one.account)
+		expect(names).toEqual([...names].sort())
+		expect(names.filter((name) => name === account || name === other)).toHaveLength(2)
+		expect(seen.find((one) => one.account === account)).toMatchObject({ plan: 'standard', balance: { available: plenty } })
+		expect(await codeOf(await get('/v1/admin/accounts', key))).toBe('401 unauthorized')
 	})
 
 	it('that does not exist has nothing to show', async () => {

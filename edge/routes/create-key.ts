@@ -6,6 +6,7 @@ import { doors, pathOf } from '../caller.ts'
 import { unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
 import { mintKey } from '../keys.ts'
+import { enroll } from '../storage/roll.ts'
 import { json, problem } from './responses.ts'
 
 /** `key` is its text, which is not shown again. */
@@ -30,6 +31,9 @@ export const createKey = (app: OpenAPIHono<App>) => {
 	for (const door of doors) {
 		app.openapi(routeAt(door), async (c) => {
 			const { env, caller } = c.var
+			if (caller.key === null) {
+				await enroll(env, caller.account)
+			}
 			const key = mintKey(env.DARKROOM_SECRET, caller.account)
 			const made = unwrap(await env.ACCOUNT.getByName(caller.account).makeKey(caller, sha256(key), c.req.valid('json')))
 			return c.json({ ...made, account: caller.account, key }, 201)

@@ -5,6 +5,7 @@ import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { AccountId } from '../ids.ts'
+import { enroll } from '../storage/roll.ts'
 import { json, problem } from './responses.ts'
 
 const Credit = z.strictObject({
@@ -35,5 +36,6 @@ export const creditAccount = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { account } = c.req.valid('param')
 		const { amount, reference } = c.req.valid('json')
+		await enroll(c.var.env, account)
 		return c.json(unwrap(await c.var.env.ACCOUNT.getByName(account).credit(account, amount, reference)), 200)
 	})

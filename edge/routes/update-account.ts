@@ -5,6 +5,7 @@ import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { AccountId } from '../ids.ts'
+import { enroll } from '../storage/roll.ts'
 import { json, problem } from './responses.ts'
 
 const route = createRoute({
@@ -22,6 +23,7 @@ const route = createRoute({
 export const updateAccount = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { account } = c.req.valid('param')
+		await enroll(c.var.env, account)
 		const stub = c.var.env.ACCOUNT.getByName(account)
 		unwrap(await stub.update({ account, key: null }, c.req.valid('json')))
 		return c.json(unwrap(await stub.describe({ account, key: null })), 200)

@@ -1,0 +1,36 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { AccountView } from '../../shared/contract/account.ts'
+import type { App } from '../app.ts'
+import { withAdmin } from '../bearer.ts'
+import { AccountId } from '../ids.ts'
+import { enrolled } from '../storage/roll.ts'
+import { limitOf } from './paging.ts'
+import { json, problem } from './responses.ts'
+
+const route = createRoute({
+	method: 'get',
+	path: '/v1/admin/accounts',
+	summary: 'All accounts with their balances, by name',
+	middleware: [withAdmin] as const,
+	request: { query: z.strictObject({ limit: limitOf(50, 100), cursor: AccountId.optional() }) },
+	responses: {
+		200: json(
+			z.strictObject({ accounts: z.array(AccountView), next: AccountId.nullable() }),
+			'`next` is the `cursor` of the following page, null on the last'
+		),
+		401: problem('unauthorized'),
+		422: problem('invalid-request')
+	}
+})
+
+export const listAccounts = (app: OpenAPIHono<App>) =>
+	app.openapi(route, async (c) => {
+		const { env } = c.var
+		const { limit, cursor } = c.req.valid('query')
+		const names = await enrolled(env, cursor, limit + 1)
+		const page = names.slice(0, limit)
+		const answers = await Promise.all(page.map((account) => env.ACCOUNT.getByName(account).describe({ account, key: null })))
+		// A name may have been noted of an account whose making failed.
+		const accounts = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []))
+		return c.json({ accounts, next: names.length > limit ? (page.at(-1) ?? null) : null }, 200)
+	})
