@@ -17,7 +17,7 @@ export function bearer(c: Context): string {
 
 const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
 
-export const expectKey = (c: Context<App>): Key => expectKeyIn(c.var.env, bearer(c))
+export const expectKey = (c: Context<App>): Key => expectKeyIn(c.get('env'), bearer(c))
 
 /** A well-formed, genuine API key. Its Account confirms it within the same call that does the work. */
 export function expectKeyIn(env: Env, token: string): Key {

@@ -28,7 +28,7 @@ function isSuspicious(address: string): boolean {
 export const withoutFlood = createMiddleware<App>(async function withoutFlood(c, next) {
 	const address = c.req.header('cf-connecting-ip')
 	const isOutside = address && address !== '127.0.0.1' && address !== '::1'
-	if (isOutside && isSuspicious(address) && !(await c.var.env.FLOOD.limit({ key: address })).success) {
+	if (isOutside && isSuspicious(address) && !(await c.get('env').FLOOD.limit({ key: address })).success) {
 		const detail = 'Too many requests from this address.'
 		throw new ProblemError({ code: 'rate-limited', detail, 'violated-policies': ['address'], retryAfter: period })
 	}

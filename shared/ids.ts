@@ -6,18 +6,36 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
  * of one kind sort by the time of their making.
  */
 export function newId(prefix: string, now: number = Date.now()): string {
-	let time = ''
-	for (let left = now, i = 0; i < 10; i++, left = Math.floor(left / 32)) {
-		time = alphabet[left % 32] + time
+	// Many are made in the same millisecond.
+	if (now !== latest.now) {
+		latest = { now, text: timeText(now) }
 	}
-	return `${prefix}_${time}${randomText(16)}`
+	return `${prefix}_${latest.text}${randomText(16)}`
 }
 
-/** `length` characters of 5 random bits each. */
-export function randomText(length: number): string {
+let latest = { now: 0, text: '0000000000' }
+
+function timeText(now: number): string {
 	let text = ''
-	for (const byte of crypto.getRandomValues(new Uint8Array(length))) {
-		text += alphabet[byte % 32]
+	for (let left = now, i = 0; i < 10; i++, left = Math.floor(left / 32)) {
+		text = alphabet[left % 32] + text
+	}
+	return text
+}
+
+/** Drawn many at once, for each draw costs as much as a hundred of them; every byte is used once. */
+const bytes = new Uint8Array(4_096)
+let used = bytes.length
+
+/** `length` characters of 5 random bits each, at most 4,096. */
+export function randomText(length: number): string {
+	if (used + length > bytes.length) {
+		crypto.getRandomValues(bytes)
+		used = 0
+	}
+	let text = ''
+	for (const end = used + length; used < end; used++) {
+		text += alphabet[(bytes[used] as number) % 32]
 	}
 	return text
 }

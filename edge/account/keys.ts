@@ -20,6 +20,8 @@ interface Row extends Record<string, SqlStorageValue> {
 /** The account's API keys, by their hashes alone. */
 export class Keys {
 	readonly #sql: SqlStorage
+	/** Rows as they are: each call of a key reads its own. Whatever writes one forgets it, so that nothing is known that is taken back. */
+	readonly #known = new Map<string, Row>()
 
 	constructor(sql: SqlStorage) {
 		this.#sql = sql
@@ -41,7 +43,7 @@ export class Keys {
 
 	/** Lets a key of the account do what any one of `scopes` allows, within its own limits. */
 	confirm(hash: string, now: number, ...scopes: Scope[]): Partial<Limits> {
-		const row = this.#find('hash', hash)
+		const row = this.#known.get(hash) ?? this.#find('hash', hash)
 		if (!row || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now)) {
 			throw new ProblemError({ code: 'unauthorized', detail: 'The API key is not valid any more.' })
 		}
@@ -52,6 +54,9 @@ export class Keys {
 		}
 		if (now - (row.last_used_at ?? 0) >= usedWithin) {
 			this.#sql.exec('UPDATE keys SET last_used_at = ? WHERE hash = ?', now, hash)
+			this.#known.delete(hash)
+		} else {
+			this.#known.set(hash, row)
 		}
 		return JSON.parse(row.limits)
 	}
@@ -72,6 +77,7 @@ export class Keys {
 			now
 		)
 		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
+		this.#known.clear()
 		return made
 	}
 
@@ -79,6 +85,7 @@ export class Keys {
 	revoke(id: string, now: number): void {
 		this.#expect(id)
 		this.#sql.exec('UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?', now, id)
+		this.#known.clear()
 	}
 
 	#find(column: 'hash' | 'id', value: string): Row | undefined {

@@ -59,8 +59,15 @@ export class Ledger {
 
 	/** Sets aside what a generation may cost, or refuses it. */
 	hold(generation: string, amount: number, now: number): void {
-		const { available } = this.balance()
-		if (amount > available) {
+		if (amount === 0) {
+			return
+		}
+		const { rowsWritten } = this.#sql.exec(
+			"UPDATE tallies SET available = available - ?1, held = held + ?1 WHERE subject = '' AND available >= ?1",
+			amount
+		)
+		if (rowsWritten === 0) {
+			const { available } = this.balance()
 			throw new ProblemError({
 				code: 'insufficient-credit',
 				detail: `It may cost ${amount} micro-units, ${available} are available.`,
@@ -68,7 +75,7 @@ export class Ledger {
 				available
 			})
 		}
-		this.#move('hold', amount, now, { generation })
+		this.#enter('hold', amount, now, { generation })
 	}
 
 	capture(generation: string, picture: number, amount: number, now: number): void {
@@ -110,20 +117,19 @@ export class Ledger {
 		return sides
 	}
 
-	#move(kind: Kind, amount: number, now: number, { generation, picture, reference }: About): void {
+	#move(kind: Kind, amount: number, now: number, about: About): void {
 		if (amount === 0) {
 			return
 		}
 		const [from, to] = moves[kind]
+		this.#sql.exec(`UPDATE tallies SET ${from} = ${from} - ?1, ${to} = ${to} + ?1 WHERE subject = ''`, amount)
+		this.#enter(kind, amount, now, about)
+	}
+
+	#enter(kind: Kind, amount: number, now: number, { generation, picture, reference }: About): void {
 		this.#sql.exec(
 			'INSERT INTO ledger (at, kind, amount, generation, picture, reference) VALUES (?, ?, ?, ?, ?, ?)',
-			now,
-			kind,
-			amount,
-			generation ?? null,
-			picture ?? null,
-			reference ?? null
+			...[now, kind, amount, generation ?? null, picture ?? null, reference ?? null]
 		)
-		this.#sql.exec(`UPDATE tallies SET ${from} = ${from} - ?1, ${to} = ${to} + ?1 WHERE subject = ''`, amount)
 	}
 }
