@@ -1,9 +1,11 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
+import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
-import { ProblemError, respond } from './errors.ts'
+import { ProblemError, respond, unsupported } from './errors.ts'
 
 const mebibyte = 1024 * 1024
+const small = 16 * 1024
 /** A client that is still sending sees a broken connection in place of our answer, so this much is read and thrown away first. */
 const drained = 32 * mebibyte
 
@@ -27,12 +29,28 @@ export const limitBody = limited(mebibyte)
 /** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */
 export const limitInputs = limited(20 * mebibyte)
 
+/** Lets those bodies in that say of themselves that they are JSON. */
+export const asJson = createMiddleware<App>(async function asJson(c, next) {
+	if (!/^\s*application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '')) {
+		throw new ProblemError(unsupported(c))
+	}
+	await next()
+})
+
 /** The body as JSON; an empty one is none. */
 export async function readJson(c: Context): Promise<unknown> {
 	try {
 		return await c.req.json()
 	} catch {
 		throw new ProblemError({ code: 'malformed-json', detail: 'The body could not be parsed as JSON.' })
+	}
+}
+
+/** The runtime takes longer to break a small body off than to hand it out, so what a refusal has left of one is read. */
+export async function readRest({ req }: Context): Promise<void> {
+	const isSmall = Number(req.header('content-length') ?? small + 1) <= small
+	if (isSmall && !req.raw.bodyUsed) {
+		await req.raw.arrayBuffer().catch(() => {})
 	}
 }
 

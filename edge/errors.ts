@@ -14,6 +14,7 @@ const problems = {
 	'method-not-allowed': [405, 'Method not allowed'],
 	'malformed-header': [400, 'A header is not as expected'],
 	superseded: [409, 'Another attempt at this generation was granted'],
+	'not-ended': [409, 'The generation has not ended'],
 	ended: [409, 'The generation has ended'],
 	'reference-reused': [409, 'The reference names another credit'],
 	'not-seen': [409, 'The object is not in storage as reported'],
@@ -53,7 +54,11 @@ export class ProblemError extends Error {
 	readonly fault: Fault
 
 	constructor(fault: Fault) {
+		// It is an answer, and where it was thrown is nobody's business: to write down the stack would take longer than all else.
+		const { stackTraceLimit } = Error
+		Error.stackTraceLimit = 0
 		super(`${fault.code}: ${fault.detail}`)
+		Error.stackTraceLimit = stackTraceLimit
 		this.fault = fault
 	}
 }
@@ -96,6 +101,11 @@ export function respond(
 	})
 }
 
+export const unsupported = (c: Context): Fault => ({
+	code: 'unsupported-media-type',
+	detail: `Expected content-type application/json, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
+})
+
 export function onError(error: Error, c: Context): Response {
 	if (error instanceof ProblemError) {
 		return respond(c, error.fault)
@@ -105,10 +115,7 @@ export function onError(error: Error, c: Context): Response {
 		return respond(c, { code: 'malformed-json', detail: 'The body could not be parsed as JSON.' })
 	}
 	if (error instanceof HTTPException && error.status === 415) {
-		return respond(c, {
-			code: 'unsupported-media-type',
-			detail: `Expected content-type application/json, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
-		})
+		return respond(c, unsupported(c))
 	}
 	console.error(JSON.stringify({ request: c.get('requestId'), error: error.stack ?? String(error) }))
 	return respond(c, { code: 'internal', detail: 'The error was logged under the id in `instance`.' })

@@ -34,9 +34,9 @@ function isPrivateHost(host: string): boolean {
 	if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) {
 		return !isPublicV4(host.split('.').map(Number))
 	}
-	// A name: at least two labels, and none of those that are never public (RFC 6761, 6762, 8375; cloud metadata services).
+	// A name: at least two labels, none of them empty, and not one of those that are never public (RFC 6761, 6762, 8375; cloud metadata services).
 	return (
-		!host.includes('.') ||
+		!/^[^.]+(\.[^.]+)+$/.test(host) ||
 		/(^|\.)(localhost|local|localdomain|internal|intranet|lan|home|corp|arpa|test|example|invalid|onion)$/.test(host)
 	)
 }

@@ -1,10 +1,15 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { exports, env as raw } from 'cloudflare:workers'
+import type { Warning } from '../shared/contract/generation.ts'
+import type { Order } from '../shared/contract/order.ts'
 import type { Problem } from '../shared/contract/problem.ts'
 import { randomText } from '../shared/ids.ts'
+import type { Accepted, Account } from './account/account.ts'
 import type { Work } from './callbacks/capability.ts'
 import { jobFor } from './callbacks/capability.ts'
 import { parseEnv } from './env.ts'
+import type { Answer } from './errors.ts'
+import { type Json, pack, unpack } from './json.ts'
 
 export const env = parseEnv(raw)
 
@@ -31,6 +36,17 @@ export async function newAccount(): Promise<{ account: string; key: string }> {
 	).json<{ key: string }>()
 	await post(`/v1/admin/accounts/${account}/credits`, env.ADMIN_TOKEN, { amount: plenty, reference: 'a test' })
 	return { account, key }
+}
+
+/** Orders from the Account itself. */
+export const submitTo = async (
+	account: DurableObjectStub<Account>,
+	key: string,
+	order: Order,
+	warnings: readonly Warning[] = []
+): Promise<Answer<Accepted>> => {
+	const answered: Json<Answer<Accepted>> = await account.submit(key, pack({ order, warnings, repeat: undefined }))
+	return unpack(answered)
 }
 
 /** Speaks as a GPU node about one epoch. */

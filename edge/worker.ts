@@ -1,9 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import { methodNotAllowed } from 'hono/method-not-allowed'
-import { requestId } from 'hono/request-id'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
-import { readJson } from './body.ts'
+import { readJson, readRest } from './body.ts'
 import { checkpoint } from './callbacks/checkpoint.ts'
 import { finish } from './callbacks/finish.ts'
 import { image } from './callbacks/image.ts'
@@ -53,6 +51,8 @@ export { Courier } from './courier/courier.ts'
 export { Dispatcher } from './dispatcher/dispatcher.ts'
 export { Viewer } from './viewer/viewer.ts'
 
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'QUERY']
+
 const app = new OpenAPIHono<App>({
 	router: new EdgeRouter(),
 	defaultHook: async (result, c) => {
@@ -67,20 +67,25 @@ const app = new OpenAPIHono<App>({
 })
 
 app.onError(onError)
-app.notFound((c) => respond(c, { code: 'not-found', detail: `There is nothing at ${c.req.path}.` }))
-app.use(requestId({ limitLength: 64, generator: () => newId('req') }))
-app.use(
-	methodNotAllowed({
-		app,
-		onMethodNotAllowed: (c, methods) => {
-			const allow = methods.join(', ')
-			return respond(c, { code: 'method-not-allowed', detail: `Expected ${allow}, got ${c.req.method}.` }, { allow })
-		}
-	})
-)
-app.use(async function withEnv(c, next) {
+app.notFound((c) => {
+	const { path, method } = c.req
+	const allowed = methods
+		.filter((other) => app.router.match(other, path)[0].some(([[, route]]) => route.method === other))
+		.flatMap((other) => (other === 'GET' ? ['GET', 'HEAD'] : [other]))
+	if (allowed.length === 0 || allowed.includes(method)) {
+		return respond(c, { code: 'not-found', detail: `There is nothing at ${path}.` })
+	}
+	const allow = allowed.join(', ')
+	return respond(c, { code: 'method-not-allowed', detail: `Expected ${allow}, got ${method}.` }, { allow })
+})
+app.use(async function begin(c, next) {
+	const named = c.req.header('x-request-id')
+	const requestId = named && /^[\w=-]{1,64}$/.test(named) ? named : newId('req')
+	c.set('requestId', requestId)
 	c.set('env', parseEnv(c.env))
 	await next()
+	c.res.headers.set('x-request-id', requestId)
+	await readRest(c)
 })
 app.use('/v1/*', withoutFlood)
 for (const add of [

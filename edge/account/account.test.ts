@@ -4,7 +4,7 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { randomText } from '../../shared/ids.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { env, patience, plenty } from '../testing.ts'
+import { env, patience, plenty, submitTo } from '../testing.ts'
 import type { Account } from './account.ts'
 import { lease, mostAttempts } from './attempts.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -56,7 +56,7 @@ describe('Account', () => {
 		stub = env.ACCOUNT.getByName(account)
 		await stub.makeKey({ account, key: null }, key, { name: 'test', scopes: ['generate', 'read'], expires_at: null, limits: {} })
 		await stub.credit(account, plenty, 'a test')
-		id = unwrap((await stub.submit(key, order)) as Answer<Snapshot>).id
+		id = unwrap(await submitTo(stub, key, order)).id
 	})
 	afterEach(() => {
 		vi.useRealTimers()
@@ -71,10 +71,7 @@ describe('Account', () => {
 
 	it('does what else is due where it fails for one generation, which it comes back to', async () => {
 		const late = { ...order, terms: { ...order.terms, deadline: 60 } }
-		const [first, second] = [
-			unwrap((await stub.submit(key, late)) as Answer<Snapshot>),
-			unwrap((await stub.submit(key, late)) as Answer<Snapshot>)
-		]
+		const [first, second] = [unwrap(await submitTo(stub, key, late)), unwrap(await submitTo(stub, key, late))]
 		await rows(
 			`CREATE TRIGGER broken BEFORE UPDATE OF status ON generations WHEN OLD.id = '${first.id}'
 			BEGIN SELECT RAISE(ABORT, 'a row that cannot be changed'); END`
@@ -103,7 +100,7 @@ describe('Account', () => {
 	})
 
 	it('answers only to its own keys', async () => {
-		expect(faultOf(await stub.submit('another hash', order))).toBe('unauthorized')
+		expect(faultOf(await submitTo(stub, 'another hash', order))).toBe('unauthorized')
 		expect(faultOf(await stub.read('another hash', id))).toBe('unauthorized')
 		expect(await rows('SELECT count(*) AS n FROM generations')).toEqual([{ n: 1 }])
 	})
@@ -266,7 +263,7 @@ describe('Account', () => {
 	it('tells what the edge and the node warned of', async () => {
 		const cropped = { code: 'image-cropped', detail: 'at the edge' }
 		const truncated = { code: 'prompt-truncated', detail: 'on the node' }
-		id = unwrap((await stub.submit(key, order, [cropped])) as Answer<Snapshot>).id
+		id = unwrap(await submitTo(stub, key, order, [cropped])).id
 		expect(await read()).toMatchObject({ warnings: [cropped] })
 		await stub.start(work(), 'run-one-one')
 		await capture(0)
@@ -288,7 +285,7 @@ describe('Account', () => {
 
 	/** A second one beside the one that each test begins with. */
 	const submit = async (terms: Partial<Order['terms']>) => {
-		const submitted = unwrap((await stub.submit(key, { ...order, terms: { ...order.terms, ...terms } })) as Answer<Snapshot>)
+		const submitted = unwrap(await submitTo(stub, key, { ...order, terms: { ...order.terms, ...terms } }))
 		return { ...submitted, work: { account, generation: submitted.id, epoch: 1 } }
 	}
 
@@ -370,7 +367,7 @@ describe('Account', () => {
 		await env.BUCKET.put(upload('used'), 'x')
 		await env.BUCKET.put(upload('unused'), 'x')
 		const image = upload('used').split('/')[2] as string
-		await stub.submit(key, { ...order, request: { ...request, image } })
+		await submitTo(stub, key, { ...order, request: { ...request, image } })
 		vi.setSystemTime(Date.now() + 86_400_000 + 1_000)
 		await runDurableObjectAlarm(stub)
 		await vi.waitFor(async () => {

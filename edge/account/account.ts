@@ -31,6 +31,7 @@ import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
 import { inputKey } from '../inputs/store.ts'
+import { type Json, pack, unpack } from '../json.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
 import { present } from '../routes/present.ts'
@@ -58,6 +59,15 @@ const longestBackoff = 5_000
 /** Milliseconds: how long a duty that fails is put off at most. */
 const longestAfterFault = 60_000
 const batchSize = 500
+/** Milliseconds in which a client whose answer got lost on its way has come again. */
+const arriving = 60_000
+
+/** An order on its way to its account. */
+export interface Submission {
+	order: Order
+	warnings: readonly Warning[]
+	repeat: Repeat | undefined
+}
 
 /** An order that was accepted, now or before, and how the limits stand. */
 export interface Accepted extends Snapshot {
@@ -277,7 +287,12 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async submit(key: string, order: Order, warnings: readonly Warning[] = [], repeat?: Repeat): Promise<Answer<Accepted>> {
+	async submit(key: string, submission: Json<Submission>): Promise<Json<Answer<Accepted>>> {
+		const { order, warnings, repeat } = unpack(submission)
+		return pack(this.#submit(key, order, warnings, repeat))
+	}
+
+	#submit(key: string, order: Order, warnings: readonly Warning[], repeat: Repeat | undefined): Answer<Accepted> {
 		return this.#decide(() => {
 			const now = Date.now()
 			const { keys, allowances, generations, repeats } = this.#books
@@ -314,6 +329,11 @@ export class Account extends DurableObject {
 			this.#books.generations.markSeen(id, now)
 			return this.#books.generations.read(id)
 		})
+	}
+
+	/** A request that was held, or a stream that was followed to its end, was answered with the end of a generation. */
+	async answered(id: string): Promise<void> {
+		this.#decide(() => this.#books.generations.markSeen(id, Date.now() + arriving))
 	}
 
 	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Snapshot[]>> {
@@ -433,15 +453,19 @@ export class Account extends DurableObject {
 		return this.#own(key, 'generate', (now) => this.#webhooks.replay(id, now))
 	}
 
-	async setStripeCustomer(customer: string | null): Promise<void> {
-		this.#decide(() => {
+	async setStripeCustomer(customer: string | null): Promise<Answer<void>> {
+		return this.#decide(() => {
+			this.#expectAccount()
 			this.ctx.storage.kv.put('stripe-customer', customer)
 			this.#meters.run('stripe', Date.now())
 		})
 	}
 
 	async meterEvents(state: MeterEvent['state'] | undefined, limit: number): Promise<Answer<MeterEvent[]>> {
-		return answer(() => this.#meters.list(state, limit))
+		return answer(() => {
+			this.#expectAccount()
+			return this.#meters.list(state, limit)
+		})
 	}
 
 	async resolveMeterEvent(sink: SinkName, batch: string, found: 'sent' | 'lost'): Promise<Answer<MeterEvent>> {

@@ -132,9 +132,12 @@ export class Generations {
 		return snapshotOf(this.#expect(id), this.pictures(id))
 	}
 
-	/** Notes that a client was told of the end. */
-	markSeen(id: string, now: number): void {
-		this.#sql.exec('UPDATE generations SET seen_at = ? WHERE id = ? AND seen_at IS NULL AND completed_at IS NOT NULL', now, id)
+	/** Notes from when on a client has certainly been told of the end. */
+	markSeen(id: string, at: number): void {
+		this.#sql.exec(
+			'UPDATE generations SET seen_at = ?1 WHERE id = ?2 AND coalesce(seen_at > ?1, true) AND completed_at IS NOT NULL',
+			...[at, id]
+		)
 	}
 
 	/** Newest first; those older than the generation `cursor`, where there is one. */
@@ -251,9 +254,12 @@ export class Generations {
 		this.#tell({ id, type: ends[status], at: now })
 	}
 
-	/** Gives back what was charged for it. */
+	/** Gives back what was charged for it, once it has ended: all of it, once. */
 	refund(id: string, now: number): void {
 		const row = this.#sql.exec<Row>('SELECT * FROM generations WHERE id = ?', id).toArray()[0]
+		if (row && !isTerminal(row.status)) {
+			throw new ProblemError({ code: 'not-ended', detail: `${id} is ${row.status}; cancel it first.` })
+		}
 		const charged = row ? row.price * this.pictures(id).length - row.refunded : 0
 		if (!row || charged === 0) {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing is charged for ${id}.` })

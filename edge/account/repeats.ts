@@ -8,8 +8,8 @@ export interface Repeat {
 	fingerprint: string
 	life: number
 	/**
-	 * `always`: an Idempotency-Key, the same generation whatever became of it. `lost`: an SDK's declared retry, the same one only while no
-	 * client can have had its end. `never`: an SDK's first sending, which is remembered alone.
+	 * `always`: an Idempotency-Key, the same generation whatever became of it. `lost`: an SDK's declared retry, the same one only until a
+	 * client has had its end. `never`: an SDK's first sending, which is remembered alone.
 	 */
 	matches: 'always' | 'lost' | 'never'
 }
@@ -39,7 +39,7 @@ export class Repeats {
 			const detail = 'The idempotency key was sent with another request before; expected the same one, or a new key.'
 			throw new ProblemError({ code: 'idempotency-key-reused', detail })
 		}
-		if (matches === 'lost' && isTerminal(row.status) && row.seen_at !== null) {
+		if (matches === 'lost' && isTerminal(row.status) && row.seen_at !== null && row.seen_at <= now) {
 			return undefined
 		}
 		return row.generation

@@ -74,6 +74,21 @@ describe('inputs', () => {
 		}
 	})
 
+	it('are looked at for a dry run, and not stored', async () => {
+		const list = async () => (await env.BUCKET.list({ prefix: inputKey(account, '') })).objects.length
+		const before = await list()
+		const fields = { model: 'scenes', prompt: 'a red sphere', seed: 1, image: dataUri('plain.png'), mask: `${outside}/mask.png` }
+		const answer = await post('/v1/generations?dry_run=1', key, fields)
+		expect(answer.status).toBe(200)
+		const { request, warnings } = await answer.json<{ request: object; warnings: object[] }>()
+		expect(request).toMatchObject({ task: 'inpainting' })
+		expect(request).not.toHaveProperty('image')
+		expect(warnings).toEqual((await accepted(fields)).warnings)
+		expect(await list()).toBe(before + 2)
+		const bad = await post('/v1/generations?dry_run=1', key, { ...fields, image: 'data:image/png;base64,AAAA' })
+		expect(await codeOf(bad)).toBe('422 invalid-request')
+	})
+
 	it('are handed to the node under signed URLs', async () => {
 		const { id, request } = await accepted({ image: dataUri('plain.png'), mask: dataUri('mask.png') })
 		expect(request).toMatchObject({ task: 'inpainting' })

@@ -3,6 +3,7 @@ import type { ResolvedRequest, Warning } from '../../shared/contract/generation.
 import { GenerationOrder, type Order, orderFor, takeApart } from '../../shared/contract/order.ts'
 import { taskOf } from '../../shared/contract/request-for.ts'
 import type { Terms } from '../../shared/contract/terms.ts'
+import { newId } from '../../shared/ids.ts'
 import { InputName, InputType, inputLimits, type Size } from '../../shared/inputs.ts'
 import { enlargeable } from '../../shared/size.ts'
 import type { Task } from '../../shared/tasks.ts'
@@ -27,9 +28,14 @@ const nullable = new Set(
 
 /**
  * A body as its model takes it, complete: its inputs are stored, and the picture's size follows from them. Everything that is wrong with the
- * body itself is told at once, before anything is fetched or stored.
+ * body itself is told at once, before anything is fetched or stored. Where nothing `isKept`, inputs are looked at alone, and their ids name nothing.
  */
-export async function resolveOrder(env: Env, key: Key, body: unknown): Promise<{ order: Order; warnings: Warning[] }> {
+export async function resolveOrder(
+	env: Env,
+	key: Key,
+	body: unknown,
+	{ isKept = true } = {}
+): Promise<{ order: Order; warnings: Warning[] }> {
 	const { model, task, fields, narrowed } = narrow(body)
 	const given = InputName.options.filter((name) => fields[name] !== undefined)
 	if (given.length === 0) {
@@ -37,7 +43,10 @@ export async function resolveOrder(env: Env, key: Key, body: unknown): Promise<{
 	}
 	// Fetching and storing is for those alone whose order would be taken.
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
-	const taken = await Promise.all(given.map(async (name) => [name, await take(env, key.account, name, fields[name])] as const))
+	const store = isKept ? storeInput : async () => newId('upl')
+	const taken = await Promise.all(
+		given.map(async (name) => [name, await take(env, key.account, name, fields[name], store)] as const)
+	)
 	const inputs: Partial<Record<InputName, Taken>> = Object.fromEntries(taken)
 	const image = inputs.image ?? inputs.semantic_map
 	if (image && task === 'super-resolution') {
@@ -80,7 +89,7 @@ interface Taken extends Inspected {
 }
 
 /** An input in storage under an id of ours, looked at: wherever it comes from, nothing is believed but its bytes. */
-async function take(env: Env, account: string, name: InputName, given: unknown): Promise<Taken> {
+async function take(env: Env, account: string, name: InputName, given: unknown, store: typeof storeInput): Promise<Taken> {
 	const pointer = `/${name}`
 	const text = String(given)
 	if (text.startsWith('upl_')) {
@@ -89,7 +98,7 @@ async function take(env: Env, account: string, name: InputName, given: unknown):
 	}
 	const bytes = /^data:/i.test(text) ? bytesOf(text, pointer) : await fetchInput(env, text, pointer)
 	const seen = look(bytes, pointer)
-	return { ...seen, id: await storeInput(env, account, bytes, seen.type) }
+	return { ...seen, id: await store(env, account, bytes, seen.type) }
 }
 
 function look(bytes: Uint8Array, pointer: string): Inspected {

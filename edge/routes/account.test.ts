@@ -59,8 +59,10 @@ describe('an account', () => {
 	it('gets back what its admin refunds, once', async () => {
 		const generation = await submit()
 		await deliver(generation, 0)
+		expect(await codeOf(await admin(`/generations/${generation.id}/refund`))).toBe('409 not-ended')
+		await post(`/v1/generations/${generation.id}/cancel`, key, '')
 		expect((await admin(`/generations/${generation.id}/refund`)).status).toBe(200)
-		expect((await read(generation.id)).cost).toEqual({ picture: price, held: price, charged: 0 })
+		expect((await read(generation.id)).cost).toEqual({ picture: price, held: 0, charged: 0 })
 		expect(await codeOf(await admin(`/generations/${generation.id}/refund`))).toBe('404 not-found')
 		expect(await audit()).toEqual({ differences: [], objects: 1 })
 	})

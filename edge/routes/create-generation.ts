@@ -7,9 +7,11 @@ import type { Accepted } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import type { App } from '../app.ts'
 import { type WithKey, withKey } from '../bearer.ts'
-import { limitInputs, readJson } from '../body.ts'
+import { asJson, limitInputs, readJson } from '../body.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { narrow, resolveOrder } from '../inputs/resolve.ts'
+import { resolveOrder } from '../inputs/resolve.ts'
+import { parse } from '../issues.ts'
+import { type Json, pack, unpack } from '../json.ts'
 import { quotaHeaders } from '../quotas.ts'
 import { hold } from '../viewer/hold.ts'
 import { idempotencyHeader, repeatOf, replayed } from './idempotency.ts'
@@ -17,27 +19,28 @@ import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
-/** What an order would cost, in micro-units, and what the account has. */
+/** What an order would cost, in micro-units, and what the account has. Inputs are looked at and not stored, so `request` has none. */
 const DryRun = z.strictObject({
-	request: ResolvedRequest,
+	request: ResolvedRequest.omit({ image: true, mask: true, semantic_map: true }),
 	cost: z.strictObject({ picture: Amount, total: Amount }),
 	available: Amount,
 	warnings: z.array(Warning)
+})
+
+const Query = z.strictObject({
+	dry_run: z
+		.stringbool()
+		.optional()
+		.openapi({ type: 'boolean', description: 'Tells what the order would cost; nothing is ordered.' })
 })
 
 const route = createRoute({
 	method: 'post',
 	path: '/v1/generations',
 	summary: 'Ask for pictures',
-	middleware: [withKey, limitInputs] as const,
 	parameters: [preferHeader, idempotencyHeader],
 	request: {
-		query: z.object({
-			dry_run: z
-				.stringbool()
-				.optional()
-				.openapi({ type: 'boolean', description: 'Tells what the order would cost; nothing is ordered.' })
-		}),
+		query: Query,
 		body: { required: true, content: { 'application/json': { schema: GenerationOrder } } }
 	},
 	responses: {
@@ -47,6 +50,7 @@ const route = createRoute({
 		401: problem('unauthorized'),
 		402: problem('insufficient-credit'),
 		403: problem('forbidden'),
+		404: problem('not-found: the generation that an earlier sending of the order made was deleted'),
 		413: problem('payload-too-large'),
 		415: problem('unsupported-media-type'),
 		422: problem('invalid-request, unknown-model, idempotency-key-reused'),
@@ -54,44 +58,50 @@ const route = createRoute({
 	}
 })
 
-export const createGeneration = (app: OpenAPIHono<App>) =>
-	app.openapi(
-		route,
-		async (c) => {
-			const { env, key } = c.var
-			const account = env.ACCOUNT.getByName(key.account)
-			const body: unknown = await readJson(c)
-			const dry = c.req.valid('query').dry_run
-			const repeat = dry ? undefined : repeatOf(c, key, body)
-			// Before any input is fetched again, which may be gone by now.
-			const before = repeat && (unwrap(await account.repeated(key.hash, repeat)) as Snapshot | undefined)
-			if (before) {
-				return answerWith(c, { ...before, quotas: [], repeated: true })
-			}
-			const { order, warnings } = await resolveOrder(env, key, body)
-			if (dry) {
-				const { available, ...cost } = unwrap(await account.quote(key.hash, order))
-				return c.json({ request: order.request, cost, available, warnings }, 200)
-			}
-			return answerWith(c, unwrap((await account.submit(key.hash, order, warnings, repeat)) as Answer<Accepted>))
-		},
-		(result, c) => (result.success ? undefined : refuse(c))
-	)
+/** By this route everything comes, so it is documented alone: validators would read the body once more than `resolveOrder`, which reads it all. */
+export const createGeneration = (app: OpenAPIHono<App>) => {
+	app.openAPIRegistry.registerPath(route)
+	app.post(route.path, withKey, limitInputs, asJson, async (c) => {
+		const env = c.get('env')
+		const key = c.get('key')
+		const account = env.ACCOUNT.getByName(key.account)
+		const { dry_run: dry } = queryOf(c)
+		const body: unknown = await readJson(c)
+		const repeat = dry ? undefined : repeatOf(c, key, body)
+		// Before any input is fetched again, which may be gone by now.
+		const before = repeat && (unwrap(await account.repeated(key.hash, repeat)) as Snapshot | undefined)
+		if (before) {
+			return answerWith(c, { ...before, quotas: [], repeated: true })
+		}
+		const { order, warnings } = await resolveOrder(env, key, body, { isKept: !dry })
+		if (dry) {
+			const { available, ...cost } = unwrap(await account.quote(key.hash, order))
+			const { image, mask, semantic_map, ...request } = order.request
+			return c.json({ request, cost, available, warnings } satisfies z.input<typeof DryRun>, 200)
+		}
+		const answered: Json<Answer<Accepted>> = await account.submit(key.hash, pack({ order, warnings, repeat }))
+		return answerWith(c, unwrap(unpack(answered)))
+	})
+}
+
+/** Most requests have none, and need none parsed. */
+function queryOf({ req }: Context): z.output<typeof Query> {
+	const given = req.url.includes('?') ? Object.entries(req.queries()) : []
+	return given.length === 0 ? {} : parse(Query, Object.fromEntries(given.map(([name, all]) => [name, all[1] ? all : all[0]])))
+}
 
 /** At once, or as the client prefers to wait. */
 async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }: Accepted) {
-	const { env, key } = c.var
+	const env = c.get('env')
+	const key = c.get('key')
 	const headers = { location: `/v1/generations/${accepted.id}`, ...quotaHeaders(quotas), ...(repeated && replayed) }
 	const wait = waitOf(c.req.header('prefer'))
-	if (wait === undefined) {
-		return c.json(await present(env, accepted), accepted.completed_at ? 200 : 202, headers)
+	const latest = wait === undefined ? accepted : await hold(env, key, accepted, wait)
+	if (latest.completed_at) {
+		await env.ACCOUNT.getByName(key.account).answered(latest.id)
 	}
-	const latest = await hold(env, key, accepted, wait)
-	return c.json(await present(env, latest), latest.completed_at ? 200 : 202, { ...headers, ...applied(wait) })
-}
-
-/** The contract did not hold: tell what else is wrong by the limits of the model. */
-async function refuse(c: Context): Promise<never> {
-	narrow(await readJson(c))
-	throw new Error('A body that is no GenerationOrder cannot satisfy a model')
+	return c.json(await present(env, latest), latest.completed_at ? 200 : 202, {
+		...headers,
+		...(wait !== undefined && applied(wait))
+	})
 }

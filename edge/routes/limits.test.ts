@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
 const price = 1_410
@@ -201,6 +201,19 @@ describe('a retry', () => {
 		expect(await (await attempt(2)).json()).toMatchObject({ id: generation.id, status: 'failed' })
 		await get(`/v1/generations/${generation.id}`, key)
 		expect(await (await attempt(1)).json()).not.toMatchObject({ id: generation.id })
+	})
+
+	it('that an SDK declares is a new order once a held answer has certainly arrived', async () => {
+		const attempt = (n: number, prefer = {}) => submit({}, { 'x-stainless-retry-count': String(n), ...prefer })
+		const held = attempt(0, { prefer: 'wait=10' })
+		await vi.waitFor(async () => expect(await generations()).toHaveLength(1), patience)
+		const [id] = await generations()
+		await end({ id } as Generation)
+		expect((await held).status).toBe(200)
+		// It may have been lost on its way.
+		expect(await (await attempt(1)).json()).toMatchObject({ id })
+		vi.setSystemTime(Date.now() + 60_000)
+		expect(await (await attempt(1)).json()).not.toMatchObject({ id })
 	})
 
 	it('that an SDK does not declare is a new order, and so is a late one', async () => {

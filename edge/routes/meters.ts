@@ -18,7 +18,7 @@ const Customer = z.strictObject({
 const setCustomer = createRoute({
 	method: 'put',
 	path: '/v1/admin/accounts/{account}/metering',
-	summary: 'Name the Stripe customer that the account’s pictures are metered for, from now on',
+	summary: 'Name the Stripe customer that the account’s pictures are metered for, what is not sent yet included',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId }),
@@ -62,7 +62,7 @@ const resolve = createRoute({
 export const meters = (app: OpenAPIHono<App>) => {
 	app.openapi(setCustomer, async (c) => {
 		const { stripe_customer } = c.req.valid('json')
-		await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).setStripeCustomer(stripe_customer)
+		unwrap(await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).setStripeCustomer(stripe_customer))
 		return c.json({ stripe_customer }, 200)
 	})
 	app.openapi(list, async (c) => {

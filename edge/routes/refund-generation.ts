@@ -15,7 +15,8 @@ const route = createRoute({
 	responses: {
 		200: json(Balance, 'The balance, with the refund'),
 		401: problem('unauthorized'),
-		404: problem('not-found: also when nothing is charged for it, or not any more')
+		404: problem('not-found: also when nothing is charged for it, or not any more'),
+		409: problem('not-ended')
 	}
 })
 

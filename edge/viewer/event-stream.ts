@@ -11,14 +11,14 @@ const heartbeat = 15_000
  * any other starts with the present state, in which nothing that matters is missing. It is pulled: a reader is never sent more than it takes.
  *
  * @param lastId the reader's Last-Event-ID
- * @param onClose when the reader has left, or has been told of the end
+ * @param onClose when the reader has left, or `isTold`: has been sent the end
  */
 export function eventStream(
 	env: Env,
 	timeline: Timeline,
 	name: string,
 	lastId: string | undefined,
-	onClose: () => void
+	onClose: (isTold: boolean) => void
 ): ReadableStream<Uint8Array> {
 	const [of, number] = lastId?.split('.') ?? []
 	let seen = of === name ? Number(number) || 0 : 0
@@ -42,10 +42,10 @@ export function eventStream(
 			send(`id: ${name}.${seen}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
 			if (event.type === 'end') {
 				controller.close()
-				onClose()
+				onClose(true)
 			}
 		},
-		cancel: onClose
+		cancel: () => onClose(false)
 	})
 }
 

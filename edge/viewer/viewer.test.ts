@@ -4,9 +4,9 @@ import { findModel } from '../../shared/catalog.ts'
 import { orderFor, takeApart } from '../../shared/contract/order.ts'
 import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
-import { type Answer, unwrap } from '../errors.ts'
+import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
-import { env, newAccount } from '../testing.ts'
+import { env, newAccount, submitTo } from '../testing.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -21,7 +21,7 @@ describe('Viewer', () => {
 		const { key } = await newAccount()
 		owner = readKey(env.DARKROOM_SECRET, key)!
 		account = env.ACCOUNT.getByName(owner.account)
-		snapshot = unwrap((await account.submit(owner.hash, order)) as Answer<Snapshot>)
+		snapshot = unwrap(await submitTo(account, owner.hash, order))
 		viewer = env.VIEWER.getByName(snapshot.id)
 	})
 

@@ -48,7 +48,12 @@ export class Viewer extends DurableObject {
 	/** Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end. */
 	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array>> {
 		const leave = await this.#enter(account, id, true)
-		return eventStream(this.#env, this.#timeline, this.#name, lastId, leave)
+		return eventStream(this.#env, this.#timeline, this.#name, lastId, (isTold) => {
+			leave()
+			if (isTold) {
+				this.ctx.waitUntil(this.#env.ACCOUNT.getByName(account).answered(id))
+			}
+		})
 	}
 
 	/** The Account's word on how it stands. */

@@ -7,11 +7,17 @@ const Time = z.iso.datetime()
 export const Scope = z.enum(['generate', 'read', 'admin'])
 export type Scope = z.infer<typeof Scope>
 
-export const KeyName = z.string().trim().min(1).max(64)
+/** Printable: others read it in tables and terminals. */
+export const KeyName = z
+	.string()
+	.trim()
+	.min(1)
+	.max(64)
+	.regex(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]*$/u, 'Expected printable characters')
 export const KeyId = z.string().regex(/^key_[0-9a-z]{26}$/)
 
-/** Null is no limit. */
-const Limit = z.int().min(1).nullable()
+/** Null is no limit. At most what the integers of RateLimit's fields may be (RFC 9651: 15 digits). */
+const Limit = z.int().min(1).max(999_999_999_999_999).nullable()
 
 /** What an account, or one key of it, may do. Amounts are micro-units; days and months are UTC. */
 export const Limits = z.strictObject({

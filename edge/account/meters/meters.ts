@@ -63,8 +63,11 @@ export class Meters {
 	}
 
 	/**
-	 * The pictures of a generation that was refunded are counted a second time, below zero. Stripe could cancel an event instead, but only whole, and only
-	 * for a day; other sinks could not.
+	 * The pictures of a generation that was refunded are counted a second time, below zero, which Stripe names as a way to correct usage
+	 * (docs.stripe.com/billing/subscriptions/usage-based/meters/configure). Its other way, an adjustment that cancels an event, is none for refunds: it takes
+	 * an event back whole, and a batch has a minute's pictures of many generations; only for 24 hours; it is answered before it is done; and other
+	 * sinks have nothing like it. What a refund takes back counts in the period of the refund, for invoices are not changed any more, and Stripe bills a
+	 * period that ends below zero as nothing.
 	 */
 	takeBack(generation: string, now: number): void {
 		const counted = this.#at.sql.exec<{ model: string; price: number; n: number; sinks: string }>(

@@ -114,9 +114,11 @@ export class Deliveries {
 	}
 
 	/** The same event under the same id once more, with all of its attempts before it. */
-	replay(id: string, now: number): DeliveryRow {
-		this.#expect(id)
-		this.#sql.exec("UPDATE deliveries SET status = 'pending', tries = 0, due_at = ? WHERE id = ?", now, id)
+	replay(id: string, url: string, now: number): DeliveryRow {
+		this.#sql.exec(
+			"UPDATE deliveries SET status = 'pending', tries = 0, due_at = ?, url = ?, lane = ? WHERE id = ?",
+			...[now, url, laneOf(url), id]
+		)
 		return this.#expect(id)
 	}
 

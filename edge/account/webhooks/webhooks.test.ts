@@ -184,6 +184,23 @@ describe('Webhooks', () => {
 		await settled((all) => expect(all).toMatchObject([{ id: failed?.id, status: 'delivered', attempts: [{}, { status: 200 }] }]))
 	})
 
+	it('are sent again to where their endpoint is by now', async () => {
+		const [old, moved] = [receiver(randomText(8)), receiver(randomText(8))]
+		const { id } = await subscribe(old.url, ['generation.canceled'])
+		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
+		await fetchEdge(`/v1/webhooks/${id}`, {
+			method: 'PATCH',
+			headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+			body: JSON.stringify({ url: moved.url })
+		})
+		const [{ id: delivery } = {} as Delivery] = await deliveries()
+		await post(`/v1/webhooks/deliveries/${delivery}/replay`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: moved.url, attempts: [{}, {}] }]))
+		expect((await moved.letters()).map(({ headers }) => headers['webhook-id'])).toEqual([delivery])
+		expect(await old.letters()).toHaveLength(1)
+	})
+
 	it('are signed with both secrets for a day after a rotation', async () => {
 		const place = receiver(randomText(8))
 		const { id } = await subscribe(place.url)

@@ -126,8 +126,11 @@ export class Webhooks {
 	deliveries = (filter: DeliveryFilter, cursor: string | undefined, limit: number): Delivery[] =>
 		this.#deliveries.list(filter, cursor, limit)
 
+	/** To where its endpoint is by now. */
 	replay(id: string, now: number): Delivery {
-		this.#schedule(this.#deliveries.replay(id, now).lane)
+		const { endpoint, url } = this.#deliveries.read(id)
+		const place = this.#endpoints.list().find((one) => one.id === endpoint)
+		this.#schedule(this.#deliveries.replay(id, place?.url ?? url, now).lane)
 		return this.#deliveries.read(id)
 	}
 
