@@ -1,9 +1,10 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../onnx/config.ts'
+import { toHalf } from '../onnx/half.ts'
 import { ModelError } from '../onnx/model-error.ts'
 import { type Part, port } from '../onnx/part.ts'
-import { stack, unstack } from '../onnx/rows.ts'
+import { type Stackable, stack, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
@@ -53,7 +54,7 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
 	// The largest batch so far; latents are copied into its front, so a tick allocates no input.
 	let buffer: Float32Array | undefined
-	const conditioning = stackedOnce()
+	const conditioning = stackedOnce(part)
 	return {
 		id: part.folder,
 		channels: config.in_channels,
@@ -79,24 +80,34 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	}
 }
 
-/** Stacks conditioning anew only when the rows of a shape are others than at its last call: a picture's stays the same for all its steps. */
-function stackedOnce(): (conds: readonly Inputs[]) => Record<string, Tensor> {
+/**
+ * Stacks conditioning anew only when the rows of a shape are others than at its last call: a picture's stays the same for all its steps. It is most of what
+ * a call is given; to make halves of it takes twenty times as long as to copy them, so each row's are made once.
+ */
+function stackedOnce({ inputs }: Part): (conds: readonly Inputs[]) => Record<string, Stackable> {
 	const latest = new Map<
 		string,
-		{ conds: readonly Inputs[]; feeds: Record<string, Tensor>; buffers: Record<string, Float32Array> }
+		{ conds: readonly Inputs[]; feeds: Record<string, Stackable>; buffers: Record<string, Stackable['data']> }
 	>()
+	const halves = new WeakMap<Tensor, Stackable>()
+	const inHalves = (row: Tensor): Stackable => {
+		const made = halves.get(row) ?? { data: toHalf(row.data), dims: row.dims }
+		halves.set(row, made)
+		return made
+	}
 	return (conds) => {
-		const inputs = Object.entries(conds[0]!)
-		const shape = inputs.map(([name, { dims }]) => `${name} ${dims}`).join()
+		const shape = Object.entries(conds[0]!)
+			.map(([name, { dims }]) => `${name} ${dims}`)
+			.join()
 		const before = latest.get(shape)
 		if (before?.conds.length === conds.length && conds.every((cond, i) => cond === before.conds[i])) {
 			return before.feeds
 		}
-		const feeds: Record<string, Tensor> = {}
-		const buffers: Record<string, Float32Array> = {}
-		for (const [name] of inputs) {
+		const feeds: Record<string, Stackable> = {}
+		const buffers: Record<string, Stackable['data']> = {}
+		for (const name of Object.keys(conds[0]!)) {
 			const rows = conds.map((cond) => cond[name]!)
-			feeds[name] = stack(rows, before?.buffers[name])
+			feeds[name] = stack(inputs.get(name)?.type === 'float16' ? rows.map(inHalves) : rows, before?.buffers[name])
 			buffers[name] = longer(feeds[name].data, before?.buffers[name])
 		}
 		latest.set(shape, { conds, feeds, buffers })
@@ -104,7 +115,7 @@ function stackedOnce(): (conds: readonly Inputs[]) => Record<string, Tensor> {
 	}
 }
 
-function longer(a: Float32Array, b: Float32Array | undefined): Float32Array {
+function longer<Numbers extends Stackable['data']>(a: Numbers, b: Numbers | undefined): Numbers {
 	return b && b.length > a.length ? b : a
 }
 

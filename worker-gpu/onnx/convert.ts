@@ -2,7 +2,7 @@ import { Tensor as OrtTensor } from 'onnxruntime-node'
 import { fromHalf, toHalf } from './half.ts'
 import type { Tensor } from './tensor.ts'
 
-/** Numbers on their way into a graph, whatever type it takes them in. */
+/** Numbers on their way into a graph, whatever type it takes them in; a Uint16Array holds the bits of halves, for one that takes those. */
 export interface Feed {
 	readonly data: ArrayLike<number>
 	readonly dims: readonly number[]
@@ -14,7 +14,7 @@ export function toOrt({ data, dims }: Feed, type: string): OrtTensor {
 		case 'float32':
 			return new OrtTensor('float32', data instanceof Float32Array ? data : Float32Array.from(data), dims)
 		case 'float16':
-			return half(toHalf(data), dims)
+			return half(data instanceof Uint16Array ? data : toHalf(data), dims)
 		case 'int32':
 			return new OrtTensor('int32', Int32Array.from(data), dims)
 		case 'int64':

@@ -5,15 +5,23 @@
 
 /** The bits of the nearest halves. */
 export function toHalf(values: ArrayLike<number>): Uint16Array {
-	return typeof Float16Array === 'undefined'
-		? Uint16Array.from(values, toBits)
-		: new Uint16Array(Float16Array.from(values).buffer)
+	return typeof Float16Array === 'undefined' ? Uint16Array.from(values, toBits) : new Uint16Array(new Float16Array(values).buffer)
 }
 
 export function fromHalf(values: Uint16Array | InstanceType<typeof Float16Array>): Float32Array {
-	return values instanceof Uint16Array ? Float32Array.from(values, fromBits) : Float32Array.from(values)
+	if (!(values instanceof Uint16Array)) {
+		return new Float32Array(values)
+	}
+	every ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => fromBits(half))
+	const floats = new Float32Array(values.length)
+	for (let i = 0; i < floats.length; i++) {
+		floats[i] = every[values[i]!]!
+	}
+	return floats
 }
 
+/** What each half stands for. */
+let every: Float32Array | undefined
 const float = new Float32Array(1)
 const bits = new Uint32Array(float.buffer)
 

@@ -1,13 +1,24 @@
 import { type Tensor, volume } from './tensor.ts'
 
+/** Rows, or a batch of them, in the type that a graph takes: floats, or the bits of halves. */
+export interface Stackable<Numbers extends Float32Array | Uint16Array = Float32Array | Uint16Array> {
+	readonly data: Numbers
+	readonly dims: readonly number[]
+}
+
 /**
- * Puts rows of the same dimensions together: B × [d…] → [B, d…]. The result's memory is `buffer`'s where it is large enough.
+ * Puts rows of the same type and dimensions together: B × [d…] → [B, d…]. The result's memory is `buffer`'s where it is large enough.
  */
-export function stack(rows: readonly Tensor[], buffer?: Float32Array): Tensor {
-	const { dims } = rows[0]!
+export function stack<Numbers extends Float32Array | Uint16Array>(
+	rows: readonly Stackable<Numbers>[],
+	buffer?: Numbers
+): Stackable<Numbers> {
+	const { data: first, dims } = rows[0]!
 	const size = volume(dims)
 	const length = rows.length * size
-	const data = buffer && buffer.length >= length ? buffer.subarray(0, length) : new Float32Array(length)
+	const memory =
+		buffer && buffer.length >= length ? buffer : (new (first.constructor as Float32ArrayConstructor)(length) as Numbers)
+	const data = memory.subarray(0, length) as Numbers
 	rows.forEach((row, i) => {
 		data.set(row.data, i * size)
 	})

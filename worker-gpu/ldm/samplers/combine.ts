@@ -5,14 +5,26 @@ export type Term = readonly [coefficient: number, tensor: Tensor]
 
 /** Σ c_i x_i, summed in double precision. Every sampler is such sums with coefficients of its own. */
 export function combine(...terms: readonly [Term, ...Term[]]): Tensor {
-	const { dims } = terms[0][1]
-	const sum = new Float64Array(terms[0][1].data.length)
+	const [[a, { data: x, dims }], [b, { data: y }] = [0, terms[0][1]]] = terms
+	if (terms.length > 2) {
+		return { data: new Float32Array(sumOf(terms, x.length)), dims }
+	}
+	// Most have two, and between two calls of the network this is most of the work.
+	const data = new Float32Array(x.length)
+	for (let i = 0; i < data.length; i++) {
+		data[i] = a * x[i]! + b * y[i]!
+	}
+	return { data, dims }
+}
+
+function sumOf(terms: readonly Term[], length: number): Float64Array {
+	const sum = new Float64Array(length)
 	for (const [coefficient, { data }] of terms) {
-		for (let i = 0; i < sum.length; i++) {
+		for (let i = 0; i < length; i++) {
 			sum[i]! += coefficient * data[i]!
 		}
 	}
-	return { data: new Float32Array(sum), dims }
+	return sum
 }
 
 /** x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε: Ho et al., 2020, eq. 4. */
