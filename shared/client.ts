@@ -6,6 +6,8 @@ import type { GenerationOrder } from './contract/order.ts'
 import type { Problem } from './contract/problem.ts'
 import { followed } from './followed.ts'
 
+export type { AccountView, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
+
 /** An answer that was no success, in the API's own words. */
 export class DarkroomError extends Error {
 	override name = 'DarkroomError' as const

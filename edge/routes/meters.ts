@@ -36,7 +36,11 @@ const list = createRoute({
 		params: z.object({ account: AccountId }),
 		query: z.strictObject({ limit: limitOf(100, 1_000), state: MeterEvent.shape.state.optional() })
 	},
-	responses: { 200: json(z.strictObject({ events: z.array(MeterEvent) }), 'The events'), 401: problem('unauthorized') }
+	responses: {
+		200: json(z.strictObject({ events: z.array(MeterEvent) }), 'The events'),
+		401: problem('unauthorized'),
+		422: problem('invalid-request')
+	}
 })
 
 const resolve = createRoute({

@@ -1,8 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { root } from '../root.ts'
 import { type Stack, startStack } from '../stack.ts'
@@ -17,10 +18,17 @@ afterAll(async () => {
 	rmSync(dir, { recursive: true })
 })
 
-const darkroom = (...args: string[]) =>
-	promisify(execFile)(process.execPath, [join(root, 'infra/cli.ts'), ...args], {
-		env: { ...process.env, DARKROOM_URL: stack.url, DARKROOM_API_KEY: stack.apiKey }
-	})
+const cli = join(root, 'infra/cli/main.ts')
+const env = (more = {}) => ({ ...process.env, DARKROOM_URL: stack.url, DARKROOM_API_KEY: stack.apiKey, ...more })
+const run = promisify(execFile)
+const darkroom = (...args: string[]) => run(process.execPath, [cli, ...args], { env: env({ KITTY_WINDOW_ID: '1' }) })
+/** The same with a terminal before it, and what appears there. */
+async function onTerminal(more: object, ...args: string[]): Promise<string> {
+	const command = [process.execPath, cli, ...args].map((word) => `'${word}'`).join(' ')
+	const without = { KITTY_WINDOW_ID: '', TMUX: '', TERM: 'xterm', TERM_PROGRAM: '', LC_TERMINAL: '' }
+	const options = { env: env({ ...without, ...more }), encoding: 'latin1', maxBuffer: 2 ** 26 } as const
+	return (await run('script', ['-qec', command, '/dev/null'], options)).stdout
+}
 const isPng = (file: string) => readFileSync(file).subarray(1, 4).toString() === 'PNG'
 
 it('draws a picture into a file', async () => {
@@ -41,6 +49,112 @@ it('lists models and usage', async () => {
 	expect((await darkroom('models')).stdout).toMatch(/^scenes\t/)
 	const usage = JSON.parse((await darkroom('usage', '--json')).stdout)
 	expect(usage).toMatchObject([{ model: 'scenes', pictures: 3 }])
+})
+
+it('shows pictures in a terminal that can, in its own words, and in no other', async () => {
+	const draw = (more: object, size = '64x64') =>
+		onTerminal(
+			more,
+			'generate',
+			'a red sphere',
+			'-o',
+			join(dir, 'shown.png'),
+			'--steps',
+			size === '64x64' ? '4' : '100',
+			'--size',
+			size
+		)
+	const kitty = await draw({ KITTY_WINDOW_ID: '1' })
+	const pieces = kitty.split('\x1b_G').slice(1)
+	const shown = Buffer.from(
+		pieces.map((piece) => piece.slice(piece.indexOf(';') + 1, piece.indexOf('\x1b\\'))).join(''),
+		'base64'
+	)
+	expect(shown).toEqual(readFileSync(join(dir, 'shown.png')))
+
+	// Also as it develops.
+	const iterm = await draw({ TERM_PROGRAM: 'iTerm.app' }, '256x256')
+	const pictures = iterm.split('\x1b]1337;File=').slice(1)
+	const kinds = await Promise.all(
+		pictures.map(async (picture) => {
+			const data = picture.slice(picture.indexOf(':') + 1, picture.indexOf('\x07'))
+			return (await sharp(Buffer.from(data, 'base64')).metadata()).format
+		})
+	)
+	expect(kinds).toContain('webp')
+	expect(kinds.at(-1)).toBe('png')
+
+	for (const more of [{}, { KITTY_WINDOW_ID: '1', TMUX: '/tmp/tmux' }]) {
+		const plain = await draw(more)
+		expect(plain).toContain('processing')
+		expect(['\x1b_G', '\x1b]'].some((start) => plain.includes(start))).toBe(false)
+	}
+})
+
+it('starts from a file, paints over a part of it, and saves in the format that the name asks for', async () => {
+	const [image, mask] = [join(dir, 'image.png'), join(dir, 'mask.png')]
+	const square = (side: number, background: string) => sharp({ create: { width: side, height: side, channels: 3, background } })
+	await square(128, 'grey').png().toFile(image)
+	const hole = await square(64, 'white').png().toBuffer()
+	await square(128, 'black')
+		.composite([{ input: hole }])
+		.png()
+		.toFile(mask)
+	const from = (...more: string[]) =>
+		darkroom('generate', 'a red sphere', '--image', image, '--steps', '4', '--json', '-o', join(dir, 'new.webp'), ...more)
+	const varied = JSON.parse((await from('--strength', '0.5', '--negative', 'blue', '--sampler', 'euler')).stdout)
+	expect(varied.request).toMatchObject({ task: 'image-to-image', strength: 0.5, negative_prompt: 'blue', sampler: 'euler' })
+	expect(JSON.parse((await from('--mask', mask)).stdout).request).toMatchObject({ task: 'inpainting', output_format: 'webp' })
+	expect((await sharp(join(dir, 'new.webp')).metadata()).format).toBe('webp')
+})
+
+it('is a package for other projects, with types, where Node.js runs no TypeScript', async () => {
+	execFileSync(process.execPath, [join(root, 'infra/package.ts')])
+	const modules = join(dir, 'node_modules')
+	mkdirSync(modules)
+	cpSync(join(root, 'dist/darkroom'), join(modules, 'darkroom'), { recursive: true })
+	symlinkSync(join(root, 'node_modules/zod'), join(modules, 'zod'))
+	writeFileSync(join(dir, 'package.json'), '{ "type": "module" }')
+	writeFileSync(
+		join(dir, 'app.ts'),
+		`import { Darkroom, DarkroomError, type Generation, type GenerationOrder } from 'darkroom/client'
+const order: GenerationOrder = { model: 'scenes', prompt: 'a red sphere', steps: 1 }
+// @ts-expect-error There is no such field.
+export const wrong: GenerationOrder = { model: 'scenes', promt: 'a red sphere' }
+declare const process: { env: Record<string, string> }
+const client = new Darkroom({ url: process.env.DARKROOM_URL!, apiKey: process.env.DARKROOM_API_KEY! })
+let generation: Generation = await client.create(order)
+for await (const event of client.events(generation.id)) {
+	if (event.type === 'end') {
+		generation = event.generation
+	}
+}
+const problem = await client.generation('gen_nothing').catch((error: unknown) => (error as DarkroomError).problem.status)
+console.log(generation.status, problem)
+`
+	)
+	const tsc = join(root, 'node_modules/typescript/bin/tsc')
+	const settings = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', '']
+	execFileSync(process.execPath, [tsc, ...settings, 'app.ts'], { cwd: dir, stdio: 'inherit' })
+	expect((await run(process.execPath, [join(dir, 'app.js')], { env: env() })).stdout).toBe('succeeded 404\n')
+	const { stdout } = await run(process.execPath, [join(modules, 'darkroom/cli.js'), 'models'], { env: env() })
+	expect(stdout).toMatch(/^scenes\t/)
+})
+
+it.each(['generate', 'models', 'usage', 'cancel'])('%s --help tells how', async (command) => {
+	expect((await darkroom(command, '--help')).stdout).toMatch(new RegExp(`^npx darkroom ${command}.*\n[\\s\\S]*DARKROOM_API_KEY`))
+})
+
+it.each([
+	['--size', '128', '--size: expected <width>x<height>, got 128'],
+	['--steps', 'many', '--steps: expected a number, got many'],
+	['--box', 'person', '--box: expected <label>:<x0>,<y0>,<x1>,<y1>, got person'],
+	['--image', 'nowhere.png', 'nowhere.png'],
+	['--output', 'picture.gif', 'expected a name that ends with .png'],
+	['--colour', 'red', "Unknown option '--colour'"]
+])('%s %s is refused before anything is asked for', async (name, value, message) => {
+	const refused = { code: 1, stderr: expect.stringContaining(message) }
+	await expect(darkroom('generate', 'a red sphere', name, value)).rejects.toMatchObject(refused)
 })
 
 it("says what is wrong, in the API's words", async () => {

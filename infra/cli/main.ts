@@ -1,0 +1,116 @@
+#!/usr/bin/env node
+/** `npx darkroom`: asks a Darkroom for pictures from a terminal. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Darkroom, DarkroomError } from '../../shared/client.ts'
+import { CliError } from './cli-error.ts'
+import { generate } from './generate.ts'
+
+const environment = `DARKROOM_URL and DARKROOM_API_KEY say where and who; what \`npm start\` last made is taken where they are not set.`
+
+const usages = {
+	generate: `npx darkroom generate ["<prompt>"] [-o picture.png]   draws pictures, and shows them in terminals that can
+
+  -o, --output <file>      its ending says the format: png, webp, jpg or avif; with several pictures, -1, -2, … are put behind the name
+  --model <id>             the first of \`npx darkroom models\` where it is not given
+  --size <width>x<height>  pixels
+  --steps <n>  --guidance <x>  --sampler <name>  --seed <n>  --count <n>
+  --negative <text>        what to keep away from
+  --image <file or URL>    a picture to start from; with --strength <0 to 1>, how much of it is drawn anew
+  --mask <file or URL>     what of it to draw anew is white, or transparent if anything is
+  --map <file or URL>      a semantic map
+  --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; as often as there are boxes
+  --class <name or number>
+  --json                   prints the generation instead of a line for each file`,
+	models: `npx darkroom models [--json]   lists the models: id, tasks, description`,
+	usage: `npx darkroom usage [--json]   delivered pictures of the last 30 days: day, model, key, pictures, amount`,
+	cancel: `npx darkroom cancel <generation>   ends a generation; what was delivered before stays`
+}
+
+const options = {
+	output: { type: 'string', short: 'o', default: 'picture.png' },
+	model: { type: 'string' },
+	size: { type: 'string' },
+	steps: { type: 'string' },
+	guidance: { type: 'string' },
+	sampler: { type: 'string' },
+	seed: { type: 'string' },
+	count: { type: 'string' },
+	negative: { type: 'string' },
+	image: { type: 'string' },
+	strength: { type: 'string' },
+	mask: { type: 'string' },
+	map: { type: 'string' },
+	box: { type: 'string', multiple: true },
+	class: { type: 'string' },
+	json: { type: 'boolean' },
+	help: { type: 'boolean', short: 'h' }
+} as const
+const parsed = () => parseArgs({ options, allowPositionals: true })
+export type Flags = ReturnType<typeof parsed>['values']
+
+await run().catch((error: Error & { code?: string }) => {
+	const isTold = error instanceof DarkroomError || error instanceof CliError || error.code?.startsWith('ERR_PARSE_ARGS')
+	console.error(isTold ? error.message : String(error.cause ?? error))
+	process.exitCode = 1
+})
+
+async function run(): Promise<void> {
+	const { values, positionals } = parsed()
+	const [command, subject, ...more] = positionals
+	if (!command || !Object.hasOwn(usages, command)) {
+		if (command && command !== 'help') {
+			throw new CliError(`expected ${Object.keys(usages).join(', ')}, got ${command}`)
+		}
+		console.log(`${Object.values(usages).join('\n\n')}\n\n${environment}`)
+		return
+	}
+	if (values.help) {
+		console.log(`${usages[command as keyof typeof usages]}\n\n${environment}`)
+		return
+	}
+	if (more.length > 0) {
+		throw new CliError(`expected quotes around what has spaces, got also ${more.join(' ')}`)
+	}
+	const client = new Darkroom(account())
+	switch (command) {
+		case 'generate':
+			return generate(client, subject, values)
+		case 'models':
+			return table(values, await client.models(), ({ id, tasks, description }) => [id, Object.keys(tasks).join(' '), description])
+		case 'usage':
+			return table(values, await client.usage(), ({ day, model, key_name, pictures, amount }) => [
+				day,
+				model,
+				key_name,
+				pictures,
+				amount / 1_000_000
+			])
+		case 'cancel': {
+			if (!subject) {
+				throw new CliError('expected the id of a generation')
+			}
+			const generation = await client.cancel(subject)
+			console.log(values.json ? JSON.stringify(generation, null, 2) : generation.status)
+		}
+	}
+}
+
+function account(): { url: string; apiKey: string } {
+	const { DARKROOM_URL: url, DARKROOM_API_KEY: apiKey, DATA_DIR = '.data' } = process.env
+	if (url && apiKey) {
+		return { url: url.replace(/\/+$/, ''), apiKey }
+	}
+	try {
+		return JSON.parse(readFileSync(join(DATA_DIR, 'dev.json'), 'utf8'))
+	} catch {
+		throw new CliError(
+			`expected DARKROOM_URL and DARKROOM_API_KEY in the environment, or ${join(DATA_DIR, 'dev.json')} of \`npm start\``
+		)
+	}
+}
+
+function table<T>({ json }: Flags, rows: T[], cells: (row: T) => (string | number)[]): void {
+	console.log(json ? JSON.stringify(rows, null, 2) : rows.map((row) => cells(row).join('\t')).join('\n'))
+}
