@@ -87,7 +87,9 @@ app.use(async function begin(c, next) {
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })
-app.use('/v1/*', withoutFlood)
+for (const path of ['/v1/*', '/openai/*', '/replicate/*', '/fal/*']) {
+	app.use(path, withoutFlood)
+}
 for (const add of [
 	health,
 	listModels,

@@ -65,6 +65,8 @@ export class Native {
 		for (const name of ['content-length', 'content-encoding', 'transfer-encoding', 'content-type', 'prefer', 'accept']) {
 			sent.delete(name)
 		}
+		// It was counted by the flood guard when it came.
+		sent.delete('cf-connecting-ip')
 		sent.set('authorization', `Bearer ${this.#token}`)
 		sent.set('x-request-id', this.#c.var.requestId)
 		if (body !== undefined) {

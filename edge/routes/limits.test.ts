@@ -138,14 +138,18 @@ describe('limits', () => {
 		expect((await submit()).status).toBe(202)
 	})
 
-	it('turn a flood from one address away, and from no other', async () => {
+	it.each([
+		['/v1/models', '203.0.113.7'],
+		['/openai/v1/models', '203.0.113.17'],
+		['/replicate/v1/models', '203.0.113.27']
+	])('turn a flood from one address away, and from no other: %s', async (path, address) => {
 		vi.useRealTimers()
-		const from = (address: string) => fetchEdge('/v1/models', { headers: { 'cf-connecting-ip': address } })
+		const from = (address: string) => fetchEdge(path, { headers: { 'cf-connecting-ip': address } })
 		// Of each window, which are aligned to the clock, 20 are not looked at, and of the others 20 are let in here.
-		const answers = await Promise.all(Array.from({ length: 120 }, () => from('203.0.113.7')))
+		const answers = await Promise.all(Array.from({ length: 120 }, () => from(address)))
 		const refused = answers.find(({ status }) => status === 429)
 		expect(refused?.headers.get('retry-after')).toBe('10')
-		expect((await from('203.0.113.8')).status).toBe(200)
+		expect((await from(`${address}8`)).status).toBe(200)
 	})
 })
 
