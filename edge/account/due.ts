@@ -18,22 +18,24 @@ export type Duty = {
  */
 export class Due {
 	readonly #sql: SqlStorage
+	/** What `next` found, until a row changes; most calls change none. */
+	#next: { at: number | undefined } | undefined
 
 	constructor(sql: SqlStorage) {
 		this.#sql = sql
 	}
 
 	put(kind: Kind, subject: string, at: number): void {
-		this.#sql.exec('INSERT OR REPLACE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
+		this.#change('INSERT OR REPLACE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
 	}
 
 	/** Leaves a row as it is that is there already. */
 	putOnce(kind: Kind, subject: string, at: number): void {
-		this.#sql.exec('INSERT OR IGNORE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
+		this.#change('INSERT OR IGNORE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
 	}
 
 	remove(kind: Kind, subject: string): void {
-		this.#sql.exec('DELETE FROM due WHERE kind = ? AND subject = ?', kind, subject)
+		this.#change('DELETE FROM due WHERE kind = ? AND subject = ?', kind, subject)
 	}
 
 	/** Up to `limit` rows whose time has come, each put off first: should we crash, it comes back by itself. */
@@ -43,7 +45,7 @@ export class Due {
 			.toArray()
 		const claimed = new Map<Kind, string[]>()
 		for (const { kind, subject } of rows) {
-			this.#sql.exec('UPDATE due SET at = ? WHERE kind = ? AND subject = ?', now + putOff(kind), kind, subject)
+			this.#change('UPDATE due SET at = ? WHERE kind = ? AND subject = ?', now + putOff(kind), kind, subject)
 			const subjects = claimed.get(kind)
 			subjects ? subjects.push(subject) : claimed.set(kind, [subject])
 		}
@@ -56,7 +58,7 @@ export class Due {
 
 	/** Puts it off by half a second, doubled at each failure in a row, to at most `longest`; with jitter. */
 	failed(kind: Kind, subject: string, now: number, longest: number): void {
-		this.#sql.exec(
+		this.#change(
 			'UPDATE due SET tries = tries + 1, at = ? + CAST(? * min(?, 500 << min(tries, 10)) AS INTEGER) WHERE kind = ? AND subject = ?',
 			now,
 			0.75 + Math.random() / 4,
@@ -67,6 +69,12 @@ export class Due {
 	}
 
 	next(): number | undefined {
-		return this.#sql.exec<{ at: number | null }>('SELECT min(at) AS at FROM due').one().at ?? undefined
+		this.#next ??= { at: this.#sql.exec<{ at: number | null }>('SELECT min(at) AS at FROM due').one().at ?? undefined }
+		return this.#next.at
+	}
+
+	#change(query: string, ...values: SqlStorageValue[]): void {
+		this.#next = undefined
+		this.#sql.exec(query, ...values)
 	}
 }

@@ -107,7 +107,7 @@ export class Generations {
 		if (deadline !== null) {
 			this.#due.put('deadline', id, deadline)
 		}
-		return snapshotOf(row, [])
+		return snapshotOf(row, [], request)
 	}
 
 	/** What a job is made of. Undefined when the generation does not wait for a node. */

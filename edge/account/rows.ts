@@ -81,12 +81,12 @@ const costOf = (row: Row, captured: number) => ({
 	charged: row.price * captured - row.refunded
 })
 
-export function snapshotOf(row: Row, pictures: PictureRow[]): Snapshot {
+export function snapshotOf(row: Row, pictures: PictureRow[], request = requestOf(row)): Snapshot {
 	const { id, status, done, total, inference_ms, failure } = row
 	return {
 		id,
 		status,
-		request: requestOf(row),
+		request,
 		progress: status === 'processing' && done !== null && total !== null ? { done, total } : null,
 		images: row.removed_at === null ? pictures : [],
 		warnings: JSON.parse(row.warnings),
