@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
+import { eventHeaders } from '../sse.ts'
 import { problem } from './responses.ts'
 
 const LastEventId = z
@@ -26,13 +27,6 @@ const route = createRoute({
 		404: problem('not-found: also when it belongs to another account')
 	}
 })
-
-/** No cache or proxy may hold events back until there are many of them. */
-export const eventHeaders = {
-	'content-type': 'text/event-stream; charset=utf-8',
-	'cache-control': 'no-cache, no-transform',
-	'x-accel-buffering': 'no'
-}
 
 export const generationEvents = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {

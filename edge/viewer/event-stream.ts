@@ -1,10 +1,8 @@
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import type { Env } from '../env.ts'
 import { present } from '../routes/present.ts'
+import { opening, soon, stillThere } from '../sse.ts'
 import type { Happening, Timeline } from './timeline.ts'
-
-/** Proxies close connections that are silent for longer. Milliseconds. */
-const heartbeat = 15_000
 
 /**
  * Server-sent events of a timeline, each with the id `<name>.<number>`. A reader that comes back with an id of the same `name` goes on after it;
@@ -29,12 +27,12 @@ export function eventStream(
 			const send = (text: string) => controller.enqueue(new TextEncoder().encode(text))
 			if (!isOpen) {
 				isOpen = true
-				send('retry: 1000\n\n')
+				send(`retry: 1000\n${opening}`)
 				return
 			}
-			const entry = timeline.after(seen) ?? ((await soon(timeline.grown, heartbeat)) && timeline.after(seen))
+			const entry = timeline.after(seen) ?? ((await soon(timeline.grown)) && timeline.after(seen))
 			if (!entry) {
-				send(': still there\n\n')
+				send(stillThere)
 				return
 			}
 			seen = entry.seq
@@ -59,18 +57,5 @@ async function eventOf(env: Env, happening: Happening): Promise<GenerationEvent>
 			return { type: 'end', generation: await present(env, happening.of) }
 		default:
 			return happening
-	}
-}
-
-/** Whether `event` came within `ms` milliseconds. */
-async function soon(event: Promise<void>, ms: number): Promise<boolean> {
-	let timer: ReturnType<typeof setTimeout> | undefined
-	const late = new Promise<boolean>((resolve) => {
-		timer = setTimeout(resolve, ms, false)
-	})
-	try {
-		return await Promise.race([event.then(() => true), late])
-	} finally {
-		clearTimeout(timer)
 	}
 }

@@ -13,8 +13,10 @@ import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
 
 const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
 
+const names = ['class', 'layout', 'semantic', 'super-resolution', 'unconditional-vq'] as const
+
 /** An export of one of the paper's models, tiny and with random weights. */
-function lay(name: 'class' | 'layout' | 'semantic'): string {
+function lay(name: (typeof names)[number]): string {
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-export-'))
 	const model = paper.models[name]
 	for (const [part, from] of Object.entries(model.parts)) {
@@ -35,7 +37,7 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 	let faults: string[]
 	beforeAll(async () => {
 		tree = copyTree()
-		for (const name of ['class', 'layout', 'semantic'] as const) {
+		for (const name of names) {
 			const source = lay(name)
 			const { status, stderr } = runModels(tree, 'add', source, '--id', name)
 			expect(status, stderr).toBe(0)
@@ -118,6 +120,26 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 		await choose('class')
 		await page.locator('#inputs').getByLabel('Class').selectOption('thing 4')
 		expect((await developed()).request.class_label).toBe(4)
+	})
+
+	it('a picture is enlarged, and nothing is to be said of it', async () => {
+		await choose('super-resolution')
+		const small = { create: { width: 8, height: 8, channels: 3, background: 'red' } } as const
+		const buffer = await sharp(small).png().toBuffer()
+		await page.getByLabel('Image', { exact: true }).setInputFiles({ name: 'red.png', mimeType: 'image/png', buffer })
+		await page.getByAltText('What it starts from').waitFor()
+		expect(await page.getByLabel('Prompt').isVisible()).toBe(false)
+		expect(await page.getByLabel('Width').isVisible()).toBe(false)
+		const { request } = await developed()
+		expect(request.task).toBe('super-resolution')
+		expect([request.width, request.height]).toEqual([32, 32])
+	})
+
+	it('where nothing can be asked for, there is nothing to fill in', async () => {
+		await choose('unconditional-vq')
+		expect(await page.locator('#inputs').isVisible()).toBe(false)
+		expect(await page.getByLabel('Prompt').isVisible()).toBe(false)
+		expect((await developed()).request.task).toBe('unconditional')
 	})
 
 	it('and the browser complains of nothing', () => {

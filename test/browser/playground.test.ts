@@ -77,8 +77,8 @@ describe.skipIf(isMissing)('the playground', () => {
 		const sources = await page.evaluateHandle(() => {
 			const seen = new Set<string>()
 			new MutationObserver(() => {
-				for (const { src } of document.querySelectorAll<HTMLImageElement>('#development img')) {
-					seen.add(src)
+				for (const image of document.querySelectorAll<HTMLImageElement>('#development img')) {
+					seen.add(image.checkVisibility() ? image.src : 'hidden')
 				}
 			}).observe(document.body, { subtree: true, attributes: true, childList: true })
 			return seen
@@ -91,6 +91,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		const seen = await sources.evaluate((set) => [...set])
 		expect(seen.filter((src) => src.startsWith('data:image/webp')).length).toBeGreaterThanOrEqual(3)
 		expect(seen.at(-1)).toContain('/darkroom/gen_')
+		expect(seen).not.toContain('')
 		const { width, height } = await page.locator('#development img').evaluate(async (image: HTMLImageElement) => {
 			await image.decode()
 			return { width: image.naturalWidth, height: image.naturalHeight }
@@ -189,6 +190,24 @@ describe.skipIf(isMissing)('the playground', () => {
 		}
 		expect(await redness(32, 64)).toBeGreaterThan(120)
 		expect(await redness(112, 16)).toBeLessThan(40)
+		expect(await issues()).toEqual([])
+	})
+
+	it('shows the mask of an example over its image, to go on with or to begin anew', async () => {
+		await page.locator('select[name=model]').selectOption('scenes-inpainting')
+		const canvas = page.locator('#inputs canvas')
+		const painted = () =>
+			canvas.evaluate((element: HTMLCanvasElement) => {
+				const { data } = element.getContext('2d')!.getImageData(0, 0, element.width, element.height)
+				return data.filter((value, i) => i % 4 === 3 && value > 0).length / (element.width * element.height)
+			})
+		await expect.poll(painted).toBeGreaterThan(0.1)
+		expect(await painted()).toBeLessThan(0.5)
+		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
+		await page.getByRole('button', { name: 'Clear' }).click()
+		expect(await painted()).toBe(0)
+		await canvas.click()
+		expect(await painted()).toBeGreaterThan(0)
 		expect(await issues()).toEqual([])
 	})
 

@@ -207,7 +207,9 @@ def replicate_calls():
 
     def seeded():
         body = {"prompt": prompt, "num_outputs": 2, "seed": 7, "num_inference_steps": 4}
-        draw = lambda: [output.read() for output in client.run(model, input=body)]
+        # By its version, too.
+        version = client.models.get(model).latest_version.id
+        draw = lambda: [output.read() for output in client.run(f"{model}:{version}", input=body)]
         first, again = draw(), draw()
         assert len(first) == 2 and first == again
 

@@ -1,6 +1,5 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { streamSSE } from 'hono/streaming'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import { inputLimits } from '../../../shared/inputs.ts'
@@ -8,13 +7,15 @@ import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
+import { respondEvents } from '../../sse.ts'
 import { problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
-import { failedOf, respondError, respondFailed } from './errors.ts'
+import { respondError, respondFailed } from './errors.ts'
 import { toNative } from './input.ts'
-import { developing, resultOf, statusOf, submitted } from './shapes.ts'
+import { resultOf, statusOf, submitted } from './shapes.ts'
 import { jwks } from './signature.ts'
 import { initiateUpload, readFile, takeFile } from './storage.ts'
+import { resultEvents, statusEvents } from './stream.ts'
 
 /**
  * fal's queue, its synchronous calls and its storage. fal-js calls hosts of theirs alone, or a proxy that it tells the address in
@@ -74,26 +75,9 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 		const accepted = await native.order(await orderOf(c, model), 60)
 		return result(c, await native.ended(accepted))
 	},
-	/** As it develops, in the result's own shape: what each event shows takes the place of the one before, and the last is the result. */
 	async 'POST fal.run/stream'({ c, native, model }) {
 		const accepted = await native.order(await orderOf(c, model))
-		c.header('x-fal-request-id', accepted.id)
-		c.header('cache-control', 'no-cache, no-transform')
-		c.header('x-accel-buffering', 'no')
-		return streamSSE(c, async (stream) => {
-			const tell = (data: object) => stream.writeSSE({ data: JSON.stringify(data) })
-			for await (const event of native.events(accepted.id)) {
-				if (stream.aborted) {
-					return
-				}
-				if (event.type === 'preview' || event.type === 'partial_image') {
-					await tell(developing(accepted, event))
-				} else if (event.type === 'end') {
-					const { generation } = event
-					await tell(generation.status === 'succeeded' ? resultOf(generation) : failedOf(generation).body)
-				}
-			}
-		})
+		return respondEvents(resultEvents(native, accepted), { 'x-fal-request-id': accepted.id })
 	},
 	async 'POST queue.fal.run'({ c, native, queue, model, query }) {
 		const url = query.get('fal_webhook')
@@ -105,31 +89,8 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	async 'GET queue.fal.run/requests/status'({ c, native, queue, id, query }) {
 		return c.json(statusOf(queue, await native.generation(id), wantsLogs(query)))
 	},
-	async 'GET queue.fal.run/requests/status/stream'({ c, native, queue, id, query }) {
-		let generation = await native.generation(id)
-		return streamSSE(c, async (stream) => {
-			const tell = () => stream.writeSSE({ data: JSON.stringify(statusOf(queue, generation, wantsLogs(query))) })
-			if (isTerminal(generation.status)) {
-				return tell()
-			}
-			for await (const event of native.events(id)) {
-				if (stream.aborted) {
-					return
-				}
-				if (event.type === 'status') {
-					generation = { ...generation, status: event.status }
-				} else if (event.type === 'queue') {
-					generation = { ...generation, queue: { position: event.position, eta: event.eta } }
-				} else if (event.type === 'progress') {
-					generation = { ...generation, progress: { done: event.done, total: event.total } }
-				} else if (event.type === 'end') {
-					generation = event.generation
-				} else {
-					continue
-				}
-				await tell()
-			}
-		})
+	async 'GET queue.fal.run/requests/status/stream'({ native, queue, id, query }) {
+		return respondEvents(statusEvents(native, await native.generation(id), queue, wantsLogs(query)))
 	},
 	async 'GET queue.fal.run/requests'({ c, native, id }) {
 		const generation = await native.generation(id)

@@ -4,6 +4,7 @@ import { findModel, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
@@ -12,7 +13,7 @@ import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
 import { readImagesRequest } from './request.ts'
 import { imagesResponse } from './response.ts'
-import { streamImages } from './stream.ts'
+import { imageEvents } from './stream.ts'
 
 const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, owned_by: 'darkroom' })
 
@@ -30,7 +31,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		const accepted = await native.order(order, wanted.isStream ? undefined : 60)
 		const { headers } = native
 		if (wanted.isStream) {
-			return withLimits(streamImages(c, native, accepted, wanted, kind), headers)
+			return withLimits(respondEvents(imageEvents(c.var.env, native, accepted, wanted, kind)), headers)
 		}
 		const generation = await native.ended(accepted)
 		if (generation.status !== 'succeeded') {

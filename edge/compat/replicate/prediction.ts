@@ -23,7 +23,7 @@ const statuses: Record<Status, string> = {
 export const streamToken = (env: Env, account: string, id: string): string => hmac(env.DARKROOM_SECRET, 'stream', account, id)
 
 export function predictionOf(env: Env, account: string, generation: Generation) {
-	const { id, status, request, images, error, created_at, started_at, completed_at } = generation
+	const { id, status, request, images, error, deadline, created_at, started_at, completed_at } = generation
 	const url = `${env.PUBLIC_ORIGIN}${base}/predictions/${id}`
 	const model = findModel(request.model)
 	return {
@@ -36,6 +36,7 @@ export function predictionOf(env: Env, account: string, generation: Generation) 
 		error: error?.detail ?? (status === 'expired' ? 'The deadline had passed.' : null),
 		status: statuses[status],
 		source: 'api',
+		...(deadline && { deadline }),
 		data_removed: false,
 		metrics: isTerminal(status) ? metricsOf(generation) : {},
 		created_at,

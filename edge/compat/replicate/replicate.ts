@@ -12,6 +12,7 @@ import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
 import { parse } from '../../issues.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
+import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
 import { Native, Refused } from '../native.ts'
@@ -22,7 +23,7 @@ import { toNative } from './input.ts'
 import { deploymentBody, findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
 import { readOutput } from './outputs.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
-import { streamPrediction } from './stream.ts'
+import { predictionEvents } from './stream.ts'
 
 /** What is Replicate's alone; `input` is the native API's to judge. */
 const PredictionRequest = z.looseObject({
@@ -119,7 +120,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		if (!sameText(token, streamToken(c.var.env, account, id))) {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream.' })
 		}
-		return streamPrediction(c, account, id)
+		return respondEvents(predictionEvents(c.var.env, account, id))
 	})
 
 	at.post('/files', limitInputs, (c) => createFile(c, expectKey(c)))

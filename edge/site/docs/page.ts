@@ -91,13 +91,15 @@ const table = (rows: string[][]): HTMLElement =>
 const document: Document = await (await fetch('/openapi.json')).json()
 
 find('about').append(...prose(document.info.description))
-for (const [tag, operations] of Object.entries(byTag(document))) {
+const isAside = (tag: string) => tag === 'admin' || tag === 'health'
+const tags = Object.entries(byTag(document)).sort(([a], [b]) => Number(isAside(a)) - Number(isAside(b)))
+for (const [tag, operations] of tags) {
 	find('contents').append(
-		h('h2', {}, tag),
 		h(
-			'ul',
+			'div',
 			{},
-			...operations.map(({ id, method, path }) => h('li', {}, h('a', { href: `#${id}` }, h('b', {}, method), ` ${path}`)))
+			h('h2', {}, tag),
+			...operations.map(({ id, method, path }) => h('a', { href: `#${id}` }, h('b', {}, method), h('span', {}, path)))
 		)
 	)
 	find('operations').append(...operations.map(section))

@@ -20,8 +20,9 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 	const { tasks, size } = model
 	switch (task) {
 		case 'image-to-image':
-		case 'super-resolution':
 			return imageInput(place, given)
+		case 'super-resolution':
+			return imageInput(place, given, tasks[task]!.noise_level)
 		case 'inpainting':
 			return maskedInput(place, given)
 		case 'class-conditional':
@@ -42,7 +43,7 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 function picture(label: string, given: string | null | undefined, changed: (url: string) => unknown) {
 	const file = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif,image/avif' })
 	let url = given ?? undefined
-	const note = h('span', {}, url?.startsWith('upl_') ? 'the same as before, unless you choose another' : undefined)
+	const note = h('span', {}, isShown(url) || !url ? undefined : 'the same as before, unless you choose another')
 	file.addEventListener('change', async () => {
 		const chosen = file.files?.[0]
 		if (chosen) {
@@ -51,11 +52,15 @@ function picture(label: string, given: string | null | undefined, changed: (url:
 			changed(url)
 		}
 	})
-	if (url && !url.startsWith('upl_')) {
-		changed(url)
+	if (isShown(url)) {
+		const shown = url
+		// Once whoever asked has what it asked for.
+		queueMicrotask(() => changed(shown))
 	}
 	return { element: h('label', {}, label, file, note), read: () => url }
 }
+
+const isShown = (url: string | undefined): url is string => url !== undefined && !url.startsWith('upl_')
 
 const dataUrl = (file: File): Promise<string> =>
 	new Promise((resolve, reject) => {
@@ -71,42 +76,79 @@ async function loaded(url: string): Promise<HTMLImageElement> {
 	return image
 }
 
-function imageInput(place: HTMLElement, given: Given): Read {
+type NoiseLevel = NonNullable<ModelTasks['super-resolution']>['noise_level']
+
+function imageInput(place: HTMLElement, given: Given, noise?: NoiseLevel): Read {
 	const shown = h('div')
 	const image = picture('Image', given.image, (url) =>
 		shown.replaceChildren(h('img', { class: 'source', src: url, alt: 'What it starts from' }))
 	)
 	place.append(image.element, shown)
+	const level = h('input', { type: 'number', min: 0, max: noise?.max, value: given.noise_level ?? noise?.default })
+	if (noise) {
+		place.append(h('label', {}, 'Noise to draw over', level))
+	}
 	return async () => {
 		const from = image.read()
-		return { fields: from ? { image: from } : {}, isWhole: Boolean(from) }
+		const fields = { ...(from && { image: from }), ...(noise && level.value && { noise_level: Number(level.value) }) }
+		return { fields, isWhole: Boolean(from) }
 	}
 }
 
-/** An image, and what is to be drawn anew painted over it; or a mask from a file. */
+/** An image, and what is to be drawn anew painted over it; also from a file, to paint on. */
 function maskedInput(place: HTMLElement, given: Given): Read {
 	const easel = h('div')
 	let painted = (): string | undefined => undefined
-	const image = picture('Image', given.image, async (backdrop) => {
+	const lay = async () => {
+		const [backdrop, over] = [image.read(), mask.read()]
+		if (!isShown(backdrop)) {
+			return
+		}
 		const { naturalWidth, naturalHeight } = await loaded(backdrop)
 		const scale = Math.min(1, mostSide / Math.max(naturalWidth, naturalHeight))
 		const canvas = sketch({
 			width: Math.round(naturalWidth * scale),
 			height: Math.round(naturalHeight * scale),
-			brush: () => '#ff4b3a',
+			...(isShown(over) && { ground: tinted(await loaded(over)) }),
+			brush: () => tint,
 			backdrop,
 			label: 'The image; paint over what is to be drawn anew'
 		})
 		painted = canvas.read
 		easel.replaceChildren(canvas.element)
-	})
-	const mask = picture('Mask (white is drawn anew), unless you paint one', given.mask, () => {})
+		place.dispatchEvent(new Event('input', { bubbles: true }))
+	}
+	const image = picture('Image', given.image, lay)
+	const mask = picture('Mask (white is drawn anew), to paint on', given.mask, lay)
 	place.append(image.element, easel, mask.element)
 	return async () => {
 		const drawn = painted()
-		const [from, over] = [image.read(), drawn ? await whiteOnBlack(drawn) : mask.read()]
+		const from = image.read()
+		// What can be painted on counts as it was painted, and not as it was given.
+		const given = isShown(from) && isShown(mask.read()) ? undefined : mask.read()
+		const over = drawn ? await whiteOnBlack(drawn) : given
 		return { fields: { ...(from && { image: from }), ...(over && { mask: over }) }, isWhole: Boolean(from && over) }
 	}
+}
+
+/** What is over an image, and drawn anew. */
+const tint = '#ff4b3a'
+
+/** A mask in the colour of the brush: where it is white, or transparent if anything is. */
+function tinted(mask: HTMLImageElement): HTMLCanvasElement {
+	const canvas = h('canvas', { width: mask.naturalWidth, height: mask.naturalHeight })
+	const context = canvas.getContext('2d')!
+	context.drawImage(mask, 0, 0)
+	const pixels = context.getImageData(0, 0, canvas.width, canvas.height)
+	const { data } = pixels
+	const isHoled = data.some((value, i) => i % 4 === 3 && value < 255)
+	const colour = [1, 3, 5].map((at) => Number.parseInt(tint.slice(at, at + 2), 16))
+	for (let i = 0; i < data.length; i += 4) {
+		const alpha = isHoled ? 255 - data[i + 3]! : data[i]!
+		data.set([...colour, alpha], i)
+	}
+	context.putImageData(pixels, 0, 0)
+	return canvas
 }
 
 /** What was painted in whatever colour, white on black: the rest is kept as it is. */

@@ -11,8 +11,8 @@ export interface Sketch {
 interface Options {
 	width: number
 	height: number
-	/** What is there before anything is painted: a colour, or a picture. */
-	ground?: string | HTMLImageElement
+	/** What is there before anything is painted: a colour, or a picture. Over a backdrop it is no more than the first stroke. */
+	ground?: string | CanvasImageSource
 	/** The colour of the brush just now. */
 	brush(): string
 	/** Shown under the painting, which is then seen through. */
@@ -23,10 +23,11 @@ interface Options {
 type Stroke = { colour: string; width: number; points: [number, number][] }
 
 /** A canvas to paint on, with a brush of adjustable size; strokes can be taken back. */
-export function sketch({ width, height, ground, brush, backdrop, label }: Options): Sketch {
+export function sketch({ width, height, ground: first, brush, backdrop, label }: Options): Sketch {
 	const canvas = h('canvas', { width, height, role: 'img', 'aria-label': label, class: backdrop ? 'over' : undefined })
 	const size = h('input', { type: 'range', min: 2, max: Math.round(width / 3), value: Math.round(width / 8) })
 	const context = canvas.getContext('2d')!
+	let ground = first
 	let strokes: Stroke[] = []
 	const paint = ({ colour, width: lineWidth, points }: Stroke) => {
 		Object.assign(context, { lineCap: 'round', lineJoin: 'round', lineWidth, strokeStyle: colour })
@@ -80,7 +81,10 @@ export function sketch({ width, height, ground, brush, backdrop, label }: Option
 		{ class: 'row' },
 		h('label', { class: 'brush' }, 'Brush', size),
 		button('Undo', () => change(strokes.slice(0, -1))),
-		button('Clear', () => change([]))
+		button('Clear', () => {
+			ground = backdrop ? undefined : ground
+			change([])
+		})
 	)
 	return {
 		element: h('div', { class: 'easel' }, sheet, tools),
