@@ -1,6 +1,6 @@
 /**
  * `node infra/gpu/bundle.ts`: packs what a bare machine with a GPU lacks to run Darkroom's engine on CUDA, beside the repository itself: Node.js, ONNX
- * Runtime with its CUDA provider, a few packages, and the graphs of real sizes that graphs.py made. Written in parts, for machines that files reach in
+ * Runtime with its CUDA provider, a few packages, and the graphs of real sizes that graphs/ made. Written in parts, for machines that files reach in
  * parcels; run.sh puts them together there. See README.md.
  */
 import { execFile } from 'node:child_process'
@@ -57,7 +57,8 @@ await run('python3', [
 	...python
 ])
 if (existsSync(path.join(home, 'models'))) {
-	await cp(path.join(home, 'models'), path.join(staged, '.data/gpu/models'), { recursive: true })
+	const graphs = { recursive: true, filter: (file: string) => path.basename(file) !== 'weights' }
+	await cp(path.join(home, 'models'), path.join(staged, '.data/gpu/models'), graphs)
 }
 console.log('packing')
 await run('tar', ['-C', staged, '-cJf', packed, '.'], { env: { ...process.env, XZ_OPT: '-9' } })

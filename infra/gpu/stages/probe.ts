@@ -6,30 +6,25 @@ import { root } from '../../../test/root.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
 import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
 import type { Options } from '../main.ts'
-import type { Line } from '../results.ts'
+import type { Report } from '../results.ts'
 
 const SIDE = 256
 const library = path.join(root, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so')
 
 /** Each library that the CUDA provider wants, and where the loader will find it; then two matrices multiplied on the GPU. */
-export async function probe({ provider }: Options): Promise<Line[]> {
-	console.log(deviceName())
-	const lines: Line[] = []
+export async function probe({ provider }: Options, report: Report): Promise<void> {
+	await report('the GPU, its driver and memory', deviceName())
 	for (const name of existsSync(library) ? wanted() : []) {
-		lines.push([name, where(name), 'found'])
+		await report(name, where(name), 'found')
 	}
 	// Where CUDA cannot be had, ONNX Runtime's WebGPU provider over Vulkan is the second way to the same GPU.
 	for (const way of provider === 'cuda' ? ['cuda', 'webgpu'] : [provider]) {
 		const got = await multiply(way).catch((error: Error) => reason(error))
-		lines.push([`${SIDE} × ${SIDE} matrices multiplied by ${way}`, got, 'right'])
+		await report(`${SIDE} × ${SIDE} matrices multiplied by ${way}`, got, 'right')
 		if (got.startsWith('right')) {
 			break
 		}
 	}
-	for (const [what, got] of lines) {
-		console.log(`  ${what.padEnd(44)} ${got}`)
-	}
-	return lines
 }
 
 /** What ONNX Runtime says of itself before comes to a thousand letters. */

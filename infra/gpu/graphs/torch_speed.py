@@ -1,0 +1,108 @@
+"""Seconds that PyTorch takes to draw with the networks of networks.py: half precision, channels last, scaled-dot-product attention, and compiled.
+
+One line of JSON for each way. Only the U-Net and the decoder take part, in a loop as plain as can be, so that nothing slows it down.
+"""
+
+import argparse
+import json
+import sys
+import time
+
+try:
+    import torch
+    from networks import WORDS, models
+except ImportError as missing:
+    print(f"not here: {missing}")
+    sys.exit()
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("wanted", nargs="+", help="MODEL:PICTURES:STEPS:GUIDED")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--seconds", type=float, default=100)
+    parser.add_argument("--tiny", action="store_true")
+    given = parser.parse_args()
+    if given.device == "cuda" and not torch.cuda.is_available():
+        print("no CUDA in this PyTorch")
+        return
+    if given.device == "cpu":
+        torch.set_num_threads(1)  # Others may be at work.
+    until = time.monotonic() + given.seconds
+    known = models(given.tiny)
+    compiled = []
+    for wanted in given.wanted:
+        name, pictures, steps, guided = wanted.split(":")
+        network = Networks(known[name], given.device, given.tiny)
+        counts = sorted({1, int(pictures)})
+        for count in counts:
+            tell(name, "as it is", count, network.draw(count, 2 if given.tiny else int(steps), guided == "1"))
+        if name in ("sd-1.5", "ldm-4-sr") and not given.tiny:
+            compiled.append((name, network, counts[-1], int(steps), guided == "1"))
+        else:
+            del network
+        if time.monotonic() > until:
+            return
+    for name, network, count, steps, guided in compiled:
+        # A minute or so each.
+        if time.monotonic() > until - 45:
+            print(f"{name}: no time left to compile it")
+            continue
+        try:
+            network.unet = torch.compile(network.unet)
+            network.draw(count, 2, guided)
+            tell(name, "compiled", count, network.draw(count, steps, guided))
+        except Exception as error:
+            print(f"{name}: torch.compile failed: {str(error).splitlines()[0][:100]}")
+
+
+def tell(model: str, way: str, pictures: int, seconds: float) -> None:
+    print(json.dumps({"model": model, "way": way, "pictures": pictures, "seconds": seconds}), flush=True)
+
+
+class Networks:
+    def __init__(self, parts: dict, device: str, tiny: bool):
+        half = torch.float16 if device == "cuda" else torch.float32
+        with torch.device(device):
+            made = [parts["unet"](), parts[next(name for name in parts if name in ("vae", "vqvae"))]()]
+        self.unet, self.vae = (network.to(half, memory_format=torch.channels_last).eval() for network in made)
+        config = self.unet.config
+        self.device, self.side = device, 8 if tiny else config.sample_size
+        self.channels, self.latents = config.in_channels, config.out_channels
+        self.width = getattr(config, "cross_attention_dim", None)
+        self.pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim if config.get("addition_embed_type") else None
+        self.random = lambda *shape: torch.randn(*shape, device=device, dtype=half)
+        self.draw(1, 1, False)
+
+    def draw(self, count: int, steps: int, guided: bool) -> float:
+        """The second of two runs, where the first one is short and only warms up."""
+        self.walk(count, 1, guided)
+        began = time.monotonic()
+        self.walk(count, steps, guided)
+        return time.monotonic() - began
+
+    def walk(self, count: int, steps: int, guided: bool) -> None:
+        rows = count * (2 if guided else 1)
+        x = self.random(count, self.latents, self.side, self.side).to(memory_format=torch.channels_last)
+        beside = self.random(count, self.channels - self.latents, self.side, self.side) if self.channels > self.latents else None
+        given = [self.random(rows, WORDS, self.width)] if self.width else []
+        added = {"text_embeds": self.random(rows, self.pooled), "time_ids": self.random(rows, 6)} if self.pooled else None
+        more = {"added_cond_kwargs": added} if added else {}
+        for step in range(steps):
+            shown = x if beside is None else torch.cat([x, beside], 1)
+            t = torch.full((rows,), 999.0 * (1 - step / steps), device=self.device)
+            e = self.unet(torch.cat([shown, shown]) if guided else shown, t, *given, return_dict=False, **more)[0]
+            if guided:
+                none, words = e.chunk(2)
+                e = none + 5 * (words - none)
+            # A sampler's two coefficients; which ones makes no difference to the time.
+            x = 0.99 * x - 0.01 * e
+        for z in x.split(1 if self.side > 64 else 8):
+            self.vae.decode(z, return_dict=False)[0].float().cpu()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

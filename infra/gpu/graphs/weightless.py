@@ -1,0 +1,139 @@
+"""Graphs whose matrices are named and sized, and nowhere to be found: ONNX Runtime's optimiser hardly looks at their numbers."""
+
+import json
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime.transformers.optimizer  # noqa: F401  Puts its own modules on the path.
+from fusion_attention_unet import FusionAttentionUnet
+from fusion_base import Fusion
+from fusion_group_norm import FusionGroupNorm
+from fusion_options import FusionOptions
+from onnx import TensorProto, helper, numpy_helper
+from onnx_model import OnnxModel
+from onnx_model_unet import UnetOnnxModel
+from onnx_model_vae import VaeOnnxModel
+
+# Where ONNX Runtime looks for them, beside the graph.
+FILE = "weights"
+ALIGNMENT = 64
+# Of every normalisation.
+GROUPS = 32
+
+to_array = numpy_helper.to_array
+add_initializer = Fusion.add_initializer
+get_num_heads = FusionAttentionUnet.get_num_heads
+fuse_group_norm = FusionGroupNorm.fuse
+
+
+def absent(name: str, data_type: int, dims) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=FILE)
+    return tensor
+
+
+def is_absent(tensor: TensorProto) -> bool:
+    return tensor.data_location == TensorProto.EXTERNAL
+
+
+def zeros_where_absent(tensor: TensorProto, *given) -> np.ndarray:
+    if is_absent(tensor):
+        return np.broadcast_to(np.zeros((), helper.tensor_dtype_to_np_dtype(tensor.data_type)), tensor.dims)
+    return to_array(tensor, *given)
+
+
+def add_absent(self: Fusion, name: str, data_type: int, dims, vals, raw: bool = True) -> None:
+    """What the optimiser puts together of matrices is absent too."""
+    if len(dims) > 1:
+        self.model.add_initializer(absent(name, data_type, dims), self.this_graph_name)
+    else:
+        add_initializer(self, name, data_type, dims, vals, raw)
+
+
+def number_of_heads(self: FusionAttentionUnet, reshape, is_torch2: bool = False) -> int:
+    """Its own takes an array of one number for a number, which NumPy no longer does."""
+    shape = self.model.get_parent(reshape, 1)
+    heads = self.model.get_constant_value(shape.input[2]) if is_torch2 and shape and len(shape.input) == 4 else None
+    return int(heads.item()) if heads is not None else get_num_heads(self, reshape, False)
+
+
+def fuse_even_groups(self: FusionGroupNorm, add, *given) -> None:
+    """CUDA's GroupNorm takes two channels at a time, and refuses groups of five (the 160 channels of LDM-4)."""
+    beside = [self.model.get_initializer(name) for name in add.input]
+    if all(tensor is None or tensor.dims[0] // GROUPS % 2 == 0 for tensor in beside):
+        fuse_group_norm(self, add, *given)
+
+
+FusionAttentionUnet.get_num_heads = number_of_heads
+FusionGroupNorm.fuse = fuse_even_groups
+numpy_helper.to_array = zeros_where_absent
+Fusion.add_initializer = add_absent
+
+
+def hollow_out(graph: onnx.GraphProto, inputs: list[str]) -> None:
+    """Of a traced graph, whose weights are inputs: vectors as before any training, matrices absent."""
+    for port in [port for port in graph.input if port.name not in inputs]:
+        kind = port.type.tensor_type
+        dims = [dim.dim_value for dim in kind.shape.dim]
+        if max(dims) == prod(dims):
+            scales = port.name.endswith("weight") or port.name.startswith("onnx::Mul")
+            graph.initializer.append(numpy_helper.from_array((np.ones if scales else np.zeros)(dims, np.float32), port.name))
+        else:
+            graph.initializer.append(absent(port.name, kind.elem_type, dims))
+        graph.input.remove(port)
+
+
+def fuse(model: onnx.ModelProto, kind: str | None, width: int | None) -> None:
+    """
+    Half precision, but for timesteps, of which rows have fractions; and for `unet` and `vae`, `width` channels wide at their ends, what ONNX Runtime's Stable
+    Diffusion script does.
+    """
+    optimiser = {"unet": UnetOnnxModel, "vae": VaeOnnxModel, None: OnnxModel}[kind](model)
+    if kind:
+        options = FusionOptions(kind)
+        # CUDA has these for the widths of Stable Diffusion alone.
+        options.enable_bias_splitgelu = options.enable_bias_add = width == 320
+        optimiser.optimize(options)
+    optimiser.convert_float_to_float16(keep_io_types=["timestep"], op_block_list=["RandomNormalLike"])
+    optimiser.topological_sort()
+
+
+def finish(model: onnx.ModelProto, folder: Path, operations: int | None) -> int:
+    """
+    Writes model.onnx, and weights.json for weights.ts: of each matrix its offset, count and spread; and the operations of an evaluation. Gives how many
+    weights there are.
+    """
+    graph = model.graph
+    users = {name: node for node in graph.node for name in node.input}
+    offset = 0
+    drawn = []
+    types = set()
+    for tensor in filter(is_absent, graph.initializer):
+        count = prod(tensor.dims)
+        size = count * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        tensor.external_data.add(key="offset", value=str(offset))
+        tensor.external_data.add(key="length", value=str(size))
+        drawn.append([offset, count, spread(tensor, users[tensor.name])])
+        types.add(TensorProto.DataType.Name(tensor.data_type))
+        offset += -(-size // ALIGNMENT) * ALIGNMENT
+    if len(types) != 1:
+        raise ValueError(f"{folder}: expected matrices of one type, got {types}")
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    (folder / "weights.json").write_text(json.dumps({"type": types.pop().lower(), "matrices": drawn, "operations": operations}))
+    return sum(count for _, count, _ in drawn)
+
+
+def spread(tensor: TensorProto, user: onnx.NodeProto) -> float:
+    """The standard deviation with which a layer's answers have the variance of what it is given."""
+    match user.op_type:
+        case "MatMul":
+            inputs = tensor.dims[0]
+        case "Gemm":
+            inputs = tensor.dims[1]
+        case "Conv" | "NhwcConv":
+            inputs = prod(tensor.dims[1:])
+        case _:
+            inputs = 1
+    return inputs**-0.5

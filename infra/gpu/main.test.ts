@@ -1,0 +1,27 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+
+const main = (given: string[], environment: NodeJS.ProcessEnv = {}) =>
+	promisify(execFile)(process.execPath, [path.join(import.meta.dirname, 'main.ts'), ...given], {
+		env: { ...process.env, ...environment }
+	})
+
+test('runs a stage in a process of its own, prints its table, and leaves its results where they are picked up', async () => {
+	const out = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		const { stdout } = await main(['probe', '--provider', 'cpu', '--quick'], { OUT: out })
+		expect(stdout).toMatch(/\n\| probe \| 256 × 256 matrices multiplied by cpu \| right, off by at most \S+ \| {2}\|\n/)
+		const lines = JSON.parse(await readFile(path.join(out, 'probe.json'), 'utf8')) as { what: string; got: string }[]
+		expect(lines.at(-1)).toMatchObject({ what: '256 × 256 matrices multiplied by cpu', got: expect.stringMatching(/^right/) })
+	} finally {
+		await rm(out, { recursive: true })
+	}
+})
+
+test('refuses a stage that there is not', async () => {
+	await expect(main(['sises'])).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('expected a stage, got sises') })
+})

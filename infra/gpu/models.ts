@@ -1,0 +1,78 @@
+import path from 'node:path'
+import { root } from '../../test/root.ts'
+import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
+import { generator } from '../../worker-gpu/ldm/noise.ts'
+import type { Plan } from '../../worker-gpu/ldm/plan.ts'
+import type { Stopwatch } from '../../worker-gpu/onnx/part.ts'
+import type { Provider } from '../../worker-gpu/onnx/provider.ts'
+import { drawWeights, readWeights } from './weights.ts'
+
+/** A picture as its model's authors measured or recommend it, and what is to be reached on an H100. */
+interface Case {
+	readonly drawing: Partial<Drawing>
+	readonly targets?: { readonly rate?: number; readonly latency?: number; readonly gain?: number }
+}
+
+const text: Partial<Drawing> = { task: 'text-to-image', prompt: 'a large shiny red sphere on the floor' }
+
+/** In the order of what they cost. */
+export const cases = {
+	// The paper's table 5: 4.62 samples a second on an A100.
+	'ldm-4-sr': {
+		drawing: { task: 'super-resolution', width: 256, height: 256, steps: 100, image: generator(0).normal([3, 64, 64]) },
+		targets: { rate: 25 }
+	},
+	// Table 18, LDM-8 with 200 DDIM steps: 1.9.
+	'ldm-8-class': {
+		drawing: { task: 'class-conditional', width: 256, height: 256, steps: 200, class_label: 207 },
+		targets: { rate: 10 }
+	},
+	'sd-1.5': {
+		drawing: { ...text, width: 512, height: 512, steps: 50, guidance: 7.5 },
+		targets: { latency: 0.55, gain: 1.3 }
+	},
+	sdxl: { drawing: { ...text, width: 1024, height: 1024, steps: 30, guidance: 5 }, targets: { rate: 0.8 } },
+	text2im: { drawing: { ...text, width: 256, height: 256, steps: 50, guidance: 5 } }
+} satisfies Record<string, Case>
+export type Name = keyof typeof cases
+
+export interface Measured extends Case {
+	/** Multiplications and additions of one evaluation of the U-Net. */
+	readonly operations: number
+	readonly stopwatch: Stopwatch
+	readonly drawing: Drawing
+	plan(fields?: Partial<Drawing>): Promise<Plan>
+}
+
+/** A model of random weights; those are drawn when it is first asked for. `quick`: the same, but narrow, with few steps of small pictures. */
+export async function loadModel(name: Name, provider: Provider, quick: boolean): Promise<Measured> {
+	const folder = path.join(root, '.data/gpu/models', quick ? 'tiny' : 'real', name)
+	await drawWeights(folder)
+	const stopwatch = { milliseconds: 0 }
+	const checkpoint = await loadCheckpoint(folder, provider, stopwatch)
+	const { operations } = await readWeights(path.join(folder, 'unet'))
+	const one: Case = cases[name]
+	const drawing: Drawing = {
+		task: 'text-to-image',
+		prompt: '',
+		negative_prompt: null,
+		width: 256,
+		height: 256,
+		steps: 50,
+		guidance: 1,
+		guidance_rescale: 0,
+		sampler: null,
+		eta: null,
+		strength: 1,
+		...one.drawing,
+		...(quick && { width: 64, height: 64, steps: 2, ...(one.drawing.image && { image: generator(0).normal([3, 16, 16]) }) })
+	}
+	return {
+		...one,
+		operations: operations!,
+		stopwatch,
+		drawing,
+		plan: (fields) => planFor(checkpoint, { ...drawing, ...fields })
+	}
+}

@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import { root } from '../../../test/root.ts'
+import type { Options } from '../main.ts'
+import { cases, type Name } from '../models.ts'
+import { type Report, readResults } from '../results.ts'
+
+const Answer = z.object({
+	model: z.string(),
+	way: z.string(),
+	/** How many pictures at once, and seconds for all of them. */
+	pictures: z.int(),
+	seconds: z.number()
+})
+
+/** The same networks in PyTorch, as graphs/torch_speed.py runs them, and how the results of the stage `sizes` compare. */
+export async function torch({ provider, quick, seconds }: Options, report: Report): Promise<void> {
+	const script = path.join(root, 'infra/gpu/graphs/torch_speed.py')
+	const given = [script, '--device', provider, '--seconds', String(seconds - 10), ...(quick ? ['--tiny'] : [])]
+	const child = execFile('python3', [...given, ...wanted()], {
+		env: { ...process.env, PYTHONPATH: path.join(root, '.data/gpu/site') }
+	})
+	child.stderr!.pipe(process.stderr)
+	const own = readResults('sizes')
+	for await (const line of createInterface(child.stdout!)) {
+		if (!line.startsWith('{')) {
+			await report('PyTorch', line)
+			continue
+		}
+		const { model, way, pictures, seconds } = Answer.parse(JSON.parse(line))
+		const rate = pictures / seconds
+		await report(`${model}, ${way}: pictures a second, ${pictures} at once`, rate.toFixed(2))
+		const best = own.find(({ what, value }) => value && what.startsWith(`${model}: pictures a second`))?.value
+		if (best) {
+			await report(`${model}: Darkroom's best over that`, (best / rate).toFixed(2), '≥ 1.2')
+		}
+	}
+}
+
+/** MODEL:PICTURES:STEPS:GUIDED, at the batch that was best for us, which is kind to neither. */
+function wanted(): string[] {
+	const own = readResults('sizes')
+	return (Object.keys(cases) as Name[]).map((name) => {
+		const { steps = 50, guidance = 1 } = cases[name].drawing as { steps?: number; guidance?: number }
+		const at = own.map(({ what }) => new RegExp(`^${name.replace('.', '\\.')}: pictures a second, (\\d+)`).exec(what)?.[1])
+		return [name, at.find(Boolean) ?? '1', steps, guidance === 1 ? 0 : 1].join(':')
+	})
+}
