@@ -1,3 +1,5 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
@@ -12,7 +14,8 @@ import { steadySizes } from './steady-sizes.ts'
 
 const stopwatch = { milliseconds: 0 }
 const provider = await chooseProvider('cpu', 1)
-const checkpoint = await loadCheckpoint(path.join(import.meta.dirname, '../golden/tiny'), provider, stopwatch)
+const tiny = path.join(import.meta.dirname, '../golden/tiny')
+const checkpoint = await loadCheckpoint(tiny, provider, stopwatch)
 
 /** Ticks of 6 evaluations of 8 × 8 latents. Not measured: the batchers here share one network, which is no good for two at once. */
 const newBatcher = () =>
@@ -199,6 +202,45 @@ test('a cancel takes effect at the next tick, and the others go on', async () =>
 	await expect(canceled).rejects.toThrow('changed my mind')
 	expect((await other).images).toHaveLength(1)
 	expect(last).toBe(4)
+})
+
+test('while a large picture is decoded in tiles, others go on after each of them', async () => {
+	const model = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		await cp(tiny, model, { recursive: true })
+		await writeFile(path.join(model, 'darkroom.json'), '{"tiling":true}')
+		const tiled = await loadCheckpoint(model, provider, stopwatch)
+		const plan = await planFor(tiled, { ...base, width: 48, height: 48, steps: 1 })
+		const batcher = newBatcher()
+		let [done, begun, drawn] = [0, 0, 0]
+		const other = develop(batcher, {
+			request: { steps: 40 },
+			onProgress(evaluations) {
+				done = evaluations
+			}
+		})
+		let image: Tensor | undefined
+		await batcher.develop({
+			prepare: async () => plan,
+			pictures: [{ n: 0, seed: 2 }],
+			signal: neverAborted,
+			onProgress(evaluations) {
+				begun = evaluations === 1 ? done : begun
+			},
+			onPicture(_, picture) {
+				drawn = done
+				image = picture
+			}
+		})
+		// Four tiles by four, of 16 pixels that overlap by a quarter.
+		expect(drawn - begun).toBe(15)
+		const row = plan.start(2)
+		plan.advance(row, await plan.denoiser.predict(plan.evaluate(row)))
+		expect(image).toEqual(await plan.finish(row))
+		await other
+	} finally {
+		await rm(model, { recursive: true })
+	}
 })
 
 test('inference time counts shared calls whole', async () => {

@@ -1,4 +1,5 @@
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
+import type { Pause } from '../ldm/first-stages/first-stage.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
@@ -92,15 +93,16 @@ interface Job {
 	over: boolean
 }
 
-/** Something to do for one job between two ticks. */
+/** Something to do for one job between two ticks, in one part or in several. */
 interface Chunk {
 	readonly job: Job
-	run(): Promise<void>
+	/** Resolves with whether that was the last part. */
+	goOn(): Promise<boolean>
 }
 
 /**
  * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, runs one tick of one
- * group of rows, and decodes one picture. So rows join and leave between any two ticks, and nobody waits for another's steps.
+ * group of rows, and decodes one picture, or one tile of it. So rows join and leave between any two ticks, and nobody waits for another's steps.
  */
 export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {}, steady }: Options): Batcher {
 	let arrived: Job[] = []
@@ -300,38 +302,35 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			return
 		}
 		const { job } = chunk
-		await measured(new Set([job]), chunk.run)
+		if ((await measured(new Set([job]), chunk.goOn)) === false) {
+			chunks.push(chunk) // Smaller pictures need not wait for all its parts.
+		}
 		if (!job.over && job.rows.length === 0) {
 			job.over = true
 			job.settle.resolve({ inferenceMs: job.inferenceMs })
 		}
 	}
 
-	const finishing = (live: Live): Chunk => ({
-		job: live.job,
-		async run() {
+	const finishing = (live: Live): Chunk =>
+		inParts(live.job, async (pause) => {
 			const { job, plan, row, picture } = live
-			const image = await plan.finish(row)
+			const image = await plan.finish(row, pause)
 			assertFinite(image, `picture ${picture.n} as decoded`)
 			if (job.over) {
 				return
 			}
 			job.task.onPicture(picture, image, row)
 			job.rows = job.rows.filter((other) => other !== live)
-		}
-	})
+		})
 
 	const showing = ({ job, plan, row, picture }: Live, x0: Tensor): Chunk => {
 		const then = { ...row, x: x0, x0 }
-		return {
-			job,
-			async run() {
-				const image = await plan.finish(then)
-				if (!job.over) {
-					job.task.onPartial?.(picture, then.k, x0, image)
-				}
+		return inParts(job, async (pause) => {
+			const image = await plan.finish(then, pause)
+			if (!job.over) {
+				job.task.onPartial?.(picture, then.k, x0, image)
 			}
-		}
+		})
 	}
 
 	function fail(job: Job, reason: unknown): void {
@@ -382,6 +381,30 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		},
 		get load() {
 			return load
+		}
+	}
+}
+
+/** Runs `work` from one of its pauses to the next. What is not gone on with is forgotten. */
+function inParts(job: Job, work: (pause: Pause) => Promise<void>): Chunk {
+	let part = Promise.withResolvers<boolean>()
+	let proceed: (() => void) | undefined
+	const pause = () =>
+		new Promise<void>((resolve) => {
+			proceed = resolve
+			part.resolve(false)
+		})
+	return {
+		job,
+		goOn() {
+			part = Promise.withResolvers()
+			proceed
+				? proceed()
+				: work(pause).then(
+						() => part.resolve(true),
+						(error) => part.reject(error)
+					)
+			return part.promise
 		}
 	}
 }

@@ -2,6 +2,7 @@ import type { Warning } from '../../shared/contract/generation.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { Denoiser, Evaluation } from './denoiser.ts'
 import type { Drawing } from './drawing.ts'
+import type { Pause } from './first-stages/first-stage.ts'
 import type { Generator } from './noise.ts'
 
 /**
@@ -22,8 +23,8 @@ export interface Plan {
 	evaluate(row: Row): readonly Evaluation[]
 	/** Takes the network's answers to `evaluate`, in its order, and moves the row one evaluation on. */
 	advance(row: Row, outputs: readonly Tensor[]): void
-	/** The picture of a row that has made all its evaluations: [3, H, W], −1 to 1, not clamped. */
-	finish(row: Row): Promise<Tensor>
+	/** The picture of a row that has made all its evaluations: [3, H, W], −1 to 1, not clamped. Pauses between its parts, where it has any. */
+	finish(row: Row, pause?: Pause): Promise<Tensor>
 }
 
 /** The state of one picture between two evaluations: mutable, and but for `given` the checkpoint. */

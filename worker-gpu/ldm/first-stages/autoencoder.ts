@@ -4,6 +4,7 @@ import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
 import { stack, unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
+import type { Pause } from './first-stage.ts'
 
 /** A first stage's two networks as they were exported: nothing drawn, nothing scaled. One picture at a time: batches do not help them. */
 export interface Autoencoder {
@@ -11,8 +12,8 @@ export interface Autoencoder {
 	readonly factor: number
 	/** [3, H, W] → [C or 2C, H / f, W / f] */
 	encode(image: Tensor): Promise<Tensor>
-	/** [C, h, w] → [3, h · f, w · f] */
-	decode(z: Tensor): Promise<Tensor>
+	/** [C, h, w] → [3, h · f, w · f]. Pauses between tiles. */
+	decode(z: Tensor, pause?: Pause): Promise<Tensor>
 }
 
 /** @param encoded the encoder's output: `latent_parameters` or `latent_sample` */

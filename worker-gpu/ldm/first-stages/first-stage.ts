@@ -4,6 +4,9 @@ import type { Generator } from '../noise.ts'
 /** Draws a latent; the same for every call where the first stage knows no distribution, and then draws no noise. */
 export type Posterior = (noise: Generator) => Tensor
 
+/** Waits for its next turn: whoever works for long asks for it in between, so that others need not wait for the whole. */
+export type Pause = () => Promise<void>
+
 /** E and D of the paper's §3.1: pixels to latents, as the U-Net takes them, and back. */
 export interface FirstStage {
 	/** Pixels a latent stands for, along each side: f. */
@@ -13,6 +16,6 @@ export interface FirstStage {
 	 * ModelError where the model has no encoder, or one that cannot be used.
 	 */
 	encode(image: Tensor): Promise<Posterior>
-	/** z [C, h, w] → [3, h · f, w · f], −1 to 1 where the network was sure, not clamped. */
-	decode(z: Tensor): Promise<Tensor>
+	/** z [C, h, w] → [3, h · f, w · f], −1 to 1 where the network was sure, not clamped. Pauses between tiles. */
+	decode(z: Tensor, pause?: Pause): Promise<Tensor>
 }

@@ -70,7 +70,11 @@ export async function kl(
 			const moments = await networks.encode(image)
 			return (noise) => byChannel(draw(moments, noise), (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
 		},
-		decode: (latent) => networks.decode(byChannel(latent, (value, channel) => (value * spread(channel)) / scale + shift(channel)))
+		decode: (latent, pause) =>
+			networks.decode(
+				byChannel(latent, (value, channel) => (value * spread(channel)) / scale + shift(channel)),
+				pause
+			)
 	}
 }
 

@@ -1,5 +1,6 @@
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Autoencoder } from './autoencoder.ts'
+import type { Pause } from './first-stage.ts'
 
 /** How much of a tile lies over the next one. */
 const OVERLAP = 0.25
@@ -22,11 +23,17 @@ export function tiled(inner: Autoencoder, size: number): Autoencoder {
 	return {
 		factor: inner.factor,
 		encode: (image) => inTiles(image, size, latentSize, inner.encode),
-		decode: (z) => inTiles(z, latentSize, size, inner.decode)
+		decode: (z, pause) => inTiles(z, latentSize, size, inner.decode, pause)
 	}
 }
 
-async function inTiles(whole: Tensor, size: number, sizeAfter: number, run: (tile: Tensor) => Promise<Tensor>): Promise<Tensor> {
+async function inTiles(
+	whole: Tensor,
+	size: number,
+	sizeAfter: number,
+	run: (tile: Tensor) => Promise<Tensor>,
+	pause: Pause = async () => {}
+): Promise<Tensor> {
 	const [, height, width] = whole.dims as [number, number, number]
 	if (height <= size && width <= size) {
 		return run(whole)
@@ -42,6 +49,9 @@ async function inTiles(whole: Tensor, size: number, sizeAfter: number, run: (til
 	for (let y = 0; y < height; y += stride) {
 		const row: Tensor[] = []
 		for (let x = 0; x < width; x += stride) {
+			if (x + y > 0) {
+				await pause()
+			}
 			// A copy: the next tiles blend with this one as it is after its own blending.
 			const { data, dims } = await run(crop(whole, y, x, size, size))
 			const tile = { data: data.slice(), dims }

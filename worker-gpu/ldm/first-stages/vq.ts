@@ -42,7 +42,7 @@ export async function vq(
 			const z = times(await networks.encode(image), scaling === true ? scale : 1)
 			return () => z
 		},
-		decode: (latent) => networks.decode(times(latent, 1 / scale))
+		decode: (latent, pause) => networks.decode(times(latent, 1 / scale), pause)
 	}
 }
 

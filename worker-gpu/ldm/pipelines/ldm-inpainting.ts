@@ -19,7 +19,7 @@ export const ldmInpainting: Pipeline<WalkParts> = async (drawing, parts) => {
 	const beside = concatenate(rest, { data: small.data.map((value) => 2 * value - 1), dims: small.dims })
 	return fromNoise(drawing, parts, unguided({}), (sampler) => ({
 		shown: ({ x, k }) => concatenate(sampler.scale(x, k), beside),
-		finish: async (x) => blend(image, clamped(await firstStage.decode(x)), mask)
+		finish: async (x, pause) => blend(image, clamped(await firstStage.decode(x, pause)), mask)
 	}))
 }
 

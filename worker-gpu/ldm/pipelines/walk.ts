@@ -1,7 +1,7 @@
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Denoiser } from '../denoiser.ts'
 import type { Drawing } from '../drawing.ts'
-import type { FirstStage } from '../first-stages/first-stage.ts'
+import type { FirstStage, Pause } from '../first-stages/first-stage.ts'
 import type { Guidance } from '../guidance.ts'
 import { type Generator, generator } from '../noise.ts'
 import type { Plan, Row } from '../plan.ts'
@@ -19,7 +19,7 @@ export interface Walk {
 	/** What becomes of the latent after each evaluation, `row.k` of which are done by then. */
 	settle?(row: Row): Tensor
 	/** The picture of the last latent. */
-	finish(x: Tensor): Promise<Tensor>
+	finish(x: Tensor, pause?: Pause): Promise<Tensor>
 }
 
 /** A plan: evaluate at each of the sampler's places, guide, advance. */
@@ -46,7 +46,7 @@ export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish
 				row.x = settle(row)
 			}
 		},
-		finish: ({ x }) => finish(x)
+		finish: ({ x }, pause) => finish(x, pause)
 	}
 }
 
