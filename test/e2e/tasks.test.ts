@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { decodePicture, type Judge, loadJudge, side } from '../eval/judge.ts'
 import { questions } from '../eval/questions.ts'
+import { classesOf, firstObject, loadReader, squaresOf } from '../eval/reader.ts'
 import { alone, inside, type Square, squaredDifference } from '../eval/regions.ts'
 import { type Pixels, readSheet } from '../eval/sheets.ts'
 import { type Stack, startStack } from '../stack.ts'
@@ -48,6 +49,21 @@ async function seenIn(picture: Pixels, square: Square): Promise<string> {
 	const [seen] = await judge([alone(picture, square, floors.get(whole!.floor)!)])
 	return `${seen!.count} ${seen!.colour} ${seen!.shape}`
 }
+
+it('semantic synthesis: the scene agrees with the map', async () => {
+	const read = await loadReader(judge)
+	const painted = (await readSheet('maps.png')).slice(0, 4)
+	const agreement = await Promise.all(
+		painted.map(async (pixels, seed) => {
+			const [picture] = await draw({ model: 'scenes-semantic', semantic_map: await png(pixels, 3), seed })
+			const { classes } = await read(picture!)
+			const asked = squaresOf(classesOf(pixels))
+			const objects = Array.from(asked.keys()).filter((at) => asked[at]! >= firstObject)
+			return objects.filter((at) => classes[at] === asked[at]).length / objects.length
+		})
+	)
+	expect(agreement.filter((share) => share >= 0.75).length).toBeGreaterThanOrEqual(3)
+})
 
 describe('inpainting', () => {
 	const covered = (mask: Square) => Uint8Array.from({ length: side ** 2 }, (_, at) => (inside(mask, at) ? 255 : 0))

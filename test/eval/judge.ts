@@ -39,16 +39,7 @@ export async function loadJudge(): Promise<Judge> {
 		if (pictures.length > batch) {
 			return [...(await judge(pictures.slice(0, batch))), ...(await judge(pictures.slice(batch)))]
 		}
-		const pixels = side * side
-		const planes = new Float32Array(pictures.length * 3 * pixels) // [B, 3, 128, 128] in [-1, 1]
-		for (const [b, rgb] of pictures.entries()) {
-			for (let i = 0; i < pixels; i++) {
-				for (let c = 0; c < 3; c++) {
-					planes[(b * 3 + c) * pixels + i] = (rgb[i * 3 + c] as number) / 127.5 - 1
-				}
-			}
-		}
-		const outputs = await session.run({ image: new Tensor('float32', planes, [pictures.length, 3, side, side]) })
+		const outputs = await session.run({ image: new Tensor('float32', planesOf(pictures), [pictures.length, 3, side, side]) })
 		return pictures.map((_, b) => {
 			const logits = (name: string): number[] => {
 				const { data, dims } = outputs[name]!
@@ -71,6 +62,20 @@ export async function loadJudge(): Promise<Judge> {
 		})
 	}
 	return judge
+}
+
+/** What the kit's networks take: [B, 3, 128, 128] in [-1, 1]. */
+export function planesOf(pictures: readonly Uint8Array[]): Float32Array {
+	const pixels = side * side
+	const planes = new Float32Array(pictures.length * 3 * pixels)
+	for (const [b, rgb] of pictures.entries()) {
+		for (let i = 0; i < pixels; i++) {
+			for (let c = 0; c < 3; c++) {
+				planes[(b * 3 + c) * pixels + i] = (rgb[i * 3 + c] as number) / 127.5 - 1
+			}
+		}
+	}
+	return planes
 }
 
 const argmax = (values: number[]): number => values.indexOf(Math.max(...values))

@@ -10,7 +10,8 @@ import { findModel } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import { root } from '../root.ts'
-import { type Judge, type Judgement, kit, loadJudge } from './judge.ts'
+import { type Judgement, kit, loadJudge } from './judge.ts'
+import { loadReader, type Thing } from './reader.ts'
 import { readSheet, writeSheet } from './sheets.ts'
 
 const { values: options } = parseArgs({
@@ -42,26 +43,32 @@ interface Single extends Things {
 	/** A colour and shape that the denoiser never saw together. */
 	unseen: boolean
 }
+/** Where the first of two objects stands, seen from the second. */
+type Relation = 'left' | 'right' | 'front' | 'behind' | 'and'
 interface Double {
 	caption: string
 	objects: [Things, Things]
+	relation: Relation
 }
 interface Real {
 	objects: Things[]
 	floor: string
+	/** Of two objects. */
+	relation?: Relation
 }
 
-const read = (name: string) => JSON.parse(readFileSync(join(kit, name), 'utf8'))
+const file = (name: string) => JSON.parse(readFileSync(join(kit, name), 'utf8'))
 const judge = await loadJudge()
-await judgeTheJudge(judge)
+const read = await loadReader(judge)
+await judgeTheJudges()
 
-const captions: { single: Single[]; double: Double[] } = read('captions.json')
+const captions: { single: Single[]; double: Double[] } = file('captions.json')
 const engine = await startEngine({ models: ['scenes'], ...(options.models && { modelsDir: resolvePath(options.models) }) })
-const singles = await draw(
+const { seen: singles } = await draw(
 	'single',
 	captions.single.map(({ caption }) => caption)
 )
-const doubles = await draw(
+const { seen: doubles, pictures: twoObjects } = await draw(
 	'double',
 	captions.double.map(({ caption }) => caption)
 )
@@ -81,23 +88,48 @@ row('shape', pairs, shape, '>= 97 %')
 row('size', pairs, size)
 row('material', pairs, material)
 row('floor', pairs, ({ asked, seen }) => seen.floor === asked.floor)
-row('colour, shape, size and material', pairs, (pair) => colour(pair) && shape(pair) && size(pair) && material(pair))
-row('colour and shape, unseen pairs', unseen, (pair) => colour(pair) && shape(pair), '>= 90 %')
+row('colour, shape, size and material', pairs, (pair) => colour(pair) && shape(pair) && size(pair) && material(pair), '>= 95 %')
+row('colour and shape, unseen pairs', unseen, (pair) => colour(pair) && shape(pair), '>= 93 %')
 row('exactly one object', pairs, ({ seen }) => seen.count === 1, '>= 97 %')
 
-const twos = captions.double.map((asked, i) => ({ asked, seen: doubles[i] as Judgement }))
+const twos = await Promise.all(
+	captions.double.map(async (asked, i) => ({
+		asked,
+		seen: doubles[i] as Judgement,
+		found: (await read(twoObjects[i]!)).things
+	}))
+)
+const bound = ({ asked, found }: { asked: Pick<Double, 'objects'>; found: readonly Thing[] }) =>
+	asked.objects.every((thing) => found.some(({ name }) => name === nameOf(thing)))
 console.log(`\n${twos.length} captions of two objects`)
-row('both colours', twos, ({ asked, seen }) => asked.objects.every(({ colour }) => seen.colours.has(colour)), '>= 80 %')
+row('both colours', twos, ({ asked, seen }) => asked.objects.every(({ colour }) => seen.colours.has(colour)), '>= 92 %')
 row('both shapes', twos, ({ asked, seen }) => asked.objects.every(({ shape }) => seen.shapes.has(shape)))
+row('each shape in its own colour', twos, bound, '>= 85 %')
+const beside = twos.filter(({ asked }) => isBeside(asked))
+row(`left or right as asked, of ${beside.length}`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 85 %')
 row('exactly two objects', twos, ({ seen }) => seen.count === 2)
+
+function nameOf({ colour, shape }: Things): string {
+	return `${colour} ${shape}`
+}
+
+function isBeside({ relation }: { relation?: Relation }): boolean {
+	return relation === 'left' || relation === 'right'
+}
+
+/** Whether both objects are there, the first one on the side that was asked for. */
+function isPlaced({ objects, relation }: Pick<Real, 'objects' | 'relation'>, found: readonly Thing[]): boolean {
+	const [first, second] = objects.map((thing) => found.find(({ name }) => name === nameOf(thing))?.x)
+	return first !== undefined && second !== undefined && (relation === 'left' ? first < second : first > second)
+}
 
 /** Prints the share of `items` for which `holds`. */
 function row<T>(name: string, items: T[], holds: (item: T) => boolean, target = ''): void {
 	const share = items.filter(holds).length / items.length
-	console.log(`  ${name.padEnd(34)} ${(100 * share).toFixed(1).padStart(5)} %  ${target && `(target ${target})`}`)
+	console.log(`  ${name.padEnd(38)} ${(100 * share).toFixed(1).padStart(5)} %  ${target && `(target ${target})`}`)
 }
 
-async function draw(name: string, prompts: string[]): Promise<Judgement[]> {
+async function draw(name: string, prompts: string[]): Promise<{ pictures: Uint8Array[]; seen: Judgement[] }> {
 	const resolve = requestFor(findModel('scenes')!)
 	const tick = progressBar(`${name.padEnd(6)} captions`, prompts.length)
 	const pictures: Uint8Array[] = []
@@ -117,12 +149,13 @@ async function draw(name: string, prompts: string[]): Promise<Judgement[]> {
 		})
 	)
 	await writeSheet(join(root, '.data/eval', `${name}.png`), pictures)
-	return judge(pictures)
+	return { pictures, seen: await judge(pictures) }
 }
 
-async function judgeTheJudge(judge: Judge): Promise<void> {
-	const { tiles: labels }: { tiles: Real[] } = read('real.json')
-	const judged = (await judge(await readSheet('real.webp'))).map((seen, i) => ({ asked: labels[i] as Real, seen }))
+async function judgeTheJudges(): Promise<void> {
+	const { tiles: labels }: { tiles: Real[] } = file('real.json')
+	const pictures = await readSheet('real.webp')
+	const judged = (await judge(pictures)).map((seen, i) => ({ asked: labels[i] as Real, seen }))
 	const ones = judged.filter(({ asked }) => asked.objects.length === 1)
 	const one = (name: keyof Things) =>
 		row(`${name}, one object`, ones, ({ asked, seen }) => seen[name] === asked.objects[0]![name], '>= 99 %')
@@ -148,6 +181,23 @@ async function judgeTheJudge(judge: Judge): Promise<void> {
 			asked.objects.map(({ shape }) => shape)
 		)
 	)
+	const twos = await Promise.all(
+		judged.flatMap(({ asked }, i) =>
+			asked.objects.length === 2 ? [read(pictures[i]!).then((seen) => ({ asked, found: seen.things }))] : []
+		)
+	)
+	row(
+		`each shape in its own colour, ${twos.length} of two`,
+		twos,
+		({ asked, found }) =>
+			found
+				.map(({ name }) => name)
+				.sort()
+				.join() === asked.objects.map(nameOf).sort().join(),
+		'>= 98 %'
+	)
+	const beside = twos.filter(({ asked }) => isBeside(asked) && new Set(asked.objects.map(nameOf)).size === 2)
+	row(`left or right, ${beside.length} of two`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 98 %')
 }
 
 function same(seen: Set<string>, asked: string[]): boolean {

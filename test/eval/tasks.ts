@@ -13,6 +13,7 @@ import type { Rasters } from '../../worker-gpu/image/raster.ts'
 import { root } from '../root.ts'
 import { type Judge, type Judgement, loadJudge, side } from './judge.ts'
 import { questions } from './questions.ts'
+import { classesOf, firstObject, loadReader, squaresOf } from './reader.ts'
 import { alone, inside, type Square, squaredDifference } from './regions.ts'
 import { type Pixels, readSheet, writeSheet } from './sheets.ts'
 
@@ -24,7 +25,7 @@ const { values: options, positionals } = parseArgs({
 	},
 	allowPositionals: true
 })
-const evaluations = { inpainting }
+const evaluations = { inpainting, semantic }
 if (options.help || positionals.some((name) => !(name in evaluations))) {
 	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
 
@@ -43,6 +44,35 @@ for (const name of chosen) {
 	await evaluations[name]()
 }
 await engine.close()
+
+/** Each square of 2×2 pixels shows what the map has there. */
+async function semantic(): Promise<void> {
+	const maps = (await readSheet('maps.png')).slice(0, questions.maps.count).map(classesOf)
+	const read = await loadReader(judge)
+	const agree = async (what: string, pictures: readonly Pixels[], target: string) => {
+		const [all, ofObjects] = [[] as boolean[], [] as boolean[]]
+		for (const [i, map] of maps.map(squaresOf).entries()) {
+			const seen = (await read(pictures[i]!)).classes
+			for (const [at, label] of map.entries()) {
+				all.push(seen[at] === label)
+				if (label >= firstObject) {
+					ofObjects.push(seen[at] === label)
+				}
+			}
+		}
+		row(`${what}: squares as in the map`, all, target)
+		row(`${what}: squares of objects as in the map`, ofObjects, target)
+	}
+	await agree('real scenes', real, '>= 98 %')
+	const drawn = await draw(
+		'scenes-semantic',
+		maps.map((pixels) => ({
+			request: { semantic_map: 'drawn from the file' },
+			inputs: { semantic_map: { pixels, width: side, height: side } }
+		}))
+	)
+	await agree('drawn', drawn, '>= 85 %')
+}
 
 /** What the mask covered is the object that was asked for; the rest is as it was. */
 async function inpainting(): Promise<void> {

@@ -9,6 +9,7 @@ import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import { root } from '../root.ts'
 import { side } from './judge.ts'
+import { classesOf } from './reader.ts'
 import { type Pixels, readSheet } from './sheets.ts'
 
 const columns = 3
@@ -20,7 +21,7 @@ const raw = { width, height, channels: 3 as const }
 const [seam, crossing] = [10, 27]
 
 const real = await readSheet('real.webp')
-const engine = await startEngine({ models: ['scenes-inpainting'] })
+const engine = await startEngine({ models: ['scenes-inpainting', 'scenes-semantic'] })
 const sheet: Pixels[] = []
 // Six real scenes of one floor, by their numbers, become one picture; there is room for an object where four of them meet.
 for (const [floor, scenes, object] of [
@@ -44,6 +45,14 @@ for (const [floor, scenes, object] of [
 	})
 	sheet.push(pictures[0]!.pixels)
 }
+const map = together((await readSheet('maps.png')).filter((_, i) => [3, 4, 6, 17, 25, 26].includes(i)))
+sheet.push(map)
+const semantic = findModel('scenes-semantic')!
+const resolve = requestFor(semantic, { task: 'semantic-synthesis', stored: false, image: { width, height } })
+const { pictures } = await engine.develop(resolve.parse({ model: semantic.id, semantic_map: 'six maps', seed: 1 }), {
+	inputs: { semantic_map: { pixels: classesOf(map), width, height } }
+})
+sheet.push(pictures[0]!.pixels)
 await engine.close()
 
 await sharp({ create: { width: 2 * width, height: (sheet.length / 2) * height, channels: 3, background: 'white' } })

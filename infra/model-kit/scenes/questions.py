@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from . import data
-from .captions import RELATIONS, phrase
+from .captions import RELATIONS, phrase, relation
 from .paths import JUDGE
 from .sheets import grid
 from .words import COLOURS, FLOORS, HELD_OUT, MATERIALS, SHAPES, SIZES
@@ -38,11 +38,18 @@ def captions() -> dict:
     return {"single": single, "double": double}
 
 
+def _told(scene: dict) -> dict:
+    """What a real picture shows; of two objects also where the first one stands, seen from the second."""
+    things = scene["objects"]
+    told = {"floor": scene["floor"], "objects": [{key: thing[key] for key in ("colour", "shape", "size", "material")} for thing in things]}
+    return told | {"relation": relation(*things)} if len(things) == 2 else told
+
+
 def write() -> None:
     JUDGE.mkdir(exist_ok=True)
     (JUDGE / "captions.json").write_text(json.dumps(captions(), indent=1) + "\n")
     pictures, scenes = data.load("real")
     Image.fromarray(grid(pictures, COLUMNS)).save(JUDGE / "real.webp", quality=92, method=6)
-    tiles = [{"floor": scene["floor"], "objects": [{key: thing[key] for key in ("colour", "shape", "size", "material")} for thing in scene["objects"]]} for scene in scenes]
+    tiles = [_told(scene) for scene in scenes]
     lines = ",\n".join(json.dumps(tile) for tile in tiles)
     (JUDGE / "real.json").write_text(f'{{"columns": {COLUMNS}, "side": 128, "tiles": [\n{lines}\n]}}\n')

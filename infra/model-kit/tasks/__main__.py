@@ -8,7 +8,7 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, about, minutes in [("layout", "train the U-Net of boxes and classes (resumable)", 25),
                                  ("inpainting", "train the U-Net that is shown a masked picture (resumable)", 12),
-                                 ("reader", "train the network that tells how far a picture agrees with a map", 4),
+                                 ("reader", "train the network that tells where in a picture objects are", 2),
                                  ("semantic", "train the U-Net that is shown a map (resumable)", 10)]:
         command = commands.add_parser(name, help=about, description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         command.add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")

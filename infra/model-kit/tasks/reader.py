@@ -1,4 +1,4 @@
-"""A small network that says what each pixel of a scene picture shows, in the classes of maps.py: it measures how far a picture agrees with a map.
+"""A small network that says which floor or which colour of object each pixel of a scene picture shows. Where objects are it tells; what they are the judge does.
 
 Like the judge it learns from all pairs of colour and shape, and from pictures spoilt in the ways that drawn ones are.
 """
@@ -21,10 +21,12 @@ from scenes.judge import spoil
 from scenes.paths import JUDGE
 from scenes.sheets import to_uint8
 from scenes.storage import store
+from scenes.words import COLOURS, FLOORS, SHAPES
 
 from . import maps
 from .paths import READER
 
+CLASSES = [f"{floor} floor" for floor in FLOORS] + COLOURS
 PICTURES, RECONSTRUCTED = 7_000, 1_000  # of each process: so many are also seen as the first stage gives them back
 
 
@@ -33,14 +35,14 @@ def _block(narrow: int, wide: int, stride: int = 1) -> nn.Sequential:
 
 
 class Reader(nn.Module):
-    """[B, 3, H, W] in [-1, 1] → logits [B, 36, H/2, W/2]: one for each square of 2×2 pixels and class."""
+    """[B, 3, H, W] in [-1, 1] → logits [B, 12, H/2, W/2]: one for each square of 2×2 pixels and class."""
 
     def __init__(self):
         super().__init__()
         self.halved, self.quartered = _block(3, 24, 2), nn.Sequential(_block(24, 40, 2), _block(40, 40))
         self.deep = nn.Sequential(_block(40, 80, 2), _block(80, 80), _block(80, 80))
         self.up, self.fine = _block(120, 56), _block(80, 48)
-        self.last = nn.Conv2d(48, len(maps.LABELS), 1)
+        self.last = nn.Conv2d(48, len(CLASSES), 1)
 
     def forward(self, image):
         half = self.halved(image)
@@ -52,8 +54,9 @@ class Reader(nn.Module):
 
 
 def targets(scenes: list[dict]) -> np.ndarray:
-    """Maps of squares of 2×2 pixels: what their last pixel shows, which lies next to their middle."""
-    return np.stack([maps.label_map(scene)[1::2, 1::2] for scene in scenes])
+    """What the last pixel of each square of 2×2 shows, which lies next to its middle, [N, 64, 64]."""
+    labels = np.stack([maps.label_map(scene)[1::2, 1::2] for scene in scenes]).astype(int)
+    return np.where(labels < maps.OBJECTS, labels, maps.OBJECTS + (labels - maps.OBJECTS) // len(SHAPES))
 
 
 def load() -> Reader:
@@ -108,7 +111,7 @@ def _train(minutes: float) -> None:
 
 def _weights() -> torch.Tensor:
     """Objects count more than the floor, which is most of every picture."""
-    return torch.tensor([0.3] * maps.OBJECTS + [1.0] * (len(maps.LABELS) - maps.OBJECTS))
+    return torch.tensor([0.3] * maps.OBJECTS + [1.0] * len(COLOURS))
 
 
 def export() -> None:
@@ -122,7 +125,7 @@ def export() -> None:
         def forward(self, image):
             return self.reader(image).argmax(1)
 
-    path, image, model = JUDGE / "reader.onnx", torch.rand(3, 3, 128, 128) * 2 - 1, Classes(load())
+    path, image, model = JUDGE / "reader.onnx", torch.rand(3, 3, 128, 128) * 2 - 1, Classes(load()).eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (image,), str(path), input_names=["image"], output_names=["classes"], opset_version=17, dynamo=False,
