@@ -4,7 +4,7 @@ import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
-import type { Stopwatch } from '../../worker-gpu/onnx/part.ts'
+import type { Part, Stopwatch } from '../../worker-gpu/onnx/part.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { drawWeights, readWeights } from './weights.ts'
 
@@ -43,6 +43,8 @@ export interface Measured extends Case {
 	readonly stopwatch: Stopwatch
 	readonly drawing: Drawing
 	plan(fields?: Partial<Drawing>): Promise<Plan>
+	/** Gives its memory back: each network keeps to itself what its largest call took. */
+	release(): Promise<void>
 }
 
 /** A model of random weights; those are drawn when it is first asked for. `quick`: the same, but narrow, with few steps of small pictures. */
@@ -50,7 +52,8 @@ export async function loadModel(name: Name, provider: Provider, quick: boolean):
 	const folder = path.join(root, '.data/gpu/models', quick ? 'tiny' : 'real', name)
 	await drawWeights(folder)
 	const stopwatch = { milliseconds: 0 }
-	const checkpoint = await loadCheckpoint(folder, provider, stopwatch)
+	const parts = new Map<string, Promise<Part>>()
+	const checkpoint = await loadCheckpoint(folder, provider, stopwatch, parts)
 	const { operations } = await readWeights(path.join(folder, 'unet'))
 	const one: Case = cases[name]
 	const drawing: Drawing = {
@@ -73,6 +76,11 @@ export async function loadModel(name: Name, provider: Provider, quick: boolean):
 		operations: operations!,
 		stopwatch,
 		drawing,
-		plan: (fields) => planFor(checkpoint, { ...drawing, ...fields })
+		plan: (fields) => planFor(checkpoint, { ...drawing, ...fields }),
+		async release() {
+			for (const part of parts.values()) {
+				await (await part).release()
+			}
+		}
 	}
 }

@@ -96,6 +96,7 @@ def fuse(model: onnx.ModelProto, kind: str | None, width: int | None) -> None:
         # CUDA has these for the widths of Stable Diffusion alone.
         options.enable_bias_splitgelu = options.enable_bias_add = width == 320
         optimiser.optimize(options)
+        model.opset_import.add(domain="com.microsoft", version=1)
     optimiser.convert_float_to_float16(keep_io_types=["timestep"], op_block_list=["RandomNormalLike"])
     optimiser.topological_sort()
 

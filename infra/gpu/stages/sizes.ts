@@ -1,3 +1,4 @@
+import { isOutOfMemory } from '../../../worker-gpu/onnx/out-of-memory.ts'
 import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
 import { callMs, drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
@@ -25,6 +26,7 @@ export async function sizes({ provider: choice, quick, seconds }: Options, repor
 			const model = await loadModel(name, provider, quick)
 			await report(`${name}: loaded, weights drawn`, `${((performance.now() - began) / 1000).toFixed(1)} s`)
 			await measure(name, model, { peak, until: began + share, quick, plansShapes: provider.plansShapes }, report)
+			await model.release()
 		} catch (error) {
 			console.error(error)
 			await report(name, `failed: ${(error as Error).message.split('\n')[0]}`)
@@ -58,8 +60,13 @@ async function measure(name: Name, model: Measured, { peak, until, quick, plansS
 	let misses = 0
 	const swept: string[] = []
 	for (let pictures = 2; pictures * asked.length <= (quick ? 4 : MOST_EVALUATIONS) && misses < 2; pictures *= 2) {
-		const ms = await callMs(plan, asked, pictures)
-		swept.push(`${pictures}: ${(pictures / ms / best.rate).toFixed(2)}`)
+		const ms = await callMs(plan, asked, pictures).catch((error: unknown) => {
+			if (isOutOfMemory(error)) {
+				return Number.POSITIVE_INFINITY
+			}
+			throw error
+		})
+		swept.push(`${pictures}: ${Number.isFinite(ms) ? (pictures / ms / best.rate).toFixed(2) : 'no memory'}`)
 		if (pictures / ms >= best.rate * LEAST_GAIN) {
 			best = { pictures, rate: pictures / ms }
 			misses = 0
