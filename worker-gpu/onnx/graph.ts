@@ -10,8 +10,17 @@ export interface Node {
 	readonly attributes: ReadonlyMap<string, Field>
 }
 
+/** A node to be written in the place of another one, or before it. */
+export interface NewNode {
+	readonly inputs: readonly string[]
+	readonly message: Buffer
+}
+
+/** Finds what can be said better: the nodes that stand for others, each list in its order, and in its last node their outputs. */
+export type Rewrite = (graph: Graph) => ReadonlyMap<Node, readonly NewNode[]>
+
 /** Operators beyond ONNX's own, which ONNX Runtime has for every provider. */
-const MICROSOFT = 'com.microsoft'
+export const MICROSOFT = 'com.microsoft'
 /** Numbers in the constants that are read; weights have more. */
 const MOST_NUMBERS = 8
 
@@ -65,6 +74,12 @@ export class Graph {
 		return field ? [...this.#varints(field, 3), ...this.#varints(field, 8)] : []
 	}
 
+	/** A text attribute: Resize's `mode`. Empty where there is none. */
+	text(node: Node, attribute: string): string {
+		const field = node.attributes.get(attribute)
+		return field ? this.#text(field, 4) : ''
+	}
+
 	/** The numbers of a value that is a constant of at most eight; undefined for any other. */
 	constant(name: string): readonly number[] | undefined {
 		const initializer = this.#initializers.get(name)
@@ -80,24 +95,41 @@ export class Graph {
 		return node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
 	}
 
+	/** The dimensions of weights in float32, however they are stored: as they are, to be cast, or as whole numbers times a scale for each channel. */
+	weightDims(name: string): readonly number[] | undefined {
+		const initializer = this.#initializers.get(name)
+		if (initializer) {
+			return this.#varints(initializer, 2).join() === '1' ? this.#varints(initializer, 1) : undefined
+		}
+		const node = this.maker.get(name)
+		const [first = ''] = node?.inputs ?? []
+		const stored = this.#initializers.get(first)
+		if (node?.operator === 'Cast') {
+			return stored && this.integers(node, 'to').join() === '1' ? this.#varints(stored, 1) : undefined
+		}
+		return node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightDims(first) : undefined
+	}
+
 	/** The whole file anew, with other nodes in the place of some, and without what nobody needs any more. */
-	with(replaced: ReadonlyMap<Node, { readonly inputs: readonly string[]; readonly message: Buffer }>): Buffer {
+	with(replaced: ReadonlyMap<Node, readonly NewNode[]>): Buffer {
 		const needed = new Set(this.#fields.flatMap((field) => (field.number === 12 ? [this.#text(field, 1)] : [])))
 		const kept = new Set<Node>()
 		// Nodes come after those that they take from.
 		for (const node of this.nodes.toReversed()) {
 			if (node.outputs.some((name) => needed.has(name))) {
 				kept.add(node)
-				for (const name of replaced.get(node)?.inputs ?? node.inputs) {
-					needed.add(name)
+				for (const { inputs } of replaced.get(node) ?? [node]) {
+					for (const name of inputs) {
+						needed.add(name)
+					}
 				}
 			}
 		}
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
 			const gone = node ? !kept.has(node) : field.number === 5 && !needed.has(this.#text(field, 8))
-			const message = node && replaced.get(node)?.message
-			return gone ? [] : [message ? bytesField(1, message) : field]
+			const instead = node && replaced.get(node)?.map(({ message }) => bytesField(1, message))
+			return gone ? [] : (instead ?? [field])
 		})
 		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
 		const pieces = this.#model.flatMap((field) =>
@@ -216,20 +248,34 @@ function signed(bytes: Buffer): number[] {
 	return values
 }
 
-/** A NodeProto of ONNX Runtime's own operators. */
-export function microsoftNode(
+/** Of one output. ONNX's own operators, or those of another domain. */
+export function newNode(
 	operator: string,
 	inputs: readonly string[],
 	output: string,
-	attributes: readonly Buffer[]
-): { inputs: readonly string[]; message: Buffer } {
+	attributes: readonly Buffer[] = [],
+	domain: '' | typeof MICROSOFT = ''
+): NewNode {
 	const message = Buffer.concat([
 		...inputs.map((name) => bytesField(1, name)),
 		bytesField(2, output),
 		bytesField(3, `${output}/${operator}`),
 		bytesField(4, operator),
 		...attributes.map((attribute) => bytesField(5, attribute)),
-		bytesField(7, MICROSOFT)
+		bytesField(7, domain)
 	])
 	return { inputs, message }
 }
+
+/** A vector of whole numbers: TensorProto { dims = 1, data_type = 2, raw_data = 9 } as the attribute `value` { t = 5, type = 20 }. */
+export function constantNode(values: readonly number[], output: string): NewNode {
+	const raw = Buffer.from(BigInt64Array.from(values, BigInt).buffer)
+	const tensor = Buffer.concat([varintField(1, values.length), varintField(2, 7), bytesField(9, raw)])
+	return newNode('Constant', [], output, [Buffer.concat([bytesField(1, 'value'), bytesField(5, tensor), varintField(20, 4)])])
+}
+
+/** AttributeProto { name = 1, i = 3, ints = 8, type = 20 } of one whole number or several, none below zero. */
+export const attribute = (name: string, value: number | readonly number[]): Buffer =>
+	typeof value === 'number'
+		? Buffer.concat([bytesField(1, name), varintField(3, value), varintField(20, 2)])
+		: Buffer.concat([bytesField(1, name), ...value.map((one) => varintField(8, one)), varintField(20, 7)])

@@ -2,7 +2,11 @@ import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { generator } from '../ldm/noise.ts'
-import { withFusedAttention } from './attention.ts'
+import { fusedAttention } from './attention.ts'
+import { Graph, type Rewrite } from './graph.ts'
+import { cutProjections } from './projections.ts'
+import { rewritten } from './rewritten.ts'
+import { phasedUpsampling } from './upsampling.ts'
 
 const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'model.onnx')
 
@@ -21,19 +25,32 @@ async function feedsOf(session: InferenceSession): Promise<Record<string, Tensor
 const answer = async (session: InferenceSession, feeds: Record<string, Tensor>) =>
 	(await session.run(feeds))[session.outputNames[0]!]!.data as Float32Array
 
+/** How many nodes a rewrite finds in a graph that others take the place of. */
+function placesIn(file: string, rewrite: Rewrite): number {
+	const graph = new Graph(file)
+	try {
+		return rewrite(graph).size
+	} finally {
+		graph.close()
+	}
+}
+
 describe.each([
 	// Written out with heads in the batch, as the demo model's; torch's own, over graphs that were made plain before; of one head.
-	['models/scenes/unet', 14],
-	['golden/stable-diffusion/unet', 8],
-	['golden/paper/unet-7', 4],
-	['golden/first-stages/kl/vae_decoder', 1]
-])('%s', (part, attentions) => {
-	test('gives the same with its attention in one operator', async () => {
+	['models/scenes/unet', 'attention', fusedAttention, 14],
+	['golden/stable-diffusion/unet', 'attention', fusedAttention, 8],
+	['golden/paper/unet-7', 'attention', fusedAttention, 4],
+	['golden/first-stages/kl/vae_decoder', 'attention', fusedAttention, 1],
+	['models/scenes/unet', 'halves of projections', cutProjections, 14],
+	['golden/stable-diffusion/unet', 'halves of projections', cutProjections, 8],
+	['models/scenes/unet', 'upsampling', phasedUpsampling, 2],
+	['models/scenes/vae_decoder', 'upsampling', phasedUpsampling, 3],
+	['golden/first-stages/vq/vqvae_decoder', 'upsampling', phasedUpsampling, 2]
+] as const)('%s, its %s', (part, _, rewrite, places) => {
+	test('is found, and gives the same', async () => {
 		const file = fileOf(part)
-		const fused = withFusedAttention(file)!
-		expect(fused.toString('latin1').split('/MultiHeadAttention').length - 1).toBe(attentions)
-		expect(fused.includes('Softmax')).toBe(false)
-		const [before, after] = [await InferenceSession.create(file), await InferenceSession.create(fused)]
+		expect(placesIn(file, rewrite)).toBe(places)
+		const [before, after] = [await InferenceSession.create(file), await InferenceSession.create(rewritten(file, [rewrite])!)]
 		const feeds = await feedsOf(before)
 		const [expected, got] = [await answer(before, feeds), await answer(after, feeds)]
 		const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
@@ -42,9 +59,17 @@ describe.each([
 	})
 })
 
-test.each(['golden/imports/text_encoder', 'golden/scalar-timestep/unet'])(
-	'%s, which has a mask or no attention, stays as it is',
-	(part) => {
-		expect(withFusedAttention(fileOf(part))).toBeUndefined()
-	}
-)
+test('what was rewritten is gone', () => {
+	const whole = rewritten(fileOf('models/scenes/unet'), [fusedAttention, cutProjections, phasedUpsampling])!.toString('latin1')
+	expect(
+		['Softmax', 'Resize'].filter((operator) => whole.includes(`\x22${String.fromCharCode(operator.length)}${operator}`))
+	).toEqual([])
+})
+
+test.each([
+	['golden/imports/text_encoder', 'has a mask'],
+	['golden/scalar-timestep/unet', 'has nothing of the kind'],
+	['golden/paper/spatial_rescaler', 'resizes otherwise']
+])('%s, which %s, stays as it is', (part) => {
+	expect(rewritten(fileOf(part), [fusedAttention, cutProjections, phasedUpsampling])).toBeUndefined()
+})
