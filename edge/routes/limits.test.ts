@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
@@ -207,15 +208,20 @@ describe('a retry', () => {
 		expect(await (await attempt(1)).json()).not.toMatchObject({ id: generation.id })
 	})
 
-	it('that an SDK declares is a new order once a held answer has certainly arrived', async () => {
+	it.each(['a held answer', 'a stream'])('that an SDK declares is a new order once %s has certainly arrived', async (what) => {
 		const attempt = (n: number, prefer = {}) => submit({}, { 'x-stainless-retry-count': String(n), ...prefer })
-		const held = attempt(0, { prefer: 'wait=10' })
+		const held = attempt(0, what === 'a stream' ? {} : { prefer: 'wait=10' })
 		await vi.waitFor(async () => expect(await generations()).toHaveLength(1), patience)
 		const [id] = await generations()
+		const told = what === 'a stream' ? (await get(`/v1/generations/${id}/events`, key)).text() : held
 		await end({ id } as Generation)
-		expect((await held).status).toBe(200)
-		// It may have been lost on its way.
-		expect(await (await attempt(1)).json()).toMatchObject({ id })
+		await told
+		const isTold = () =>
+			runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) =>
+				storage.sql.exec('SELECT 1 FROM generations WHERE seen_at > ?', Date.now()).toArray()
+			)
+		await vi.waitFor(async () => expect(await isTold()).toHaveLength(1), patience)
+		// Until then it may have been lost on its way.
 		vi.setSystemTime(Date.now() + 60_000)
 		expect(await (await attempt(1)).json()).not.toMatchObject({ id })
 	})

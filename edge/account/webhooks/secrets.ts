@@ -1,12 +1,15 @@
 import type { WebhookSecret } from '../../../shared/contract/webhooks.ts'
 import { newSecret } from './signature.ts'
 
-/** Milliseconds for which the secret before the latest one signs, too, so that receivers can change theirs at leisure. */
+/** Milliseconds for which a secret goes on signing after it was replaced, so that receivers can change theirs at leisure. */
 export const overlap = 24 * 3_600_000
+/** How many are kept beside the latest one: whoever rotates twice in a day breaks no receiver, and nobody makes headers without end. */
+const mostPrevious = 4
 
 interface Stored {
 	current: string
-	previous?: { secret: string; until: number }
+	/** Latest first. */
+	previous: { secret: string; until: number }[]
 }
 
 /** What the account's webhooks are signed with. Made when it is first asked for. */
@@ -18,26 +21,32 @@ export class Secrets {
 	}
 
 	read(now: number): WebhookSecret {
-		const { current, previous } = this.#stored()
-		const isGood = previous && previous.until > now
-		return { secret: current, previous_expires_at: isGood ? new Date(previous.until).toISOString() : null }
+		const { current, previous } = this.#stored(now)
+		return { secret: current, previous_expires_at: previous[0] ? new Date(previous[0].until).toISOString() : null }
 	}
 
 	rotate(now: number): WebhookSecret {
-		const { current } = this.#stored()
-		this.#kv.put<Stored>('webhook-secret', { current: newSecret(), previous: { secret: current, until: now + overlap } })
+		const { current, previous } = this.#stored(now)
+		const all = [{ secret: current, until: now + overlap }, ...previous].slice(0, mostPrevious)
+		this.#kv.put<Stored>('webhook-secret', { current: newSecret(), previous: all })
 		return this.read(now)
 	}
 
 	/** Those that sign now. */
 	good(now: number): string[] {
-		const { current, previous } = this.#stored()
-		return previous && previous.until > now ? [current, previous.secret] : [current]
+		const { current, previous } = this.#stored(now)
+		return [current, ...previous.map(({ secret }) => secret)]
 	}
 
-	#stored(): Stored {
-		const stored = this.#kv.get<Stored>('webhook-secret') ?? { current: newSecret() }
-		this.#kv.put('webhook-secret', stored)
-		return stored
+	#stored(now: number): Stored {
+		const stored = this.#kv.get<Stored>('webhook-secret')
+		if (!stored) {
+			const made = { current: newSecret(), previous: [] }
+			this.#kv.put<Stored>('webhook-secret', made)
+			return made
+		}
+		// There was one alone, or none, before several were kept.
+		const previous = [stored.previous ?? []].flat().filter(({ until }) => until > now)
+		return { current: stored.current, previous }
 	}
 }
