@@ -46,11 +46,17 @@ export async function readJson(c: Context): Promise<unknown> {
 	}
 }
 
-/** The runtime takes longer to break a small body off than to hand it out, so what a refusal has left of one is read. */
+/**
+ * The runtime takes longer to break a small body off than to hand it out, so what a refusal has left of one is read; for a second, should it never
+ * come.
+ */
 export async function readRest({ req }: Context): Promise<void> {
 	const isSmall = Number(req.header('content-length') ?? small + 1) <= small
 	if (isSmall && !req.raw.bodyUsed) {
-		await req.raw.arrayBuffer().catch(() => {})
+		const { promise, resolve } = Promise.withResolvers<void>()
+		const timer = setTimeout(resolve, 1_000)
+		await Promise.race([promise, req.raw.arrayBuffer().catch(() => {})])
+		clearTimeout(timer)
 	}
 }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Problem } from '../../shared/contract/problem.ts'
@@ -146,6 +148,15 @@ describe('bad input', () => {
 		})
 		await problem(answer, 401, 'unauthorized')
 		expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
+	})
+
+	it('a body that never comes, with no key', async () => {
+		const headers = { 'content-type': 'application/json', 'content-length': 100 }
+		const calling = request(`${edge.url}/v1/generations`, { method: 'POST', headers })
+		calling.flushHeaders()
+		const [answer] = (await once(calling, 'response')) as [IncomingMessage]
+		expect(answer.statusCode).toBe(401)
+		calling.destroy()
 	})
 
 	it('a key with one letter changed', async () => {
