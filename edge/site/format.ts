@@ -1,6 +1,8 @@
-/** An amount of micro-units as units, with as many digits as it has: at least two, at most six. */
-export const money = (micro: number): string =>
-	(micro / 1_000_000).toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+/** An amount of micro-units as units, with as many digits as it has: at least two, at most six, and two alone from 100 on. */
+export function money(micro: number): string {
+	const shown = micro < 100_000_000 ? micro : micro - (micro % 10_000)
+	return (shown / 1_000_000).toLocaleString(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 6 })
+}
 
 export const when = (time: string): string =>
 	new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })

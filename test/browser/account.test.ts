@@ -98,6 +98,9 @@ describe.skipIf(isMissing)('the account page', () => {
 		const loaded = (image: unknown) => (image as { naturalWidth: number }).naturalWidth
 		await expect.poll(() => thumbnail.evaluate(loaded), { timeout: 10_000 }).toBe(128)
 		await page.getByText('queued').waitFor()
+		await page.getByRole('row', { name: 'pictures in flight 2 1,000' }).waitFor()
+		const again = await page.getByRole('button', { name: /^Send generation\.completed/ }).boundingBox()
+		expect(again!.x + again!.width).toBeLessThanOrEqual(width)
 		expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
 		if (SCREENSHOTS) {
 			await page.screenshot({ path: `${SCREENSHOTS}/account-${colorScheme}-${width}.png`, fullPage: true })

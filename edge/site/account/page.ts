@@ -1,5 +1,5 @@
 import './page.css'
-import type { AccountView, Limits, Usage } from '../../../shared/contract/account.ts'
+import type { AccountView, Usage } from '../../../shared/contract/account.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Delivery } from '../../../shared/contract/webhooks.ts'
 import { api } from '../api.ts'
@@ -16,7 +16,7 @@ signIn(async () => {
 		showFigures(account, usage)
 		showChart(usage)
 		showSpend(usage)
-		showLimits(account)
+		showLimits(account, usage)
 		await Promise.all([generations(), deliveries()])
 	})
 })
@@ -34,14 +34,13 @@ async function attempt(work: () => Promise<void>): Promise<void> {
 }
 
 function showFigures({ account, balance, plan, in_flight }: AccountView, usage: readonly Usage[]): void {
-	const pictures = usage.reduce((sum, row) => sum + row.pictures, 0)
 	const figures: [string, string | number][] = [
 		['Account', account],
 		['Plan', plan],
 		['Available', money(balance.available)],
 		['Held for work in flight', money(balance.held)],
 		['In flight', in_flight],
-		[`Pictures in ${days} days`, pictures]
+		[`Pictures in ${days} days`, sum(usage, 'pictures').toLocaleString()]
 	]
 	find('figures').replaceChildren(...figures.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
 }
@@ -50,40 +49,58 @@ function showChart(usage: readonly Usage[]): void {
 	const today = Date.now()
 	const bars = Array.from({ length: days }, (_, i) => {
 		const day = new Date(today - (days - 1 - i) * 86_400_000).toISOString().slice(0, 10)
-		const pictures = usage.filter((row) => row.day === day).reduce((sum, row) => sum + row.pictures, 0)
-		return { day, pictures }
+		return {
+			day,
+			pictures: sum(
+				usage.filter((row) => row.day === day),
+				'pictures'
+			)
+		}
 	})
 	find('chart').replaceChildren(...chart(bars))
 }
 
 function showSpend(usage: readonly Usage[]): void {
-	const models = new Map<string, { pictures: number; amount: number }>()
-	for (const { model, pictures, amount } of usage) {
-		const sum = models.get(model) ?? { pictures: 0, amount: 0 }
-		models.set(model, { pictures: sum.pictures + pictures, amount: sum.amount + amount })
-	}
-	const rows = [...models].map(([model, { pictures, amount }]) =>
-		h('tr', {}, h('td', {}, model), h('td', { class: 'number' }, pictures), h('td', { class: 'number' }, money(amount)))
+	const row = (name: string, of: readonly Usage[]) =>
+		h('tr', {}, h('td', {}, name), number(sum(of, 'pictures').toLocaleString()), number(money(sum(of, 'amount'))))
+	const models = [...new Set(usage.map(({ model }) => model))]
+	const rows = models.map((model) =>
+		row(
+			model,
+			usage.filter((one) => one.model === model)
+		)
 	)
+	const all = models.length > 1 ? [row('all', usage)] : []
 	find('spend').replaceChildren(
-		rows.length > 0 ? table(['Model', 'Pictures', 'Spent'], rows, 1) : h('p', { class: 'faint' }, 'Nothing yet.')
+		rows.length > 0 ? table(['Model', 'Pictures', 'Spent'], [...rows, ...all], 1) : h('p', { class: 'faint' }, 'Nothing yet.')
 	)
 }
 
-function showLimits({ limits, retention_days }: AccountView): void {
+/** What is held counts as spent, for it may be. */
+function showLimits({ limits, retention_days, in_flight, balance }: AccountView, usage: readonly Usage[]): void {
+	const today = new Date().toISOString().slice(0, 10)
+	const spent = (since: string) =>
+		money(
+			sum(
+				usage.filter(({ day }) => day >= since),
+				'amount'
+			) + balance.held
+		)
 	const amount = (limit: number | null) => (limit === null ? 'none' : money(limit))
 	const count = (limit: number | null) => (limit === null ? 'none' : limit.toLocaleString())
-	const names: Record<keyof Limits, string> = {
-		requests_per_minute: count(limits.requests_per_minute),
-		pictures_in_flight: count(limits.pictures_in_flight),
-		spend_per_day: amount(limits.spend_per_day),
-		spend_per_month: amount(limits.spend_per_month)
-	}
-	const rows = [...Object.entries(names), ['days that pictures are kept', retention_days] as const].map(([name, limit]) =>
-		h('tr', {}, h('td', {}, name.replaceAll('_', ' ')), h('td', { class: 'number' }, limit))
-	)
-	find('limits').replaceChildren(table(['Limit', 'At most'], rows, 1))
+	const rows: [name: string, used: string, limit: string][] = [
+		['orders a minute', '', count(limits.requests_per_minute)],
+		['pictures in flight', in_flight.toLocaleString(), count(limits.pictures_in_flight)],
+		['spending a day', spent(today), amount(limits.spend_per_day)],
+		['spending a month', spent(`${today.slice(0, 7)}-01`), amount(limits.spend_per_month)],
+		['days that pictures are kept', '', String(retention_days)]
+	]
+	const cells = rows.map(([name, used, limit]) => h('tr', {}, h('td', {}, name), number(used), number(limit)))
+	find('limits').replaceChildren(table(['Limit', 'Now', 'At most'], cells, 1))
 }
+
+const sum = (usage: readonly Usage[], field: 'pictures' | 'amount') => usage.reduce((all, row) => all + row[field], 0)
+const number = (text: string) => h('td', { class: 'number' }, text)
 
 async function generations(cursor?: string): Promise<void> {
 	const page = await api<{ generations: Generation[]; next: string | null }>(`/v1/generations?limit=12${after(cursor)}`)
@@ -134,8 +151,8 @@ function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 		h('td', {}, h('code', {}, url)),
 		h('td', { class: status === 'failed' ? 'bad' : status === 'delivered' ? 'good' : 'faint' }, status),
 		h('td', { title: last?.error ?? '' }, `${attempts.length}${last ? ` (${last.status ?? 'no answer'})` : ''}`),
-		h('td', {}, when(created_at)),
-		h('td', {}, replay)
+		h('td', { class: 'short' }, when(created_at)),
+		h('td', { class: 'short' }, replay)
 	)
 	replay.addEventListener('click', () => {
 		replay.disabled = true
