@@ -4,8 +4,9 @@ import type { Generation } from '../../shared/contract/generation.ts'
 import { decodePicture, type Judge, loadJudge, side } from '../eval/judge.ts'
 import { questions } from '../eval/questions.ts'
 import { classesOf, firstObject, loadReader, squaresOf } from '../eval/reader.ts'
-import { alone, inside, type Square, squaredDifference } from '../eval/regions.ts'
+import { alone, inside, psnr, type Square, squaredDifference } from '../eval/regions.ts'
 import { type Pixels, readSheet } from '../eval/sheets.ts'
+import { shrink, small } from '../eval/shrink.ts'
 import { type Stack, startStack } from '../stack.ts'
 
 /*
@@ -104,5 +105,20 @@ describe('inpainting', () => {
 			return picture![(y * 2 * side + x) * 3 + (at % 3)]!
 		})
 		expect(await seenIn(left, box)).toBe(`1 ${labels[label]}`)
+	})
+})
+
+describe('super-resolution', () => {
+	const images = () => real.slice(0, 4).map(shrink)
+
+	it('draws a picture that is the small one when it is shrunk again, and nearer to the scene than an enlargement', async () => {
+		for (const [i, image] of images().entries()) {
+			const file = await png(image, 3, small)
+			const [drawn] = await draw({ model: 'scenes-super-resolution', image: file, seed: i })
+			expect(psnr(squaredDifference(shrink(drawn!), image))).toBeGreaterThan(30)
+			const raw = { width: small, height: small, channels: 3 as const }
+			const enlarged = await sharp(image, { raw }).resize(side, side, { kernel: 'cubic' }).raw().toBuffer()
+			expect(squaredDifference(drawn!, real[i]!)).toBeLessThan(squaredDifference(enlarged, real[i]!) / 2)
+		}
 	})
 })

@@ -16,8 +16,8 @@ export function alone(picture: Pixels, [x0, y0, x1, y1]: Square, floor: Pixels, 
 	return floor.map((sample, i) => (inside(wide, Math.floor(i / 3)) ? picture[i]! : sample))
 }
 
-/** The mean square of the differences of samples, over the pixels that count. */
-export function squaredDifference(a: Pixels, b: Pixels, counts: (at: number) => boolean): number {
+/** The mean square of the differences of samples, over the pixels that count: all by default. */
+export function squaredDifference(a: Pixels, b: Pixels, counts = (_at: number): boolean => true): number {
 	let [sum, count] = [0, 0]
 	for (let i = 0; i < a.length; i++) {
 		if (counts(Math.floor(i / 3))) {
@@ -26,4 +26,9 @@ export function squaredDifference(a: Pixels, b: Pixels, counts: (at: number) => 
 		}
 	}
 	return sum / count
+}
+
+/** Decibels of a mean square of differences of samples. */
+export function psnr(squared: number): number {
+	return 10 * Math.log10(255 ** 2 / squared)
 }

@@ -14,8 +14,9 @@ import { root } from '../root.ts'
 import { type Judge, type Judgement, loadJudge, side } from './judge.ts'
 import { questions } from './questions.ts'
 import { classesOf, firstObject, loadReader, squaresOf } from './reader.ts'
-import { alone, inside, type Square, squaredDifference } from './regions.ts'
+import { alone, inside, psnr, type Square, squaredDifference } from './regions.ts'
 import { type Pixels, readSheet, writeSheet } from './sheets.ts'
+import { shrink, small } from './shrink.ts'
 
 const { values: options, positionals } = parseArgs({
 	options: {
@@ -25,7 +26,7 @@ const { values: options, positionals } = parseArgs({
 	},
 	allowPositionals: true
 })
-const evaluations = { inpainting, semantic }
+const evaluations = { inpainting, semantic, 'super-resolution': superResolution }
 if (options.help || positionals.some((name) => !(name in evaluations))) {
 	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
 
@@ -114,6 +115,33 @@ async function inpainting(): Promise<void> {
 	console.log(`  against the image: ${mean(kept)} dB outside the mask, ${mean(changed)} dB under it`)
 }
 
+/** Shrunk again, what is drawn is the small picture; it shows what the scene does that this was made from. */
+async function superResolution(): Promise<void> {
+	const scenes = real.slice(0, 100)
+	const images = scenes.map(shrink)
+	const drawn = await draw(
+		'scenes-super-resolution',
+		images.map((pixels) => ({
+			request: { image: 'drawn from the file' },
+			inputs: { image: { pixels, width: small, height: small } }
+		}))
+	)
+	const agrees = drawn.map((picture, i) => psnr(squaredDifference(shrink(picture), images[i]!)))
+	row(
+		'drawn: shrunk again, within 30 dB of the small picture',
+		agrees.map((decibels) => decibels >= 30),
+		'100 %'
+	)
+	const [truth, seen] = [await judge(scenes), await judge(drawn)]
+	const facts = ({ count, colours, shapes, floor }: Judgement) => [count, [...colours], [...shapes], floor].toString()
+	row(
+		'drawn: number, colours, shapes and floor as in the scene',
+		seen.map((one, i) => facts(one) === facts(truth[i]!))
+	)
+	console.log(`  shrunk again ${mean(agrees)} dB from the small picture, the worst ${Math.min(...agrees).toFixed(1)}`)
+	console.log(`  ${mean(drawn.map((picture, i) => psnr(squaredDifference(picture, scenes[i]!))))} dB from the scene`)
+}
+
 /** What is in each square of each picture, with nothing else on its floor. */
 async function objects(pictures: readonly Pixels[], squares: readonly (readonly Square[])[]): Promise<Judgement[][]> {
 	const whole = await judge(pictures)
@@ -128,11 +156,6 @@ async function objects(pictures: readonly Pixels[], squares: readonly (readonly 
 
 function mean(values: readonly number[], digits = 1): string {
 	return (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(digits)
-}
-
-/** Decibels of a mean square of differences of samples. */
-function psnr(squared: number): number {
-	return 10 * Math.log10(255 ** 2 / squared)
 }
 
 function isLabel({ colour, shape }: Judgement, label: number): boolean {
@@ -156,7 +179,7 @@ interface Asked {
 async function draw(id: string, asked: readonly Asked[]): Promise<Pixels[]> {
 	const model = findModel(id)!
 	const task = Object.keys(model.tasks)[0] as keyof typeof model.tasks
-	const resolve = requestFor(model, { task, stored: false, image: { width: side, height: side } })
+	const resolve = requestFor(model, { task, stored: false, image: asked[0]?.inputs?.image })
 	const tick = progressBar(id, asked.length)
 	const pictures = await Promise.all(
 		asked.map(async ({ request, inputs = {} }, i) => {

@@ -21,6 +21,7 @@ def _arguments() -> argparse.Namespace:
     measuring = command("measure", "measure what was trained, through the server's engine, and keep the raw results")
     measuring.add_argument("what", choices=["first-stages", "super-resolution", "compression", "speeds", "guidance"])
     measuring.add_argument("--scales", type=float, nargs="*", help="of guidance alone: these and no others")
+    command("export", "write LDM-SR's ONNX files to worker-gpu/models")
     command("report", "write the tables and plots of README.md from the raw results")
     return parser.parse_args()
 
@@ -41,6 +42,10 @@ def main() -> None:
 
         of = importlib.import_module(f".{given.what.replace('-', '_')}", __package__)
         of.measure(given.scales) if given.scales else of.measure()
+    elif given.command == "export":
+        from . import export
+
+        export.demo()
     elif given.command == "report":
         from . import report
 

@@ -1,4 +1,4 @@
-"""Writes trained models as ONNX in the layout of diffusers' pipelines, as Darkroom reads it, into EXPORTED."""
+"""Writes trained models as ONNX in the layout of diffusers' pipelines, as Darkroom reads it: into EXPORTED, and the demo models into worker-gpu/models."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DModel, VQModel
 from scenes import first_stage
-from scenes.export import Decoder, write_config, write_graph
-from scenes.paths import WORK
+from scenes.export import STAGING, Decoder, replace, write_config, write_graph
+from scenes.paths import MODEL, WORK
 from torch import nn
 
 from . import compression, super_resolution, unets
@@ -133,3 +133,10 @@ def upscaler(way: str) -> Path:
         scheduler.register_to_config(prediction_type="sample")
     _index(folder, "LDMSuperResolutionPipeline", scheduler, ["unet", "vqvae_decoder"])
     return folder
+
+
+def demo() -> None:
+    """LDM-SR, put in the place of the shipped one."""
+    shutil.rmtree(STAGING, ignore_errors=True)
+    upscaler("ldm").rename(STAGING)
+    replace(MODEL.with_name("scenes-super-resolution"))
