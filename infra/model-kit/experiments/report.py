@@ -42,8 +42,10 @@ def _super_resolution(found: dict) -> str:
             size, minutes = (f"{each['parameters'] / 1e6:.2f} M", f"{each['minutes']:.1f}") if "parameters" in each else ("–", "–")
             rows.append([name, f"{each['frechet']:.0f}", f"{each['psnr']:.1f} dB", f"{each['ssim']:.4f}", f"{each['agrees']:.1f} dB", size, minutes, _pace(f"sr-{way}")])
     head = ["×4, 32 → 128", "Fréchet", "PSNR", "SSIM", "agrees", "U-Net", "minutes", "pictures/s"]
-    return (f"{_table(head, rows)}\n\n![From the top: input, bicubic, LDM-SR, diffusion in pixels, regression, truth](plots/super-resolution.webp)\n\n"
-            f"{found['pictures']} unseen pictures, {found['steps']} steps (the regression one). The Fréchet distance is to {found['real']} others; the true pictures are "
+    shown = ", ".join(["the small pictures", *(NAMES[way] for way in found["ways"]), "the truth"])
+    once = " (the regression one)" if "regression" in found["ways"] else ""
+    return (f"{_table(head, rows)}\n\n![From the top: {shown}](plots/super-resolution.webp)\n\n"
+            f"{found['pictures']} unseen pictures, {found['steps']} steps{once}. The Fréchet distance is to {found['real']} others; the true pictures are "
             f"{found['floor']:.0f} away. “Agrees”: PSNR of the drawn picture, shrunk again, with the input.{_paced()}")
 
 
