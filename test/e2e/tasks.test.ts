@@ -14,7 +14,7 @@ import { type Stack, startStack } from '../stack.ts'
  */
 
 const wait = { prefer: 'wait=60' }
-const { labels, masks } = questions
+const { labels, layouts, masks } = questions
 
 let stack: Stack
 let judge: Judge
@@ -50,6 +50,32 @@ async function seenIn(picture: Pixels, square: Square): Promise<string> {
 	const [seen] = await judge([alone(picture, square, floors.get(whole!.floor)!)])
 	return `${seen!.count} ${seen!.colour} ${seen!.shape}`
 }
+
+it('layout-to-image: each box holds what was asked for', async () => {
+	const asked = layouts.filter(({ boxes }) => boxes.length === 2).slice(0, 4)
+	const drawn = await Promise.all(
+		asked.map(async ({ boxes }, seed) => {
+			const layout = boxes.map(({ label, box }) => ({ label: labels[label]!, box }))
+			return (await draw({ model: 'scenes-layout', layout, seed }))[0]!
+		})
+	)
+	const seen = await Promise.all(
+		asked.map(({ boxes }, i) =>
+			Promise.all(boxes.map(({ box: [x0, y0, x1, y1] }) => seenIn(drawn[i]!, [x0 * side, y0 * side, x1 * side, y1 * side])))
+		)
+	)
+	const right = asked.flatMap(({ boxes }, i) => boxes.filter(({ label }, k) => seen[i]![k] === `1 ${labels[label]}`))
+	expect(right.length).toBeGreaterThanOrEqual(7)
+})
+
+it('class-conditional: each picture shows its class', async () => {
+	const asked = ['red sphere', 'green cube', 'blue cylinder', 'yellow cone', 'purple cube', 'cyan sphere']
+	const drawn = await Promise.all(
+		asked.map(async (name, seed) => (await draw({ model: 'scenes-classes', class_label: name, seed }))[0]!)
+	)
+	const seen = await judge(drawn)
+	expect(seen.filter(({ colour, shape }, i) => `${colour} ${shape}` === asked[i]).length).toBeGreaterThanOrEqual(5)
+})
 
 it('semantic synthesis: the scene agrees with the map', async () => {
 	const read = await loadReader(judge)

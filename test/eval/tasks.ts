@@ -26,7 +26,7 @@ const { values: options, positionals } = parseArgs({
 	},
 	allowPositionals: true
 })
-const evaluations = { inpainting, semantic, 'super-resolution': superResolution }
+const evaluations = { layout, classes, inpainting, semantic, 'super-resolution': superResolution }
 if (options.help || positionals.some((name) => !(name in evaluations))) {
 	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
 
@@ -45,6 +45,54 @@ for (const name of chosen) {
 	await evaluations[name]()
 }
 await engine.close()
+
+/** Each box holds the object that was asked for, and there are no others. */
+async function layout(): Promise<void> {
+	const asked = questions.layouts
+	const squares = asked.map(({ boxes }) =>
+		boxes.map(({ box: [x0, y0, x1, y1] }): Square => [x0 * side, y0 * side, x1 * side, y1 * side])
+	)
+	const hold = async (pictures: readonly Pixels[]) =>
+		(await objects(pictures, squares)).flatMap((seen, i) => seen.map((one, k) => isOne(one, asked[i]!.boxes[k]!.label)))
+	row('real scenes: the object is in its box', await hold(asked.map(({ real: i }) => real[i]!)), '>= 98 %')
+	const drawn = await draw(
+		'scenes-layout',
+		asked.map(({ boxes }) => ({ request: { layout: boxes } }))
+	)
+	row('drawn: the asked object is in its box', await hold(drawn), '>= 85 %')
+	const seen = await judge(drawn)
+	row(
+		'drawn: as many objects as boxes',
+		seen.map(({ count }, i) => count === asked[i]!.boxes.length)
+	)
+}
+
+/** One object, of the class that was asked for: each class four times. */
+async function classes(): Promise<void> {
+	const ones = questions.layouts.filter(({ boxes }) => boxes.length === 1)
+	const seenReal = await judge(ones.map(({ real: i }) => real[i]!))
+	row(
+		'real scenes: one object, of its class',
+		ones.map(({ boxes }, i) => isOne(seenReal[i]!, boxes[0]!.label)),
+		'>= 98 %'
+	)
+	const asked = Array.from({ length: 4 * labels.length }, (_, i) => i % labels.length)
+	const drawn = await judge(
+		await draw(
+			'scenes-classes',
+			asked.map((label) => ({ request: { class_label: label } }))
+		)
+	)
+	row(
+		'drawn: the asked colour and shape',
+		asked.map((label, i) => isLabel(drawn[i]!, label)),
+		'>= 85 %'
+	)
+	row(
+		'drawn: one object, of the asked colour and shape',
+		asked.map((label, i) => isOne(drawn[i]!, label))
+	)
+}
 
 /** Each square of 2×2 pixels shows what the map has there. */
 async function semantic(): Promise<void> {
