@@ -21,9 +21,10 @@ from networks import WORDS, ClassEmbedder, models
 root = Path(__file__).parents[3]
 sys.path.append(str(root / "infra/model-kit/export"))
 import parts  # noqa: E402
-from weightless import finish, fuse, hollow_out  # noqa: E402
+from weightless import finish, fuse, halve, hollow_out  # noqa: E402
 
 warnings.filterwarnings("ignore")
+FUSED = {"unet": "unet", "vae_decoder": "vae", "vqvae_decoder": "vae"}
 
 
 def main() -> None:
@@ -50,8 +51,9 @@ def write(folder: Path, networks: dict, tiny: bool) -> None:
         graph = trace(network, forward, inputs, [outputs] if isinstance(outputs, str) else outputs)
         hollow_out(graph.graph, list(inputs))
         if not tiny:
-            kind = {"unet": "unet", "vae_decoder": "vae", "vqvae_decoder": "vae"}.get(target.name)
-            fuse(graph, kind, config.block_out_channels[0] if kind else None)
+            if target.name in FUSED:
+                fuse(graph, FUSED[target.name], config.block_out_channels[0])
+            halve(graph)
         drawn = finish(graph, target, operations(network, forward, inputs) if target.name == "unet" else None)
         operators = Counter(node.op_type for node in graph.graph.node if node.domain)
         print(f"{folder.name}/{target.name}: {drawn / 1e6:.1f} M weights, {len(graph.graph.node)} nodes", dict(operators) or "", flush=True)

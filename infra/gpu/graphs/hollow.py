@@ -25,8 +25,8 @@ def hollow(make) -> torch.nn.Module:
 
 
 @torch.no_grad()
-def trace(network: torch.nn.Module, forward, inputs: dict, outputs: list[str]) -> onnx.ModelProto:
-    """`inputs`: by name an example and its free axes. Weights become inputs of the graph too: only their shapes are known."""
+def trace(network: torch.nn.Module, forward, inputs: dict, outputs: list[str], weights: bool = False) -> onnx.ModelProto:
+    """`inputs`: by name an example and its free axes. Without `weights` these become inputs of the graph too: only their shapes are known."""
 
     class Wrapped(torch.nn.Module):
         def __init__(self):
@@ -46,8 +46,8 @@ def trace(network: torch.nn.Module, forward, inputs: dict, outputs: list[str]) -
         dynamic_axes={name: axes for name, (_, axes) in inputs.items()} | {name: {0: "batch_size"} for name in outputs},
         opset_version=17,
         dynamo=False,
-        export_params=False,
-        keep_initializers_as_inputs=True,  # Otherwise weights that are alike become one.
+        export_params=weights,
+        keep_initializers_as_inputs=not weights,  # Otherwise weights that are alike become one.
     )
     return onnx.load_from_string(written.getvalue())
 

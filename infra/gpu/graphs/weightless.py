@@ -85,20 +85,20 @@ def hollow_out(graph: onnx.GraphProto, inputs: list[str]) -> None:
         graph.input.remove(port)
 
 
-def fuse(model: onnx.ModelProto, kind: str | None, width: int | None) -> None:
-    """
-    Half precision, but for timesteps, of which rows have fractions; and for `unet` and `vae`, `width` channels wide at their ends, what ONNX Runtime's Stable
-    Diffusion script does.
-    """
-    optimiser = {"unet": UnetOnnxModel, "vae": VaeOnnxModel, None: OnnxModel}[kind](model)
-    if kind:
-        options = FusionOptions(kind)
-        # CUDA has these for the widths of Stable Diffusion alone.
-        options.enable_bias_splitgelu = options.enable_bias_add = width == 320
-        optimiser.optimize(options)
-        model.opset_import.add(domain="com.microsoft", version=1)
-    optimiser.convert_float_to_float16(keep_io_types=["timestep"], op_block_list=["RandomNormalLike"])
-    optimiser.topological_sort()
+def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
+    """What ONNX Runtime's Stable Diffusion script does with a `unet` or `vae`, `width` channels wide at its ends."""
+    options = FusionOptions(kind)
+    # CUDA has these for the widths of Stable Diffusion alone.
+    options.enable_bias_splitgelu = options.enable_bias_add = width == 320
+    {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model).optimize(options)
+    model.opset_import.add(domain="com.microsoft", version=1)
+
+
+def halve(model: onnx.ModelProto) -> None:
+    """Half precision, but for timesteps, of which rows have fractions."""
+    graph = OnnxModel(model)
+    graph.convert_float_to_float16(keep_io_types=["timestep"], op_block_list=["RandomNormalLike"])
+    graph.topological_sort()
 
 
 def finish(model: onnx.ModelProto, folder: Path, operations: int | None) -> int:
