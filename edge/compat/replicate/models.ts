@@ -42,8 +42,19 @@ export const modelBody = (origin: string, model: Model) => ({
 export const versionBody = (model: Model) => ({
 	id: versionOf(model),
 	created_at: '2026-01-01T00:00:00.000000Z',
-	cog_version: '0.0.0',
-	openapi_schema: { openapi: '3.1.0', info: { title: model.name, version: versionOf(model) }, paths: {} }
+	// The first from which replicate-python takes an array of outputs for an array, and not for a stream.
+	cog_version: '0.3.9',
+	openapi_schema: {
+		openapi: '3.1.0',
+		info: { title: model.name, version: versionOf(model) },
+		paths: {},
+		components: {
+			schemas: {
+				Input: { type: 'object', title: 'Input' },
+				Output: { type: 'array', title: 'Output', items: { type: 'string', format: 'uri' } }
+			}
+		}
+	}
 })
 
 export const deploymentBody = ({ id }: Model) => ({ owner, name: id, current_release: null })
