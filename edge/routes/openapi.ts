@@ -7,7 +7,7 @@ interface Operation {
 	tags?: string[]
 	security?: Record<string, never[]>[]
 	requestBody?: object
-	responses: Record<string, { description: string; content?: object }>
+	responses: Record<string, { description: string; content?: Record<string, { schema?: object }> }>
 }
 
 /** How any JSON body may be refused, whatever a route says of its own. */
@@ -45,10 +45,23 @@ export const openapi = (app: OpenAPIHono<App>) => {
 		for (const [path, item] of Object.entries(document.paths ?? {})) {
 			for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
 				Object.assign(operation, described(method, path, operation))
+				asEvents(operation)
 			}
 		}
 		return c.json(document)
 	})
+}
+
+/** A stream as its events, one of which the schema is about: their `data` is text, and the text is JSON. */
+function asEvents({ responses }: Operation): void {
+	for (const { content } of Object.values(responses)) {
+		const stream = content?.['text/event-stream']
+		if (stream) {
+			const text = { type: 'string' }
+			const data = { ...text, contentMediaType: 'application/json', contentSchema: stream.schema }
+			stream.schema = { type: 'object', properties: { id: text, event: text, data }, required: ['id', 'event', 'data'] }
+		}
+	}
 }
 
 /** What follows from where an operation is and how it may answer. */

@@ -58,7 +58,7 @@ async function fuzzEvents(key: string): Promise<number> {
 	const { id } = await say('', { model: 'scenes', prompt: 'a red sphere' })
 	await say(`/${id}/cancel`, {})
 	writeFileSync(join(cwd, 'schemathesis.toml'), `[parameters]\n"path.id" = "${id}"\n`)
-	return fuzz(key, ['--include-path-regex', '/events$'])
+	return fuzz(key, ['--include-path-regex', '^/v1/generations/.*/events$'])
 }
 
 async function run(command: string, args: string[]): Promise<number> {

@@ -36,6 +36,8 @@ export interface Schema {
 	maxLength?: number
 	minItems?: number
 	maxItems?: number
+	/** Of the JSON that a string holds. */
+	contentSchema?: Schema
 }
 
 /** A schema's type in a few words: `integer 1–8`, `"low" or "normal"`, `array of string`. */
@@ -74,6 +76,9 @@ function within(least: number | undefined, most: number | undefined, unit = ''):
 export function fieldsOf(schema: Schema, path = ''): { path: string; schema: Schema; required: boolean }[] {
 	if (schema.items) {
 		return fieldsOf(schema.items, `${path}[]`)
+	}
+	if (schema.contentSchema) {
+		return fieldsOf(schema.contentSchema, path)
 	}
 	const alternatives = schema.anyOf ?? schema.oneOf
 	if (alternatives) {
