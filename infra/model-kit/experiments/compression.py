@@ -99,7 +99,7 @@ def _sheet(name: str, model: Model) -> None:
     save_grid(draw(name, model, 24), 8, WORK / f"unconditional-{name}.png")
 
 
-def measure(count: int = 250, steps: int = 25) -> None:
+def measure(count: int = 150, steps: int = 25) -> None:
     """Draws through the server's engine, and compares with pictures of the kind that the models were trained on."""
     from . import export  # which knows all that can be exported
 

@@ -51,14 +51,15 @@ def _super_resolution(found: dict) -> str:
 
 def _compression(found: dict) -> str:
     pace = (results.load("speeds") or {"models": {}})["models"]
-    points = [(pace[name], each["frechet"], name.upper()) for name, each in found["models"].items() if name in pace]
+    drawn, points = "", [(pace[name], each["frechet"], name.upper()) for name, each in found["models"].items() if name in pace]
     if points:
         plot.save(PLOTS / "compression.svg", plot.Panel(f"Quality against speed, {next(iter(found['models'].values()))['minutes']:.1f} minutes of training each",
                   "pictures a second", "Fréchet distance", {"": points}, (True, True), (found["floor"], "real pictures")))
+        drawn = "![Fréchet distance against pictures a second](plots/compression.svg)\n\n"
     rows = [[name.upper(), str(each["f"]), f"{each['parameters'] / 1e6:.2f} M", f"{each['minutes']:.1f}", str(each["steps"]), f"{each['frechet']:.0f}", _pace(name)]
             for name, each in found["models"].items()]
     head = ["model", "f", "U-Net", "minutes", "steps", "Fréchet", "pictures/s"]
-    return (f"![Fréchet distance against pictures a second](plots/compression.svg)\n\n{_table(head, rows)}\n\n"
+    return (f"{drawn}{_table(head, rows)}\n\n"
             f"![Pictures of each, in the table's order](plots/compression.webp)\n\n"
             f"{found['pictures']} pictures of {found['steps']} steps each, against {found['real']} of the training's; as many real ones that it did not have are "
             f"{found['floor']:.0f} away.{_paced()}")
