@@ -3,7 +3,7 @@ import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callba
 import type { Job } from '../shared/queue.ts'
 import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
-import { EngineCrashed, EngineError, EngineHalted } from './engine/errors.ts'
+import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
 import type { Sign } from './image/credentials.ts'
 import { type Encoded, encodePicture } from './image/encode.ts'
@@ -118,6 +118,7 @@ const isVerdict = (error: unknown): error is Error =>
 	error instanceof InputUnreadable ||
 	(error instanceof EngineError && error.name !== 'ModelError') ||
 	error instanceof EngineCrashed ||
+	error instanceof EngineHung ||
 	(error instanceof EdgeRefused && error.code === 'not-seen')
 
 /** The engine was halted because the node is to stop: whoever comes next goes on from these rows. */

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import type { Rasters } from '../image/raster.ts'
-import { EngineClosed, EngineCrashed, EngineError, EngineHalted } from './errors.ts'
+import { EngineClosed, EngineCrashed, EngineError, EngineHalted, EngineHung } from './errors.ts'
 import type {
+	Calling,
 	DevelopedPicture,
 	EngineConfig,
 	EnginePartial,
@@ -23,6 +24,8 @@ const CRASHES_TO_SUSPECT = 2
 const CRASHES_TO_CONVICT = 3
 /** Milliseconds that the engine has to end its tick, and hand out its rows; else their latest copies have to do. */
 const HALT_MS = 30_000
+/** Milliseconds between two looks at whether the engine still says anything. It does every second, but not in the midst of a call. */
+const LISTEN_MS = 1_000
 /** Growth of the engine's memory, in bytes, after which it gives way to a fresh process. Caches and larger pictures take some. */
 const MOST_GROWTH = 2 ** 30
 /** Milliseconds: one that has grown so much so soon needs that much. */
@@ -35,11 +38,14 @@ export interface EngineOptions extends Partial<EngineConfig> {
 	/** Every second. */
 	readonly onStats?: (stats: EngineStats) => void
 	readonly mostGrowth?: number
+	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
+	readonly longestCall?: number
 }
 
 /**
- * Develops pictures in a process of its own; see process.ts. It is started again when it crashes, and when its memory has grown; rows then go
- * on from their latest copy, half a second old at most. A request in whose calls it crashes again and again is run alone, and ends alone.
+ * Develops pictures in a process of its own; see process.ts. It is started again when it crashes, when a call does not return, and when its memory
+ * has grown; rows then go on from their latest copy, half a second old at most. A request in whose calls it crashes or hangs again and again is run
+ * alone, and ends alone.
  *
  * ```ts
  * const engine = await startEngine({ models: ['scenes'] })
@@ -54,7 +60,7 @@ export interface Engine {
 	/** Whether it can be asked at once, and is not just being started again. */
 	readonly healthy: boolean
 	/**
-	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` (its own doing), with an `EngineError` named after what went wrong in
+	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` or `EngineHung` (its own doing), with an `EngineError` named after what went wrong in
 	 * there (`NotFinite`), with `EngineHalted`, or with the signal's reason. While the engine is being started again, it waits.
 	 */
 	develop(request: ResolvedRequest, options?: DevelopOptions): Promise<Developed>
@@ -126,7 +132,13 @@ interface Work {
 
 /** Resolves when every model is loaded; rejects where one cannot be. */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-	const { log = () => {}, onStats = () => {}, mostGrowth = MOST_GROWTH, ...given } = options
+	const {
+		log = () => {},
+		onStats = () => {},
+		mostGrowth = MOST_GROWTH,
+		longestCall = Number.POSITIVE_INFINITY,
+		...given
+	} = options
 	let config: EngineConfig = { modelsDir: shippedModels, provider: 'auto', ...given }
 	const works = new Map<number, Work>()
 	let lastId = 0
@@ -134,18 +146,24 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	let halted = false
 	let child: ChildProcess
 	let report: EngineReport
-	/** Whose call the process is in. */
-	let calling: readonly number[] = []
+	/** What the process is at, and for how many milliseconds it has not said a word. */
+	let calling: Calling
+	let silent: number
+	/** Why it was ended, where it was for that. */
+	let hung: EngineHung | undefined
 	/** Resolves with the rows of the process that was asked to halt. */
 	let halting: PromiseWithResolvers<void> | undefined
 	let memory = { first: 0, allowed: mostGrowth, since: performance.now() }
 	let up = false
 	report = await start()
 	up = true
+	const listening = setInterval(listen, LISTEN_MS)
 
 	function start(): Promise<EngineReport> {
 		const starting = Promise.withResolvers<EngineReport>()
-		calling = []
+		calling = { ids: [], within: undefined }
+		silent = 0
+		hung = undefined
 		memory = { ...memory, first: 0, since: performance.now() }
 		const starts = fork(new URL('process.ts', import.meta.url), {
 			serialization: 'advanced',
@@ -158,6 +176,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		starts.once('error', starting.reject)
 		starts.once('exit', (code, signal) => starting.reject(closed ? new EngineClosed() : new EngineCrashed(code, signal)))
 		starts.on('message', (message: FromEngine) => {
+			silent = 0
 			switch (message.type) {
 				case 'ready':
 					starts.once('exit', (code, signal) => ended(code, signal))
@@ -187,20 +206,31 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 			work.sent = false
 		}
 		if (!recycled) {
-			const crash = new EngineCrashed(code, signal)
+			const crash = hung ?? new EngineCrashed(code, signal)
 			log(`engine: ${crash.message}; starting it again`)
-			if (calling.length === 0) {
+			const { ids } = calling
+			if (ids.length === 0) {
 				// Nobody's work: a batch limit was being measured, which may have been too much.
 				config = { ...config, measureLimits: false }
 			}
-			for (const id of calling) {
-				blame(works.get(id), calling.length === 1, crash)
+			for (const id of ids) {
+				blame(works.get(id), ids.length === 1, crash)
 			}
 		}
 		void restart(recycled).catch(() => {}) // Closed meanwhile.
 	}
 
-	function blame(work: Work | undefined, alone: boolean, crash: EngineCrashed): void {
+	/** Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. */
+	function listen(): void {
+		silent += LISTEN_MS
+		if (up && calling.within !== undefined && silent > Math.min(calling.within, longestCall)) {
+			hung = new EngineHung(silent)
+			up = false
+			child.kill('SIGKILL')
+		}
+	}
+
+	function blame(work: Work | undefined, alone: boolean, crash: Error): void {
 		if (!work) {
 			return
 		}
@@ -282,7 +312,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				watchMemory(message.stats.memory)
 				return
 			case 'calling':
-				calling = message.ids
+				calling = message
 				return
 			case 'halted':
 				for (const { id, rows } of message.rows) {
@@ -439,6 +469,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		},
 		async close() {
 			closed = true
+			clearInterval(listening)
 			settleAll(() => new EngineClosed())
 			await kill()
 		}

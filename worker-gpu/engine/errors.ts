@@ -9,6 +9,15 @@ export class EngineCrashed extends Error {
 	}
 }
 
+/** A call of the engine did not return, and it was ended: in this work, time and again, without it getting any further. */
+export class EngineHung extends Error {
+	override name = 'EngineHung'
+
+	constructor(ms: number) {
+		super(`a call of the engine did not return within ${Math.round(ms / 1000)} s`)
+	}
+}
+
 /** The engine was halted: the work can go on elsewhere, from `rows` where there are any. */
 export class EngineHalted extends Error {
 	override name = 'EngineHalted'

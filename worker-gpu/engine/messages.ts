@@ -91,8 +91,7 @@ export type FromEngine =
 	| { readonly type: 'loaded'; readonly model: string; readonly loadMs: number }
 	/** A model could not be loaded; the process ends. */
 	| { readonly type: 'unusable'; readonly error: ErrorMessage }
-	/** Whose call comes next, when that changes: should the process end in it, these are the suspects. */
-	| { readonly type: 'calling'; readonly ids: readonly number[] }
+	| ({ readonly type: 'calling' } & Calling)
 	| {
 			readonly type: 'progress'
 			readonly id: number
@@ -109,6 +108,14 @@ export type FromEngine =
 	| { readonly type: 'picture'; readonly id: number; readonly picture: DevelopedPicture }
 	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number; readonly warnings: readonly Warning[] }
 	| { readonly type: 'failed'; readonly id: number; readonly error: ErrorMessage }
+
+/** What comes next, told when that changes. */
+export interface Calling {
+	/** Whose call it is: should the process end in it, these are the suspects. */
+	readonly ids: readonly number[]
+	/** Milliseconds of silence after which it will never return; undefined where nobody knows, as while a model is loaded. */
+	readonly within: number | undefined
+}
 
 /** Errors lose their names in structured clones. */
 export interface ErrorMessage {

@@ -9,12 +9,13 @@ import { readFacts } from '../ldm/facts.ts'
 import { lentParts } from '../ldm/model-folder.ts'
 import type { Row } from '../ldm/plan.ts'
 import { graphHash } from '../onnx/graph-hash.ts'
-import type { Part } from '../onnx/part.ts'
+import type { Part, Stopwatch } from '../onnx/part.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
+import { callBounds } from './call-bounds.ts'
 import { openLimitStore } from './limit-store.ts'
 import { measuredLimits } from './limits.ts'
-import type { DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
+import type { Calling, DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
 import { type PreviewMap, previewMap } from './preview.ts'
 import { RowsRefused, readRows, restoreRow, type SavedRow, saveRows } from './saved-rows.ts'
 import { steadySizes } from './steady-sizes.ts'
@@ -49,7 +50,12 @@ interface Work {
 	watched: boolean
 }
 
-const stopwatch = { milliseconds: 0 }
+const bounds = callBounds()
+const stopwatch: Stopwatch = {
+	milliseconds: 0,
+	begins: (call) => tell({ within: bounds.of(call) }),
+	ended: bounds.took
+}
 /** Those that are served: each is loaded when it is first asked for, if it was not at the start. */
 const models = new Map<string, () => Promise<Model>>()
 const works = new Map<number, Work>()
@@ -97,6 +103,7 @@ async function load(config: EngineConfig): Promise<void> {
 				once(async () => {
 					const loads = performance.now()
 					loading += 1
+					tell({ within: undefined })
 					try {
 						const model = {
 							checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
@@ -266,13 +273,17 @@ async function halt(): Promise<void> {
 	})
 }
 
-let called: readonly number[] = []
+let calling: Calling = { ids: [], within: undefined }
 
 function tellCall(tasks: ReadonlySet<Task>): void {
-	const ids = Array.from(works, ([id, { task }]) => (tasks.has(task) ? [id] : [])).flat()
-	if (ids.join() !== called.join()) {
-		called = ids
-		send({ type: 'calling', ids })
+	tell({ ids: Array.from(works, ([id, { task }]) => (tasks.has(task) ? [id] : [])).flat() })
+}
+
+function tell(change: Partial<Calling>): void {
+	const next = { ...calling, ...change }
+	if (next.within !== calling.within || next.ids.join() !== calling.ids.join()) {
+		calling = next
+		send({ type: 'calling', ...calling })
 	}
 }
 

@@ -32,6 +32,9 @@ export interface Port {
 /** Counts the milliseconds spent inside ONNX Runtime. */
 export interface Stopwatch {
 	milliseconds: number
+	/** Told before a call. Those of the same name ask the same of the machine: one graph, with inputs of the same shapes. */
+	begins?(call: string): void
+	ended?(call: string, milliseconds: number): void
 }
 
 /** Loads `<folder>/model.onnx`. */
@@ -62,9 +65,13 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 					return [name, toOrt(feed, port.type)]
 				})
 			)
+			const call = [folder, ...Object.values(converted).map(({ dims }) => dims)].join(' | ')
+			stopwatch.begins?.(call)
 			const began = performance.now()
 			const results = await session.run(converted, wanted)
-			stopwatch.milliseconds += performance.now() - began
+			const spent = performance.now() - began
+			stopwatch.milliseconds += spent
+			stopwatch.ended?.(call, spent)
 			return wanted.map((name) => fromOrt(results[name]!))
 		},
 		release: () => session.release()

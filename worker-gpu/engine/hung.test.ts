@@ -1,0 +1,119 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { newNode } from '../onnx/graph.ts'
+import { bytesField, varintField } from '../onnx/protobuf.ts'
+import { callBounds } from './call-bounds.ts'
+import { type Developed, type Engine, startEngine } from './client.ts'
+
+const tiny = path.join(import.meta.dirname, '../golden/tiny')
+const request: ResolvedRequest = {
+	model: 'tiny',
+	prompt: 'a red cube',
+	negative_prompt: '',
+	width: 16,
+	height: 24,
+	steps: 150,
+	guidance: 3,
+	seed: 1,
+	count: 2
+}
+
+let modelsDir: string
+let engine: Engine
+let lines: string[]
+beforeAll(async () => {
+	modelsDir = await mkdtemp(path.join(tmpdir(), 'hung-'))
+	await cp(tiny, path.join(modelsDir, 'tiny'), { recursive: true })
+	await cp(tiny, path.join(modelsDir, 'endless'), { recursive: true })
+	await writeFile(path.join(modelsDir, 'endless/vae_decoder/model.onnx'), endlessGraph('latent_sample', 'sample'))
+	lines = []
+	engine = await startEngine({
+		models: ['tiny', 'endless'],
+		modelsDir,
+		provider: 'cpu',
+		threads: 1,
+		longestCall: 3_000,
+		log: (line) => lines.push(line)
+	})
+}, 60_000)
+afterAll(async () => {
+	await engine?.close()
+	await rm(modelsDir, { recursive: true })
+})
+
+const pixelsOf = async (developing: Promise<Developed>) => (await developing).pictures.map(({ n, pixels }) => ({ n, pixels }))
+
+test('a call that never returns is ended; what hangs again and again ends alone, by name, and strangers get the same pictures', {
+	timeout: 120_000
+}, async () => {
+	const alone = await pixelsOf(engine.develop(request))
+	const hanging = expect(engine.develop({ ...request, model: 'endless', steps: 2, count: 1 })).rejects.toMatchObject({
+		name: 'EngineHung',
+		message: expect.stringMatching(/^a call of the engine did not return within \d+ s$/)
+	})
+	expect(await pixelsOf(engine.develop(request))).toEqual(alone)
+	await hanging
+	expect(lines.filter((line) => /^engine: a call of the engine did not return .*; starting it again$/.test(line))).toHaveLength(3)
+	expect(engine.healthy).toBe(true)
+	expect(await pixelsOf(engine.develop(request))).toEqual(alone)
+})
+
+test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
+	const uninterrupted = await pixelsOf(engine.develop(request))
+	const { pid } = engine
+	const done: number[] = []
+	const again = engine.develop(request, {
+		onProgress(progress) {
+			done.push(progress.done)
+			if (progress.done > 0 && engine.pid === pid) {
+				process.kill(pid!, 'SIGSTOP')
+			}
+		}
+	})
+	expect(await pixelsOf(again)).toEqual(uninterrupted)
+	expect(engine.pid).not.toBe(pid)
+	expect(done).toEqual(done.toSorted((a, b) => a - b))
+})
+
+test('a call may take many times as long as the slowest one like it, and the first one of all very long', () => {
+	const bounds = callBounds()
+	const first = bounds.of('unet | 2')
+	bounds.took('unet | 2', 20_000)
+	bounds.took('unet | 2', 10_000)
+	bounds.took('decoder', 1)
+	expect(bounds.of('unet | 2')).toBeGreaterThanOrEqual(400_000)
+	expect(bounds.of('decoder')).toBeGreaterThanOrEqual(30_000)
+	expect(bounds.of('decoder')).toBeLessThan(first)
+	expect(bounds.of('unet | 4')).toBe(first)
+})
+
+/** A graph that ONNX Runtime never comes out of: y = x, again and again, for as long as true is true. */
+function endlessGraph(x: string, y: string): Buffer {
+	const [float32, int64, bool] = [1, 7, 9]
+	const shape = (dims: readonly string[]) => Buffer.concat(dims.map((name) => bytesField(1, bytesField(2, name))))
+	const value = (name: string, type: number, dims: readonly string[]) =>
+		Buffer.concat([
+			bytesField(1, name),
+			bytesField(2, bytesField(1, Buffer.concat([varintField(1, type), bytesField(2, shape(dims))])))
+		])
+	const picture = ['batch', 'channels', 'height', 'width']
+	const body = Buffer.concat([
+		...[newNode('Identity', ['go'], 'on'), newNode('Identity', ['x'], 'y')].map(({ message }) => bytesField(1, message)),
+		bytesField(2, 'body'),
+		...[value('turn', int64, []), value('go', bool, []), value('x', float32, picture)].map((input) => bytesField(11, input)),
+		...[value('on', bool, []), value('y', float32, picture)].map((output) => bytesField(12, output))
+	])
+	const attribute = Buffer.concat([bytesField(1, 'body'), bytesField(6, body), varintField(20, 5)])
+	const yes = Buffer.concat([varintField(2, bool), bytesField(8, 'yes'), bytesField(9, Buffer.from([1]))])
+	const graph = Buffer.concat([
+		bytesField(1, newNode('Loop', ['', 'yes', x], y, [attribute]).message),
+		bytesField(2, 'endless'),
+		bytesField(5, yes),
+		bytesField(11, value(x, float32, picture)),
+		bytesField(12, value(y, float32, picture))
+	])
+	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 17)), bytesField(7, graph)])
+}
