@@ -73,13 +73,13 @@ def train(name: str, minutes: float) -> None:
 
 def _train(name: str, minutes: float) -> None:
     setting = SETTINGS[name]
-    z = examples.latents(setting.stage) if setting.stage else examples.pictures()
+    z = examples.latents(setting.stage).to(compute.DEVICE) if setting.stage else examples.pictures()
     torch.manual_seed(0)
     model, size = Model(setting), compute.batch(on_cpu=setting.batch, on_cuda=256)
 
     def batch(rng: np.random.Generator, progress: float):
         rows = rng.integers(len(z), size=size)
-        return (z[rows] if setting.stage else compute.pictures(z[rows])), ()
+        return (z[compute.send(rows)] if setting.stage else compute.pictures(z[rows])), ()
 
     diffusion.train(model, batch, checkpoint(name), minutes, sheet=lambda mean: _sheet(name, mean), decay=0.998)
 

@@ -115,7 +115,7 @@ def _train(way: str, minutes: float) -> None:
                     objective=_mean_squares if way == "regression" else diffusion.velocity)
 
 
-def _mean_squares(model, truth, told, _):
+def _mean_squares(model, truth, t, told):
     with compute.autocast():
         drawn = model(*told)
     return (drawn.float() - truth).square().mean()

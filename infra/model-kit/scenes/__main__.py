@@ -11,7 +11,9 @@ def _arguments() -> argparse.Namespace:
     def command(name: str, about: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=about, description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 
-    command("data", "render the data sets (resumable)").add_argument("--processes", type=int, help="default: one per core")
+    rendering = command("data", "render the data sets (resumable)")
+    rendering.add_argument("--processes", type=int, help="default: one per core")
+    rendering.add_argument("--scenes", type=int, help="of the training set; default: 28000, a GPU makes use of more")
     stage = command("first-stage", "train a first stage, then encode the data (resumable)")
     stage.add_argument("--minutes", type=float, default=13, help="budget; the learning rate falls to 0 at its end")
     for name, about, minutes in [("judge", "train the classifier that reads pictures, and export it", 5),
@@ -45,7 +47,7 @@ def main() -> None:
     if given.command == "data":
         from . import data
 
-        data.make(given.processes)
+        data.make(given.processes, given.scenes)
     elif given.command == "first-stage":
         from . import first_stage_training
 

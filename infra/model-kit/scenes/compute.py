@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import torch
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -22,3 +23,9 @@ def pictures(array) -> torch.Tensor:
     """uint8 [N, 128, 128, 3] to float32 [N, 3, 128, 128] in [-1, 1], channels last in memory."""
     tensor = torch.from_numpy(array).to(DEVICE).permute(0, 3, 1, 2).float() / 127.5 - 1
     return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def send(array: np.ndarray) -> torch.Tensor:
+    """To the device, which need not have ended what it was given before."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(DEVICE, non_blocking=True) if DEVICE.type == "cuda" else tensor

@@ -35,12 +35,12 @@ SETS = {
 
 
 def _shard(job: tuple) -> None:
-    name, number = job
+    name, number, count = job
     spec, stem = SETS[name], DATA / name / f"{number:04d}"
     if stem.with_suffix(".json").exists():
         return
     rng = np.random.default_rng([spec.seed, number])
-    scenes = [draw(rng, spec.held_out, spec.counts) for _ in range(min(SHARD, spec.size - number * SHARD))]
+    scenes = [draw(rng, spec.held_out, spec.counts) for _ in range(count)]
     np.save(stem.with_suffix(".npy"), np.stack([render(scene) for scene in scenes]))
     # The JSON is written last and by rename: where it exists, the shard is whole.
     part = stem.with_suffix(".part")
@@ -48,11 +48,13 @@ def _shard(job: tuple) -> None:
     part.rename(stem.with_suffix(".json"))
 
 
-def make(processes: int | None = None) -> None:
+def make(processes: int | None = None, scenes: int | None = None) -> None:
+    """scenes: in the training set, if not as many as two cores have the time for."""
     jobs = []
     for name, spec in SETS.items():
+        size = scenes if scenes and name == "train" else spec.size
         (DATA / name).mkdir(parents=True, exist_ok=True)
-        jobs += [(name, number) for number in range(-(-spec.size // SHARD))]
+        jobs += [(name, start // SHARD, min(SHARD, size - start)) for start in range(0, size, SHARD)]
     with multiprocessing.Pool(processes or os.cpu_count()) as pool:
         for _ in tqdm(pool.imap(_shard, jobs), total=len(jobs), unit="shard"):
             pass

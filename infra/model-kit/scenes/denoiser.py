@@ -7,6 +7,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from transformers import BertConfig, BertModel
 
+from . import compute
 from .tokenizer import LENGTH
 
 WIDTH = 128  # of the text features
@@ -38,8 +39,8 @@ def begin_at_nothing(net: UNet2DConditionModel | UNet2DModel) -> None:
 
 
 def plain_attention(net: UNet2DConditionModel | UNet2DModel) -> UNet2DConditionModel | UNet2DModel:
-    """Attention written out: it trains twice as fast on a CPU as the fused kernel and exports to plain ONNX operators."""
-    for part in net.modules():
+    """Attention written out: it trains twice as fast on a CPU as the fused kernel and exports to plain ONNX operators. On CUDA the fused one is quicker."""
+    for part in net.modules() if compute.DEVICE.type == "cpu" else ():
         if isinstance(part, Attention):
             part.set_processor(AttnProcessor())
     return net

@@ -140,9 +140,9 @@ def encode_all(name: str = SHIPPED, part: str = "train") -> None:
     """Latents of a whole data set, scaled to unit variance, bfloat16 [N, C, 128/f, 128/f], in `latents(name, part)`."""
     pictures, _ = data.load(part)
     model = load(name).to(compute.DEVICE)
-    parts = []
-    for start in tqdm(range(0, len(pictures), 64), unit="batch"):
+    parts, size = [], compute.batch(on_cpu=64, on_cuda=512)
+    for start in tqdm(range(0, len(pictures), size), unit="batch"):
         with compute.autocast():
-            mean = encode(model, compute.pictures(pictures[start : start + 64]))
+            mean = encode(model, compute.pictures(pictures[start : start + size]))
         parts.append((mean.float() * model.config.scaling_factor).to(torch.bfloat16).cpu())
     torch.save(torch.cat(parts), latents(name, part))

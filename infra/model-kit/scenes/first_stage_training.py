@@ -77,11 +77,11 @@ def _step(model, optimiser, loss, average, budget) -> float:
     """One update; returns the progress that all processes agree on."""
     model.zero_grad(set_to_none=True)
     loss.backward()
-    progress = together.average_gradients(model.parameters(), budget.progress)
+    together.average_gradients(model.parameters())
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
     average.update(model)
-    return progress
+    return together.agree(budget.progress)
 
 
 def _bar():

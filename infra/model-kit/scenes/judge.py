@@ -144,10 +144,10 @@ def _train(minutes: float) -> None:
     if JUDGE_WEIGHTS.exists():  # a second run goes on from the first
         model.load_state_dict(torch.load(JUDGE_WEIGHTS, map_location=compute.DEVICE))
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.02)
-    average, budget, step, progress = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0, 0.0
+    average, budget, step = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0
     size = compute.batch(on_cpu=32, on_cuda=128)
     bar = tqdm(total=100, unit="%", disable=together.rank() > 0)
-    while progress < 1:
+    while together.agree(budget.progress) < 1:
         for group in optimiser.param_groups:
             group["lr"] = 2e-3 * budget.factor()
         rows = rng.integers(len(pictures), size=size)
@@ -157,7 +157,7 @@ def _train(minutes: float) -> None:
         loss = _loss(outputs, target, rows)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        progress = together.average_gradients(model.parameters(), budget.progress)
+        together.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         average.update(model)

@@ -21,19 +21,23 @@ def count() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def average_gradients(parameters, progress: float) -> float:
-    """Replaces every gradient by its mean over processes; returns rank 0's progress, so that all stop at one step."""
+def average_gradients(parameters) -> None:
+    """Replaces every gradient by its mean over processes."""
     if not dist.is_initialized():
-        return progress
+        return
     with_gradient = [p for p in parameters if p.grad is not None]
-    flat = torch.cat([p.grad.flatten() for p in with_gradient] + [torch.tensor([progress * dist.get_world_size() if rank() == 0 else 0.0])])
+    flat = torch.cat([p.grad.flatten() for p in with_gradient])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
     start = 0
     for p in with_gradient:
         p.grad.copy_(flat[start : start + p.numel()].view_as(p))
         start += p.numel()
-    return flat[-1].item()
+
+
+def agree(progress: float) -> float:
+    """The first process's, so that all stop at one step."""
+    return of_first(torch.tensor(progress, dtype=torch.float64)).item()
 
 
 def sum(values: torch.Tensor) -> torch.Tensor:

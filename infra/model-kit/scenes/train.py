@@ -1,5 +1,7 @@
 """Trains the denoiser and τθ together on captioned scenes: see diffusion.py."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from .sheet import PROMPTS
 from .sheets import save_grid
 
 NO_CAPTION = 0.1  # share of empty prompts, which classifier-free guidance needs
+SAID = 8  # captions of each scene, drawn once
 
 
 def by_count(scenes: list[dict]) -> list[np.ndarray]:
@@ -21,6 +24,31 @@ def by_count(scenes: list[dict]) -> list[np.ndarray]:
 def _shares(progress: float) -> np.ndarray:
     """Shares of scenes with one, two and three objects. One object first: there each word has only one thing to be about."""
     return np.array([0.8, 0.2, 0.0]) * (1 - progress) + np.array([0.3, 0.5, 0.2]) * progress
+
+
+def some(of: list[np.ndarray], shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` rows, so large a share of them from each of `of`."""
+    which = rng.choice(len(of), p=shares, size=count)
+    rows = np.empty(count, np.int64)
+    for number, those in enumerate(of):
+        rows[which == number] = rng.choice(those, np.count_nonzero(which == number))
+    return rows
+
+
+class Captions:
+    """What is said of each of N things, as token numbers [N, SAID, LENGTH]: told anew for every batch it would take longer than a step on a GPU."""
+
+    def __init__(self, tell: Callable, count: int):
+        """tell: row → a caption, another one each time."""
+        words = tokenizer.build()
+        said = [tell(row) for row in range(count) for _ in range(SAID)]
+        self._tokens = tokenizer.encode(words, said).to(torch.uint8).view(count, SAID, -1).to(compute.DEVICE)
+        self._nothing = tokenizer.encode(words, [""]).to(compute.DEVICE)
+
+    def of(self, rows: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        """One of each row's, int64 [B, LENGTH], or none."""
+        which, silent = (compute.send(each) for each in (rng.integers(SAID, size=len(rows)), rng.random((len(rows), 1)) < NO_CAPTION))
+        return torch.where(silent, self._nothing, self._tokens[compute.send(rows), which].long())
 
 
 class _Model(nn.Module):
@@ -47,17 +75,17 @@ def train(minutes: float) -> None:
 
 def _train(minutes: float) -> None:
     torch.manual_seed(0)
-    latents = torch.load(LATENTS)
+    latents = torch.load(LATENTS).to(compute.DEVICE)
     scenes = data.load_scenes("train")[: len(latents)]
-    rows_of, words = by_count(scenes), tokenizer.build()
+    rng, rows_of = np.random.default_rng(together.rank()), by_count(scenes)
+    captions = Captions(lambda row: caption(scenes[row], rng), len(scenes))
     size = compute.batch(on_cpu=20, on_cuda=512)
 
     def batch(rng: np.random.Generator, progress: float):
-        rows = np.array([rng.choice(rows_of[k]) for k in rng.choice(3, p=_shares(progress), size=size)])
-        said = ["" if rng.random() < NO_CAPTION else caption(scenes[row], rng) for row in rows]
-        return latents[rows], (tokenizer.encode(words, said),)
+        rows = some(rows_of, _shares(progress), size, rng)
+        return latents[compute.send(rows)], (captions.of(rows, rng),)
 
-    diffusion.train(_Model(len(words)), batch, DENOISER, minutes, sheet=_sheet)
+    diffusion.train(_Model(len(tokenizer.build())), batch, DENOISER, minutes, sheet=_sheet)
 
 
 def load() -> tuple:

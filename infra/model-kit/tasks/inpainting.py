@@ -17,7 +17,6 @@ from . import examples, masks, sampling
 from .paths import INPAINTING
 
 PAIRS = 6_000  # masked pictures of each process, made once: encoding them anew each time would take half as long as the training
-NO_CAPTION = 0.1
 LOCAL = 0.6  # share of captions that tell of what is under the mask alone, as people ask for it
 
 
@@ -69,25 +68,28 @@ def _train(minutes: float) -> None:
     torch.manual_seed(0)
     latents, scenes = examples.load()
     _, text = text_training.load()
-    text, words = text.to(compute.DEVICE), tokenizer.build()
-    rows, drawn, rest = _pairs(PAIRS)
+    text = text.to(compute.DEVICE)
+    rows, drawn, rest = _pairs(compute.batch(on_cpu=PAIRS, on_cuda=4 * PAIRS))
     small = torch.from_numpy(np.stack([masks.shrunk(mask) for mask in drawn]))[:, None].float()
+    latents, rest, small = (part.to(compute.DEVICE) for part in (latents[rows], rest, small))
     size = compute.batch(on_cpu=20, on_cuda=512)
+    rng = np.random.default_rng(together.rank())
 
-    def say(scene: dict, mask: np.ndarray, rng: np.random.Generator) -> str:
-        if rng.random() < NO_CAPTION:
-            return ""
+    def say(pair: int) -> str:
+        scene, mask = scenes[rows[pair]], drawn[pair]
         if mask.all() or rng.random() > LOCAL:
             return caption(scene, rng)
         under = masks.hidden(scene, mask)
         return caption({**scene, "objects": under}, rng) if under else f"a {scene['floor']} floor"
 
+    captions = text_training.Captions(say, len(rows))
+
     def batch(rng: np.random.Generator, progress: float):
         taken = rng.integers(len(rows), size=size)
-        said = [say(scenes[rows[i]], drawn[i], rng) for i in taken]
         with torch.no_grad():
-            told = text(tokenizer.encode(words, said).to(compute.DEVICE))[0]
-        return latents[rows[taken]], (small[taken], rest[taken], told)
+            told = text(captions.of(taken, rng))[0]
+        taken = compute.send(taken)
+        return latents[taken], (small[taken], rest[taken], told)
 
     model = Model()
     if not INPAINTING.exists():

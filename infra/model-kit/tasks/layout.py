@@ -126,9 +126,8 @@ def _train(minutes: float) -> None:
 
     def batch(rng: np.random.Generator, progress: float):
         shares = np.array([0.5, 0.4, 0.1]) * (1 - progress) + np.array([0.25, 0.4, 0.35]) * progress
-        counts = rng.choice(3, p=shares, size=size)
-        counts[:first] = 0
-        rows = np.array([rng.choice(rows_of[count]) for count in counts])
+        rows = text_training.some(rows_of, shares, size, rng)
+        rows[:first] = rng.choice(rows_of[0], first)
         untold = rng.random(size) < UNTOLD
         # In any order: which box comes first means nothing.
         ids = [tokens([] if dumb else [boxes[row][i] for i in rng.permutation(len(boxes[row]))]) for row, dumb in zip(rows, untold)]

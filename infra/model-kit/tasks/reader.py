@@ -83,10 +83,10 @@ def _train(minutes: float) -> None:
     torch.manual_seed(0)  # the same start in every process
     model = Reader().to(compute.DEVICE, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.02)
-    average, budget, step, progress = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0, 0.0
+    average, budget, step = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0
     size = compute.batch(on_cpu=16, on_cuda=128)
     bar = tqdm(total=100, unit="%", disable=together.rank() > 0)
-    while progress < 1:
+    while together.agree(budget.progress) < 1:
         for group in optimiser.param_groups:
             group["lr"] = 3e-3 * budget.factor()
         rows = rng.integers(len(pictures), size=size)
@@ -96,7 +96,7 @@ def _train(minutes: float) -> None:
         loss = F.cross_entropy(logits.float(), truth[rows].to(compute.DEVICE), weight=_weights().to(compute.DEVICE))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        progress = together.average_gradients(model.parameters(), budget.progress)
+        together.average_gradients(model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         average.update(model)
