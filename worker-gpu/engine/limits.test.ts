@@ -57,17 +57,30 @@ describe('the limit', () => {
 		expect((await measured((n) => n * (calls++ < 6 ? 10 : 1))).limit).toBe(2)
 	})
 
+	test('is no lower because the machine is busy with something else half of the time', async () => {
+		let clock = 0
+		// Every other 40 ms are another process's: some short calls lie between them, no long one does.
+		const slowed = (n: number) => {
+			const began = clock
+			for (let left = 10 + n; left > 0; clock++) {
+				left -= clock % 80 < 40 ? 1 : 0
+			}
+			return clock - began
+		}
+		expect((await measured(slowed)).limit).toBe(64)
+	})
+
 	test.each([true, false])(
 		'is found in spite of what a change of shape costs, where every call is made twice: %s',
 		async (twice) => {
 			let before = 0
 			const cost = (n: number) => {
-				const change = n === before ? 0 : 400
+				const change = n === before ? 0 : 800
 				before = n
-				return 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3 + change
+				return 8 + Math.max(n, 4) * 1.5 + Math.max(0, n - 4) * 3 + change
 			}
 			const { limit } = await measured(cost, undefined, { twice })
-			expect(limit === 8).toBe(twice)
+			expect(limit === 4).toBe(twice)
 		}
 	)
 
@@ -114,6 +127,13 @@ describe('the store', () => {
 		expect(again).toMatchObject({ limit: 64, sizes: [] })
 		expect((await measured((n) => n, open(1))).limit).toBe(2)
 		expect(Object.keys(JSON.parse(await readFile(path.join(folder, 'batch-limits.json'), 'utf8')))).toHaveLength(2)
+	})
+
+	test('does not keep what a busy machine let nobody measure', async () => {
+		let calls = 0
+		const busy = (n: number) => (10 + n) * 1.1 ** (50 - calls++)
+		expect((await measured(busy, open())).sizes.length).toBeGreaterThan(0)
+		expect(await measured((n) => 10 + n, open())).toMatchObject({ limit: 64, sizes: expect.arrayContaining([64]) })
 	})
 
 	test.each(['', '{"a":{"b":-1}}', '[]'])('that was spoilt is begun anew: %s', async (text) => {

@@ -38,21 +38,29 @@ const LEAST_GAIN = 1.05
 const MOST_MISSES = 2
 /** Milliseconds: no call that is expected to take longer is made. */
 const LONGEST_CALL = 1_000
-/** The first call of a size allocates; the fastest of the others counts. */
-const CALLS = 4
+/** Turns of a comparison, of which the fastest counts. There are more of them while the two fastest disagree. */
+const TURNS = 4
+const MOST_TURNS = 12
+/** By so much: what differs more is no measure of a gain of 5 %. */
+const AGREEMENT = 1.05
 
 interface Shape {
 	readonly denoiser: Denoiser
 	readonly evaluation: Evaluation
-	/** The batch that is being measured, and its calls so far. Milliseconds. */
-	size: number
-	times: number[]
-	/** Calls of the best size so far, made in turn with those: a machine that was busier then than now would make any size look like a gain. */
-	bestTimes: number[]
-	/** The size that is worth it so far, and its evaluations a millisecond. */
+	/**
+	 * The size that is worth it so far, and the one that is compared with it, in turns: one call of `size`, and as many of `best` as make the same
+	 * evaluations. Else a machine that is busy with something else would favour short calls, some of which it always leaves alone.
+	 */
 	best: number
-	rate: number
+	size: number
+	/** Milliseconds of each turn. */
+	turns: number[]
+	bestTurns: number[]
+	/** Of each call of `best` in the present turn. */
+	calls: number[]
 	misses: number
+	/** Whether all that was compared was timed well enough to be kept. */
+	sure: boolean
 	recalled: boolean
 }
 
@@ -68,17 +76,26 @@ export function measuredLimits({
 	/** To be measured. */
 	const shapes = new Map<string, Shape>()
 
-	async function settle(key: string, { denoiser }: Shape, limit: number): Promise<void> {
+	/** What a busy machine let nobody measure serves for now, and is measured again after the next start. */
+	async function settle(key: string, { denoiser, best, sure }: Shape): Promise<void> {
 		shapes.delete(key)
-		limits.set(key, limit)
-		await store?.write(denoiser, key, limit)
+		limits.set(key, best)
+		if (sure) {
+			await store?.write(denoiser, key, best)
+		}
 	}
 
 	/** One call; settles the limit when it was the last one needed. */
 	async function step(key: string, shape: Shape): Promise<void> {
-		const { denoiser, evaluation, size } = shape
-		const again = size > shape.best && shape.bestTimes.length < shape.times.length
-		const rows = Array.from({ length: again ? shape.best : size }, () => evaluation)
+		const { denoiser, evaluation, best, size, turns, bestTurns, calls } = shape
+		if (size > most) {
+			return settle(key, shape)
+		}
+		const larger = bestTurns.length > turns.length
+		if (larger && fastest(calls) * (size / best) > LONGEST_CALL) {
+			return settle(key, { ...shape, sure: shape.sure && agree(calls) })
+		}
+		const rows = Array.from({ length: larger ? size : best }, () => evaluation)
 		let began = now()
 		try {
 			if (twice) {
@@ -87,29 +104,32 @@ export function measuredLimits({
 			}
 			await denoiser.predict(rows)
 		} catch (error) {
-			if (!isOutOfMemory(error)) {
-				shapes.delete(key) // The rows themselves will tell what is wrong.
-				return
+			if (isOutOfMemory(error)) {
+				return settle(key, larger ? shape : { ...shape, best: best / 2 })
 			}
-			await settle(key, shape, size === 2 ? 1 : shape.best)
+			shapes.delete(key) // The rows themselves will tell what is wrong.
 			return
 		}
-		const times = again ? shape.bestTimes : shape.times
-		times.push(now() - began)
-		if (shape.times.length < CALLS) {
+		const ms = now() - began
+		if (!larger) {
+			calls.push(ms)
+			if (calls.length === size / best) {
+				bestTurns.push(sum(calls))
+			}
 			return
 		}
-		const fastest = Math.min(...shape.times.slice(1))
-		shape.rate = Math.max(shape.rate, shape.best / Math.min(...shape.bestTimes))
-		if (size / fastest >= shape.rate * LEAST_GAIN) {
-			Object.assign(shape, { best: size, rate: size / fastest, misses: 0 })
-		} else {
-			shape.misses += 1
+		turns.push(ms)
+		const steady = agree(turns) && agree(bestTurns)
+		if (turns.length < (steady ? TURNS : MOST_TURNS)) {
+			shape.calls = []
+			return
 		}
-		if (shape.misses === MOST_MISSES || size === most || fastest * 2 > LONGEST_CALL) {
-			await settle(key, shape, shape.best)
-		} else {
-			Object.assign(shape, { size: size * 2, times: [], bestTimes: [] })
+		const gains = fastest(bestTurns) / fastest(turns) >= LEAST_GAIN
+		const misses = gains ? 0 : shape.misses + 1
+		const next = { best: gains ? size : best, size: size * 2, misses, sure: shape.sure && steady }
+		Object.assign(shape, next, { turns: [], bestTurns: [], calls: [] })
+		if (misses === MOST_MISSES) {
+			await settle(key, shape)
 		}
 	}
 
@@ -118,7 +138,8 @@ export function measuredLimits({
 		saw(key, denoiser, evaluation) {
 			if (measure && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
-				shapes.set(key, { denoiser, evaluation, size: 2, times: [], bestTimes: [], best: 2, rate: 0, misses: 0, recalled: false })
+				const sizes = { best: 2, size: 4, turns: [], bestTurns: [], calls: [] }
+				shapes.set(key, { denoiser, evaluation, ...sizes, misses: 0, sure: true, recalled: false })
 			}
 		},
 		fell(key, size) {
@@ -145,3 +166,11 @@ export function measuredLimits({
 		}
 	}
 }
+
+const fastest = (times: readonly number[]) => Math.min(...times)
+/** The two fastest do. */
+function agree(times: readonly number[]): boolean {
+	const [first, second] = times.toSorted((a, b) => a - b)
+	return second !== undefined && second <= first! * AGREEMENT
+}
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
