@@ -243,6 +243,54 @@ test('while a large picture is decoded in tiles, others go on after each of them
 	}
 })
 
+test('while texts and an image are encoded, others go on in between, and the bits are the same', async () => {
+	const model = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		await cp(tiny, model, { recursive: true })
+		for (const part of ['vae_encoder', 'vae_decoder']) {
+			await cp(path.join(tiny, '../stable-diffusion', part), path.join(model, part), { recursive: true })
+		}
+		await writeFile(path.join(model, 'darkroom.json'), '{"tiling":true}')
+		const tiled = await loadCheckpoint(model, provider, stopwatch)
+		const image = { data: Float32Array.from({ length: 3 * 96 * 96 }, (_, i) => Math.sin(i)), dims: [3, 96, 96] }
+		const drawing: Drawing = { ...base, task: 'image-to-image', width: 96, height: 96, strength: 0.5, image }
+		const batcher = newBatcher()
+		let done = 0
+		const other = develop(batcher, {
+			request: { steps: 400 },
+			onProgress(evaluations) {
+				done = evaluations
+			}
+		})
+		const parts: number[] = []
+		let begun: Tensor | undefined
+		await batcher.develop({
+			prepare: (pause) =>
+				planFor(tiled, drawing, () => {
+					parts.push(done)
+					for (const until = performance.now() + 20; performance.now() < until; ) {
+						// As long as the parts of larger models take: short ones share a turn.
+					}
+					return pause()
+				}),
+			pictures: [{ n: 0, seed: 2 }],
+			signal: neverAborted,
+			restore(_, row) {
+				begun = row.x
+			},
+			onProgress() {},
+			onPicture() {}
+		})
+		// Four tiles by four, and two texts.
+		expect(parts).toHaveLength(18)
+		expect(parts.at(-1)).toBeGreaterThan(parts[0]!)
+		expect(begun).toEqual((await planFor(tiled, drawing)).start(2).x)
+		await other
+	} finally {
+		await rm(model, { recursive: true })
+	}
+})
+
 test('inference time counts shared calls whole', async () => {
 	const batcher = newBatcher()
 	const before = stopwatch.milliseconds

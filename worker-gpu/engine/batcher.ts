@@ -1,5 +1,5 @@
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
-import type { Pause } from '../ldm/first-stages/first-stage.ts'
+import type { Pause } from '../ldm/pause.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
@@ -15,7 +15,8 @@ export interface Picture {
 
 /** One request's work: a plan to be made, and a row for each picture. */
 export interface Task {
-	prepare(): Promise<Plan>
+	/** Pauses between its parts, where it has any. */
+	prepare(pause: Pause): Promise<Plan>
 	readonly pictures: readonly Picture[]
 	/** Higher goes first; 0 by default. */
 	readonly priority?: number
@@ -101,15 +102,15 @@ interface Chunk {
 }
 
 /**
- * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, runs one tick of one
- * group of rows, and decodes one picture, or one tile of it. So rows join and leave between any two ticks, and nobody waits for another's steps.
+ * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, or one text or image of them, runs
+ * one tick of one group of rows, and decodes one picture, or one tile of it. So rows join and leave between any two ticks, and nobody waits for another's steps.
  */
 export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {}, steady }: Options): Batcher {
-	let arrived: Job[] = []
+	/** Tasks to prepare, and pictures to decode; oldest first. */
+	let arrived: Chunk[] = []
+	let chunks: Chunk[] = []
 	/** Rows that can share a call, oldest first. */
 	const groups = new Map<string, Live[]>()
-	/** Pictures to decode, oldest first. */
-	let chunks: Chunk[] = []
 	const jobs = new Map<Task, Job>()
 	let arrivals = 0
 	let load = { active: 0, waiting: 0 }
@@ -125,10 +126,10 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			dropOver()
 			await takeIn()
 			await tick()
-			await oneChunk()
+			await onePart(chunks)
 		}
 		while (chunks.length > 0) {
-			await oneChunk()
+			await onePart(chunks)
 		}
 		load = { active: 0, waiting: 0 }
 		running = undefined
@@ -171,29 +172,25 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		}
 	}
 
-	/** One at least; more for as long as they take no more than a quarter of a tick, or when there is nobody to keep waiting. */
+	/** One part at least; more for as long as they take no more than a quarter of a tick, or when there is nobody to keep waiting. */
 	async function takeIn(): Promise<void> {
 		const began = performance.now()
 		do {
-			const job = arrived.shift()
-			if (!job) {
-				return
-			}
-			await prepare(job)
-		} while (groups.size === 0 || performance.now() - began < lastTick / 4)
+			await onePart(arrived)
+		} while (arrived.length > 0 && (groups.size === 0 || performance.now() - began < lastTick / 4))
 	}
 
-	async function prepare(job: Job): Promise<void> {
+	const preparing = (job: Job): Chunk => inParts(job, async (pause) => enter(job, await job.task.prepare(pause)))
+
+	/** The rows of a job, as soon as there is a plan for them. */
+	function enter(job: Job, plan: Plan): void {
 		const { task } = job
-		const rows = await measured(new Set([job]), async () => {
-			const plan = await task.prepare()
-			return task.pictures.map((picture): Live => {
-				const row = plan.start(picture.seed)
-				task.restore?.(picture, row, plan)
-				return { job, plan, row, picture, turn: newTurn(task), evaluations: plan.evaluate({ ...row, k: 0 }).length }
-			})
+		const rows = task.pictures.map((picture): Live => {
+			const row = plan.start(picture.seed)
+			task.restore?.(picture, row, plan)
+			return { job, plan, row, picture, turn: newTurn(task), evaluations: plan.evaluate({ ...row, k: 0 }).length }
 		})
-		if (!rows || job.over) {
+		if (job.over) {
 			return
 		}
 		job.rows = rows
@@ -296,16 +293,16 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		}
 	}
 
-	async function oneChunk(): Promise<void> {
-		const chunk = chunks.shift()
+	async function onePart(queue: Chunk[]): Promise<void> {
+		const chunk = queue.shift()
 		if (!chunk || chunk.job.over) {
 			return
 		}
 		const { job } = chunk
-		if ((await measured(new Set([job]), chunk.goOn)) === false) {
-			chunks.push(chunk) // Smaller pictures need not wait for all its parts.
-		}
-		if (!job.over && job.rows.length === 0) {
+		const ended = await measured(new Set([job]), chunk.goOn)
+		if (ended === false) {
+			queue.push(chunk) // Smaller pictures need not wait for all its parts.
+		} else if (ended && !job.over && job.rows.length === 0) {
 			job.over = true
 			job.settle.resolve({ inferenceMs: job.inferenceMs })
 		}
@@ -340,7 +337,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 
 	/** Forgets the rows of jobs that have ended: cancels take effect here, before the next tick. */
 	function dropOver(): void {
-		arrived = arrived.filter((job) => !job.over)
+		arrived = arrived.filter(({ job }) => !job.over)
 		chunks = chunks.filter(({ job }) => !job.over)
 		for (const [key, group] of groups) {
 			const left = group.filter(({ job }) => !job.over)
@@ -363,7 +360,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			const cancel = () => fail(job, task.signal.reason)
 			task.signal.addEventListener('abort', cancel, { once: true })
 			jobs.set(task, job)
-			arrived.push(job)
+			arrived.push(preparing(job))
 			// Not within this call, whose caller may be one of the loop's own callbacks.
 			running ??= Promise.resolve().then(loop)
 			try {

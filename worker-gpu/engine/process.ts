@@ -170,14 +170,14 @@ async function develop(message: DevelopMessage): Promise<void> {
 		let evaluations = 0
 		const partialAt = ({ k }: Pick<Row, 'k'>) => partialIndex(request.partial_images ?? 0, k, evaluations)
 		const task: Task = {
-			async prepare() {
+			async prepare(pause) {
 				const model = await serve()
 				previews = model.previews
 				work.origin = createHash('sha256')
 					.update(JSON.stringify([model.hash, request]))
 					.digest('hex')
 				saved = savedRows(message, work.origin)
-				const plan = await planFor(model.checkpoint, drawingOf(request, inputs))
+				const plan = await planFor(model.checkpoint, drawingOf(request, inputs), pause)
 				warnings = plan.warnings ?? []
 				evaluations = plan.evaluations
 				return plan

@@ -20,10 +20,11 @@ import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
 import { ddimPipeline, ddpmPipeline, ldmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
 import { type ModelFolder, openFolder } from './model-folder.ts'
+import type { Pause } from './pause.ts'
 import type { Plan } from './plan.ts'
 
 /** A loaded model: for each task that it can do, the way from a request to a plan. */
-export type Checkpoint = Readonly<Partial<Record<Task, (drawing: Drawing) => Promise<Plan>>>>
+export type Checkpoint = Readonly<Partial<Record<Task, (drawing: Drawing, pause?: Pause) => Promise<Plan>>>>
 
 /** Loads the parts of one kind of model, and says what it can do. */
 export type Family = (folder: ModelFolder) => Promise<Checkpoint>
@@ -89,11 +90,11 @@ export async function loadCheckpoint(
 	return family(await openFolder(folder, { ...provider, invariantFrom: least }, load))
 }
 
-/** The plan for a drawing, or a clear refusal of a task that the model cannot do. */
-export async function planFor(checkpoint: Checkpoint, drawing: Drawing): Promise<Plan> {
+/** The plan for a drawing, or a clear refusal of a task that the model cannot do. Pauses before each network that encodes something. */
+export async function planFor(checkpoint: Checkpoint, drawing: Drawing, pause?: Pause): Promise<Plan> {
 	const pipeline = checkpoint[drawing.task]
 	if (!pipeline) {
 		throw new RangeError(`task: expected one of ${Object.keys(checkpoint).join(', ')}, got ${drawing.task}`)
 	}
-	return pipeline(drawing)
+	return pipeline(drawing, pause)
 }

@@ -2,11 +2,15 @@ import type { Warning } from '../../shared/contract/generation.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { Conditioner, Text } from './conditioners/conditioner.ts'
 import type { Drawing } from './drawing.ts'
+import type { Pause } from './pause.ts'
 
 /** The same tasks; their plans say which end of its texts a drawing does without, for text encoders read a fixed number of tokens. */
 export function tellingCutOffs(conditioner: Conditioner<Text>, tasks: Checkpoint): Checkpoint {
 	const telling = Object.entries(tasks).map(([task, planFor]) => {
-		const plan = async (drawing: Drawing) => ({ ...(await planFor(drawing)), warnings: warningsOf(conditioner, drawing) })
+		const plan = async (drawing: Drawing, pause?: Pause) => ({
+			...(await planFor(drawing, pause)),
+			warnings: warningsOf(conditioner, drawing)
+		})
 		return [task, plan]
 	})
 	return Object.fromEntries(telling)

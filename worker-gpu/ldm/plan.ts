@@ -2,8 +2,8 @@ import type { Warning } from '../../shared/contract/generation.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { Denoiser, Evaluation } from './denoiser.ts'
 import type { Drawing } from './drawing.ts'
-import type { Pause } from './first-stages/first-stage.ts'
 import type { Generator } from './noise.ts'
+import type { Pause } from './pause.ts'
 
 /**
  * How to develop the pictures of one request: immutable, rebuilt from the request at any time. A pipeline makes it (see
@@ -43,5 +43,5 @@ export interface Row {
 	readonly given: readonly Tensor[]
 }
 
-/** One function from a request to a plan. `parts` is what the pipeline needs of a model. */
-export type Pipeline<Parts> = (drawing: Drawing, parts: Parts) => Promise<Plan>
+/** One function from a request to a plan. `parts` is what the pipeline needs of a model. Pauses before each network that encodes something. */
+export type Pipeline<Parts> = (drawing: Drawing, parts: Parts, pause?: Pause) => Promise<Plan>

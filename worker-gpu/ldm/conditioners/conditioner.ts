@@ -1,9 +1,11 @@
 import type { Inputs } from '../denoiser.ts'
 import type { Drawing } from '../drawing.ts'
+import type { Pause } from '../pause.ts'
 
 /** τ_θ of the paper's §3.3: from a condition y to what the U-Net attends to. */
 export interface Conditioner<Condition> {
-	encode(condition: Condition): Promise<Inputs>
+	/** Pauses before each of its networks. */
+	encode(condition: Condition, pause?: Pause): Promise<Inputs>
 	/** The end of a condition's text that does not fit; empty where all of it does. */
 	cutOff?(condition: Condition): string
 }

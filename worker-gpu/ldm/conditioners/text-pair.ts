@@ -33,14 +33,16 @@ export async function textPair(first: Reader, second: Reader, zeros: boolean): P
 		dims
 	})
 	return {
-		async encode({ text, width, height }) {
+		async encode({ text, width, height }, pause) {
 			const time_ids = { data: Float32Array.of(height, width, 0, 0, height, width), dims: [6] }
 			if (text === null && zeros) {
 				const length = first.tokenize('').ids.length
 				const attended = nothing([length, a!.hidden_size + b!.hidden_size])
 				return { encoder_hidden_states: attended, text_embeds: nothing([b!.projection_dim]), time_ids }
 			}
+			await pause?.()
 			const [hidden] = await read(first, text ?? '', [penultimate(first.encoder)])
+			await pause?.()
 			const [also, text_embeds] = await read(second, text ?? '', [penultimate(second.encoder), 'text_embeds'])
 			return { encoder_hidden_states: sideBySide(hidden!, also!), text_embeds: text_embeds!, time_ids }
 		},

@@ -9,7 +9,8 @@ export function text(encoder: Part, tokenize: Tokenize): Conditioner<Text> {
 	port(encoder, 'inputs', 'input_ids')
 	port(encoder, 'outputs', 'last_hidden_state')
 	return {
-		async encode({ text }) {
+		async encode({ text }, pause) {
+			await pause?.()
 			const { ids } = tokenize(text ?? '')
 			const [hidden] = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, ['last_hidden_state']) // [1, L, D]
 			const [row] = unstack(hidden!)

@@ -18,5 +18,5 @@ export const ldmInpaintPipeline: Family = async (folder) => {
 	}
 	const parts = await loadWalkParts(folder, [], loadFirstStage(folder, { scaling: 'decoding' }))
 	expectBeside(parts, parts.denoiser.latentChannels + 1, 'one of the masked image and the mask')
-	return { inpainting: (drawing) => ldmInpainting(drawing, parts) }
+	return { inpainting: (drawing, pause) => ldmInpainting(drawing, parts, pause) }
 }

@@ -25,5 +25,5 @@ export const ldmTextToImagePipeline: Family = async (folder) => {
 	const parts = await loadWalkParts(folder, ['encoder_hidden_states'])
 	// The reference scales neither its first noise nor what the network is shown.
 	const plain = { ...parts, conditioner, samplerFor: unscaled(parts.samplerFor) }
-	return tellingCutOffs(conditioner, { 'text-to-image': (drawing) => ldmTextToImage(drawing, plain) })
+	return tellingCutOffs(conditioner, { 'text-to-image': (drawing, pause) => ldmTextToImage(drawing, plain, pause) })
 }

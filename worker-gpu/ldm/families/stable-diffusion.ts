@@ -71,10 +71,10 @@ export function byText(folder: ModelFolder, parts: Parts, forInpainting = parts)
 	const encodes = folder.has('vae_encoder')
 	if (channels === latentChannels) {
 		return tellingCutOffs(parts.conditioner, {
-			'text-to-image': (drawing) => textToImage(drawing, parts),
+			'text-to-image': (drawing, pause) => textToImage(drawing, parts, pause),
 			...(encodes && {
-				'image-to-image': (drawing) => imageToImage(drawing, parts),
-				inpainting: (drawing) => inpaintingByBlending(drawing, forInpainting)
+				'image-to-image': (drawing, pause) => imageToImage(drawing, parts, pause),
+				inpainting: (drawing, pause) => inpaintingByBlending(drawing, forInpainting, pause)
 			})
 		})
 	}
@@ -86,5 +86,5 @@ export function byText(folder: ModelFolder, parts: Parts, forInpainting = parts)
 	if (!encodes) {
 		throw new ModelError(folder.path, 'expected a vae_encoder, without which there is no inpainting, found none')
 	}
-	return tellingCutOffs(parts.conditioner, { inpainting: (drawing) => inpainting(drawing, forInpainting) })
+	return tellingCutOffs(parts.conditioner, { inpainting: (drawing, pause) => inpainting(drawing, forInpainting, pause) })
 }

@@ -33,6 +33,6 @@ export const stableDiffusionUpscale: Family = async (folder) => {
 		)
 	}
 	return tellingCutOffs(parts.conditioner, {
-		'super-resolution': (drawing) => upscale(drawing, { ...parts, noising, mostNoise })
+		'super-resolution': (drawing, pause) => upscale(drawing, { ...parts, noising, mostNoise }, pause)
 	})
 }

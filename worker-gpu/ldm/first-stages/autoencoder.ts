@@ -4,14 +4,14 @@ import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
 import { stack, unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
-import type { Pause } from './first-stage.ts'
+import type { Pause } from '../pause.ts'
 
 /** A first stage's two networks as they were exported: nothing drawn, nothing scaled. One picture at a time: batches do not help them. */
 export interface Autoencoder {
 	/** Pixels a latent stands for, along each side: f. */
 	readonly factor: number
-	/** [3, H, W] → [C or 2C, H / f, W / f] */
-	encode(image: Tensor): Promise<Tensor>
+	/** [3, H, W] → [C or 2C, H / f, W / f]. Pauses between tiles. */
+	encode(image: Tensor, pause?: Pause): Promise<Tensor>
 	/** [C, h, w] → [3, h · f, w · f]. Pauses between tiles. */
 	decode(z: Tensor, pause?: Pause): Promise<Tensor>
 }

@@ -59,7 +59,7 @@ export async function kl(
 	const spread = (channel: number) => std?.[channel] ?? 1
 	return {
 		factor: networks.factor,
-		async encode(image) {
+		async encode(image, pause) {
 			if (encoder && !encoder.outputs.has('latent_parameters') && encoder.outputs.has('latent_sample')) {
 				throw new ModelError(
 					encoder.folder,
@@ -67,7 +67,8 @@ export async function kl(
 						'export it with Optimum 1.23 or later'
 				)
 			}
-			const moments = await networks.encode(image)
+			await pause?.()
+			const moments = await networks.encode(image, pause)
 			return (noise) => byChannel(draw(moments, noise), (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
 		},
 		decode: (latent, pause) =>

@@ -1,6 +1,6 @@
 import type { Tensor } from '../../onnx/tensor.ts'
+import type { Pause } from '../pause.ts'
 import type { Autoencoder } from './autoencoder.ts'
-import type { Pause } from './first-stage.ts'
 
 /** How much of a tile lies over the next one. */
 const OVERLAP = 0.25
@@ -22,7 +22,7 @@ export function tiled(inner: Autoencoder, size: number): Autoencoder {
 	const latentSize = Math.floor(size / inner.factor)
 	return {
 		factor: inner.factor,
-		encode: (image) => inTiles(image, size, latentSize, inner.encode),
+		encode: (image, pause) => inTiles(image, size, latentSize, inner.encode, pause),
 		decode: (z, pause) => inTiles(z, latentSize, size, inner.decode, pause)
 	}
 }

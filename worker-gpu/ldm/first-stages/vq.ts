@@ -38,8 +38,9 @@ export async function vq(
 	const scale = scaling ? config.scaling_factor : 1
 	return {
 		factor: networks.factor,
-		async encode(image) {
-			const z = times(await networks.encode(image), scaling === true ? scale : 1)
+		async encode(image, pause) {
+			await pause?.()
+			const z = times(await networks.encode(image, pause), scaling === true ? scale : 1)
 			return () => z
 		},
 		decode: (latent, pause) => networks.decode(times(latent, 1 / scale), pause)

@@ -9,15 +9,15 @@ import { latentDims, pureNoise, walk } from './walk.ts'
  */
 
 /** With a U-Net that is shown the mask and the rest of the image beside the latent: 4 + 1 + 4 channels. */
-export const inpainting: Pipeline<Parts> = async (drawing, parts) => {
+export const inpainting: Pipeline<Parts> = async (drawing, parts, pause) => {
 	const { denoiser, firstStage } = parts
 	const { dims, sampler, fresh, image, mask, small } = prepare(drawing, parts)
-	const whole = fresh ? undefined : await firstStage.encode(image)
-	const rest = await firstStage.encode(without(image, mask))
+	const whole = fresh ? undefined : await firstStage.encode(image, pause)
+	const rest = await firstStage.encode(without(image, mask), pause)
 	return walk({
 		denoiser,
 		sampler,
-		guidance: await textGuidance(drawing, parts),
+		guidance: await textGuidance(drawing, parts, pause),
 		begin(noise) {
 			const x0 = whole?.(noise)
 			const e = noise.normal(dims)
@@ -29,14 +29,14 @@ export const inpainting: Pipeline<Parts> = async (drawing, parts) => {
 }
 
 /** With any U-Net: after each evaluation the known region is put back, with as much of its own noise as the next one expects. */
-export const inpaintingByBlending: Pipeline<Parts> = async (drawing, parts) => {
+export const inpaintingByBlending: Pipeline<Parts> = async (drawing, parts, pause) => {
 	const { denoiser, firstStage } = parts
 	const { dims, sampler, fresh, image, small } = prepare(drawing, parts)
-	const whole = await firstStage.encode(image)
+	const whole = await firstStage.encode(image, pause)
 	return walk({
 		denoiser,
 		sampler,
-		guidance: await textGuidance(drawing, parts),
+		guidance: await textGuidance(drawing, parts, pause),
 		begin(noise) {
 			const x0 = whole(noise)
 			const e = noise.normal(dims)

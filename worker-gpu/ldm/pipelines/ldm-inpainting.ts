@@ -8,13 +8,13 @@ import { binary, blend, concatenate, given, shrunk } from './inputs.ts'
  * The paper's inpainting (§4.5), as the authors' scripts/inpaint.py: the network is shown the latent, the first stage's code of the image with
  * the masked region black, and the mask, −1 and 1. Pixels outside the mask stay those of the image.
  */
-export const ldmInpainting: Pipeline<WalkParts> = async (drawing, parts) => {
+export const ldmInpainting: Pipeline<WalkParts> = async (drawing, parts, pause) => {
 	const { firstStage } = parts
 	const image = given(drawing, 'image')
 	const mask = binary(given(drawing, 'mask'))
 	const black = { data: new Float32Array(image.data.length).fill(-1), dims: image.dims }
 	// VQ knows no distribution: nothing is drawn.
-	const rest = (await firstStage.encode(blend(image, black, mask)))(generator(0))
+	const rest = (await firstStage.encode(blend(image, black, mask), pause))(generator(0))
 	const small = shrunk(mask, firstStage.factor)
 	const beside = concatenate(rest, { data: small.data.map((value) => 2 * value - 1), dims: small.dims })
 	return fromNoise(drawing, parts, unguided({}), (sampler) => ({

@@ -8,9 +8,9 @@ interface Parts extends WalkParts {
 }
 
 /** The paper's text-to-image, as diffusers' LDMTextToImagePipeline: a scale other than 1 is guidance, also one below. */
-export const ldmTextToImage: Pipeline<Parts> = async (drawing, parts) => {
+export const ldmTextToImage: Pipeline<Parts> = async (drawing, parts, pause) => {
 	const { prompt, negative_prompt, guidance, guidance_rescale, width, height } = drawing
-	const encode = (text: string | null) => parts.conditioner.encode({ text, width, height })
+	const encode = (text: string | null) => parts.conditioner.encode({ text, width, height }, pause)
 	const cond = await encode(prompt)
 	const guide = guidance === 1 ? unguided(cond) : guided(await encode(negative_prompt), cond, guidance, guidance_rescale)
 	return fromNoise(drawing, parts, guide)

@@ -3,6 +3,7 @@ import type { Denoiser, Inputs } from '../denoiser.ts'
 import type { Drawing } from '../drawing.ts'
 import type { FirstStage } from '../first-stages/first-stage.ts'
 import { type Guidance, guided, unguided } from '../guidance.ts'
+import type { Pause } from '../pause.ts'
 import type { SamplerFor } from '../samplers/load.ts'
 import type { Sampler } from '../samplers/sampler.ts'
 
@@ -23,9 +24,14 @@ export interface Parts {
  *
  * @param more inputs of both branches
  */
-export async function textGuidance(drawing: Drawing, { conditioner, denoiser }: Parts, more: Inputs = {}): Promise<Guidance> {
+export async function textGuidance(
+	drawing: Drawing,
+	{ conditioner, denoiser }: Parts,
+	pause?: Pause,
+	more: Inputs = {}
+): Promise<Guidance> {
 	const { prompt, negative_prompt, guidance, guidance_rescale, width, height } = drawing
-	const encode = async (text: string | null) => ({ ...(await conditioner.encode({ text, width, height })), ...more })
+	const encode = async (text: string | null) => ({ ...(await conditioner.encode({ text, width, height }, pause)), ...more })
 	if (denoiser.guidanceEmbedding !== undefined) {
 		return unguided({ ...(await encode(prompt)), timestep_cond: guidanceEmbedding(guidance - 1, denoiser.guidanceEmbedding) })
 	}

@@ -18,7 +18,7 @@ const NOISE_LEVEL = 20
  * Enlarges a small picture by the first stage's factor, as diffusers' StableDiffusionUpscalePipeline. The U-Net is shown the picture beside
  * the latent, which has its size, and told how much the picture was noised (Ho et al., 2021, conditioning augmentation).
  */
-export const upscale: Pipeline<UpscaleParts> = async (drawing, parts) => {
+export const upscale: Pipeline<UpscaleParts> = async (drawing, parts, pause) => {
 	const { denoiser, firstStage, noising, mostNoise } = parts
 	const dims = latentDims(drawing, denoiser, firstStage)
 	const { image, noise_level: level = NOISE_LEVEL } = drawing
@@ -36,7 +36,7 @@ export const upscale: Pipeline<UpscaleParts> = async (drawing, parts) => {
 	return walk({
 		denoiser,
 		sampler,
-		guidance: await textGuidance(drawing, parts, { class_labels: { data: Float32Array.of(level), dims: [] } }),
+		guidance: await textGuidance(drawing, parts, pause, { class_labels: { data: Float32Array.of(level), dims: [] } }),
 		begin(noise) {
 			const small = noising(image, noise.normal(image.dims), level)
 			return { x: pureNoise(sampler, noise.normal(dims)), given: [small] }

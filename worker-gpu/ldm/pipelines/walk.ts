@@ -1,9 +1,10 @@
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Denoiser } from '../denoiser.ts'
 import type { Drawing } from '../drawing.ts'
-import type { FirstStage, Pause } from '../first-stages/first-stage.ts'
+import type { FirstStage } from '../first-stages/first-stage.ts'
 import type { Guidance } from '../guidance.ts'
 import { type Generator, generator } from '../noise.ts'
+import type { Pause } from '../pause.ts'
 import type { Plan, Row } from '../plan.ts'
 import type { Sampler } from '../samplers/sampler.ts'
 
