@@ -1,69 +1,97 @@
 /**
  * `node infra/gpu/bundle.ts`: packs what a bare machine with a GPU lacks to run Darkroom's engine on CUDA, beside the repository itself: Node.js, ONNX
- * Runtime with its CUDA provider, a few packages, and the graphs of real sizes that graphs/ made. Written in parts, for machines that files reach in
- * parcels; run.sh puts them together there. See README.md.
+ * Runtime with its CUDA provider and a few packages, in parts, for machines that files reach in parcels; and the graphs of real sizes that graphs/ made,
+ * which are small and change more often. run.sh puts them together there. See README.md.
  */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { build } from 'esbuild'
 import onnxruntime from 'onnxruntime-node/package.json' with { type: 'json' }
 import { root } from '../../test/root.ts'
 import { dropKernels } from './fatbin.ts'
+import { dropLanguages } from './icu.ts'
 
 const run = promisify(execFile)
 
 const { values } = parseArgs({
 	options: {
 		architecture: { type: 'string', default: '90' },
-		'part-size': { type: 'string', default: '20' },
+		'part-size': { type: 'string', default: '60' },
+		/** What is packed already stays. */
+		graphs: { type: 'boolean', default: false },
 		help: { type: 'boolean', short: 'h' }
 	}
 })
 if (values.help) {
-	console.log(`node infra/gpu/bundle.ts [--architecture 90] [--part-size 20]
+	console.log(`node infra/gpu/bundle.ts [--architecture 90] [--part-size 60] [--graphs]
 
   --architecture   of the GPU, as CUDA counts them: 80 A100, 89 L4 and RTX 4090, 90 H100 and H200
-  --part-size      megabytes of each part of .data/gpu/parts`)
+  --part-size      megabytes of each part of .data/gpu/parts
+  --graphs         pack them alone, after a change of theirs`)
 	process.exit(0)
 }
 
 const home = path.join(root, '.data/gpu')
 const downloads = path.join(home, 'downloads')
 const staged = path.join(home, 'staged')
-const packed = path.join(home, 'bundle.tar.xz')
+const parts = path.join(home, 'parts')
 const binding = 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64'
 /** What PyTorch's side of the comparison lacks there; all in Python, so that it runs on any version of it. */
 const python = ['diffusers==0.42.1', 'importlib-metadata']
 
-await rm(staged, { recursive: true, force: true })
-await mkdir(path.join(staged, '.data/gpu'), { recursive: true })
-await mkdir(downloads, { recursive: true })
-await stagePackages()
-await stageProvider()
-await cp(path.join(root, 'node_modules/node/bin/node'), path.join(staged, '.data/gpu/bin/node'))
-await run('strip', [path.join(staged, '.data/gpu/bin/node')])
-await run('python3', [
-	'-m',
-	'pip',
-	'install',
-	'-q',
-	'--no-deps',
-	'--no-compile',
-	'--target',
-	path.join(staged, '.data/gpu/site'),
-	...python
-])
-if (existsSync(path.join(home, 'models'))) {
-	const graphs = { recursive: true, filter: (file: string) => path.basename(file) !== 'weights' }
-	await cp(path.join(home, 'models'), path.join(staged, '.data/gpu/models'), graphs)
+await mkdir(parts, { recursive: true })
+if (!values.graphs) {
+	await packTools()
 }
-console.log('packing')
-await run('tar', ['-C', staged, '-cJf', packed, '.'], { env: { ...process.env, XZ_OPT: '-9' } })
-await rm(staged, { recursive: true })
-await split()
+if (existsSync(path.join(home, 'models'))) {
+	await pack(['-C', root, '--exclude=weights', '.data/gpu/models'], path.join(parts, 'graphs'))
+}
+for (const name of await readdir(parts)) {
+	const { size } = await stat(path.join(parts, name))
+	console.log(`${path.join('.data/gpu/parts', name)}  ${megabytes(size)}`)
+}
+
+async function packTools(): Promise<void> {
+	await rm(staged, { recursive: true, force: true })
+	await mkdir(path.join(staged, '.data/gpu/bin'), { recursive: true })
+	await mkdir(downloads, { recursive: true })
+	await stagePackages()
+	await stageProvider()
+	await stageNode()
+	await run('python3', [
+		'-m',
+		'pip',
+		'install',
+		'-q',
+		'--no-deps',
+		'--no-compile',
+		'--target',
+		path.join(staged, '.data/gpu/site'),
+		...python
+	])
+	console.log('packing')
+	const packed = path.join(home, 'tools.tar.xz')
+	await pack(['-C', staged, '.'], packed)
+	await rm(staged, { recursive: true })
+	await split(packed)
+}
+
+async function pack(given: string[], packed: string): Promise<void> {
+	await run('tar', ['-cJf', packed, ...given], { env: { ...process.env, XZ_OPT: '-9 -T0' } })
+}
+
+async function stageNode(): Promise<void> {
+	const node = path.join(staged, '.data/gpu/bin/node')
+	await cp(path.join(root, 'node_modules/node/bin/node'), node)
+	await run('strip', [node])
+	const program = await readFile(node)
+	const dropped = dropLanguages(program)
+	await writeFile(node, program)
+	console.log(`Node.js ${process.version}: ${megabytes(dropped)} of languages dropped`)
+}
 
 /** The packages that the engine and the stages import. */
 async function stagePackages(): Promise<void> {
@@ -121,17 +149,16 @@ async function stageProvider(): Promise<void> {
 	)
 }
 
-async function split(): Promise<void> {
-	const parts = path.join(home, 'parts')
-	await rm(parts, { recursive: true, force: true })
-	await mkdir(parts)
+async function split(packed: string): Promise<void> {
+	for (const old of await readdir(parts)) {
+		await rm(path.join(parts, old))
+	}
 	const bytes = await readFile(packed)
 	const size = Number(values['part-size']) * 1e6
 	const count = Math.ceil(bytes.length / size)
 	for (let i = 0; i < count; i++) {
 		const name = `${String(i + 1).padStart(2, '0')}-of-${count}`
 		await writeFile(path.join(parts, name), bytes.subarray(i * size, (i + 1) * size))
-		console.log(`${path.relative(root, path.join(parts, name))}  ${megabytes((await stat(path.join(parts, name))).size)}`)
 	}
 	await rm(packed)
 }

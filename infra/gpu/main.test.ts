@@ -15,13 +15,19 @@ test('runs a stage in a process of its own, prints its table, and leaves its res
 	try {
 		const { stdout } = await main(['probe', '--provider', 'cpu', '--quick'], { OUT: out })
 		expect(stdout).toMatch(/\n\| probe \| 256 × 256 matrices multiplied by cpu \| right, off by at most \S+ \| {2}\|\n/)
-		const lines = JSON.parse(await readFile(path.join(out, 'probe.json'), 'utf8')) as { what: string; got: string }[]
-		expect(lines.at(-1)).toMatchObject({ what: '256 × 256 matrices multiplied by cpu', got: expect.stringMatching(/^right/) })
+		const { probe } = JSON.parse(await readFile(path.join(out, 'results.json'), 'utf8')) as Record<
+			string,
+			{ what: string; got: string }[]
+		>
+		expect(probe!.at(-1)).toMatchObject({ what: '256 × 256 matrices multiplied by cpu', got: expect.stringMatching(/^right/) })
 	} finally {
 		await rm(out, { recursive: true })
 	}
 })
 
 test('refuses a stage that there is not', async () => {
-	await expect(main(['sises'])).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('expected a stage, got sises') })
+	await expect(main(['sises'])).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringContaining('expected a stage or model, got sises')
+	})
 })

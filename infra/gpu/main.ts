@@ -3,18 +3,23 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import type { ProviderChoice } from '../../worker-gpu/onnx/provider.ts'
-import { type Report, readResults, reporter, writeResults } from './results.ts'
+import { cases, type Name } from './models.ts'
+import { allResults, type Report, readResults, reporter, writeResults } from './results.ts'
 import { correct } from './stages/correct.ts'
 import { engine } from './stages/engine.ts'
 import { memory } from './stages/memory.ts'
+import { nodes } from './stages/nodes.ts'
 import { probe } from './stages/probe.ts'
 import { sizes } from './stages/sizes.ts'
 import { torch } from './stages/torch.ts'
+import { weights } from './stages/weights.ts'
 
 interface Stage {
 	readonly what: string
-	/** It is stopped then, with what it has found. All together: less than ten minutes. */
+	/** It is stopped then, with what it has found. */
 	readonly seconds: number
+	/** Whether each model has a process of its own, and as many seconds. */
+	readonly perModel?: boolean
 	run(options: Options, report: Report): Promise<void>
 }
 
@@ -23,15 +28,32 @@ export interface Options {
 	/** Narrow networks, and few of everything: shows that it works, measures nothing. */
 	readonly quick: boolean
 	readonly seconds: number
+	readonly models: readonly Name[]
 }
 
 const stages: Record<string, Stage> = {
 	probe: { what: 'which CUDA and cuDNN are here and wanted, and one product of two matrices', seconds: 30, run: probe },
-	correct: { what: 'how far pictures are from those of the golden files', seconds: 90, run: correct },
-	sizes: { what: 'networks of real sizes: pictures a second, alone and at the best batch', seconds: 170, run: sizes },
-	engine: { what: 'batch limit, newcomers, 64 mixed requests at once', seconds: 70, run: engine },
-	torch: { what: 'the same networks in PyTorch', seconds: 130, run: torch },
-	memory: { what: "the GPU's memory over 2,000 pictures of mixed shapes", seconds: 70, run: memory }
+	weights: {
+		what: 'draws the weights of the models, which every other stage does where it finds none',
+		seconds: 60,
+		run: weights
+	},
+	nodes: {
+		what: 'what each network leaves to the CPU, and which operators take the time',
+		seconds: 40,
+		perModel: true,
+		run: nodes
+	},
+	correct: { what: 'how far pictures are from those of the golden files', seconds: 60, run: correct },
+	sizes: {
+		what: 'networks of real sizes: pictures a second, alone and at the best batch',
+		seconds: 60,
+		perModel: true,
+		run: sizes
+	},
+	engine: { what: 'batch limit, newcomers, 64 mixed requests at once', seconds: 60, run: engine },
+	torch: { what: 'the same networks in PyTorch', seconds: 100, run: torch },
+	memory: { what: "the GPU's memory over 2,000 pictures of mixed shapes", seconds: 60, run: memory }
 }
 
 const { values, positionals } = parseArgs({
@@ -39,50 +61,65 @@ const { values, positionals } = parseArgs({
 		help: { type: 'boolean', short: 'h' },
 		provider: { type: 'string', default: 'cuda' },
 		quick: { type: 'boolean', default: false },
-		/** The one that this process is for. */
+		models: { type: 'string', default: Object.keys(cases).join() },
+		seconds: { type: 'string' },
+		/** What this process is for: a stage, or a stage,model. */
 		run: { type: 'string' }
 	},
 	allowPositionals: true
 })
-const unknown = positionals.find((name) => !(name in stages))
+const models = values.models.split(',').filter((name): name is Name => name in cases)
+const unknown = positionals.find((name) => !(name in stages)) ?? values.models.split(',').find((name) => !(name in cases))
 const provider = (['cuda', 'cpu'] as const).find((name) => name === values.provider)
 if (values.help || unknown || !provider) {
 	const list = Object.entries(stages).map(([name, { what, seconds }]) => `  ${name.padEnd(9)} ${what} (${seconds} s at most)`)
-	console.log(`sh infra/gpu/run.sh [STAGE …] [--provider cuda|cpu] [--quick]\n\n${list.join('\n')}`)
+	console.log(
+		`sh infra/gpu/run.sh [STAGE …] [--models ${values.models}] [--seconds EACH] [--provider cuda|cpu] [--quick]\n\n${list.join('\n')}`
+	)
 	if (unknown || !provider) {
-		console.error(unknown ? `\nexpected a stage, got ${unknown}` : `\n--provider: expected cuda or cpu, got ${values.provider}`)
+		console.error(
+			unknown ? `\nexpected a stage or model, got ${unknown}` : `\n--provider: expected cuda or cpu, got ${values.provider}`
+		)
 		process.exit(1)
 	}
 	process.exit(0)
 }
 
+const secondsOf = (stage: string) => Number(values.seconds ?? stages[stage]!.seconds)
 if (values.run) {
-	const { run, seconds } = stages[values.run]!
-	await run({ provider, quick: values.quick, seconds }, reporter(values.run, values.quick))
+	const [stage = ''] = values.run.split(',')
+	await stages[stage]!.run(
+		{ provider, quick: values.quick, seconds: secondsOf(stage), models },
+		reporter(values.run, values.quick)
+	)
 	process.exit()
 }
 // Each in a process of its own: none can take another along, or keep the GPU's memory from it.
-for (const name of positionals.length ? positionals : Object.keys(stages)) {
-	console.log(`${name}: ${stages[name]!.what}`)
-	const began = performance.now()
-	await writeResults(name, [])
-	const child = spawn(process.execPath, [import.meta.filename, ...process.argv.slice(2), '--run', name], {
-		stdio: ['ignore', 'inherit', 'inherit'],
-		detached: true
-	})
-	const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), stages[name]!.seconds * 1000) // With those that it started.
-	const [code, signal] = await once(child, 'exit')
-	clearTimeout(limit)
-	if (code !== 0) {
-		process.exitCode = 1 // The others are worth their while all the same.
-		const how = signal === 'SIGKILL' ? `stopped after ${stages[name]!.seconds} s` : `failed: ${signal ?? `exit code ${code}`}`
-		await writeResults(name, [...readResults(name), { what: 'the rest', got: how, target: '' }])
+for (const stage of positionals.length ? positionals : Object.keys(stages)) {
+	for (const given of stages[stage]!.perModel ? models : [undefined]) {
+		const run = given ? `${stage},${given}` : stage
+		console.log(`${run}: ${stages[stage]!.what}`)
+		const began = performance.now()
+		await writeResults(run, [])
+		const own = ['--run', run, ...(given ? ['--models', given] : [])]
+		const child = spawn(process.execPath, [import.meta.filename, ...process.argv.slice(2), ...own], {
+			stdio: ['ignore', 'inherit', 'inherit'],
+			detached: true
+		})
+		const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), secondsOf(stage) * 1000) // With those that it started.
+		const [code, signal] = await once(child, 'exit')
+		clearTimeout(limit)
+		if (code !== 0) {
+			process.exitCode = 1 // The others are worth their while all the same.
+			const how = signal === 'SIGKILL' ? `stopped after ${secondsOf(stage)} s` : `failed: ${signal ?? `exit code ${code}`}`
+			await writeResults(run, [...readResults(run), { what: 'the rest', got: how, target: '' }])
+		}
+		console.log(`(${run}: ${((performance.now() - began) / 1000).toFixed(0)} s)\n`)
 	}
-	console.log(`(${name}: ${((performance.now() - began) / 1000).toFixed(0)} s)\n`)
 }
 console.log(`| stage | | ${values.quick ? 'tried, not measured' : 'measured'} | target |\n|---|---|---|---|`)
-for (const stage of Object.keys(stages)) {
-	for (const { what, got, target } of readResults(stage)) {
-		console.log(`| ${stage} | ${what} | ${got} | ${target} |`)
+for (const [run, lines] of Object.entries(allResults())) {
+	for (const { what, got, target } of lines) {
+		console.log(`| ${run} | ${what} | ${got} | ${target} |`)
 	}
 }

@@ -17,30 +17,37 @@ const Weights = z.object({
 const NUMBERS = 1_000_003
 
 /**
- * Draws the weights of every graph of a model that has none yet. They mean nothing, but are as large and as varied as real ones: sums neither overflow nor
- * vanish, and a GPU that multiplies zeros draws less power and so runs faster. The same million normal numbers over and over: gigabytes take seconds.
+ * Draws the weights of every graph of a model that has none yet, and gives how many bytes. They mean nothing, but are as large and as varied as real ones:
+ * sums neither overflow nor vanish, and a GPU that multiplies zeros draws less power and so runs faster. The same million normal numbers over and over:
+ * gigabytes take seconds.
  */
-export async function drawWeights(model: string): Promise<void> {
+export async function drawWeights(model: string): Promise<number> {
+	const folders = (await readdir(model)).map((part) => path.join(model, part))
+	const missing = folders.filter(
+		(folder) => existsSync(path.join(folder, 'weights.json')) && !existsSync(path.join(folder, 'weights'))
+	)
+	const bytes = await Promise.all(missing.map(draw))
+	return bytes.reduce((sum, each) => sum + each, 0)
+}
+
+async function draw(folder: string): Promise<number> {
+	const { type, matrices } = await readWeights(folder)
 	const normal = generator(0).normal([NUMBERS]).data
-	for (const part of await readdir(model)) {
-		const folder = path.join(model, part)
-		if (!existsSync(path.join(folder, 'weights.json')) || existsSync(path.join(folder, 'weights'))) {
-			continue
+	const scaled = new Map<number, Uint8Array>()
+	const file = await open(path.join(folder, 'weights.new'), 'w')
+	let bytes = 0
+	for (const { offset, count, spread } of matrices) {
+		const numbers = scaled.get(spread) ?? bytesOf(normal, spread, type)
+		scaled.set(spread, numbers)
+		const size = (numbers.length / NUMBERS) * count
+		for (let at = 0; at < size; at += numbers.length) {
+			await file.write(numbers.subarray(0, size - at), 0, undefined, offset + at)
 		}
-		const { type, matrices } = await readWeights(folder)
-		const scaled = new Map<number, Uint8Array>()
-		const file = await open(path.join(folder, 'weights.new'), 'w')
-		for (const { offset, count, spread } of matrices) {
-			const numbers = scaled.get(spread) ?? bytesOf(normal, spread, type)
-			scaled.set(spread, numbers)
-			const size = (numbers.length / NUMBERS) * count
-			for (let at = 0; at < size; at += numbers.length) {
-				await file.write(numbers.subarray(0, size - at), 0, undefined, offset + at)
-			}
-		}
-		await file.close()
-		await rename(path.join(folder, 'weights.new'), path.join(folder, 'weights'))
+		bytes += size
 	}
+	await file.close()
+	await rename(path.join(folder, 'weights.new'), path.join(folder, 'weights'))
+	return bytes
 }
 
 export const readWeights = async (folder: string): Promise<z.infer<typeof Weights>> =>

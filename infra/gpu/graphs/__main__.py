@@ -1,9 +1,9 @@
 """Graphs of real sizes, without their weights: those are drawn where the graphs are run (weights.ts).
 
-    python infra/gpu/graphs [--tiny] [MODEL …]
+    python infra/gpu/graphs [--tiny | --plain] [MODEL …]
 
-Writes .data/gpu/models/{real,tiny}/MODEL, folders in the diffusers ONNX layout. Real ones are in half precision, fused for CUDA by ONNX Runtime's own
-optimiser; tiny ones are as exported, in float32, for the CPU knows no fused GroupNorm. Needs what infra/model-kit/requirements.txt lists.
+Writes .data/gpu/models/{real,tiny,plain}/MODEL, folders in the diffusers ONNX layout. Real ones are in half precision, fused for CUDA by ONNX Runtime's
+own optimiser; plain ones are not fused; tiny ones are as exported, in float32, for the CPU knows no fused GroupNorm. Needs what infra/model-kit/requirements.txt lists.
 """
 
 import argparse
@@ -30,15 +30,15 @@ FUSED = {"unet": "unet", "vae_decoder": "vae", "vqvae_decoder": "vae"}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python infra/gpu/graphs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", metavar="MODEL", nargs="*")
-    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--tiny", action="store_const", dest="kind", const="tiny", default="real")
+    parser.add_argument("--plain", action="store_const", dest="kind", const="plain")
     given = parser.parse_args()
-    home = root / ".data/gpu/models" / ("tiny" if given.tiny else "real")
-    known = models(given.tiny)
+    known = models(given.kind == "tiny")
     for name in given.names or known:
-        write(home / name, known[name], given.tiny)
+        write(root / ".data/gpu/models" / given.kind / name, known[name], given.kind)
 
 
-def write(folder: Path, networks: dict, tiny: bool) -> None:
+def write(folder: Path, networks: dict, kind: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
@@ -50,8 +50,8 @@ def write(folder: Path, networks: dict, tiny: bool) -> None:
         (target / "config.json").write_text(json.dumps(dict(config) if isinstance(config, dict) else config.to_dict() if config else CLASSES, indent="\t"))
         graph = trace(network, forward, inputs, [outputs] if isinstance(outputs, str) else outputs)
         hollow_out(graph.graph, list(inputs))
-        if not tiny:
-            if target.name in FUSED:
+        if kind != "tiny":
+            if kind == "real" and target.name in FUSED:
                 fuse(graph, FUSED[target.name], config.block_out_channels[0])
             halve(graph)
         drawn = finish(graph, target, operations(network, forward, inputs) if target.name == "unet" else None)
@@ -64,13 +64,13 @@ def write(folder: Path, networks: dict, tiny: bool) -> None:
         if part == "class":
             continue
         made = make() if part == "scheduler" else hollow(make)
-        kind = type(made).__name__
+        network = type(made).__name__
         if part == "scheduler":
             made.save_pretrained(folder / part)
-        elif kind in parts.NETWORKS:
-            parts.NETWORKS[kind](folder, part, made)
-        elif kind in parts.TEXT:
-            parts.TEXT[kind](folder, part, made, WORDS)
+        elif network in parts.NETWORKS:
+            parts.NETWORKS[network](folder, part, made)
+        elif network in parts.TEXT:
+            parts.TEXT[network](folder, part, made, WORDS)
             tokenizer(folder / part.replace("text_encoder", "tokenizer").replace("bert", "tokenizer"))
         elif isinstance(made, ClassEmbedder):
             labels = {"class_labels": (torch.zeros(2, dtype=torch.int64), {0: "batch_size"})}

@@ -11,7 +11,7 @@ import type { Report } from '../results.ts'
 /** The engine's own promises on this machine, with the paper's text-to-image model: pictures of 256 × 256 pixels. */
 export async function engine({ provider: choice, quick }: Options, report: Report): Promise<void> {
 	const provider = await chooseProvider(choice)
-	const model = await loadModel('text2im', provider, quick)
+	const model = await loadModel('text2im', provider, quick ? 'tiny' : 'real')
 	const limits = await searched(model, provider, quick, report)
 	await newcomers(model, provider, limits, quick, report)
 	await mixed(model, provider, limits, quick, report)

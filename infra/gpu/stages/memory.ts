@@ -18,7 +18,7 @@ const AT_ONCE = 10
 /** What is held after 2,000 pictures of mixed shapes, over what was held once every shape had been drawn. */
 export async function memory({ provider: choice, quick, seconds }: Options, report: Report): Promise<void> {
 	const provider = await chooseProvider(choice)
-	const { plan, stopwatch } = await loadModel('ldm-8-class', provider, quick)
+	const { plan, stopwatch } = await loadModel('ldm-8-class', provider, quick ? 'tiny' : 'real')
 	const batcher = batcherFor(
 		stopwatch,
 		measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false }),

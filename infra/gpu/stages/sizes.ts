@@ -1,36 +1,42 @@
 import { isOutOfMemory } from '../../../worker-gpu/onnx/out-of-memory.ts'
-import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
+import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { callMs, drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
-import { cases, loadModel, type Measured, type Name } from '../models.ts'
+import { isHere, type Kind, loadModel, type Measured, type Name } from '../models.ts'
 import { matrixPeak } from '../peak.ts'
 import type { Report } from '../results.ts'
 
-/** Larger calls must gain so much, as for the engine's own limit. */
-const LEAST_GAIN = 1.05
-const MOST_EVALUATIONS = 128
-/** Milliseconds, after which no larger call is tried. */
-const LONGEST_CALL = 1_500
-
-/** What networks of real sizes take here: pictures drawn one at a time, and as many at once as gain anything. */
-export async function sizes({ provider: choice, quick, seconds }: Options, report: Report): Promise<void> {
+/** What networks of real sizes take here: pictures drawn one at a time, and as many at once as gain most. */
+export async function sizes({ provider: choice, quick, seconds, models }: Options, report: Report): Promise<void> {
 	const ends = performance.now() + seconds * 1000
 	const provider = await chooseProvider(choice)
 	const peak = await matrixPeak(provider, quick ? 256 : 8192)
 	await report('the matrix peak: products of half precision, one after the other', `${(peak / 1e12).toFixed(3)} TFLOP/s`)
-	const names = Object.keys(cases) as Name[]
-	for (const [i, name] of names.entries()) {
-		const share = (ends - performance.now()) / (names.length - i)
-		try {
-			const began = performance.now()
-			const model = await loadModel(name, provider, quick)
-			await report(`${name}: loaded, weights drawn`, `${((performance.now() - began) / 1000).toFixed(1)} s`)
-			await measure(name, model, { peak, until: began + share, quick, plansShapes: provider.plansShapes }, report)
-			await model.release()
-		} catch (error) {
-			console.error(error)
-			await report(name, `failed: ${(error as Error).message.split('\n')[0]}`)
+	for (const [i, name] of models.entries()) {
+		const until = performance.now() + (ends - performance.now()) / (models.length - i)
+		const limits = { peak, until, quick, plansShapes: provider.plansShapes }
+		// Where a fused graph fails, the one as exported shows what can be had.
+		for (const kind of quick ? (['tiny'] as const) : (['real', 'plain'] as const)) {
+			if (isHere(name, kind) && (await succeeds(name, kind, provider, limits, report))) {
+				break
+			}
 		}
+	}
+}
+
+async function succeeds(name: Name, kind: Kind, provider: Provider, limits: Limits, report: Report): Promise<boolean> {
+	const called = kind === 'plain' ? `${name}, not fused` : name
+	try {
+		const began = performance.now()
+		const model = await loadModel(name, provider, kind)
+		await report(`${called}: loaded`, `${((performance.now() - began) / 1000).toFixed(1)} s`)
+		await measure(called, model, limits, report)
+		await model.release()
+		return true
+	} catch (error) {
+		console.error(error)
+		await report(called, `failed: ${(error as Error).message.split('\n')[0]}`)
+		return false
 	}
 }
 
@@ -41,7 +47,12 @@ interface Limits {
 	readonly plansShapes: boolean
 }
 
-async function measure(name: Name, model: Measured, { peak, until, quick, plansShapes }: Limits, report: Report): Promise<void> {
+async function measure(
+	name: string,
+	model: Measured,
+	{ peak, until, quick, plansShapes }: Limits,
+	report: Report
+): Promise<void> {
 	const { steps } = model.drawing
 	const targets = model.targets ?? {}
 	await drawTogether(model, 1, plansShapes, 2) // Every shape of one picture has been seen then.
@@ -53,31 +64,30 @@ async function measure(name: Name, model: Measured, { peak, until, quick, plansS
 		targets.latency ? `≤ ${targets.latency}` : '',
 		latency
 	)
+	await report(`${name}: share of a tick between two calls, one picture`, percent(alone.hostShare))
 
 	const plan = await model.plan()
 	const asked = plan.evaluate(plan.start(0))
-	let best = { pictures: 1, rate: 1 / (await callMs(plan, asked, 1)) }
-	let misses = 0
-	const swept: string[] = []
-	for (let pictures = 2; pictures * asked.length <= (quick ? 4 : MOST_EVALUATIONS) && misses < 2; pictures *= 2) {
-		const ms = await callMs(plan, asked, pictures).catch((error: unknown) => {
-			if (isOutOfMemory(error)) {
-				return Number.POSITIVE_INFINITY
+	let best = { pictures: 1, rate: 0 }
+	for (const pictures of [1, ...(quick ? [2] : model.batches)]) {
+		const call = await callMs(plan, asked, pictures).catch((error: unknown) => {
+			if (!isOutOfMemory(error)) {
+				throw error
 			}
-			throw error
 		})
-		swept.push(`${pictures}: ${Number.isFinite(ms) ? (pictures / ms / best.rate).toFixed(2) : 'no memory'}`)
-		if (pictures / ms >= best.rate * LEAST_GAIN) {
-			best = { pictures, rate: pictures / ms }
-			misses = 0
-		} else {
-			misses += 1
+		if (!call) {
+			await report(`${name}: a call of ${pictures}`, 'no memory')
+			break
 		}
-		if (ms > LONGEST_CALL || performance.now() > until - (steps * best.pictures) / best.rate) {
+		const { first, ms } = call
+		await report(`${name}: a call of ${pictures}`, `${ms.toFixed(1)} ms (the first ${first.toFixed(0)})`)
+		if (pictures / ms > best.rate) {
+			best = { pictures, rate: pictures / ms }
+		}
+		if (performance.now() > until - (steps * best.pictures) / best.rate) {
 			break
 		}
 	}
-	await report(`${name}: pictures a call, each over the best below it`, swept.join(', '))
 
 	const together = await drawTogether(model, best.pictures, plansShapes)
 	const rate = (1000 * best.pictures) / together.ms
@@ -88,11 +98,12 @@ async function measure(name: Name, model: Measured, { peak, until, quick, plansS
 		rate
 	)
 	await report(`${name}: that over one at a time`, (rate * latency).toFixed(2), targets.gain ? `≥ ${targets.gain}` : '')
-	await report(`${name}: share of a tick between two calls`, `${(100 * together.hostShare).toFixed(1)} %`, '≤ 3 %')
+	await report(`${name}: share of a tick between two calls`, percent(together.hostShare), '≤ 3 %')
 	if (!quick) {
 		// Of the sizes that are drawn here alone.
 		const done = model.operations * asked.length * steps * best.pictures
-		const share = done / (together.inferenceMs / 1000) / peak
-		await report(`${name}: share of the matrix peak, in its calls`, `${(100 * share).toFixed(0)} %`)
+		await report(`${name}: share of the matrix peak, in its calls`, percent(done / (together.inferenceMs / 1000) / peak))
 	}
 }
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`

@@ -16,14 +16,14 @@ const Answer = z.object({
 })
 
 /** The same networks in PyTorch, as graphs/torch_speed.py runs them, and how the results of the stage `sizes` compare. */
-export async function torch({ provider, quick, seconds }: Options, report: Report): Promise<void> {
+export async function torch({ provider, quick, seconds, models }: Options, report: Report): Promise<void> {
 	const script = path.join(root, 'infra/gpu/graphs/torch_speed.py')
 	const given = [script, '--device', provider, '--seconds', String(seconds - 10), ...(quick ? ['--tiny'] : [])]
-	const child = execFile('python3', [...given, ...wanted()], {
+	const child = execFile('python3', [...given, ...wanted(models)], {
 		env: { ...process.env, PYTHONPATH: path.join(root, '.data/gpu/site') }
 	})
 	child.stderr!.pipe(process.stderr)
-	const own = readResults('sizes')
+	const own = models.flatMap((name) => readResults(`sizes,${name}`))
 	for await (const line of createInterface(child.stdout!)) {
 		if (!line.startsWith('{')) {
 			await report('PyTorch', line)
@@ -40,9 +40,9 @@ export async function torch({ provider, quick, seconds }: Options, report: Repor
 }
 
 /** MODEL:PICTURES:STEPS:GUIDED, at the batch that was best for us, which is kind to neither. */
-function wanted(): string[] {
-	const own = readResults('sizes')
-	return (Object.keys(cases) as Name[]).map((name) => {
+function wanted(models: readonly Name[]): string[] {
+	const own = models.flatMap((name) => readResults(`sizes,${name}`))
+	return models.map((name) => {
 		const { steps = 50, guidance = 1 } = cases[name].drawing as { steps?: number; guidance?: number }
 		const at = own.map(({ what }) => new RegExp(`^${name.replace('.', '\\.')}: pictures a second, (\\d+)`).exec(what)?.[1])
 		return [name, at.find(Boolean) ?? '1', steps, guidance === 1 ? 0 : 1].join(':')
