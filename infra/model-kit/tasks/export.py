@@ -13,8 +13,8 @@ from scenes import denoiser, diffusion
 from scenes.export import STAGING, replace, write_config, write_graph
 from scenes.paths import MODEL
 
-from . import inpainting, layout, maps, semantic
-from .paths import INPAINTING, LAYOUT, SEMANTIC
+from . import inpainting, layout, maps, semantic, unconditional
+from .paths import INPAINTING, LAYOUT, SEMANTIC, UNCONDITIONAL
 
 TEXT_MODEL = MODEL.name
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
@@ -106,4 +106,11 @@ def export_semantic() -> None:
     _finish("scenes-semantic", "LDMSemanticSynthesisPipeline", _lent())
 
 
-EXPORTS = {"layout": export_layout, "inpainting": export_inpainting, "semantic": export_semantic}
+def export_unconditional() -> None:
+    model = diffusion.load(unconditional.Model(), UNCONDITIONAL)
+    _begin()
+    _unet(model.unet)
+    _finish("scenes-unconditional", "LDMPipeline", _lent())
+
+
+EXPORTS = {"layout": export_layout, "inpainting": export_inpainting, "semantic": export_semantic, "unconditional": export_unconditional}
