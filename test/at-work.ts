@@ -21,6 +21,12 @@ export async function doneOf(stack: Stack, id: string): Promise<number | undefin
 	return completed_at ? undefined : (progress?.done ?? 0)
 }
 
+/** Pictures that can be fetched already. */
+export async function deliveredOf(stack: Stack, id: string): Promise<number> {
+	const { images } = (await (await stack.fetch(`/v1/generations/${id}`)).json()) as Generation
+	return images.length
+}
+
 /** SHA-256 of each picture, as it is stored. */
 export const digests = ({ images }: Generation): Promise<string[]> =>
 	Promise.all(

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { digests, doneOf, engineOf, nodeOf, timesDrawn } from '../at-work.ts'
+import { deliveredOf, digests, doneOf, engineOf, nodeOf, timesDrawn } from '../at-work.ts'
 import { type Stack, startStack } from '../stack.ts'
 
 let stack: Stack
@@ -51,6 +52,35 @@ it('an engine that is killed comes back, and goes on within the same node', { ti
 	const finished = await stack.finished(id)
 	expect(finished.status).toBe('succeeded')
 	expect(await digests(finished)).toEqual(uninterrupted)
+})
+
+it('a node that is stopped while it decodes finished pictures delivers them, and what is left is drawn elsewhere', {
+	timeout: 300_000
+}, async () => {
+	const short = { ...request, steps: 1, count: 8 }
+	const uninterrupted = await digests(await stack.finished((await stack.submit(short)).id))
+	const { id } = await stack.submit(short)
+	await expect.poll(() => deliveredOf(stack, id), { timeout: 120_000, interval: 20 }).toBeGreaterThan(0)
+	process.kill(nodeOf(stack), 'SIGTERM')
+	const finished = await stack.finished(id)
+	expect(finished.status).toBe('succeeded')
+	expect(await digests(finished)).toEqual(uninterrupted)
+	expect(timesDrawn(stack, id)).toBe(1)
+})
+
+it('a call that takes longer than the leases of queue and edge loses its work to nobody', { timeout: 300_000 }, async () => {
+	const { id } = await stack.submit(request)
+	await untilAtWork(id)
+	const [node, engine] = [nodeOf(stack), engineOf(stack)]
+	process.kill(engine, 'SIGSTOP')
+	// The queue's lock lasts 30 s and is looked after every 15 s; the edge's lease lasts 15 s.
+	await sleep(50_000)
+	process.kill(engine, 'SIGCONT')
+	const finished = await stack.finished(id)
+	expect(finished.status).toBe('succeeded')
+	expect(await digests(finished)).toEqual(uninterrupted)
+	expect([nodeOf(stack), engineOf(stack)]).toEqual([node, engine])
+	expect(stack.output.filter((line) => line.includes(id))).toEqual([expect.stringMatching(/2 pictures in /)])
 })
 
 /** Until more than `beyond` of its 200 evaluations are done; gives how many. */

@@ -136,6 +136,28 @@ test('halted, it hands out rows from which another engine goes on to the same pi
 	await expect(first.develop(request)).rejects.toMatchObject({ name: 'EngineClosed' })
 })
 
+test('halted while finished pictures are decoded, it hands them out still, and what is complete has succeeded', async () => {
+	const short = { ...request, steps: 1, count: 16 }
+	const uninterrupted = await pixelsOf(engine.develop(short))
+	const first = await startEngine(options)
+	/** Pictures that came before it was asked to halt. */
+	let early = 0
+	let halted: Promise<void> | undefined
+	const complete = pixelsOf(
+		first.develop(short, {
+			onPicture() {
+				early += halted ? 0 : 1
+				halted ??= first.halt()
+			}
+		})
+	)
+	const unfinished = first.develop(endless).catch((error) => error)
+	expect(await complete).toEqual(uninterrupted)
+	expect(early).toBe(1)
+	expect(await unfinished).toMatchObject({ name: 'EngineHalted' })
+	await first.close()
+})
+
 test.each([
 	['damaged', (rows: Uint8Array) => rows.with(rows.length - 1, rows.at(-1)! ^ 1)],
 	['cut short', (rows: Uint8Array) => rows.subarray(0, 40)],
