@@ -13,7 +13,7 @@ const mostKills = 4
 
 /**
  * Kills the node at random moments while it draws. Every picture must come once and be what it is without that, and what was done since the last
- * checkpoint (taken every 5 s) is all that is done again. Takes half a minute a kill: the edge waits for 15 s before it gives the work to another.
+ * checkpoint (taken every 4 s) is all that is done again. Takes half a minute a kill: the edge waits for 15 s before it gives the work to another.
  */
 export async function faults({ quick }: { quick: boolean }): Promise<void> {
 	const asked = quick ? 3 : 10
@@ -40,9 +40,7 @@ export async function faults({ quick }: { quick: boolean }): Promise<void> {
 			once &&= finished.images.length === request.count && timesDrawn(stack, id) === 1
 		}
 		console.log(`  node killed ${killed} times while it draws: ${same && once ? 'each picture once, the same' : 'NOT the same'}`)
-		console.log(
-			`  work done again after a kill, at most ${(again / 1000).toFixed(1)} s (target: the 5 s between two checkpoints)`
-		)
+		console.log(`  work done again after a kill, at most ${(again / 1000).toFixed(1)} s (target: 5)`)
 	} finally {
 		await stack.close()
 	}
