@@ -4,7 +4,7 @@ import { readConfig } from '../onnx/config.ts'
 import { toHalf } from '../onnx/half.ts'
 import { ModelError } from '../onnx/model-error.ts'
 import { type Part, port } from '../onnx/part.ts'
-import { type Stackable, stack, unstack } from '../onnx/rows.ts'
+import { type Stackable, stack, stackHalves, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
@@ -52,8 +52,8 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	const config = await readConfig(path.join(part.folder, 'config.json'), Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
-	// The largest batch so far; latents are copied into its front, so a tick allocates no input.
-	let buffer: Float32Array | undefined
+	// The largest batch so far; latents are written into its front, in the graph's own type, so a tick allocates no input.
+	const packed = port(part, 'inputs', 'sample').type === 'float16' ? reusing(stackHalves) : reusing(stack<Float32Array>)
 	const conditioning = stackedOnce(part)
 	return {
 		id: part.folder,
@@ -66,17 +66,23 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 			while (filled.length < invariantFrom) {
 				filled.push(evaluations.at(-1)!)
 			}
-			const rows = filled.map(({ x }) => x)
-			const sample = stack(rows, buffer) // [B, C, h, w]
-			buffer = longer(sample.data, buffer)
 			const feeds = {
-				sample,
+				sample: packed(filled.map(({ x }) => x)), // [B, C, h, w]
 				timestep: { data: filled.map(({ t }) => t), dims: [filled.length] },
 				...conditioning(filled.map(({ cond }) => cond)) // [B, L, D]
 			}
 			const [answers] = await part.run(feeds, [output])
 			return unstack(answers!).slice(0, evaluations.length)
 		}
+	}
+}
+
+function reusing<Numbers extends Stackable['data']>(together: (rows: readonly Tensor[], buffer?: Numbers) => Stackable<Numbers>) {
+	let buffer: Numbers | undefined
+	return (rows: readonly Tensor[]): Stackable<Numbers> => {
+		const batch = together(rows, buffer)
+		buffer = longer(batch.data, buffer)
+		return batch
 	}
 }
 

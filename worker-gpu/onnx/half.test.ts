@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import { fromHalf, toHalf } from './half.ts'
+import { fromHalf, toHalf, writeHalves } from './half.ts'
 
 // Node 24's own type is the reference for the bits that Node 20 has to do without it.
 const Reference = Float16Array
@@ -29,4 +29,13 @@ test('to bits: every half, what lies between two of them, and beyond both ends',
 
 	vi.stubGlobal('Float16Array', undefined)
 	expect(toHalf(values)).toEqual(expected)
+})
+
+test('they are written into the front of what is there, and no further', () => {
+	for (const type of [Reference, undefined]) {
+		vi.stubGlobal('Float16Array', type)
+		const batch = new Uint16Array(4).fill(7)
+		writeHalves([1, -2], batch.subarray(1))
+		expect([...batch]).toEqual([7, 0x3c00, 0xc000, 7])
+	}
 })

@@ -5,7 +5,20 @@
 
 /** The bits of the nearest halves. */
 export function toHalf(values: ArrayLike<number>): Uint16Array {
-	return typeof Float16Array === 'undefined' ? Uint16Array.from(values, toBits) : new Uint16Array(new Float16Array(values).buffer)
+	const halves = new Uint16Array(values.length)
+	writeHalves(values, halves)
+	return halves
+}
+
+/** The bits of the nearest halves, into the front of `halves`. */
+export function writeHalves(values: ArrayLike<number>, halves: Uint16Array): void {
+	if (typeof Float16Array !== 'undefined') {
+		new Float16Array(halves.buffer, halves.byteOffset, values.length).set(values)
+		return
+	}
+	for (let i = 0; i < values.length; i++) {
+		halves[i] = toBits(values[i]!)
+	}
 }
 
 export function fromHalf(values: Uint16Array | InstanceType<typeof Float16Array>): Float32Array {

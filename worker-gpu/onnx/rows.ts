@@ -1,3 +1,4 @@
+import { writeHalves } from './half.ts'
 import { type Tensor, volume } from './tensor.ts'
 
 /** Rows, or a batch of them, in the type that a graph takes: floats, or the bits of halves. */
@@ -22,6 +23,18 @@ export function stack<Numbers extends Float32Array | Uint16Array>(
 	rows.forEach((row, i) => {
 		data.set(row.data, i * size)
 	})
+	return { data, dims: [rows.length, ...dims] }
+}
+
+/** The same of floats, as the bits of halves. */
+export function stackHalves(rows: readonly Tensor[], buffer?: Uint16Array): Stackable<Uint16Array> {
+	const { dims } = rows[0]!
+	const size = volume(dims)
+	const length = rows.length * size
+	const data = (buffer && buffer.length >= length ? buffer : new Uint16Array(length)).subarray(0, length)
+	for (const [i, row] of rows.entries()) {
+		writeHalves(row.data, data.subarray(i * size))
+	}
 	return { data, dims: [rows.length, ...dims] }
 }
 

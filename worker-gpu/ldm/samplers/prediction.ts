@@ -36,7 +36,8 @@ export function noiseFrom(type: PredictionType, alpha: number, sigma: number): P
 	}
 }
 
-export const apply = ([a, b]: Pair, x: Tensor, output: Tensor): Tensor => combine([a, x], [b, output])
+export const apply = ([a, b]: Pair, x: Tensor, output: Tensor): Tensor =>
+	a === 0 && b === 1 ? output : combine([a, x], [b, output])
 
 export const ThresholdConfig = z.object({
 	thresholding: z.boolean().default(false),
