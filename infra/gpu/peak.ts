@@ -4,6 +4,9 @@ import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 
 const PRODUCTS = 16
 
+/** What the stage that measures it calls it. */
+export const MATRIX_PEAK = 'the matrix peak: products of half precision, one after the other'
+
 /** Operations a second of products of square matrices in half precision (float32 on the CPU), random and one after the other, with nothing copied in between. */
 export async function matrixPeak({ name, sessionOptions }: Provider, side: number): Promise<number> {
 	const session = await InferenceSession.create(products(side, name === 'cuda' ? 10 : 1), sessionOptions)

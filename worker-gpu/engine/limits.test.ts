@@ -84,6 +84,12 @@ describe('the limit', () => {
 		}
 	)
 
+	test('changes the shape of a call no more than twice for each size that is tried, where that is what costs', async () => {
+		const { limit, sizes } = await measured((n) => 10 + n, undefined, { twice: true })
+		expect(limit).toBe(64)
+		expect(sizes.filter((size, i) => size !== sizes[i - 1])).toEqual([2, 4, 8, 16, 32, 64])
+	})
+
 	test('grows as far as it may', async () => {
 		expect((await measured(() => 10, undefined, { most: 256 })).limit).toBe(256)
 	})

@@ -27,7 +27,9 @@ interface LimitOptions {
 	readonly measure?: boolean
 	/** No larger call is tried: 64 by default. */
 	readonly most?: number
-	/** Whether each call is made twice, and the second counts: where the first one of a shape takes longer. False by default. */
+	/**
+	 * Whether the first call of a size takes longer: then it is made once more, and all turns of one size come before those of the other. False by default.
+	 */
 	readonly twice?: boolean
 	readonly now?: () => number
 }
@@ -75,6 +77,8 @@ export function measuredLimits({
 	const limits = new Map<string, number>()
 	/** To be measured. */
 	const shapes = new Map<string, Shape>()
+	/** The key and size of the latest call of a measurement. */
+	let latest = ''
 
 	/** What a busy machine let nobody measure serves for now, and is measured again after the next start. */
 	async function settle(key: string, { denoiser, best, sure }: Shape): Promise<void> {
@@ -91,15 +95,16 @@ export function measuredLimits({
 		if (size > most) {
 			return settle(key, shape)
 		}
-		const larger = bestTurns.length > turns.length
+		const larger = twice ? bestTurns.length === TURNS : bestTurns.length > turns.length
 		if (larger && fastest(calls) * (size / best) > LONGEST_CALL) {
 			return settle(key, { ...shape, sure: shape.sure && agree(calls) })
 		}
 		const rows = Array.from({ length: larger ? size : best }, () => evaluation)
 		let began = now()
 		try {
-			if (twice) {
+			if (twice && latest !== `${key} ${rows.length}`) {
 				await denoiser.predict(rows)
+				latest = `${key} ${rows.length}`
 				began = now()
 			}
 			await denoiser.predict(rows)
@@ -112,16 +117,15 @@ export function measuredLimits({
 		}
 		const ms = now() - began
 		if (!larger) {
-			calls.push(ms)
-			if (calls.length === size / best) {
-				bestTurns.push(sum(calls))
+			shape.calls = calls.length === size / best ? [ms] : [...calls, ms]
+			if (shape.calls.length === size / best) {
+				bestTurns.push(sum(shape.calls))
 			}
 			return
 		}
 		turns.push(ms)
 		const steady = agree(turns) && agree(bestTurns)
 		if (turns.length < (steady ? TURNS : MOST_TURNS)) {
-			shape.calls = []
 			return
 		}
 		const gains = fastest(bestTurns) / fastest(turns) >= LEAST_GAIN

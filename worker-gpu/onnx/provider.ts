@@ -79,7 +79,9 @@ function cuda(reason: string, threads: number): Provider {
 			interOpNumThreads: 1,
 			extra: { session: { intra_op: { allow_spinning: '0' } } },
 			// Shapes change from call to call, and each would keep a plan and a block of its own.
-			enableMemPattern: false
+			enableMemPattern: false,
+			// Errors alone: it warns, network by network, that shapes are computed on the CPU, where they belong.
+			logSeverityLevel: 3
 		},
 		invariantFrom: 1,
 		plansShapes: true

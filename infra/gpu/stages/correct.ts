@@ -20,8 +20,8 @@ export async function correct({ provider: choice, quick }: Options, report: Repo
 		choice === 'cpu'
 			? [['float32', {}] as const]
 			: ([
-					['float32', { NVIDIA_TF32_OVERRIDE: '0' }],
-					['TF32', {}]
+					['TF32', {}],
+					['float32', { NVIDIA_TF32_OVERRIDE: '0' }]
 				] as const)
 	for (const [way, environment] of ways) {
 		const given = ['--input-type=module', '-e', `import { compare } from ${JSON.stringify(import.meta.url)}; await compare()`]

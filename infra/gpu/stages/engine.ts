@@ -19,7 +19,7 @@ export async function engine({ provider: choice, quick }: Options, report: Repor
 
 /** The largest call that is worth it, as an idle engine finds it. */
 async function searched({ plan }: Measured, { plansShapes }: Provider, quick: boolean, report: Report): Promise<BatchLimits> {
-	const limits = measuredLimits({ guessPositions: 0, most: quick ? 4 : 128, twice: plansShapes })
+	const limits = measuredLimits({ guessPositions: 0, most: quick ? 4 : 64, twice: plansShapes })
 	const { denoiser, evaluate, start } = await plan()
 	const row = start(0)
 	const key = groupOf(denoiser.id, evaluate(row)[0]!.x.dims)
@@ -51,7 +51,7 @@ async function newcomers(model: Measured, { plansShapes }: Provider, limits: Bat
 		})
 	const busy = Array.from({ length: quick ? 1 : 8 }, (_, seed) => develop(seed, 1000).catch(() => {}))
 	const waits: number[] = []
-	for (let i = 0; i < (quick ? 2 : 40); i++) {
+	for (let i = 0; i < (quick ? 2 : 20); i++) {
 		await sleep(20)
 		const came = performance.now()
 		let first: number | undefined

@@ -6,13 +6,14 @@ import type { Options } from '../main.ts'
 import { loadModel } from '../models.ts'
 import type { Report } from '../results.ts'
 
-/** Pixels. Each is drawn in several batches before anything counts. */
+/** Pixels. */
 const sizes = [
 	[256, 256],
 	[320, 256],
-	[256, 384],
 	[192, 192]
 ] as const
+/** How often pictures of another shape come. */
+const VISITS = 6
 const AT_ONCE = 10
 
 /** What is held after 2,000 pictures of mixed shapes, over what was held once every shape had been drawn. */
@@ -24,8 +25,8 @@ export async function memory({ provider: choice, quick, seconds }: Options, repo
 		measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false }),
 		provider.plansShapes
 	)
-	const rounds = quick ? 8 : 200
-	const warm = Math.ceil(rounds / 8) // Each shape in every number of pictures, twice.
+	const rounds = quick ? 12 : 200
+	const warm = rounds / 2 // Each shape once.
 	const ends = performance.now() + (seconds - 20) * 1000
 	let drawn = 0
 	let [gpu, rss] = [0, 0]
@@ -33,7 +34,8 @@ export async function memory({ provider: choice, quick, seconds }: Options, repo
 		if (round === warm) {
 			;[gpu, rss] = [gpuMegabytes(), process.memoryUsage.rss()]
 		}
-		const [width, height] = sizes[round % sizes.length]!
+		// A change of shape takes seconds of planning.
+		const [width, height] = sizes[Math.floor((round * VISITS) / rounds) % sizes.length]!
 		await batcher.develop({
 			prepare: () => plan({ steps: 1 + (round % 3), ...(quick ? {} : { width, height }) }),
 			pictures: Array.from({ length: AT_ONCE }, (_, n) => ({ n, seed: round })),

@@ -5,14 +5,16 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { root } from '../../../test/root.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
 import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
+import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
 import type { Options } from '../main.ts'
+import { MATRIX_PEAK, matrixPeak } from '../peak.ts'
 import type { Report } from '../results.ts'
 
 const SIDE = 256
 const library = path.join(root, 'node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so')
 
-/** Each library that the CUDA provider wants, and where the loader will find it; then two matrices multiplied on the GPU. */
-export async function probe({ provider }: Options, report: Report): Promise<void> {
+/** Each library that the CUDA provider wants, and where the loader will find it; then two matrices multiplied on the GPU, and how fast it can do that. */
+export async function probe({ provider, quick }: Options, report: Report): Promise<void> {
 	await report('the GPU, its driver and memory', deviceName())
 	for (const name of existsSync(library) ? wanted() : []) {
 		await report(name, where(name), 'found')
@@ -25,6 +27,8 @@ export async function probe({ provider }: Options, report: Report): Promise<void
 			break
 		}
 	}
+	const peak = await matrixPeak(await chooseProvider(provider), quick ? 256 : 8192)
+	await report(MATRIX_PEAK, `${(peak / 1e12).toFixed(3)} TFLOP/s`, '', peak)
 }
 
 /** What ONNX Runtime says of itself before comes to a thousand letters. */

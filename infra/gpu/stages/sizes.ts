@@ -3,15 +3,14 @@ import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider
 import { callMs, drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
 import { isHere, type Kind, loadModel, type Measured, type Name } from '../models.ts'
-import { matrixPeak } from '../peak.ts'
-import type { Report } from '../results.ts'
+import { MATRIX_PEAK } from '../peak.ts'
+import { type Report, readResults } from '../results.ts'
 
 /** What networks of real sizes take here: pictures drawn one at a time, and as many at once as gain most. */
 export async function sizes({ provider: choice, quick, seconds, models }: Options, report: Report): Promise<void> {
 	const ends = performance.now() + seconds * 1000
 	const provider = await chooseProvider(choice)
-	const peak = await matrixPeak(provider, quick ? 256 : 8192)
-	await report('the matrix peak: products of half precision, one after the other', `${(peak / 1e12).toFixed(3)} TFLOP/s`)
+	const peak = readResults('probe').find(({ what }) => what === MATRIX_PEAK)?.value
 	for (const [i, name] of models.entries()) {
 		const until = performance.now() + (ends - performance.now()) / (models.length - i)
 		const limits = { peak, until, quick, plansShapes: provider.plansShapes }
@@ -41,7 +40,8 @@ async function succeeds(name: Name, kind: Kind, provider: Provider, limits: Limi
 }
 
 interface Limits {
-	readonly peak: number
+	/** Operations a second; undefined where the probe has not measured it. */
+	readonly peak: number | undefined
 	readonly until: number
 	readonly quick: boolean
 	readonly plansShapes: boolean
@@ -99,7 +99,7 @@ async function measure(
 	)
 	await report(`${name}: that over one at a time`, (rate * latency).toFixed(2), targets.gain ? `≥ ${targets.gain}` : '')
 	await report(`${name}: share of a tick between two calls`, percent(together.hostShare), '≤ 3 %')
-	if (!quick) {
+	if (!quick && peak) {
 		// Of the sizes that are drawn here alone.
 		const done = model.operations * asked.length * steps * best.pictures
 		await report(`${name}: share of the matrix peak, in its calls`, percent(done / (together.inferenceMs / 1000) / peak))

@@ -23,7 +23,6 @@ export async function torch({ provider, quick, seconds, models }: Options, repor
 		env: { ...process.env, PYTHONPATH: path.join(root, '.data/gpu/site') }
 	})
 	child.stderr!.pipe(process.stderr)
-	const own = models.flatMap((name) => readResults(`sizes,${name}`))
 	for await (const line of createInterface(child.stdout!)) {
 		if (!line.startsWith('{')) {
 			await report('PyTorch', line)
@@ -32,11 +31,18 @@ export async function torch({ provider, quick, seconds, models }: Options, repor
 		const { model, way, pictures, seconds } = Answer.parse(JSON.parse(line))
 		const rate = pictures / seconds
 		await report(`${model}, ${way}: pictures a second, ${pictures} at once`, rate.toFixed(2))
-		const best = own.find(({ what, value }) => value && what.startsWith(`${model}: pictures a second`))?.value
-		if (best) {
-			await report(`${model}: Darkroom's best over that`, (best / rate).toFixed(2), '≥ 1.2')
+		const own = ownRate(model, pictures)
+		if (own) {
+			await report(`${model}, ${way}: Darkroom over that, ${pictures} at once`, (own / rate).toFixed(2), '≥ 1.2')
 		}
 	}
+}
+
+/** Pictures a second that the stage `sizes` measured. */
+function ownRate(model: string, pictures: number): number | undefined {
+	const valueOf = (what: string) => readResults(`sizes,${model}`).find((line) => line.what.startsWith(`${model}: ${what}`))?.value
+	const latency = valueOf('seconds for one picture')
+	return pictures === 1 ? latency && 1 / latency : valueOf(`pictures a second, ${pictures} at once`)
 }
 
 /** MODEL:PICTURES:STEPS:GUIDED, at the batch that was best for us, which is kind to neither. */
