@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
+import { mallocSettings, nodeOptions } from '../../worker-gpu/engine/heap.ts'
 import type { ProviderChoice } from '../../worker-gpu/onnx/provider.ts'
 import { cases, type Name } from './models.ts'
 import { allResults, type Report, readResults, reporter, writeResults } from './results.ts'
@@ -102,8 +103,9 @@ for (const stage of positionals.length ? positionals : Object.keys(stages)) {
 		const began = performance.now()
 		await writeResults(run, [])
 		const own = ['--run', run, ...(given ? ['--models', given] : [])]
-		const child = spawn(process.execPath, [import.meta.filename, ...process.argv.slice(2), ...own], {
+		const child = spawn(process.execPath, [...nodeOptions, import.meta.filename, ...process.argv.slice(2), ...own], {
 			stdio: ['ignore', 'inherit', 'inherit'],
+			env: { ...mallocSettings, ...process.env }, // As the engine's own.
 			detached: true
 		})
 		const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), secondsOf(stage) * 1000) // With those that it started.

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import type { Rasters } from '../image/raster.ts'
 import { EngineClosed, EngineCrashed, EngineError, EngineHalted, EngineHung } from './errors.ts'
+import { mallocSettings, nodeOptions } from './heap.ts'
 import type {
 	Calling,
 	DevelopedPicture,
@@ -167,10 +168,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		memory = { ...memory, first: 0, since: performance.now() }
 		const starts = fork(new URL('process.ts', import.meta.url), {
 			serialization: 'advanced',
-			execArgv: ['--max-semi-space-size=4'],
-			// glibc gives threads heaps of their own, in which what others could use lies idle: after 2,000 pictures of mixed shapes 266 MB were
-			// resident and still growing; with one heap for all of them 220 MB, as at the start. Other C libraries do not know the name.
-			env: { MALLOC_ARENA_MAX: '1', ...process.env }
+			execArgv: nodeOptions,
+			env: { ...mallocSettings, ...process.env }
 		})
 		child = starts
 		starts.once('error', starting.reject)
