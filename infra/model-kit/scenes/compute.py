@@ -9,6 +9,7 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if DEVICE.type == "cpu":
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
 torch.set_float32_matmul_precision("high")
+FORMAT = torch.channels_last  # of pictures, latents and convolutions in memory
 
 
 def autocast():

@@ -25,7 +25,7 @@ def unet(channels: int = 4) -> UNet2DConditionModel:
         cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=16,
     )
     begin_at_nothing(net)
-    return plain_attention(net).to(memory_format=torch.channels_last)
+    return plain_attention(net).to(memory_format=compute.FORMAT)
 
 
 @torch.no_grad()
@@ -39,8 +39,8 @@ def begin_at_nothing(net: UNet2DConditionModel | UNet2DModel) -> None:
 
 
 def plain_attention(net: UNet2DConditionModel | UNet2DModel) -> UNet2DConditionModel | UNet2DModel:
-    """Attention written out: it trains twice as fast on a CPU as the fused kernel and exports to plain ONNX operators. On CUDA the fused one is quicker."""
-    for part in net.modules() if compute.DEVICE.type == "cpu" else ():
+    """Attention written out: it trains twice as fast on a CPU as the fused kernel and exports to plain ONNX operators."""
+    for part in net.modules():
         if isinstance(part, Attention):
             part.set_processor(AttnProcessor())
     return net

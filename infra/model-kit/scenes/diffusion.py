@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import nn
 from tqdm import tqdm
+from transformers import PreTrainedModel
 
 from . import compute, denoiser, together
 from .average import Average
@@ -60,10 +62,19 @@ def velocity(model: nn.Module, z0: torch.Tensor, t: torch.Tensor, told: tuple) -
     """The loss of a denoiser."""
     noise, alpha_bar = torch.randn_like(z0), _alpha_bar()[t]
     signal, dirt = alpha_bar.sqrt()[:, None, None, None], (1 - alpha_bar).sqrt()[:, None, None, None]
-    z = (signal * z0 + dirt * noise).contiguous(memory_format=torch.channels_last)
+    z = (signal * z0 + dirt * noise).contiguous(memory_format=compute.FORMAT)
     with compute.autocast():
         drawn = model(z, t, *told)
     return (drawn.float() - (signal * noise - dirt * z0)).square().mean()
+
+
+def _fused_attention(model: nn.Module) -> None:
+    """On CUDA it is quicker; besides, the written-out attention of transformers makes a tensor on the host in every call, which no recording can hold."""
+    for part in model.modules():
+        if isinstance(part, Attention):
+            part.set_processor(AttnProcessor2_0())
+        elif isinstance(part, PreTrainedModel):
+            part.set_attn_implementation("sdpa")
 
 
 def _recorded(learn: Callable, inputs: list[torch.Tensor]) -> Callable:
@@ -101,6 +112,8 @@ def train(model: nn.Module, batch: Callable, checkpoint: Path, minutes: float, *
     """
     on_cuda = compute.DEVICE.type == "cuda"
     model = model.to(compute.DEVICE)
+    if on_cuda:
+        _fused_attention(model)
     # A recording reads the rate where it lies.
     lr = torch.tensor(rate, device=compute.DEVICE) if on_cuda else rate
     optimiser = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True, capturable=on_cuda)

@@ -23,7 +23,7 @@ def by_count(scenes: list[dict]) -> list[np.ndarray]:
 
 def _shares(progress: float) -> np.ndarray:
     """Shares of scenes with one, two and three objects. One object first: there each word has only one thing to be about."""
-    return np.array([0.8, 0.2, 0.0]) * (1 - progress) + np.array([0.3, 0.5, 0.2]) * progress
+    return np.array([0.8, 0.2, 0.0]) * (1 - progress) + np.array([0.3, 0.55, 0.15]) * progress
 
 
 def some(of: list[np.ndarray], shares: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
