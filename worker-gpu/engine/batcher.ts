@@ -5,7 +5,7 @@ import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { BatchLimits } from './limits.ts'
-import { chooseRows, type Turn } from './schedule.ts'
+import { type Candidate, chooseRows, type Turn } from './schedule.ts'
 import type { SteadySizes } from './steady-sizes.ts'
 
 export interface Picture {
@@ -71,14 +71,11 @@ interface Options {
 /** Milliseconds without work after which batch limits are measured. */
 const IDLE_MS = 1_000
 
-interface Live {
+interface Live extends Candidate {
 	readonly job: Job
 	readonly plan: Plan
 	readonly row: Row
 	readonly picture: Picture
-	readonly turn: Turn
-	/** Evaluations that it takes a tick: two with guidance. */
-	readonly evaluations: number
 }
 
 /** A task on its way. */
@@ -188,7 +185,17 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		const rows = task.pictures.map((picture): Live => {
 			const row = plan.start(picture.seed)
 			task.restore?.(picture, row, plan)
-			return { job, plan, row, picture, turn: newTurn(task), evaluations: plan.evaluate({ ...row, k: 0 }).length }
+			return {
+				job,
+				plan,
+				row,
+				picture,
+				turn: newTurn(task),
+				evaluations: plan.evaluate({ ...row, k: 0 }).length,
+				get left() {
+					return plan.evaluations - row.k
+				}
+			}
 		})
 		if (job.over) {
 			return
@@ -212,16 +219,16 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		priority,
 		deadline,
 		arrival: arrivals++,
+		age: 0,
 		waited: 0,
-		served: 0,
 		begun: false
 	})
 
 	async function tick(): Promise<void> {
 		const began = performance.now()
 		const inferenceBefore = inferenceMs()
-		const limit = (key: string) => limits.of(key, positions(groups.get(key)![0]!.row.x))
-		const chosen = chooseRows(groups, limit, steady !== undefined)
+		const roomOf = (key: string) => limits.of(key, positions(groups.get(key)![0]!.row.x))
+		const chosen = chooseRows(groups, roomOf, steady !== undefined)
 		if (!chosen) {
 			return
 		}
@@ -232,7 +239,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		const asked = packed.flatMap(({ evaluations }) => evaluations)
 		const { denoiser } = rows[0]!.plan
 		limits.saw(key, denoiser, asked[0]!)
-		const size = steady?.choose(key, asked.length, limit(key)) ?? asked.length
+		const size = steady?.choose(key, asked.length, roomOf(key).most) ?? asked.length
 		const filled = [...asked, ...Array<Evaluation>(size - asked.length).fill(asked.at(-1)!)]
 		const outputs = await measured(jobs, () => predict(key, denoiser, filled))
 		steady?.took(inferenceMs() - inferenceBefore)

@@ -8,7 +8,7 @@ import type { Provider } from '../onnx/provider.ts'
 import type { LimitStore } from './limits.ts'
 
 /** By machine, provider and network, then by the shape of the rows: evaluations a call. */
-const Limits = z.record(z.string(), z.record(z.string(), z.int().min(1)))
+const Limits = z.record(z.string(), z.record(z.string(), z.object({ most: z.int().min(1), light: z.int().min(1) })))
 
 /**
  * A JSON file in `folder`. What is no such file any more counts as empty, and what cannot be written is measured again at the next start: these
@@ -27,11 +27,11 @@ export function openLimitStore(folder: string, provider: Pick<Provider, 'name' |
 			const all = await readAll().catch((): z.infer<typeof Limits> => ({}))
 			return all[await section(denoiser)]?.[shapeOf(denoiser, key)]
 		},
-		async write(denoiser, key, limit) {
+		async write(denoiser, key, room) {
 			try {
 				const all = await readAll().catch((): z.infer<typeof Limits> => ({}))
 				const at = await section(denoiser)
-				all[at] = { ...all[at], [shapeOf(denoiser, key)]: limit }
+				all[at] = { ...all[at], [shapeOf(denoiser, key)]: room }
 				await mkdir(folder, { recursive: true })
 				// Whole or not at all, whoever else writes.
 				await writeFile(`${file}.${process.pid}`, JSON.stringify(all, undefined, '\t'))

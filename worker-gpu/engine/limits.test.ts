@@ -33,12 +33,13 @@ function network(cost: (size: number) => number) {
 async function measured(cost: (size: number) => number, store?: ReturnType<typeof openLimitStore>, more = {}) {
 	const { denoiser, sizes, now } = network(cost)
 	const limits = measuredLimits({ guessPositions: 640, store, now, ...more })
-	expect(limits.of(key, 64)).toBe(10)
+	expect(limits.of(key, 64)).toEqual({ most: 10, light: 10 })
 	limits.saw(key, denoiser, evaluation)
 	while (await limits.measure()) {
 		// One call each time.
 	}
-	return { limit: limits.of(key, 64), sizes, limits, denoiser }
+	const { most: limit, light } = limits.of(key, 64)
+	return { limit, light, sizes, limits, denoiser }
 }
 
 describe('the limit', () => {
@@ -90,6 +91,15 @@ describe('the limit', () => {
 		expect(sizes.filter((size, i) => size !== sizes[i - 1])).toEqual([2, 4, 8, 16, 32, 64])
 	})
 
+	const gainsNoMore = (n: number) => 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3
+	test.each([
+		['half of it, where more gains little', gainsNoMore, false, 4],
+		['all of it, where nothing larger was tried', (n: number) => 10 + n, false, 64],
+		['all of it, where a change of shape costs', gainsNoMore, true, 8]
+	])('is, while there are fewer rows, %s', async (_, cost, twice, expected) => {
+		expect((await measured(cost, undefined, { twice })).light).toBe(expected)
+	})
+
 	test('grows as far as it may', async () => {
 		expect((await measured(() => 10, undefined, { most: 256 })).limit).toBe(256)
 	})
@@ -114,7 +124,7 @@ describe('the limit', () => {
 	test('falls with an allocation that failed', async () => {
 		const { limits } = await measured((size) => 10 + size)
 		limits.fell(key, 5)
-		expect(limits.of(key, 64)).toBe(5)
+		expect(limits.of(key, 64)).toEqual({ most: 5, light: 5 })
 	})
 })
 

@@ -1,10 +1,11 @@
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
+import type { Room } from './schedule.ts'
 
 /** How many evaluations one call of the network may hold, for each shape of rows: the key of their group. */
 export interface BatchLimits {
 	/** @param positions h · w of the rows' latents, for a first guess */
-	of(key: string, positions: number): number
+	of(key: string, positions: number): Room
 	/** That rows of a shape exist; what they look like, so that they can be measured. */
 	saw(key: string, denoiser: Denoiser, evaluation: Evaluation): void
 	/** A larger call than `size` did not get its memory. */
@@ -16,8 +17,8 @@ export interface BatchLimits {
 /** Keeps what was measured, over the lives of the process. */
 export interface LimitStore {
 	/** Undefined where it was not measured on this machine with this provider and model. */
-	read(denoiser: Denoiser, key: string): Promise<number | undefined>
-	write(denoiser: Denoiser, key: string, limit: number): Promise<void>
+	read(denoiser: Denoiser, key: string): Promise<Room | undefined>
+	write(denoiser: Denoiser, key: string, room: Room): Promise<void>
 }
 
 interface LimitOptions {
@@ -74,18 +75,21 @@ export function measuredLimits({
 	twice = false,
 	now = () => performance.now()
 }: LimitOptions): BatchLimits {
-	const limits = new Map<string, number>()
+	const limits = new Map<string, Room>()
 	/** To be measured. */
 	const shapes = new Map<string, Shape>()
 	/** The key and size of the latest call of a measurement. */
 	let latest = ''
 
 	/** What a busy machine let nobody measure serves for now, and is measured again after the next start. */
-	async function settle(key: string, { denoiser, best, sure }: Shape): Promise<void> {
+	async function settle(key: string, { denoiser, best, misses, sure }: Shape): Promise<void> {
+		// Half of it does nearly as well where the last doublings gained less and less, and nothing else ended the search. But each newcomer would change
+		// the shape of the call.
+		const room = { most: best, light: misses === MOST_MISSES && !twice ? best / 2 : best }
 		shapes.delete(key)
-		limits.set(key, best)
+		limits.set(key, room)
 		if (sure) {
-			await store?.write(denoiser, key, best)
+			await store?.write(denoiser, key, room)
 		}
 	}
 
@@ -138,7 +142,10 @@ export function measuredLimits({
 	}
 
 	return {
-		of: (key, positions) => limits.get(key) ?? Math.max(1, Math.floor(guessPositions / positions)),
+		of(key, positions) {
+			const guess = Math.max(1, Math.floor(guessPositions / positions))
+			return limits.get(key) ?? { most: guess, light: guess }
+		},
 		saw(key, denoiser, evaluation) {
 			if (measure && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
@@ -149,8 +156,9 @@ export function measuredLimits({
 		fell(key, size) {
 			const shape = shapes.get(key)
 			shapes.delete(key)
-			limits.set(key, size)
-			void (shape && store?.write(shape.denoiser, key, size))
+			const room = { most: size, light: size }
+			limits.set(key, room)
+			void (shape && store?.write(shape.denoiser, key, room))
 		},
 		async measure() {
 			const [next] = shapes

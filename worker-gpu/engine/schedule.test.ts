@@ -19,11 +19,11 @@ const row = (
 	group,
 	evaluations,
 	left: steps,
-	turn: { priority, deadline, arrival: arrival++, waited: 0, served: 0, begun: false }
+	turn: { priority, deadline, arrival: arrival++, age: 0, waited: 0, begun: false }
 })
 
 /** Runs until nobody is left; `arrivals` come before the tick of their number. Gives who took part in each tick, and the longest wait. */
-function run(limit: number, arrivals: Record<number, Row[]>, stay = false) {
+function run(most: number, arrivals: Record<number, Row[]>, { stay = false, light = most } = {}) {
 	let live: Row[] = []
 	const ticks: string[][] = []
 	const longest = new Map<string, number>()
@@ -31,7 +31,7 @@ function run(limit: number, arrivals: Record<number, Row[]>, stay = false) {
 	for (let tick = 0; live.length > 0 || tick <= last; tick++) {
 		live.push(...(arrivals[tick] ?? []))
 		const groups = new Map(Object.entries(Object.groupBy(live, ({ group }) => group)) as [string, Row[]][])
-		const chosen = chooseRows(groups, () => limit, stay)?.rows ?? []
+		const chosen = chooseRows(groups, () => ({ most, light }), stay)?.rows ?? []
 		ticks.push(chosen.map(({ name }) => name))
 		for (const one of chosen) {
 			one.left -= 1
@@ -66,7 +66,7 @@ describe('below the limit', () => {
 
 describe('where a change of groups costs time', () => {
 	test('a group stays until another one is overdue', () => {
-		const { ticks } = run(6, { 0: [row('a', 20)], 2: [row('b', 20, { group: 'b' })] }, true)
+		const { ticks } = run(6, { 0: [row('a', 20)], 2: [row('b', 20, { group: 'b' })] }, { stay: true })
 		const turns = [2 + PATIENCE, PATIENCE, PATIENCE, 12 - PATIENCE]
 		expect(ticks.flat().slice(0, 30)).toEqual(turns.flatMap((count, i) => Array(count).fill(i % 2 ? 'b' : 'a')))
 	})
@@ -74,20 +74,21 @@ describe('where a change of groups costs time', () => {
 	test('nobody waits longer than that, and whoever is of the same group joins at once', () => {
 		const first30 = row('a', 30)
 		const others = many(3, () => 30, { group: 'b' })
-		const { longest, first } = run(8, { 0: [first30, ...others], 4: [row('late', 5)] }, true)
+		const { longest, first } = run(8, { 0: [first30, ...others], 4: [row('late', 5)] }, { stay: true })
 		expect(Math.max(...longest.values())).toBeLessThanOrEqual(PATIENCE)
 		expect(first('late')).toBe(4)
 	})
 })
 
 describe('at the limit', () => {
-	test('a row that has waited long enough takes the seat of the one with the most progress in its turn', () => {
-		const { ticks, first } = run(4, { 0: [row('old', 50)], 3: [row('young', 50)], 5: [row('new', 2)] })
-		expect(first('new')).toBe(5 + PATIENCE)
-		expect(ticks[5 + PATIENCE]).toEqual(['young', 'new'])
-		// It keeps its seat to the end, and then the old one has its own again.
-		expect(ticks[6 + PATIENCE]).toEqual(['young', 'new'])
-		expect(ticks[7 + PATIENCE]).toEqual(['old', 'young'])
+	test('who comes begins at once; then those go on that need least for the time that they have been there', () => {
+		const { ticks } = run(4, { 0: [row('old', 10), row('long', 60)], 4: [row('new', 10)] })
+		expect(ticks.slice(3, 6)).toEqual([
+			['old', 'long'],
+			['old', 'new'],
+			['old', 'new']
+		])
+		expect(ticks[10]).toEqual(['long', 'new'])
 	})
 
 	test.each([2, 5, 16, 40])('%i rows over the limit: nobody waits longer than the bound, from arrival to end', (count) => {
@@ -107,6 +108,26 @@ describe('at the limit', () => {
 		const groups = 12
 		const { longest } = run(4, { 0: many(groups, () => 20).map((one, i) => ({ ...one, group: `g${i}` })) })
 		expect(Math.max(...longest.values())).toBeLessThanOrEqual(PATIENCE + groups - 1)
+	})
+})
+
+describe('where there are fewer rows than fill a call', () => {
+	test('those that need most wait while a larger call would gain little, but for a tick when they are overdue', () => {
+		const { ticks } = run(16, { 0: [row('a', 30), row('b', 40), row('c', 50)] }, { light: 4 })
+		expect(ticks[0]).toEqual(['a', 'b', 'c'])
+		expect(ticks[1]).toEqual(['a', 'b'])
+		expect(ticks[1 + PATIENCE]).toEqual(['a', 'c'])
+		expect(ticks[2 + PATIENCE]).toEqual(['a', 'b'])
+	})
+
+	test('whoever comes joins the next tick all the same', () => {
+		const { first } = run(16, { 0: many(4, () => 30), 3: [row('late', 40)] }, { light: 4 })
+		expect(first('late')).toBe(3)
+	})
+
+	test('as many as fill a call all take part', () => {
+		const { ticks } = run(8, { 0: many(4, () => 20) }, { light: 4 })
+		expect(ticks).toEqual(Array(20).fill(['r0', 'r1', 'r2', 'r3']))
 	})
 })
 

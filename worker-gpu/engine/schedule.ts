@@ -13,90 +13,113 @@ export interface Turn {
 	readonly deadline: number
 	/** Rows are numbered as they arrive. */
 	readonly arrival: number
-	/** Ticks since it last took part in one, or since it arrived. */
+	/** Ticks since it arrived, and since it last took part in one. */
+	age: number
 	waited: number
-	/** Ticks of its group that it has had in a row; 0 while it waits for a seat. */
-	served: number
 	/** Whether it has taken part in any tick. */
 	begun: boolean
 }
 
+export interface Candidate {
+	readonly turn: Turn
+	/** That it takes a tick. */
+	readonly evaluations: number
+	/** Ticks that it still needs. */
+	readonly left: number
+}
+
+/** Evaluations that a call may hold. */
+export interface Room {
+	readonly most: number
+	/** While there are fewer than fill one: where a larger call gains little throughput, and holds up all that are in it. */
+	readonly light: number
+}
+
 /**
- * Chooses who takes part in the next tick: one group, whose rows can share a call, and as many of its rows as `limit` evaluations hold
+ * Chooses who takes part in the next tick: one group, whose rows can share a call, and as many of its rows as there is room for
  * (one row always); in the order of their arrival, so that the same rows come in the same order tick after tick. Marks every row.
  *
  * Overdue rows come first, whoever has waited longest before all; then priority, then the earlier deadline. What is equal in all of these:
  *
  * - Groups take turns, and a row that has not begun comes before those that have.
- * - Rows keep their seats, until an overdue one needs a seat: the row that has had the most ticks since it sat down gives its own.
+ * - What a row still needs, over the ticks that it has been there, says whose turn it is: the least goes first. So short ones end soon, and long ones are
+ *   not put off (Brinch Hansen, 1971: the highest response ratio next).
+ *
+ * Where there are fewer rows than fill a call, some wait: two at a time and then the next two end sooner, on the mean, than four. But who has not begun
+ * or is overdue is not kept waiting for that.
  *
  * With `stay`, the group that had the last tick has the next ones too, until a row of another one is overdue: for where a change of groups costs time of
  * its own (steady-sizes.ts).
  *
  * So no row waits for another's fifty steps. One of priority p is overdue after PATIENCE · (1 + P − p) ticks, P being the highest priority
- * there is, and from then on only rows ahead of it that have waited longer still: each of them sits at most once before it does.
+ * there is, and from then on only rows ahead of it that have waited longer still: each of them takes part at most once before it does.
  */
-export function chooseRows<R extends { readonly turn: Turn; readonly evaluations: number }>(
+export function chooseRows<R extends Candidate>(
 	groups: ReadonlyMap<string, readonly R[]>,
-	limit: (key: string) => number,
+	roomOf: (key: string) => Room,
 	stay = false
 ): { key: string; rows: R[] } | undefined {
 	const all = [...groups].flatMap(([key, rows]) => rows.map((row) => ({ key, row })))
 	if (all.length === 0) {
 		return undefined
 	}
-	const top = Math.max(...all.map(({ row }) => row.turn.priority))
-	const urgency = byUrgency(top)
-	const { key } = all.reduce((first, other) =>
-		urgency(other.row.turn, first.row.turn, stay ? byStay : byAge) < 0 ? other : first
-	)
+	const overdue = isOverdue(Math.max(...all.map(({ row }) => row.turn.priority)))
+	const urgency = byUrgency(overdue)
+	const { key } = all.reduce((first, other) => (urgency(other.row, first.row, stay ? byStay : byAge) < 0 ? other : first))
 
-	const room = limit(key)
+	const group = groups.get(key)!
+	const { most, light } = roomOf(key)
+	const room = sum(group) < most ? light : most
 	const chosen = new Set<R>()
 	let size = 0
-	for (const row of [...groups.get(key)!].sort((a, b) => urgency(a.turn, b.turn, bySeat))) {
-		size += row.evaluations
-		if (chosen.size > 0 && size > room) {
-			break
+	for (const row of [...group].sort((a, b) => urgency(a, b, byRest))) {
+		const { turn, evaluations } = row
+		const pressing = !turn.begun || overdue(turn)
+		if (chosen.size === 0 || size + evaluations <= (pressing ? most : room)) {
+			chosen.add(row)
+			size += evaluations
 		}
-		chosen.add(row)
 	}
-	for (const { key: other, row } of all) {
-		mark(row.turn, chosen.has(row), other === key)
+	for (const { row } of all) {
+		mark(row.turn, chosen.has(row))
 	}
 	return { key, rows: [...chosen].sort((a, b) => a.turn.arrival - b.turn.arrival) }
 }
 
-function mark(turn: Turn, chosen: boolean, ofGroup: boolean): void {
-	if (chosen) {
-		turn.waited = 0
-		turn.served += 1
-		turn.begun = true
-	} else {
-		turn.waited += 1
-		// Another group's tick takes nobody's seat.
-		turn.served = ofGroup ? 0 : turn.served
-	}
+const sum = (rows: readonly Candidate[]) => rows.reduce((total, { evaluations }) => total + evaluations, 0)
+
+function mark(turn: Turn, chosen: boolean): void {
+	turn.age += 1
+	turn.waited = chosen ? 0 : turn.waited + 1
+	turn.begun ||= chosen
 }
 
-type Order = (a: Turn, b: Turn) => number
+const isOverdue =
+	(top: number) =>
+	({ waited, priority }: Turn): boolean =>
+		waited >= PATIENCE * (1 + top - priority)
+
+type Order = (a: Candidate, b: Candidate) => number
 
 /** Negative when `a` comes first; `then` decides between what is equally urgent. */
-const byUrgency = (top: number) => {
-	const overdue = ({ waited, priority }: Turn) => waited >= PATIENCE * (1 + top - priority)
-	return (a: Turn, b: Turn, then: Order): number => {
+const byUrgency =
+	(overdue: (turn: Turn) => boolean) =>
+	(one: Candidate, other: Candidate, then: Order): number => {
+		const [a, b] = [one.turn, other.turn]
 		if (overdue(a) || overdue(b)) {
 			return Number(overdue(b)) - Number(overdue(a)) || b.waited - a.waited || a.arrival - b.arrival
 		}
 		// Two infinite deadlines have no difference that is a number.
-		return b.priority - a.priority || (a.deadline === b.deadline ? 0 : a.deadline - b.deadline) || then(a, b)
+		return b.priority - a.priority || (a.deadline === b.deadline ? 0 : a.deadline - b.deadline) || then(one, other)
 	}
-}
 
-const byAge: Order = (a, b) => Number(a.begun) - Number(b.begun) || b.waited - a.waited || a.arrival - b.arrival
+const byAge: Order = ({ turn: a }, { turn: b }) =>
+	Number(a.begun) - Number(b.begun) || b.waited - a.waited || a.arrival - b.arrival
 
 /** Who took part in the last tick has waited for none. */
 const byStay: Order = (a, b) => Number(tookPart(b)) - Number(tookPart(a)) || byAge(a, b)
-const tookPart = ({ begun, waited }: Turn) => begun && waited === 0
+const tookPart = ({ turn: { begun, waited } }: Candidate) => begun && waited === 0
 
-const bySeat: Order = (a, b) => Number(b.served > 0) - Number(a.served > 0) || a.served - b.served || a.arrival - b.arrival
+const byRest: Order = (a, b) =>
+	Number(a.turn.begun) - Number(b.turn.begun) || rest(a) - rest(b) || a.turn.arrival - b.turn.arrival
+const rest = ({ left, turn: { age } }: Candidate) => left / (1 + age)

@@ -29,9 +29,9 @@ async function searched({ plan }: Measured, { plansShapes }: Provider, quick: bo
 		// One call each time.
 	}
 	const seconds = (performance.now() - began) / 1000
-	const limit = limits.of(key, 1)
-	await report('evaluations a call, as an idle engine measures them', `${limit}, in ${seconds.toFixed(1)} s`)
-	return { ...limits, of: () => limit }
+	const room = limits.of(key, 1)
+	await report('evaluations a call, as an idle engine measures them', `${room.most}, in ${seconds.toFixed(1)} s`)
+	return { ...limits, of: () => room }
 }
 
 const groupOf = (id: string, dims: readonly number[]) => `${id} | x ${dims}`

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import path from 'node:path'
+import type { Room } from '../../../worker-gpu/engine/schedule.ts'
 import { median, quantile } from '../statistics.ts'
 import { invariance } from './invariance.ts'
 import { joining } from './joining.ts'
@@ -39,11 +40,11 @@ export async function engine({ quick, parts = [] }: { quick: boolean; parts?: re
 	const chosen = engineParts.filter((part) => parts.length === 0 || parts.includes(part))
 	const model = await loadModel()
 	await model.plan({}).then(({ finish, start }) => finish(start(1)))
-	const limit = await measureLimit(model)
+	const room = await measureLimit(model)
 	const table: Line[] = []
 	for (const part of chosen) {
 		const began = performance.now()
-		const lines = await measure[part]({ model, limit, quick }).catch((error: Error): Line[] => {
+		const lines = await measure[part]({ model, room, quick }).catch((error: Error): Line[] => {
 			process.exitCode = 1 // The others are worth their while all the same.
 			return [[part, `failed: ${error.message}`, '']]
 		})
@@ -65,16 +66,15 @@ type Line = readonly [what: string, got: string, target: string]
 
 interface Bench {
 	readonly model: Model
-	/** Evaluations a call. */
-	readonly limit: number
+	readonly room: Room
 	readonly quick: boolean
 }
 
 const ratio = (value: number) => value.toFixed(2)
 
 const measure: Record<EnginePart, (bench: Bench) => Promise<Line[]>> = {
-	async overhead({ model, limit, quick }) {
-		const found = await overhead(model, limit, quick ? 3 : 8)
+	async overhead({ model, room, quick }) {
+		const found = await overhead(model, room.most, quick ? 3 : 8)
 		return [["the engine's wall time over the same session runs made bare, steady load", found.toFixed(3), '≤ 1.03']]
 	},
 
@@ -86,19 +86,19 @@ const measure: Record<EnginePart, (bench: Bench) => Promise<Line[]>> = {
 		]
 	},
 
-	async load({ model, limit, quick }) {
-		const costs = await measureCosts(model, limit, quick ? 4 : 9)
+	async load({ model, room, quick }) {
+		const costs = await measureCosts(model, room.most, quick ? 4 : 9)
 		const backlog = arrivals(quick ? 16 : 48, 0, 5)
 		const [full, alone, whole, shrunk] = await servedBy(model, [
-			continuous(limit, backlog),
+			continuous(room, backlog),
 			oneAtATime(backlog),
 			staticBatches(backlog),
 			staticBatches(backlog, true)
 		])
 		const picture = alone!.end / backlog.length
 		const asked = arrivals(quick ? 16 : 72, picture / share, 17)
-		const real = await servedBy(model, [continuous(limit, asked), oneAtATime(asked), staticBatches(asked)])
-		const simulations = [simulateContinuous(limit), simulateOneAtATime, simulateStatic]
+		const real = await servedBy(model, [continuous(room, asked), oneAtATime(asked), staticBatches(asked)])
+		const simulations = [simulateContinuous(room), simulateOneAtATime, simulateStatic]
 		// As the simulation counts those few, and many: a few dozen arrivals tell more of themselves than of their kind.
 		const few = arrivals(asked.length, lone(costs) / share, 17)
 		const counted = simulations.map((simulation) => summary(simulation(costs, few)))
@@ -121,7 +121,7 @@ const measure: Record<EnginePart, (bench: Bench) => Promise<Line[]>> = {
 			`${over(many, other, of)}; ${over(measured, other, of)} in real runs of ${asked.length} (counted: ${over(counted, other, of)})`
 		const at = 'at 70 % of what one at a time can serve:'
 		return [
-			['evaluations a call, as measured at warm-up', String(limit), ''],
+			['evaluations a call, as measured at warm-up; while fewer wait', `${room.most}; ${room.light}`, ''],
 			[
 				'the bare network: throughput of eight guided pictures a call over one',
 				ratio((8 * costs.call[2]!) / costs.call[16]!),
@@ -138,14 +138,14 @@ const measure: Record<EnginePart, (bench: Bench) => Promise<Line[]>> = {
 		]
 	},
 
-	async python({ model, limit, quick }) {
+	async python({ model, room, quick }) {
 		const mixed = arrivals(quick ? 4 : 12, 0, 5)
 		const alike = (count: number): Asked[] => Array.from({ length: count }, (_, seed) => ({ arrival: 0, steps: 25, seed }))
 		const times = quick ? 1 : 5
 		const seconds = async (asked: readonly Asked[], times: number) => {
 			const ends: number[] = []
 			for (let i = 0; i < times; i++) {
-				const [one] = await servedBy(model, [continuous(limit, asked)])
+				const [one] = await servedBy(model, [continuous(room, asked)])
 				ends.push(one!.end / 1000)
 			}
 			return median(ends)

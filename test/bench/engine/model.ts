@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { shippedModels } from '../../../worker-gpu/engine/client.ts'
 import { type BatchLimits, measuredLimits } from '../../../worker-gpu/engine/limits.ts'
+import type { Room } from '../../../worker-gpu/engine/schedule.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../../worker-gpu/ldm/plan.ts'
@@ -42,7 +43,7 @@ export async function loadModel(): Promise<Model> {
 }
 
 /** Measures the batch limit of guided 128 × 128 pictures, as an idle engine does. */
-export async function measureLimit({ plan, limits }: Model): Promise<number> {
+export async function measureLimit({ plan, limits }: Model): Promise<Room> {
 	const { denoiser, evaluate, start } = await plan({})
 	const [evaluation] = evaluate(start(1))
 	limits.saw(shape, denoiser, evaluation!)

@@ -1,5 +1,6 @@
 import { createBatcher } from '../../../worker-gpu/engine/batcher.ts'
 import { measuredLimits } from '../../../worker-gpu/engine/limits.ts'
+import type { Room } from '../../../worker-gpu/engine/schedule.ts'
 import type { Evaluation } from '../../../worker-gpu/ldm/denoiser.ts'
 import type { Plan, Row } from '../../../worker-gpu/ldm/plan.ts'
 import type { Way } from './lanes.ts'
@@ -37,7 +38,7 @@ export interface Served {
 
 /** Darkroom's. */
 export const continuous =
-	(limit: number, asked: readonly Asked[]): Server =>
+	(room: Room, asked: readonly Asked[]): Server =>
 	async ({ plan, stopwatch }, lane) => {
 		const latencies: number[] = []
 		const open = new Map<number, { done: number; developing: Promise<void> }>()
@@ -65,7 +66,7 @@ export const continuous =
 			}
 		}
 		const batcher = createBatcher({
-			limits: measuredLimits({ guessPositions: limit * 16 ** 2, measure: false }),
+			limits: { ...measuredLimits({ guessPositions: 0, measure: false }), of: () => room },
 			inferenceMs: () => stopwatch.milliseconds,
 			// Between any two calls: where a message from another process would be read.
 			onCall: admit,

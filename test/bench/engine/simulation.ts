@@ -1,4 +1,4 @@
-import { chooseRows, type Turn } from '../../../worker-gpu/engine/schedule.ts'
+import { type Candidate, chooseRows, type Room, type Turn } from '../../../worker-gpu/engine/schedule.ts'
 import type { Model } from './model.ts'
 import { type Asked, meanSteps } from './servers.ts'
 
@@ -68,10 +68,10 @@ export const simulateStatic: Simulation = ({ call, prepare, decode }, asked) => 
 
 /** With the engine's own choice of rows. */
 export const simulateContinuous =
-	(limit: number): Simulation =>
+	(room: Room): Simulation =>
 	({ call, prepare, decode }, asked) => {
 		const latencies: number[] = []
-		let rows: { i: number; turn: Turn; evaluations: number; left: number }[] = []
+		let rows: (Candidate & { i: number; left: number })[] = []
 		const decoding: number[] = []
 		let now = 0
 		for (let next = 0; next < asked.length || rows.length > 0 || decoding.length > 0; ) {
@@ -79,15 +79,15 @@ export const simulateContinuous =
 				now = Math.max(now, asked[next]!.arrival)
 			}
 			for (let taken = 0; next < asked.length && asked[next]!.arrival <= now; next++) {
-				if (rows.length > 0 && taken > call[limit]! / 4) {
+				if (rows.length > 0 && taken > call[room.most]! / 4) {
 					break
 				}
 				taken += prepare
 				now += prepare
-				const turn: Turn = { priority: 0, deadline: Number.POSITIVE_INFINITY, arrival: next, waited: 0, served: 0, begun: false }
+				const turn: Turn = { priority: 0, deadline: Number.POSITIVE_INFINITY, arrival: next, age: 0, waited: 0, begun: false }
 				rows.push({ i: next, turn, evaluations: 2, left: asked[next]!.steps })
 			}
-			const chosen = chooseRows(new Map(rows.length > 0 ? [['', rows]] : []), () => limit)?.rows ?? []
+			const chosen = chooseRows(new Map(rows.length > 0 ? [['', rows]] : []), () => room)?.rows ?? []
 			now += call[2 * chosen.length]!
 			for (const row of chosen) {
 				row.left -= 1
