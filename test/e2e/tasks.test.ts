@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { decodePicture, type Judge, loadJudge, side } from '../eval/judge.ts'
 import { questions } from '../eval/questions.ts'
-import { classesOf, firstObject, loadReader, squaresOf } from '../eval/reader.ts'
+import { classesOf, firstObject, isScene, loadReader, squaresOf } from '../eval/reader.ts'
 import { alone, inside, psnr, type Square, squaredDifference } from '../eval/regions.ts'
 import { type Pixels, readSheet } from '../eval/sheets.ts'
 import { shrink, small } from '../eval/shrink.ts'
@@ -90,6 +90,15 @@ it('semantic synthesis: the scene agrees with the map', async () => {
 		})
 	)
 	expect(agreement.filter((share) => share >= 0.75).length).toBeGreaterThanOrEqual(3)
+})
+
+it('unconditional: scenes of whole objects, another one for each seed', async () => {
+	const read = await loadReader(judge)
+	const drawn = await draw({ model: 'scenes-unconditional', seed: 0, count: 6 })
+	const seen = await judge(drawn)
+	const things = await Promise.all(drawn.map(async (picture) => (await read(picture)).things))
+	expect(things.filter((ones, i) => isScene(seen[i]!, ones)).length).toBeGreaterThanOrEqual(4)
+	expect(new Set(things.map((ones) => ones.map(({ name, x }) => `${name} ${x}`).join())).size).toBe(6)
 })
 
 describe('inpainting', () => {

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { type Judge, kit, planesOf, side } from './judge.ts'
+import { type Judge, type Judgement, kit, planesOf, side } from './judge.ts'
 import { questions } from './questions.ts'
 import { alone } from './regions.ts'
 import { type Pixels, readSheet } from './sheets.ts'
@@ -31,6 +31,16 @@ export interface Reading {
 }
 
 export type Reader = (picture: Pixels) => Promise<Reading>
+
+/** Whether a picture as a whole, and each of its objects alone, say the same: blots and halves of objects do not. */
+export function isScene({ count, colours, shapes }: Judgement, things: readonly Thing[]): boolean {
+	const said = (words: Iterable<string>) => [...new Set(words)].sort().join()
+	return (
+		things.length === count &&
+		said(colours) === said(things.map(({ name }) => name.split(' ')[0]!)) &&
+		said(shapes) === said(things.map(({ name }) => name.split(' ')[1]!))
+	)
+}
 
 const numbers = new Map(questions.maps.classes.map(({ name }, number) => [name, number]))
 

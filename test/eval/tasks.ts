@@ -13,7 +13,7 @@ import type { Rasters } from '../../worker-gpu/image/raster.ts'
 import { root } from '../root.ts'
 import { type Judge, type Judgement, loadJudge, side } from './judge.ts'
 import { questions } from './questions.ts'
-import { classesOf, firstObject, loadReader, squaresOf } from './reader.ts'
+import { classesOf, firstObject, isScene, loadReader, squaresOf } from './reader.ts'
 import { alone, inside, psnr, type Square, squaredDifference } from './regions.ts'
 import { type Pixels, readSheet, writeSheet } from './sheets.ts'
 import { shrink, small } from './shrink.ts'
@@ -26,7 +26,7 @@ const { values: options, positionals } = parseArgs({
 	},
 	allowPositionals: true
 })
-const evaluations = { layout, classes, inpainting, semantic, 'super-resolution': superResolution }
+const evaluations = { layout, classes, inpainting, semantic, unconditional, 'super-resolution': superResolution }
 if (options.help || positionals.some((name) => !(name in evaluations))) {
 	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
 
@@ -121,6 +121,20 @@ async function semantic(): Promise<void> {
 		}))
 	)
 	await agree('drawn', drawn, '>= 85 %')
+}
+
+/** One, two or three whole objects, of which the picture as a whole says what each of them does alone. */
+async function unconditional(): Promise<void> {
+	const read = await loadReader(judge)
+	const agree = async (pictures: readonly Pixels[]) => {
+		const seen = await judge(pictures)
+		return Promise.all(pictures.map(async (picture, i) => isScene(seen[i]!, (await read(picture)).things)))
+	}
+	row('real scenes: objects alone are those of the whole', await agree(real.slice(0, 200)), '>= 98 %')
+	const drawn = await draw('scenes-unconditional', Array<Asked>(200).fill({ request: {} }))
+	row('drawn: objects alone are those of the whole', await agree(drawn), '>= 85 %')
+	const pairs = new Set((await Promise.all(drawn.map(read))).flatMap(({ things }) => things.map(({ name }) => name)))
+	console.log(`  ${pairs.size} of ${labels.length} pairs of colour and shape are among them`)
 }
 
 /** What the mask covered is the object that was asked for; the rest is as it was. */

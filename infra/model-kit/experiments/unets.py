@@ -2,7 +2,7 @@
 
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
-from scenes import denoiser
+from scenes import compute, denoiser
 from torch import nn
 
 
@@ -18,7 +18,7 @@ def unet(side: int, taken: int, given: int, widths: tuple, attention: int | None
         down_block_types=blocks("Down", sides), up_block_types=blocks("Up", sides[::-1]), attention_head_dim=16, add_attention=attention is not None,
     )
     denoiser.begin_at_nothing(net)
-    return denoiser.plain_attention(net).to(memory_format=torch.channels_last)
+    return denoiser.plain_attention(net).to(memory_format=compute.FORMAT)
 
 
 def scheduler(pixels: bool = False) -> DDIMScheduler:

@@ -9,7 +9,8 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 if DEVICE.type == "cpu":
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
 torch.set_float32_matmul_precision("high")
-FORMAT = torch.channels_last  # of pictures, latents and convolutions in memory
+# Of latents and convolutions in memory. CUDA's group norms take no other than torch's own.
+FORMAT = torch.contiguous_format if DEVICE.type == "cuda" else torch.channels_last
 
 
 def autocast():

@@ -29,7 +29,7 @@ from .storage import store
 STAGING = WORK / "export"
 
 
-class _Text(nn.Module):
+class Text(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.model = model
@@ -71,7 +71,7 @@ def graphs(pipe) -> dict:
     picture, latent = {0: "batch_size", 2: "height", 3: "width"}, torch.randn(3, 4, 16, 24)
     context = torch.randn(3, 32, pipe.text_encoder.config.hidden_size)
     return {
-        "text_encoder": (_Text(pipe.text_encoder), (text,), ["input_ids"], "last_hidden_state",
+        "text_encoder": (Text(pipe.text_encoder), (text,), ["input_ids"], "last_hidden_state",
                          {"input_ids": {0: "batch_size", 1: "sequence_length"}, "last_hidden_state": {0: "batch_size", 1: "sequence_length"}}),
         "unet": (_Unet(pipe.unet), (latent, torch.tensor([999.0, 500.0, 3.0]), context),
                  ["sample", "timestep", "encoder_hidden_states"], "out_sample",

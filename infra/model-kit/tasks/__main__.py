@@ -9,8 +9,7 @@ def _arguments() -> argparse.Namespace:
     for name, about, minutes in [("layout", "train the U-Net of boxes and classes (resumable)", 25),
                                  ("inpainting", "train the U-Net that is shown a masked picture (resumable)", 12),
                                  ("reader", "train the network that tells where in a picture objects are", 2),
-                                 ("semantic", "train the U-Net that is shown a map (resumable)", 10),
-                                 ("unconditional", "train the U-Net that is told nothing (resumable)", 15)]:
+                                 ("semantic", "train the U-Net that is shown a map (resumable)", 10)]:
         command = commands.add_parser(name, help=about, description=about, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         command.add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")
     commands.add_parser("questions", help="write what the models are evaluated with to judge/")
@@ -34,10 +33,6 @@ def main() -> None:
         from . import semantic
 
         semantic.train(given.minutes)
-    elif given.command == "unconditional":
-        from . import unconditional
-
-        unconditional.train(given.minutes)
     elif given.command == "reader":
         from . import reader
 

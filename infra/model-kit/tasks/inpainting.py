@@ -1,6 +1,6 @@
 """Inpainting (the paper's §4.5) with text: the text model's U-Net is shown the mask and the masked picture beside the latent, 4 + 1 + 4 channels.
 
-The new channels begin at nothing, so that it begins as the text model; the text encoder stays as it is.
+The new channels begin at nothing, so that it begins as the text model, whose text encoder it keeps as it is.
 """
 
 import numpy as np
@@ -21,23 +21,26 @@ LOCAL = 0.6  # share of captions that tell of what is under the mask alone, as p
 
 
 class Model(nn.Module):
-    """v_θ(z_t, t, mask [B, 1, 16, 16], masked latent [B, 4, 16, 16], text [B, 32, 128])."""
+    """v_θ(z_t, t, mask [B, 1, 16, 16], masked latent [B, 4, 16, 16], tokens [B, 32])."""
 
     def __init__(self):
         super().__init__()
         self.unet = denoiser.unet(channels=9)
+        self.text = denoiser.text_encoder(len(tokenizer.build())).requires_grad_(False)
 
-    def forward(self, z, t, mask, rest, text):
-        return self.unet(torch.cat([z, mask, rest], 1), t, text).sample
+    def forward(self, z, t, mask, rest, tokens):
+        return self.unet(torch.cat([z, mask, rest], 1), t, self.text(tokens)[0]).sample
 
 
 @torch.no_grad()
 def begin(model: Model) -> None:
     """From the text model's weights."""
-    weights = text_training.load()[0].state_dict()
+    unet, text = text_training.load()
+    weights = unet.state_dict()
     wide = torch.zeros_like(model.unet.conv_in.weight)
     wide[:, :4] = weights["conv_in.weight"]
     model.unet.load_state_dict(weights | {"conv_in.weight": wide})
+    model.text.load_state_dict(text.state_dict())
 
 
 def latents_of(vae, pictures: torch.Tensor) -> torch.Tensor:
@@ -67,8 +70,6 @@ def train(minutes: float) -> None:
 def _train(minutes: float) -> None:
     torch.manual_seed(0)
     latents, scenes = examples.load()
-    _, text = text_training.load()
-    text = text.to(compute.DEVICE)
     rows, drawn, rest = _pairs(compute.batch(on_cpu=PAIRS, on_cuda=4 * PAIRS))
     small = torch.from_numpy(np.stack([masks.shrunk(mask) for mask in drawn]))[:, None].float()
     latents, rest, small = (part.to(compute.DEVICE) for part in (latents[rows], rest, small))
@@ -86,10 +87,8 @@ def _train(minutes: float) -> None:
 
     def batch(rng: np.random.Generator, progress: float):
         taken = rng.integers(len(rows), size=size)
-        with torch.no_grad():
-            told = text(captions.of(taken, rng))[0]
-        taken = compute.send(taken)
-        return latents[taken], (small[taken], rest[taken], told)
+        at = compute.send(taken)
+        return latents[at], (small[at], rest[at], captions.of(taken, rng))
 
     model = Model()
     if not INPAINTING.exists():
@@ -102,15 +101,14 @@ def _sheet(model: Model) -> None:
     pictures, scenes = data.load("real")
     rng, count = np.random.default_rng(1), 16
     drawn = np.stack([masks.around(scene["objects"][0], rng) if i % 2 else masks.draw(scene, rng) for i, scene in enumerate(scenes[:count])])
-    vae, (_, text), words = first_stage.load().to(compute.DEVICE), text_training.load(), tokenizer.build()
-    text = text.to(compute.DEVICE)
+    vae, words = first_stage.load().to(compute.DEVICE), tokenizer.build()
     told = [examples.KINDS[(7 * i + 3) % 32] for i in range(count)]
-    context, empty = (text(tokenizer.encode(words, said).to(compute.DEVICE))[0] for said in ([f"a {kind}" for kind in told], [""] * count))
+    said, nothing = (tokenizer.encode(words, prompts).to(compute.DEVICE) for prompts in ([f"a {kind}" for kind in told], [""] * count))
     mask = torch.from_numpy(drawn).to(compute.DEVICE)[:, None]
     shown = compute.pictures(pictures[:count])
     masked = shown * (1 - mask)
     rest, small = latents_of(vae, masked).to(compute.DEVICE), mask[..., ::8, ::8].float()
-    net = lambda x, t, tell: model(x, t, small, rest, context if tell else empty)  # noqa: E731
+    net = lambda x, t, tell: model(x, t, small, rest, said if tell else nothing)  # noqa: E731
     made = sampling.decode(vae, sampling.latents(count, sampling.guided(net, 3.0)))
     save_grid(torch.cat([shown, masked, made]), count, WORK / "inpainting.png")
     (WORK / "inpainting.txt").write_text("\n".join(told) + "\n")

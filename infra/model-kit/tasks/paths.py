@@ -2,4 +2,4 @@
 
 from scenes.paths import WORK
 
-LAYOUT, INPAINTING, SEMANTIC, UNCONDITIONAL, READER = (WORK / f"{name}.pt" for name in ("layout", "inpainting", "semantic", "unconditional", "reader"))
+LAYOUT, INPAINTING, SEMANTIC, READER = (WORK / f"{name}.pt" for name in ("layout", "inpainting", "semantic", "reader"))

@@ -36,7 +36,7 @@ def unet() -> UNet2DModel:
     net = UNet2DModel(sample_size=16, in_channels=4 + CHANNELS, out_channels=4, block_out_channels=(48, 80, 96), layers_per_block=1, norm_num_groups=16,
                       down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, add_attention=False)
     begin_at_nothing(net)
-    return net.to(memory_format=torch.channels_last)
+    return net.to(memory_format=compute.FORMAT)
 
 
 class Model(nn.Module):

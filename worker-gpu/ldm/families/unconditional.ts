@@ -1,12 +1,21 @@
 import type { Family } from '../checkpoint.ts'
 import { identity } from '../first-stages/identity.ts'
+import { textToImage } from '../pipelines/text-to-image.ts'
 import { unconditional } from '../pipelines/unconditional.ts'
 import { fromFullNoise, unscaled } from '../samplers/beginnings.ts'
 import type { SamplerFor } from '../samplers/load.ts'
+import { loadParts, loadText } from './stable-diffusion.ts'
 import { expectBeside, loadWalkParts } from './walk-parts.ts'
 
-/** LDMPipeline of diffusers: unet, and vqvae_decoder or vae_decoder. */
+/**
+ * LDMPipeline of diffusers: unet, and vqvae_decoder or vae_decoder. With a text_encoder and a tokenizer it is a model of texts that is told none, as in a
+ * part of its training: what guidance leads away from.
+ */
 export const ldmPipeline: Family = async (folder) => {
+	if (folder.has('text_encoder')) {
+		const told = await loadParts(folder, { conditioner: await loadText(folder) })
+		return { unconditional: (drawing, pause) => textToImage({ ...drawing, prompt: '', guidance: 1 }, told, pause) }
+	}
 	const { samplerFor, ...rest } = await loadWalkParts(folder)
 	const parts = { ...rest, samplerFor: fromFullNoise(samplerFor) }
 	expectBeside(parts, 0, 'nothing')
