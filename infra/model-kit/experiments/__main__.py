@@ -3,7 +3,7 @@
 import argparse
 
 WAYS = ["ldm", "pixels", "regression"]
-SETTINGS = ["ldm-1", "ldm-4", "ldm-8", "ldm-16"]
+SETTINGS = ["ldm-1", "ldm-2", "ldm-4", "ldm-8", "ldm-16"]
 
 
 def _arguments() -> argparse.Namespace:

@@ -38,6 +38,7 @@ class Setting:
 
 SETTINGS = {
     "ldm-1": Setting(None, 3, (16, 24, 32, 48, 64, 80), 8, 2),
+    "ldm-2": Setting("kl-f2", 2, (24, 40, 64, 96), 8, 4),
     "ldm-4": Setting("vq-f4", 3, (48, 64, 96), 8, 8),
     "ldm-8": Setting("kl-f8", 4, (64, 80, 80), 8, 16),
     "ldm-16": Setting("kl-f16", 16, (80, 96), 8, 32),

@@ -22,7 +22,7 @@ def _arguments() -> argparse.Namespace:
     polish = command("polish", "train a finished first stage's decoder a while longer; latents stay as they are")
     polish.add_argument("--minutes", type=float, default=5, help="budget")
     for each in (stage, polish):
-        each.add_argument("--kind", default="kl-f8", help="of scenes/first_stage.py: vq-f4, kl-f4, kl-f8, kl-f16")
+        each.add_argument("--kind", default="kl-f8", help="of scenes/first_stage.py: vq-f4, kl-f2, kl-f4, kl-f8, kl-f16")
     command("restore", "make the shipped weights checkpoints again, to go on with first-stage, train or polish where the work folder is gone")
     drawing = command("sheet", "draw a sheet of captioned samples")
     drawing.add_argument("--seed", type=int, default=0)

@@ -33,6 +33,7 @@ class Kind:
 SHIPPED = "kl-f8"  # the one that the demo models share
 # Channels as in table 8 of the paper.
 KINDS = {
+    "kl-f2": Kind((16, 32), 2),
     "vq-f4": Kind((16, 32, 64), 3, 2048),
     "kl-f4": Kind((16, 32, 64), 3),
     SHIPPED: Kind((16, 32, 64, 128), 4),
