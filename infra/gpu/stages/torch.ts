@@ -40,9 +40,9 @@ export async function torch({ provider, quick, seconds, models }: Options, repor
 
 /** Pictures a second that the stage `sizes` measured. */
 function ownRate(model: string, pictures: number): number | undefined {
-	const valueOf = (what: string) => readResults(`sizes,${model}`).find((line) => line.what.startsWith(`${model}: ${what}`))?.value
-	const latency = valueOf('seconds for one picture')
-	return pictures === 1 ? latency && 1 / latency : valueOf(`pictures a second, ${pictures} at once`)
+	const rateOf = (what: string) => readResults(`sizes,${model}`).find((line) => line.what.startsWith(`${model}: ${what}`))?.value
+	const latency = rateOf('seconds for one picture')
+	return pictures === 1 ? latency && 1 / latency : rateOf(`pictures a second, ${pictures} at once`)
 }
 
 /** MODEL:PICTURES:STEPS:GUIDED, at the batch that was best for us, which is kind to neither. */
