@@ -10,7 +10,7 @@ const backends = [
 ]
 
 /** Seconds that the queue's server stays down. */
-const outage = 20
+const outage = 10
 
 describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 	let queue: QueueServer
