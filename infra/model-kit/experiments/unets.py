@@ -1,6 +1,5 @@
 """U-Nets of about two million parameters for latents, or pixels, of any size."""
 
-import torch
 from diffusers import DDIMScheduler, UNet2DModel
 from scenes import compute, denoiser
 from torch import nn
