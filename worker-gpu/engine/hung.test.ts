@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { newNode } from '../onnx/graph.ts'
+import { encoded, newNode } from '../onnx/graph.ts'
 import { bytesField, varintField } from '../onnx/protobuf.ts'
 import { callBounds } from './call-bounds.ts'
 import { type Developed, type Engine, startEngine } from './client.ts'
@@ -102,7 +102,7 @@ function endlessGraph(x: string, y: string): Buffer {
 		])
 	const picture = ['batch', 'channels', 'height', 'width']
 	const body = Buffer.concat([
-		...[newNode('Identity', ['go'], 'on'), newNode('Identity', ['x'], 'y')].map(({ message }) => bytesField(1, message)),
+		...[newNode('Identity', ['go'], 'on'), newNode('Identity', ['x'], 'y')].map((node) => bytesField(1, encoded(node))),
 		bytesField(2, 'body'),
 		...[value('turn', int64, []), value('go', bool, []), value('x', float32, picture)].map((input) => bytesField(11, input)),
 		...[value('on', bool, []), value('y', float32, picture)].map((output) => bytesField(12, output))
@@ -110,7 +110,7 @@ function endlessGraph(x: string, y: string): Buffer {
 	const attribute = Buffer.concat([bytesField(1, 'body'), bytesField(6, body), varintField(20, 5)])
 	const yes = Buffer.concat([varintField(2, bool), bytesField(8, 'yes'), bytesField(9, Buffer.from([1]))])
 	const graph = Buffer.concat([
-		bytesField(1, newNode('Loop', ['', 'yes', x], y, [attribute]).message),
+		bytesField(1, encoded(newNode('Loop', ['', 'yes', x], y, [attribute]))),
 		bytesField(2, 'endless'),
 		bytesField(5, yes),
 		bytesField(11, value(x, float32, picture)),

@@ -103,7 +103,8 @@ export function measuredLimits({
 		if (larger && fastest(calls) * (size / best) > LONGEST_CALL) {
 			return settle(key, { ...shape, sure: shape.sure && agree(calls) })
 		}
-		const rows = Array.from({ length: larger ? size : best }, () => evaluation)
+		// Each of a latent of its own: what guidance's branches share would be computed once.
+		const rows = Array.from({ length: larger ? size : best }, () => ({ ...evaluation, x: { ...evaluation.x } }))
 		let began = now()
 		try {
 			if (twice && latest !== `${key} ${rows.length}`) {

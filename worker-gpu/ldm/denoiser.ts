@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { z } from 'zod'
+import { ROWS } from '../onnx/branches.ts'
 import { readConfig } from '../onnx/config.ts'
 import { toHalf } from '../onnx/half.ts'
 import { ModelError } from '../onnx/model-error.ts'
@@ -43,7 +44,8 @@ const Config = z.object({
 })
 
 /**
- * A U-Net in diffusers' ONNX layout: `sample` [B, C, h, w], `timestep` [B], then what the conditioner gives.
+ * A U-Net in diffusers' ONNX layout: `sample` [B, C, h, w], `timestep` [B], then what the conditioner gives. Where the graph was rewritten to compute what
+ * guidance's branches share once (onnx/branches.ts), the first two are of as many latents as there are.
  *
  * Smaller batches than `invariantFrom` are filled up with copies of the last row, so that a row's answer has the same bits
  * whatever its company.
@@ -55,6 +57,7 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	// The largest batch so far; latents are written into its front, in the graph's own type, so a tick allocates no input.
 	const packed = port(part, 'inputs', 'sample').type === 'float16' ? reusing(stackHalves) : reusing(stack<Float32Array>)
 	const conditioning = stackedOnce(part)
+	const sharing = part.inputs.has(ROWS)
 	return {
 		id: part.folder,
 		channels: config.in_channels,
@@ -62,19 +65,37 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 		multiple: 2 ** (config.block_out_channels.length - 1),
 		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
 		async predict(evaluations) {
-			const filled = [...evaluations]
-			while (filled.length < invariantFrom) {
-				filled.push(evaluations.at(-1)!)
-			}
+			const filled = filledUp(evaluations, invariantFrom)
+			const { latents, rows } = sharing ? branchesOf(filled) : { latents: filled, rows: [] }
+			const asked = filledUp(latents, invariantFrom)
 			const feeds = {
-				sample: packed(filled.map(({ x }) => x)), // [B, C, h, w]
-				timestep: { data: filled.map(({ t }) => t), dims: [filled.length] },
-				...conditioning(filled.map(({ cond }) => cond)) // [B, L, D]
+				sample: packed(asked.map(({ x }) => x)), // [B, C, h, w]
+				timestep: { data: asked.map(({ t }) => t), dims: [asked.length] },
+				...conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
+				...(sharing && { [ROWS]: { data: rows, dims: [rows.length] } })
 			}
 			const [answers] = await part.run(feeds, [output])
 			return unstack(answers!).slice(0, evaluations.length)
 		}
 	}
+}
+
+const filledUp = (evaluations: readonly Evaluation[], least: number): readonly Evaluation[] => [
+	...evaluations,
+	...Array<Evaluation>(Math.max(0, least - evaluations.length)).fill(evaluations.at(-1)!)
+]
+
+/** Guidance's branches ask of one latent: what is asked of different ones, and for each evaluation which of them its own is. */
+function branchesOf(evaluations: readonly Evaluation[]): { latents: Evaluation[]; rows: number[] } {
+	const latents: Evaluation[] = []
+	const rows = evaluations.map(({ x, t, cond }) => {
+		const last = latents.at(-1)
+		if (last?.x !== x || last.t !== t) {
+			latents.push({ x, t, cond })
+		}
+		return latents.length - 1
+	})
+	return { latents, rows }
 }
 
 function reusing<Numbers extends Stackable['data']>(together: (rows: readonly Tensor[], buffer?: Numbers) => Stackable<Numbers>) {

@@ -37,7 +37,7 @@ function fuse(graph: Graph, softmax: Node): [last: Node, instead: NewNode[]][] {
 		attribute('num_heads', q.heads),
 		...(roots.length > 0 ? [] : [Buffer.concat([bytesField(1, 'scale'), floatField(2, factor), varintField(20, 1)])])
 	]
-	return [[last, [newNode('MultiHeadAttention', [q.name, k.name, v.name], last.outputs[0]!, attributes, MICROSOFT)]]]
+	return [[last, [newNode(`${MICROSOFT}.MultiHeadAttention`, [q.name, k.name, v.name], last.outputs[0]!, attributes)]]]
 }
 
 /** QKᵀ before the softmax: what is multiplied, and by which number the product is. */

@@ -12,12 +12,19 @@ export interface Node {
 
 /** A node to be written in the place of another one, or before it. */
 export interface NewNode {
+	/** Of ONNX's own, or with its domain before it. */
+	readonly operator: string
 	readonly inputs: readonly string[]
-	readonly message: Buffer
+	readonly outputs: readonly string[]
+	/** AttributeProto messages. */
+	readonly attributes: readonly Buffer[]
 }
 
-/** Finds what can be said better: the nodes that stand for others, each list in its order, and in its last node their outputs. */
-export type Rewrite = (graph: Graph) => ReadonlyMap<Node, readonly NewNode[]>
+/** The nodes that stand for others, each list in its order, and in its last node their outputs. */
+export type Replaced = ReadonlyMap<Node, readonly NewNode[]>
+
+/** Finds what can be said better. `earlier` is what rewrites before it found; where it finds something for the same node, that holds. */
+export type Rewrite = (graph: Graph, earlier: Replaced) => Replaced
 
 /** Operators beyond ONNX's own, which ONNX Runtime has for every provider. */
 export const MICROSOFT = 'com.microsoft'
@@ -32,6 +39,9 @@ export class Graph {
 	/** Which node makes a value. */
 	readonly maker: ReadonlyMap<string, Node>
 	readonly users: ReadonlyMap<string, readonly Node[]>
+	/** What it is given at each run; weights that can be given too are left out. */
+	readonly inputs: readonly string[]
+	readonly outputs: readonly string[]
 	/** Whether a node has graphs of its own (If, Loop), or is defined in the file: those read values that no list of inputs names. */
 	readonly nested: boolean
 	readonly #proto: ProtobufFile
@@ -51,6 +61,9 @@ export class Graph {
 				this.#initializers.set(this.#text(field, 8), field)
 			}
 		}
+		const namesOf = (number: number) => this.#fields.flatMap((field) => (field.number === number ? [this.#text(field, 1)] : []))
+		this.inputs = namesOf(11).filter((name) => !this.#initializers.has(name))
+		this.outputs = namesOf(12)
 		this.nodes = [...this.#places.values()]
 		this.maker = new Map(this.nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
 		const users = new Map<string, Node[]>()
@@ -110,27 +123,42 @@ export class Graph {
 		return node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightDims(first) : undefined
 	}
 
-	/** The whole file anew, with other nodes in the place of some, and without what nobody needs any more. */
-	with(replaced: ReadonlyMap<Node, readonly NewNode[]>): Buffer {
-		const needed = new Set(this.#fields.flatMap((field) => (field.number === 12 ? [this.#text(field, 1)] : [])))
-		const kept = new Set<Node>()
+	/** The nodes that are still needed where `replaced` stand for others, and the names of all values that they take. */
+	needed(replaced: Replaced): { nodes: ReadonlySet<Node>; names: ReadonlySet<string> } {
+		const names = new Set(this.outputs)
+		const nodes = new Set<Node>()
 		// Nodes come after those that they take from.
 		for (const node of this.nodes.toReversed()) {
-			if (node.outputs.some((name) => needed.has(name))) {
-				kept.add(node)
-				for (const { inputs } of replaced.get(node) ?? [node]) {
-					for (const name of inputs) {
-						needed.add(name)
-					}
+			if (node.outputs.some((name) => names.has(name))) {
+				nodes.add(node)
+				for (const name of inputsOf(node, replaced)) {
+					names.add(name)
 				}
 			}
 		}
+		return { nodes, names }
+	}
+
+	/** A node as it is, to be written with other names. */
+	copyOf({ operator, inputs, outputs, attributes }: Node): NewNode {
+		const bytes = [...attributes.values()].map(({ from, to }) => this.#proto.bytes(from, to))
+		return { operator, inputs, outputs, attributes: bytes }
+	}
+
+	/**
+	 * The whole file anew, with other nodes in the place of some, and without what nobody needs any more.
+	 *
+	 * @param inputs ValueInfoProto messages of inputs that are new
+	 */
+	with(replaced: Replaced, inputs: readonly Buffer[] = []): Buffer {
+		const { nodes: kept, names: needed } = this.needed(replaced)
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
 			const gone = node ? !kept.has(node) : field.number === 5 && !needed.has(this.#text(field, 8))
-			const instead = node && replaced.get(node)?.map(({ message }) => bytesField(1, message))
+			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
 			return gone ? [] : (instead ?? [field])
 		})
+		inside.push(...inputs.map((message) => bytesField(11, message)))
 		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
 		const pieces = this.#model.flatMap((field) =>
 			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]
@@ -248,23 +276,32 @@ function signed(bytes: Buffer): number[] {
 	return values
 }
 
+/** What a node takes, and what the nodes in its place take that they do not make themselves. */
+export function inputsOf(node: Node, replaced: Replaced): string[] {
+	const nodes = replaced.get(node) ?? [node]
+	const made = new Set(nodes.flatMap(({ outputs }) => outputs))
+	return nodes.flatMap(({ inputs }) => inputs.filter((name) => !made.has(name)))
+}
+
 /** Of one output. ONNX's own operators, or those of another domain. */
-export function newNode(
+export const newNode = (
 	operator: string,
 	inputs: readonly string[],
 	output: string,
-	attributes: readonly Buffer[] = [],
-	domain: '' | typeof MICROSOFT = ''
-): NewNode {
-	const message = Buffer.concat([
+	attributes: readonly Buffer[] = []
+): NewNode => ({ operator, inputs, outputs: [output], attributes })
+
+/** NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5, domain = 7 } */
+export function encoded({ operator, inputs, outputs, attributes }: NewNode): Buffer {
+	const dot = operator.lastIndexOf('.')
+	return Buffer.concat([
 		...inputs.map((name) => bytesField(1, name)),
-		bytesField(2, output),
-		bytesField(3, `${output}/${operator}`),
-		bytesField(4, operator),
+		...outputs.map((name) => bytesField(2, name)),
+		bytesField(3, `${outputs[0]}/${operator.slice(dot + 1)}`),
+		bytesField(4, operator.slice(dot + 1)),
 		...attributes.map((attribute) => bytesField(5, attribute)),
-		bytesField(7, domain)
+		bytesField(7, operator.slice(0, Math.max(0, dot)))
 	])
-	return { inputs, message }
 }
 
 /** A vector of whole numbers: TensorProto { dims = 1, data_type = 2, raw_data = 9 } as the attribute `value` { t = 5, type = 20 }. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { InferenceSession } from 'onnxruntime-node'
 import { fusedAttention } from './attention.ts'
+import { sharedByBranches } from './branches.ts'
 import { type Feed, fromOrt, toOrt } from './convert.ts'
 import { ModelError } from './model-error.ts'
 import { cutProjections } from './projections.ts'
@@ -79,7 +80,7 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 }
 
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
-const REWRITES = { cpu: [fusedAttention, cutProjections, phasedUpsampling], cuda: [fusedAttention] }
+const REWRITES = { cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches], cuda: [fusedAttention] }
 
 async function createSession(file: string, { name, sessionOptions }: Provider): Promise<InferenceSession> {
 	const graph = rewritten(file, REWRITES[name])

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { generator } from '../ldm/noise.ts'
 import { fusedAttention } from './attention.ts'
+import { ROWS, sharedByBranches } from './branches.ts'
 import { Graph, type Rewrite } from './graph.ts'
 import { cutProjections } from './projections.ts'
 import { rewritten } from './rewritten.ts'
@@ -13,10 +15,10 @@ const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'mod
 /** Inputs of a graph, of odd sizes: what is free takes the size that its name has here. */
 const sizes: Readonly<Record<string, number>> = { batch_size: 3, height: 8, width: 12, sequence_length: 5 }
 
-async function feedsOf(session: InferenceSession): Promise<Record<string, Tensor>> {
+async function feedsOf(session: InferenceSession, more: Readonly<Record<string, number>> = {}): Promise<Record<string, Tensor>> {
 	const feeds: Record<string, Tensor> = {}
 	for (const [i, port] of session.inputMetadata.entries()) {
-		const dims = port.isTensor ? port.shape.map((dim) => (typeof dim === 'number' ? dim : (sizes[dim] ?? 8))) : []
+		const dims = port.isTensor ? port.shape.map((dim) => (typeof dim === 'number' ? dim : ({ ...sizes, ...more }[dim] ?? 8))) : []
 		feeds[port.name] = new Tensor('float32', generator(i).normal(dims).data, dims)
 	}
 	return feeds
@@ -29,11 +31,15 @@ const answer = async (session: InferenceSession, feeds: Record<string, Tensor>) 
 function placesIn(file: string, rewrite: Rewrite): number {
 	const graph = new Graph(file)
 	try {
-		return rewrite(graph).size
+		return rewrite(graph, new Map()).size
 	} finally {
 		graph.close()
 	}
 }
+
+const apart = (got: Float32Array, expected: Float32Array) =>
+	got.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0) /
+	expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
 
 describe.each([
 	// Written out with heads in the batch, as the demo model's; torch's own, over graphs that were made plain before; of one head.
@@ -53,9 +59,51 @@ describe.each([
 		const [before, after] = [await InferenceSession.create(file), await InferenceSession.create(rewritten(file, [rewrite])!)]
 		const feeds = await feedsOf(before)
 		const [expected, got] = [await answer(before, feeds), await answer(after, feeds)]
-		const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-		const apart = got.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)
-		expect(apart / largest).toBeLessThan(1e-5)
+		expect(apart(got, expected)).toBeLessThan(1e-5)
+	})
+})
+
+describe('what the branches of guidance share is computed once', () => {
+	const others = [fusedAttention, cutProjections, phasedUpsampling]
+
+	test.each([
+		// How often rows take what latents have: past the attention, in skips, and the timestep in each block that follows.
+		['models/scenes/unet', others, 16],
+		['models/scenes-layout/unet', others, 16],
+		['golden/stable-diffusion/unet', others, 13],
+		// Attention that is written out has heads and latents in one axis, and is not shared.
+		['golden/stable-diffusion/unet', [], 13],
+		// Its timestep meets the condition at once, which leaves the first convolutions.
+		['golden/stable-diffusion/unet-xl', others, 3]
+	] as const)('%s', async (part, rewrites, takes) => {
+		const file = fileOf(part)
+		const graph = rewritten(file, [...rewrites, sharedByBranches])!
+		expect(graph.toString('latin1').split(ROWS).length - 2).toBe(takes)
+		const [each, once] = [
+			await InferenceSession.create(rewritten(file, rewrites) ?? readFileSync(file)),
+			await InferenceSession.create(graph)
+		]
+		const latents = [0, 0, 1, 2, 2]
+		const feeds = await feedsOf(once, { batch_size: latents.length })
+		const repeated = { ...feeds }
+		for (const name of ['sample', 'timestep']) {
+			const { data, dims } = feeds[name]!
+			const [, ...rest] = dims
+			const size = rest.reduce((product, dim) => product * dim, 1)
+			const rows = latents.map((n) => [...(data as Float32Array)].slice(n * size, (n + 1) * size))
+			feeds[name] = new Tensor('float32', (data as Float32Array).slice(0, 3 * size), [3, ...rest])
+			repeated[name] = new Tensor('float32', Float32Array.from(rows.flat()), [latents.length, ...rest])
+		}
+		feeds[ROWS] = new Tensor('int64', BigInt64Array.from(latents, BigInt), [latents.length])
+		delete repeated[ROWS]
+		expect(apart(await answer(once, feeds), await answer(each, repeated))).toBeLessThan(1e-6)
+	})
+
+	test.each([
+		['models/scenes-super-resolution/unet', 'is given nothing else'],
+		['models/scenes/vae_decoder', 'is no U-Net']
+	])('nothing in %s, which %s', (part) => {
+		expect(placesIn(fileOf(part), sharedByBranches)).toBe(0)
 	})
 })
 

@@ -15,15 +15,14 @@ export interface Costs {
 export async function measureCosts({ plan }: Model, limit: number, times: number): Promise<Costs> {
 	const { denoiser, evaluate, start, finish } = await plan({})
 	const row = start(1)
-	const pair = evaluate(row)
 	const pairs = Array.from({ length: Math.max(limit, 16) / 2 }, (_, i) => i + 1)
 	const runs: [number[], () => Promise<unknown>][] = [
 		[[], () => plan({})],
 		[[], () => finish(row)],
-		...pairs.map((count): [number[], () => Promise<unknown>] => [
-			[],
-			() => denoiser.predict(Array.from({ length: count }, () => pair).flat())
-		])
+		...pairs.map((count): [number[], () => Promise<unknown>] => {
+			const evaluations = Array.from({ length: count }, (_, i) => evaluate(start(i))).flat()
+			return [[], () => denoiser.predict(evaluations)]
+		})
 	]
 	for (let i = -1; i < times; i++) {
 		for (const [taken, run] of runs) {

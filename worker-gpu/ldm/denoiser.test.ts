@@ -1,0 +1,41 @@
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { ROWS } from '../onnx/branches.ts'
+import { loadPart, type Part } from '../onnx/part.ts'
+import { chooseProvider } from '../onnx/provider.ts'
+import { type Evaluation, unet } from './denoiser.ts'
+import { generator } from './noise.ts'
+
+test("guidance's branches ask of one latent, and are answered as if they asked of two", async () => {
+	const provider = await chooseProvider('cpu', 1)
+	const part = await loadPart(path.join(import.meta.dirname, '../golden/tiny/unet'), provider, { milliseconds: 0 })
+	let feeds: Parameters<Part['run']>[0] = {}
+	const watched: Part = {
+		...part,
+		run(given, outputs) {
+			feeds = given
+			return part.run(given, outputs)
+		}
+	}
+	const { predict } = await unet(watched, provider.invariantFrom)
+	const noise = generator(1)
+	const latents = [1, 2, 3].map(() => noise.normal([4, 8, 8]))
+	const ask = (latent: number, t: number): Evaluation => ({
+		x: latents[latent]!,
+		t,
+		cond: { encoder_hidden_states: noise.normal([5, 16]) }
+	})
+	// Two guided pictures, one without guidance, and one latent at two timesteps.
+	const asked = [ask(0, 9), ask(0, 9), ask(1, 9), ask(1, 9), ask(2, 5), ask(2, 4)]
+	const answers = await predict(asked)
+	expect(feeds.sample!.dims).toEqual([4, 4, 8, 8])
+	expect(feeds.timestep!.data).toEqual([9, 9, 5, 4])
+	expect(feeds[ROWS]!.data).toEqual([0, 0, 1, 1, 2, 3])
+	const apart = asked.map((evaluation) => ({ ...evaluation, x: { ...evaluation.x } }))
+	expect(await predict(apart)).toEqual(answers)
+	expect(feeds.sample!.dims).toEqual([6, 4, 8, 8])
+	// Alone, it is padded to as many as its bits want.
+	expect(await predict(asked.slice(0, 2))).toEqual(answers.slice(0, 2))
+	expect(feeds.sample!.dims).toEqual([2, 4, 8, 8])
+	await part.release()
+})
