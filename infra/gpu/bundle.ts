@@ -96,7 +96,10 @@ async function stageNode(): Promise<void> {
 /** The packages that the engine and the stages import. */
 async function stagePackages(): Promise<void> {
 	const { metafile } = await build({
-		entryPoints: [path.join(import.meta.dirname, 'main.ts'), path.join(root, 'worker-gpu/engine/process.ts')],
+		entryPoints: [
+			path.join(import.meta.dirname, 'main.ts'),
+			...['engine/process.ts', 'onnx/session-worker.ts'].map((file) => path.join(root, 'worker-gpu', file))
+		],
 		absWorkingDir: root,
 		bundle: true,
 		platform: 'node',

@@ -6,7 +6,7 @@ import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
 import type { Part, Stopwatch } from '../../worker-gpu/onnx/part.ts'
-import type { Provider } from '../../worker-gpu/onnx/provider.ts'
+import { asOnCuda, chooseProvider, type Provider } from '../../worker-gpu/onnx/provider.ts'
 import { drawWeights, readWeights } from './weights.ts'
 
 /** A picture as its model's authors measured or recommend it, and what is to be reached on an H100. */
@@ -52,6 +52,9 @@ export interface Measured extends Case {
 	/** Gives its memory back: each network keeps to itself what its largest call took. */
 	release(): Promise<void>
 }
+
+/** As asked; on the CPU the engine does what it does on CUDA, for that is what is tried there. */
+export const providerFor = async (choice: 'cuda' | 'cpu'): Promise<Provider> => asOnCuda(await chooseProvider(choice))
 
 /** As graphs/ wrote it: fused, as exported, or narrow as well. */
 export type Kind = 'real' | 'plain' | 'tiny'

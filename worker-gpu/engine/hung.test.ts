@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { encoded, newNode } from '../onnx/graph.ts'
 import { bytesField, varintField } from '../onnx/protobuf.ts'
@@ -22,61 +22,69 @@ const request: ResolvedRequest = {
 }
 
 let modelsDir: string
-let engine: Engine
-let lines: string[]
 beforeAll(async () => {
 	modelsDir = await mkdtemp(path.join(tmpdir(), 'hung-'))
 	await cp(tiny, path.join(modelsDir, 'tiny'), { recursive: true })
 	await cp(tiny, path.join(modelsDir, 'endless'), { recursive: true })
 	await writeFile(path.join(modelsDir, 'endless/vae_decoder/model.onnx'), endlessGraph('latent_sample', 'sample'))
-	lines = []
-	engine = await startEngine({
-		models: ['tiny', 'endless'],
-		modelsDir,
-		provider: 'cpu',
-		threads: 1,
-		longestCall: 3_000,
-		log: (line) => lines.push(line)
-	})
-}, 60_000)
-afterAll(async () => {
-	await engine?.close()
-	await rm(modelsDir, { recursive: true })
 })
+afterAll(() => rm(modelsDir, { recursive: true }))
 
 const pixelsOf = async (developing: Promise<Developed>) => (await developing).pictures.map(({ n, pixels }) => ({ n, pixels }))
 
-test('a call that never returns is ended; what hangs again and again ends alone, by name, and strangers get the same pictures', {
-	timeout: 120_000
-}, async () => {
-	const alone = await pixelsOf(engine.develop(request))
-	const hanging = expect(engine.develop({ ...request, model: 'endless', steps: 2, count: 1 })).rejects.toMatchObject({
-		name: 'EngineHung',
-		message: expect.stringMatching(/^a call of the engine did not return within \d+ s$/)
-	})
-	expect(await pixelsOf(engine.develop(request))).toEqual(alone)
-	await hanging
-	expect(lines.filter((line) => /^engine: a call of the engine did not return .*; starting it again$/.test(line))).toHaveLength(3)
-	expect(engine.healthy).toBe(true)
-	expect(await pixelsOf(engine.develop(request))).toEqual(alone)
-})
+describe.each([
+	["the engine's thread", false],
+	['a thread of their own', true]
+])('sessions in %s:', (_, asOnCuda) => {
+	let engine: Engine
+	const lines: string[] = []
+	beforeAll(async () => {
+		engine = await startEngine({
+			models: ['tiny', 'endless'],
+			modelsDir,
+			provider: 'cpu',
+			asOnCuda,
+			threads: 1,
+			longestCall: 3_000,
+			log: (line) => lines.push(line)
+		})
+	}, 60_000)
+	afterAll(() => engine?.close())
 
-test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
-	const long = { ...request, steps: 900, count: 4 } // Or it ends before it has told of any progress.
-	const uninterrupted = await pixelsOf(engine.develop(long))
-	const { pid } = engine
-	const done: number[] = []
-	const again = engine.develop(long, {
-		onProgress(progress) {
-			done.push(progress.done)
-			if (progress.done > 0 && engine.pid === pid) {
-				process.kill(pid!, 'SIGSTOP')
-			}
-		}
+	test('a call that never returns is ended; what hangs again and again ends alone, by name, and strangers get the same pictures', {
+		timeout: 120_000
+	}, async () => {
+		const alone = await pixelsOf(engine.develop(request))
+		const hanging = expect(engine.develop({ ...request, model: 'endless', steps: 2, count: 1 })).rejects.toMatchObject({
+			name: 'EngineHung',
+			message: expect.stringMatching(/^a call of the engine did not return within \d+ s$/)
+		})
+		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
+		await hanging
+		expect(lines.filter((line) => /^engine: a call of the engine did not return .*; starting it again$/.test(line))).toHaveLength(
+			3
+		)
+		expect(engine.healthy).toBe(true)
+		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
 	})
-	expect(await pixelsOf(again)).toEqual(uninterrupted)
-	expect(engine.pid).not.toBe(pid)
-	expect(done).toEqual(done.toSorted((a, b) => a - b))
+
+	test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
+		const long = { ...request, steps: 900, count: 4 } // Or it ends before it has told of any progress.
+		const uninterrupted = await pixelsOf(engine.develop(long))
+		const { pid } = engine
+		const done: number[] = []
+		const again = engine.develop(long, {
+			onProgress(progress) {
+				done.push(progress.done)
+				if (progress.done > 0 && engine.pid === pid) {
+					process.kill(pid!, 'SIGSTOP')
+				}
+			}
+		})
+		expect(await pixelsOf(again)).toEqual(uninterrupted)
+		expect(engine.pid).not.toBe(pid)
+		expect(done).toEqual(done.toSorted((a, b) => a - b))
+	})
 })
 
 test('a call may take many times as long as the slowest one like it, and the first one of all very long', () => {

@@ -19,6 +19,8 @@ export interface EngineConfig {
 	readonly cacheDir?: string | undefined
 	/** Whether they are measured at all, when there is nothing else to do. True by default. */
 	readonly measureLimits?: boolean
+	/** Whether it does on any provider what it does on CUDA. False by default. */
+	readonly asOnCuda?: boolean
 }
 
 export interface EngineReport {

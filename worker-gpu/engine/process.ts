@@ -10,7 +10,7 @@ import { lentParts } from '../ldm/model-folder.ts'
 import type { Row } from '../ldm/plan.ts'
 import { graphHash } from '../onnx/graph-hash.ts'
 import type { Part, Stopwatch } from '../onnx/part.ts'
-import { chooseProvider } from '../onnx/provider.ts'
+import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
 import { callBounds } from './call-bounds.ts'
 import { openLimitStore } from './limit-store.ts'
@@ -51,10 +51,20 @@ interface Work {
 }
 
 const bounds = callBounds()
+/** Calls of the networks that have begun, and that are over. */
+const calls = { begun: 0, ended: 0 }
 const stopwatch: Stopwatch = {
 	milliseconds: 0,
-	begins: (call) => tell({ within: bounds.of(call) }),
-	ended: bounds.took
+	begins(call) {
+		calls.begun += call === undefined ? 0 : 1
+		tell({ within: call === undefined ? undefined : bounds.of(call) })
+	},
+	ended(call, ms) {
+		calls.ended += 1
+		if (ms !== undefined) {
+			bounds.took(call, ms)
+		}
+	}
 }
 /** Those that are served: each is loaded when it is first asked for, if it was not at the start. */
 const models = new Map<string, () => Promise<Model>>()
@@ -63,7 +73,8 @@ let batcher: Batcher
 let ticks: Tick[] = []
 let loading = 0
 
-process.on('disconnect', () => process.exit(0))
+// An exit would wait for the thread of a call.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 // Ctrl-C reaches the whole terminal; the parent decides when the engine ends.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
@@ -91,7 +102,8 @@ async function load(config: EngineConfig): Promise<void> {
 	const { models: ids, loaded = ids, modelsDir, provider: choice, threads, cacheDir, measureLimits } = config
 	const began = performance.now()
 	try {
-		const provider = await chooseProvider(choice, threads)
+		const chosen = await chooseProvider(choice, threads)
+		const provider = config.asOnCuda ? asOnCuda(chosen) : chosen
 		const parts = new Map<string, Promise<Part>>()
 		for (const id of ids) {
 			const folder = path.join(modelsDir, id)
@@ -103,7 +115,6 @@ async function load(config: EngineConfig): Promise<void> {
 				once(async () => {
 					const loads = performance.now()
 					loading += 1
-					tell({ within: undefined })
 					try {
 						const model = {
 							checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
@@ -221,7 +232,10 @@ async function develop(message: DevelopMessage): Promise<void> {
 		const { inferenceMs } = await batcher.develop(task)
 		send({ type: 'done', id, inferenceMs, warnings })
 	} catch (error) {
-		send({ type: 'failed', id, error: errorMessage(error) })
+		// Who has canceled does not listen any more, and is not to take this for a sign of life.
+		if (!works.get(id)?.cancel.signal.aborted) {
+			send({ type: 'failed', id, error: errorMessage(error) })
+		}
 	} finally {
 		works.delete(id)
 	}
@@ -288,8 +302,12 @@ function tell(change: Partial<Calling>): void {
 }
 
 function tellStats(): void {
-	if (loading > 0) {
-		return // What the process takes while it loads a model says nothing of whether it grows.
+	const same = calls.begun > calls.ended && calls.begun === seen
+	seen = calls.begun
+	// One that does not return may be in a thread of its own, and its parent counts silence. What the process takes while it loads a model says nothing
+	// of whether it grows.
+	if (same || loading > 0) {
+		return
 	}
 	const { active, waiting } = batcher.load
 	send({
@@ -300,6 +318,7 @@ function tellStats(): void {
 	ticks = []
 }
 let told = 0
+let seen = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 	const { layout, class_label, noise_level } = request

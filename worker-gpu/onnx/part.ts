@@ -1,15 +1,11 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { InferenceSession } from 'onnxruntime-node'
-import { fusedAttention } from './attention.ts'
-import { sharedByBranches } from './branches.ts'
-import { type Feed, fromOrt, toOrt } from './convert.ts'
+import { type Feed, fromValues, toValues } from './convert.ts'
 import { ModelError } from './model-error.ts'
-import { cutProjections } from './projections.ts'
 import type { Provider } from './provider.ts'
-import { rewritten } from './rewritten.ts'
+import { openSession } from './session.ts'
+import { openSessionInThread } from './session-thread.ts'
 import type { Tensor } from './tensor.ts'
-import { phasedUpsampling } from './upsampling.ts'
 
 /** One ONNX graph of a model, loaded: `text_encoder`, `unet`, `vae_decoder`. */
 export interface Part {
@@ -33,9 +29,13 @@ export interface Port {
 /** Counts the milliseconds spent inside ONNX Runtime. */
 export interface Stopwatch {
 	milliseconds: number
-	/** Told before a call. Those of the same name ask the same of the machine: one graph, with inputs of the same shapes. */
-	begins?(call: string): void
-	ended?(call: string, milliseconds: number): void
+	/**
+	 * Told when the turn of a call comes. Those of the same name ask the same of the machine: one graph, with inputs of the same shapes. Undefined where a graph is
+	 * loaded.
+	 */
+	begins?(call: string | undefined): void
+	/** Undefined where it failed. */
+	ended?(call: string, milliseconds: number | undefined): void
 }
 
 /** Loads `<folder>/model.onnx`. */
@@ -44,17 +44,18 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 	if (!existsSync(file)) {
 		throw new ModelError(file, 'expected an ONNX graph, found no file')
 	}
-	const session = await createSession(file, provider).catch((error: Error) => {
-		throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
-	})
-	const inputs = ports(session.inputMetadata)
-	const outputs = ports(session.outputMetadata)
+	const open = provider.ownThread ? openSessionInThread : openSession
+	const { inputs, outputs, run, release } = await open(file, provider, () => stopwatch.begins?.(undefined)).catch(
+		(error: Error) => {
+			throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
+		}
+	)
 	return {
 		folder,
 		inputs,
 		outputs,
 		async run(feeds, wanted) {
-			const converted = Object.fromEntries(
+			const values = Object.fromEntries(
 				Array.from(inputs, ([name, port]) => {
 					const feed = feeds[name]
 					if (!feed) {
@@ -63,34 +64,22 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 							`expected a graph with the inputs ${Object.keys(feeds).join(', ')}, got one more: ${name}`
 						)
 					}
-					return [name, toOrt(feed, port.type)]
+					return [name, toValues(feed, port.type)]
 				})
 			)
-			const call = [folder, ...Object.values(converted).map(({ dims }) => dims)].join(' | ')
-			stopwatch.begins?.(call)
-			const began = performance.now()
-			const results = await session.run(converted, wanted)
-			const spent = performance.now() - began
-			stopwatch.milliseconds += spent
-			stopwatch.ended?.(call, spent)
-			return wanted.map((name) => fromOrt(results[name]!))
+			const call = [folder, ...Object.values(values).map(({ dims }) => dims)].join(' | ')
+			let spent: number | undefined
+			try {
+				const ran = await run(values, wanted, () => stopwatch.begins?.(call))
+				spent = ran.milliseconds
+				stopwatch.milliseconds += spent
+				return ran.outputs.map(fromValues)
+			} finally {
+				stopwatch.ended?.(call, spent)
+			}
 		},
-		release: () => session.release()
+		release
 	}
-}
-
-/** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
-const REWRITES = { cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches], cuda: [fusedAttention] }
-
-async function createSession(file: string, { name, sessionOptions }: Provider): Promise<InferenceSession> {
-	const graph = rewritten(file, REWRITES[name])
-	if (!graph) {
-		return InferenceSession.create(file, sessionOptions)
-	}
-	const { extra = {} } = sessionOptions
-	// A graph in memory does not say where the weights are that lie beside it.
-	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
-	return InferenceSession.create(graph, { ...sessionOptions, extra: { ...extra, ...beside } })
 }
 
 /** The port of that name, or a clear refusal. */
@@ -100,13 +89,4 @@ export function port(part: Part, side: 'inputs' | 'outputs', name: string): Port
 		throw new ModelError(part.folder, `expected ${name} among the graph's ${side}, got ${[...part[side].keys()].join(', ')}`)
 	}
 	return found
-}
-
-function ports(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, Port> {
-	return new Map(
-		metadata.map((value) => [
-			value.name,
-			value.isTensor ? { type: value.type, dims: value.shape } : { type: 'no tensor', dims: [] }
-		])
-	)
 }

@@ -20,7 +20,12 @@ export interface Provider {
 	readonly invariantFrom: number
 	/** Whether a call of another shape than the last one takes longer than the next ones of that shape: see engine/steady-sizes.ts. */
 	readonly plansShapes: boolean
+	/** Whether sessions live in a thread of their own (session-thread.ts); not where the cores that they take are those of the engine. */
+	readonly ownThread: boolean
 }
+
+/** What the engine does on CUDA, for where there is none. */
+export const asOnCuda = (provider: Provider): Provider => ({ ...provider, plansShapes: true, ownThread: true })
 
 /** `auto` takes CUDA where its libraries load, `cuda` insists on it. */
 export async function chooseProvider(choice: ProviderChoice, threads = availableParallelism()): Promise<Provider> {
@@ -61,7 +66,8 @@ function cpu(reason: string, threads: number): Provider {
 			extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: '30' } } }
 		},
 		invariantFrom: 2,
-		plansShapes: false
+		plansShapes: false,
+		ownThread: false
 	}
 }
 
@@ -84,7 +90,8 @@ function cuda(reason: string, threads: number): Provider {
 			logSeverityLevel: 3
 		},
 		invariantFrom: 1,
-		plansShapes: true
+		plansShapes: true,
+		ownThread: true
 	}
 }
 

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { worstMisses } from '../../../test/eval/misses.ts'
-import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
 import type { Options } from '../main.ts'
+import { providerFor } from '../models.ts'
 import type { Line, Report } from '../results.ts'
 
 /** Says that this process is to compare, and tell what it found. */
@@ -38,7 +38,7 @@ export async function correct({ provider: choice, quick }: Options, report: Repo
 
 export async function compare(): Promise<void> {
 	const { choice, quick } = JSON.parse(process.env[CHILD]!) as Pick<Options, 'quick'> & { choice: 'cpu' | 'cuda' }
-	const worst = await worstMisses(await chooseProvider(choice), quick ? 1 : EACH)
+	const worst = await worstMisses(await providerFor(choice), quick ? 1 : EACH)
 	for (const [what, bySampler] of worst) {
 		const all = [...bySampler.values()]
 		const most = (of: 'latent' | 'pixels') => Math.max(...all.map((each) => each[of])).toExponential(0)

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quantile } from '../../../test/bench/statistics.ts'
 import type { Task } from '../../../worker-gpu/engine/batcher.ts'
 import { type BatchLimits, measuredLimits } from '../../../worker-gpu/engine/limits.ts'
-import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
+import type { Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { batcherFor, drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
-import { loadModel, type Measured } from '../models.ts'
+import { loadModel, type Measured, providerFor } from '../models.ts'
 import type { Report } from '../results.ts'
 
 /** The engine's own promises on this machine, with the paper's text-to-image model: pictures of 256 × 256 pixels. */
 export async function engine({ provider: choice, quick }: Options, report: Report): Promise<void> {
-	const provider = await chooseProvider(choice)
+	const provider = await providerFor(choice)
 	const model = await loadModel('text2im', provider, quick ? 'tiny' : 'real')
 	const limits = await searched(model, provider, quick, report)
 	await newcomers(model, provider, limits, quick, report)

@@ -1,9 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { measuredLimits } from '../../../worker-gpu/engine/limits.ts'
-import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
 import { batcherFor } from '../drawing.ts'
 import type { Options } from '../main.ts'
-import { loadModel } from '../models.ts'
+import { loadModel, providerFor } from '../models.ts'
 import type { Report } from '../results.ts'
 
 /** Pixels. */
@@ -18,7 +17,7 @@ const AT_ONCE = 10
 
 /** What is held after 2,000 pictures of mixed shapes, over what was held once every shape had been drawn. */
 export async function memory({ provider: choice, quick, seconds }: Options, report: Report): Promise<void> {
-	const provider = await chooseProvider(choice)
+	const provider = await providerFor(choice)
 	const { plan, stopwatch } = await loadModel('ldm-8-class', provider, quick ? 'tiny' : 'real')
 	const batcher = batcherFor(
 		stopwatch,

@@ -2,10 +2,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
-import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
+import type { Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
-import { isHere, loadModel, type Name } from '../models.ts'
+import { isHere, loadModel, type Name, providerFor } from '../models.ts'
 import type { Report } from '../results.ts'
 
 const LISTED = 12
@@ -22,7 +22,7 @@ const Call = z.object({
 export async function nodes({ provider: choice, quick, models }: Options, report: Report): Promise<void> {
 	// Read by CUDA when its libraries are loaded: each node then waits for what it has begun, so that its time is its own.
 	process.env.CUDA_LAUNCH_BLOCKING = '1'
-	const provider = await chooseProvider(choice)
+	const provider = await providerFor(choice)
 	const kind = quick ? 'tiny' : 'real'
 	for (const name of models.filter((name) => isHere(name, kind))) {
 		try {

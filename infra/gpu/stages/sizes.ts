@@ -1,15 +1,15 @@
 import { isOutOfMemory } from '../../../worker-gpu/onnx/out-of-memory.ts'
-import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
+import type { Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { callMs, drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
-import { isHere, type Kind, loadModel, type Measured, type Name } from '../models.ts'
+import { isHere, type Kind, loadModel, type Measured, type Name, providerFor } from '../models.ts'
 import { MATRIX_PEAK } from '../peak.ts'
 import { type Report, readResults } from '../results.ts'
 
 /** What networks of real sizes take here: pictures drawn one at a time, and as many at once as gain most. */
 export async function sizes({ provider: choice, quick, seconds, models }: Options, report: Report): Promise<void> {
 	const ends = performance.now() + seconds * 1000
-	const provider = await chooseProvider(choice)
+	const provider = await providerFor(choice)
 	const peak = readResults('probe').find(({ what }) => what === MATRIX_PEAK)?.value
 	for (const [i, name] of models.entries()) {
 		const until = performance.now() + (ends - performance.now()) / (models.length - i)

@@ -1,0 +1,93 @@
+import path from 'node:path'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { fusedAttention } from './attention.ts'
+import { sharedByBranches } from './branches.ts'
+import type { Port } from './part.ts'
+import { cutProjections } from './projections.ts'
+import type { Provider } from './provider.ts'
+import { rewritten } from './rewritten.ts'
+import { phasedUpsampling } from './upsampling.ts'
+
+/** A graph in ONNX Runtime's memory: in this thread, or in one of its own (session-thread.ts). */
+export interface Session {
+	readonly inputs: ReadonlyMap<string, Port>
+	readonly outputs: ReadonlyMap<string, Port>
+	/** @param begins called when its turn comes */
+	run(feeds: Readonly<Record<string, Values>>, outputs: readonly string[], begins: () => void): Promise<Ran>
+	release(): Promise<void>
+}
+
+/** A tensor in the graph's own type; float16 as Uint16Array or Float16Array. */
+export interface Values {
+	readonly type: string
+	readonly data: Tensor['data']
+	readonly dims: readonly number[]
+}
+
+export interface Ran {
+	/** In the order that they were asked for. */
+	readonly outputs: readonly Values[]
+	/** Inside ONNX Runtime. */
+	readonly milliseconds: number
+}
+
+/** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
+const REWRITES = { cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches], cuda: [fusedAttention] }
+
+/** What a session is opened by; a structured clone of it is as good. */
+export type Opening = Pick<Provider, 'name' | 'sessionOptions'>
+
+/**
+ * Opens a `model.onnx` in this thread, which then does nothing else while a call runs: `run()` is a promise around a call that blocks it.
+ *
+ * @param begins called when its turn comes
+ */
+export async function openSession(file: string, provider: Opening, begins: () => void): Promise<Session> {
+	begins()
+	const session = await createSession(file, provider)
+	return {
+		inputs: ports(session.inputMetadata),
+		outputs: ports(session.outputMetadata),
+		async run(feeds, outputs, begins) {
+			begins()
+			const tensors = Object.fromEntries(Object.entries(feeds).map(([name, values]) => [name, toTensor(values)]))
+			const began = performance.now()
+			const results = await session.run(tensors, outputs)
+			const milliseconds = performance.now() - began
+			return { outputs: outputs.map((name) => valuesOf(results[name]!)), milliseconds }
+		},
+		release: () => session.release()
+	}
+}
+
+async function createSession(file: string, { name, sessionOptions }: Opening): Promise<InferenceSession> {
+	const graph = rewritten(file, REWRITES[name])
+	if (!graph) {
+		return InferenceSession.create(file, sessionOptions)
+	}
+	const { extra = {} } = sessionOptions
+	// A graph in memory does not say where the weights are that lie beside it.
+	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
+	return InferenceSession.create(graph, { ...sessionOptions, extra: { ...extra, ...beside } })
+}
+
+/**
+ * Where JavaScript has Float16Array, a tensor's data becomes one, whose length ONNX Runtime 1.30 takes for 0 ("not enough space:
+ * expected 128, got 0", microsoft/onnxruntime#32323). It reads the bits from a Uint16Array.
+ */
+function toTensor({ type, data, dims }: Values): Tensor {
+	const tensor = new Tensor(type as Tensor.Type, data, dims)
+	return type === 'float16' ? Object.defineProperty(tensor, 'data', { value: data }) : tensor
+}
+
+/** A tensor is an object of ONNX Runtime's own, which no other thread can be given. */
+const valuesOf = ({ type, data, dims }: Tensor): Values => ({ type, data, dims })
+
+function ports(metadata: readonly InferenceSession.ValueMetadata[]): Map<string, Port> {
+	return new Map(
+		metadata.map((value) => [
+			value.name,
+			value.isTensor ? { type: value.type, dims: value.shape } : { type: 'no tensor', dims: [] }
+		])
+	)
+}
