@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { develop, drawingOf, type Golden, open } from '../golden/pipelines.ts'
 import golden from '../golden/stable-diffusion.json' with { type: 'json' }
 import { planFor } from '../ldm/checkpoint.ts'
+import { ROWS } from './branches.ts'
 import { loadPart, type Part } from './part.ts'
 import { asOnCuda, chooseProvider } from './provider.ts'
 
@@ -15,7 +16,8 @@ const folder = path.join(import.meta.dirname, '../golden/tiny/unet')
 const feedsOf = (value: number, rows = 2) => ({
 	sample: { data: new Float32Array(rows * 4 * 8 * 8).fill(value), dims: [rows, 4, 8, 8] },
 	timestep: { data: Array<number>(rows).fill(7), dims: [rows] },
-	encoder_hidden_states: { data: new Float32Array(rows * 4 * 16).fill(-value), dims: [rows, 4, 16] }
+	encoder_hidden_states: { data: new Float32Array(rows * 4 * 16).fill(-value), dims: [rows, 4, 16] },
+	[ROWS]: { data: Array.from({ length: rows }, (_, i) => i), dims: [rows] }
 })
 const messageOf = (settling: Promise<unknown>): Promise<string> =>
 	settling.then(
