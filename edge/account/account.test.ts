@@ -20,7 +20,10 @@ const request: ResolvedRequest = {
 	seed: 0xffff_ffff,
 	count: 2
 }
-const order: Order = { request, terms: { priority: 'normal', deadline: null, url_ttl: 3_600, webhook: null } }
+const order: Order = {
+	request,
+	terms: { priority: 'normal', deadline: null, start_deadline: null, url_ttl: 3_600, webhook: null }
+}
 const key = 'the hash of a key'
 const picture = (n: number) => ({
 	n,
@@ -311,6 +314,43 @@ describe('Account', () => {
 		expect(faultOf(await stub.progress(work, { done: 1, total: 2 }))).toBe('ended')
 		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', images: [{ n: 0 }, { n: 1 }] } })
 		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([{ kind: 'erase' }])
+	})
+
+	it('expires what nobody has started by its start deadline, and charges nothing', async () => {
+		const before = await stub.describe({ account, key: null })
+		const { id: late, start_deadline } = await submit({ start_deadline: 1.5, deadline: 60 })
+		expect(Date.parse(start_deadline!) - Date.now()).toBe(1_500)
+		vi.setSystemTime(Date.now() + 1_499)
+		await runDurableObjectAlarm(stub)
+		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'queued' } })
+		vi.setSystemTime(Date.now() + 1)
+		await runDurableObjectAlarm(stub)
+		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', started_at: null } })
+		expect(await stub.describe({ account, key: null })).toEqual(before)
+		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([{ kind: 'erase' }])
+	})
+
+	it('is too late to start at the start deadline', async () => {
+		const { work } = await submit({ start_deadline: 5 })
+		vi.setSystemTime(Date.now() + 5_000)
+		expect(faultOf(await stub.start(work, 'run-one-one'))).toBe('ended')
+	})
+
+	it('leaves what was started before its start deadline, even where it has to be started again, until its deadline', async () => {
+		const { id: kept, work } = await submit({ start_deadline: 5, deadline: 60 })
+		const status = async () => (unwrap((await stub.read(key, kept)) as Answer<Snapshot>) as Snapshot).status
+		const deadline = () => rows(`SELECT at FROM due WHERE kind = 'deadline' AND subject = '${kept}'`)
+		const began = Date.now()
+		await stub.start(work, 'run-one-one')
+		await stub.handBack(work)
+		vi.setSystemTime(began + 5_000)
+		await runDurableObjectAlarm(stub)
+		expect(await status()).toBe('queued')
+		expect(await deadline()).toEqual([{ at: began + 60_000 }])
+		vi.setSystemTime(began + 60_000)
+		await runDurableObjectAlarm(stub)
+		expect(await status()).toBe('expired')
+		expect(await deadline()).toEqual([])
 	})
 
 	it('lets cancel and capture race, picture by picture', async () => {

@@ -115,7 +115,13 @@ function interleave(
 		const request = { model: 'scenes', prompt: 'a cube', width: 128, height: 128, steps: 1, guidance: 1, seed: 0, count }
 		const order: Order = {
 			request,
-			terms: { priority: 'normal', deadline: pick(3) ? null : 1 + pick(60), url_ttl: 60, webhook: null }
+			terms: {
+				priority: 'normal',
+				deadline: pick(3) ? null : 1 + pick(60),
+				start_deadline: pick(3) ? null : 1 + pick(60),
+				url_ttl: 60,
+				webhook: null
+			}
 		}
 		const submitted = transact(() => generations.add(id, key, order, [], price, now))
 		if (!('fault' in (submitted as object))) {

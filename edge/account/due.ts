@@ -1,6 +1,6 @@
 /**
  * Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on,
- * `deadline` ends one that is late, `erase` removes objects that are not to be kept, `sweep` uploads that nothing
+ * `deadline` ends one that is late or was not started in time, `erase` removes objects that are not to be kept, `sweep` uploads that nothing
  * uses, `webhook` sends what an origin is to be told,
  * `meter` what a sink is to count.
  */

@@ -76,7 +76,6 @@ export class Generations {
 		this.#ledger.hold(id, price * request.count, now)
 		this.#allowances.begin(key, { pictures: request.count, amount: price * request.count })
 		this.#inputs.use(id, request)
-		const deadline = deadlineOf(terms.deadline, now)
 		const place = this.#lineup.place(request.model, terms.priority, now)
 		// Not `RETURNING *`, which takes as long as the rest of the statement.
 		const row: Row = {
@@ -88,7 +87,8 @@ export class Generations {
 			warnings: JSON.stringify(warnings),
 			created_at: now,
 			priority: terms.priority,
-			deadline,
+			deadline: timeOf('deadline', terms, now),
+			start_deadline: timeOf('start_deadline', terms, now),
 			url_ttl: terms.url_ttl,
 			count: request.count,
 			price,
@@ -96,16 +96,17 @@ export class Generations {
 			place
 		}
 		this.#sql.exec(
-			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, url_ttl, count, price, webhook, place)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO generations (id, key, request, model, warnings, status, epoch, created_at, priority, deadline, start_deadline, url_ttl, count, price, webhook, place)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			...[id, key, row.request, row.model, row.warnings, row.status, row.epoch, now],
-			...[row.priority, deadline, row.url_ttl, row.count, price, row.webhook, place]
+			...[row.priority, row.deadline, row.start_deadline, row.url_ttl, row.count, price, row.webhook, place]
 		)
 		if (place !== null) {
 			this.#due.put('enqueue', id, now)
 		}
-		if (deadline !== null) {
-			this.#due.put('deadline', id, deadline)
+		const until = deadlineOf(row)
+		if (until !== null) {
+			this.#due.put('deadline', id, until)
 		}
 		return snapshotOf(row, [], request)
 	}
@@ -178,11 +179,15 @@ export class Generations {
 		this.#due.put('erase', id, now)
 	}
 
-	/** Ends what its deadline has passed. */
+	/** Ends what its deadline has passed, and looks again at the one that is still to come. */
 	expire(id: string, now: number): void {
 		const row = this.find(id)
-		this.#due.remove('deadline', id)
-		if (row && !isTerminal(row.status)) {
+		const until = row && !isTerminal(row.status) ? deadlineOf(row) : null
+		if (until === null) {
+			this.#due.remove('deadline', id)
+		} else if (until > now) {
+			this.#due.put('deadline', id, until)
+		} else {
 			this.end(id, 'expired', now)
 		}
 	}
@@ -290,17 +295,24 @@ export class Generations {
 	}
 }
 
-function deadlineOf(deadline: Order['terms']['deadline'], now: number): number | null {
-	if (deadline === null) {
+/** When it ends by itself. Once a node has started it, its start deadline was kept, even if that node is lost and it waits for another. */
+function deadlineOf({ deadline, start_deadline, started_at }: Row): number | null {
+	const ahead = [deadline, started_at === null ? start_deadline : null].filter((at) => at !== null)
+	return ahead.length > 0 ? Math.min(...ahead) : null
+}
+
+function timeOf(term: 'deadline' | 'start_deadline', terms: Order['terms'], now: number): number | null {
+	const asked = terms[term]
+	if (asked === null) {
 		return null
 	}
-	const at = typeof deadline === 'number' ? now + deadline * 1_000 : Date.parse(deadline)
+	const at = typeof asked === 'number' ? now + Math.ceil(asked * 1_000) : Date.parse(asked)
 	if (at <= now || at > now + week * 1_000) {
 		const expected = `a time from now to ${week / 86_400} days ahead`
-		const error = { pointer: '/deadline', detail: 'It is not ahead.', expected, received: String(deadline) }
+		const error = { pointer: `/${term}`, detail: 'It is not ahead.', expected, received: String(asked) }
 		throw new ProblemError({
 			code: 'invalid-request',
-			detail: `/deadline: expected ${expected}, got ${deadline}.`,
+			detail: `/${term}: expected ${expected}, got ${asked}.`,
 			errors: [error]
 		})
 	}

@@ -20,6 +20,7 @@ export interface Row extends Record<string, SqlStorageValue> {
 	completed_at: number | null
 	priority: Priority
 	deadline: number | null
+	start_deadline: number | null
 	url_ttl: number
 	deleted_at: number | null
 	checkpointed: number | null
@@ -95,6 +96,7 @@ export function snapshotOf(row: Row, pictures: PictureRow[], request = requestOf
 		cost: costOf(row, pictures.length),
 		priority: row.priority,
 		deadline: timeOrNull(row.deadline),
+		start_deadline: timeOrNull(row.start_deadline),
 		url_ttl: row.url_ttl,
 		created_at: time(row.created_at),
 		started_at: timeOrNull(row.started_at),

@@ -261,6 +261,9 @@ const versions = [
 		FROM balance LEFT JOIN allowances ON subject = '';
 	DROP TABLE allowances;
 	DROP TABLE balance;
+	`,
+	`
+	ALTER TABLE generations ADD COLUMN start_deadline INTEGER;
 	`
 ]
 

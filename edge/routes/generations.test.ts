@@ -141,6 +141,9 @@ describe('generations', () => {
 		[{ deadline: 'soon' }, '/deadline'],
 		[{ deadline: '2001-01-01T00:00:00Z' }, '/deadline'],
 		[{ deadline: '2999-01-01T00:00:00Z' }, '/deadline'],
+		[{ start_deadline: 0 }, '/start_deadline'],
+		[{ start_deadline: 'soon' }, '/start_deadline'],
+		[{ start_deadline: '2001-01-01T00:00:00Z' }, '/start_deadline'],
 		[{ url_ttl: 604_801 }, '/url_ttl'],
 		[{ priority: 'urgent' }, '/priority']
 	])('are not accepted on terms that cannot be: %j', async (terms, pointer) => {

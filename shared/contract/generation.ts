@@ -147,6 +147,8 @@ export const Generation = z.strictObject({
 	priority: Priority,
 	/** When it expires, if it has not ended by then. */
 	deadline: Time.nullable(),
+	/** When it expires, if no node has started it by then. */
+	start_deadline: Time.nullable(),
 	created_at: Time,
 	started_at: Time.nullable(),
 	completed_at: Time.nullable(),

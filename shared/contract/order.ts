@@ -38,7 +38,14 @@ export interface Order {
 	terms: Terms
 }
 
-export const takeApart = ({ priority, deadline, url_ttl, webhook, ...request }: ResolvedRequest & Terms): Order => ({
+export const takeApart = ({
+	priority,
+	deadline,
+	start_deadline,
+	url_ttl,
+	webhook,
+	...request
+}: ResolvedRequest & Terms): Order => ({
 	request,
-	terms: { priority, deadline, url_ttl, webhook }
+	terms: { priority, deadline, start_deadline, url_ttl, webhook }
 })

@@ -7,17 +7,21 @@ export const week = 7 * 24 * 3_600
 export const Priority = z.enum(['low', 'normal'])
 export type Priority = z.infer<typeof Priority>
 
+const Deadline = z
+	.union([z.number().min(0.1).max(week), z.iso.datetime({ offset: true })], {
+		error: `Seconds from now, 0.1 to ${week}, or an ISO 8601 time`
+	})
+	.nullable()
+	.default(null)
+
 /** How an order is to be served. Fields of `POST /v1/generations` beside those that say what is drawn; none changes a picture. */
 export const Terms = z.strictObject({
 	/** `low` lets everyone's normal work go first, though not for ever. */
 	priority: Priority.default('normal'),
 	/** The work ends then at the latest: seconds from now, or a time. What is not delivered by then costs nothing. */
-	deadline: z
-		.union([z.int().min(1).max(week), z.iso.datetime({ offset: true })], {
-			error: `Seconds from now, 1 to ${week}, or an ISO 8601 time`
-		})
-		.nullable()
-		.default(null),
+	deadline: Deadline,
+	/** The work ends then if no node has started it yet. Work that was started and lost, and waits for another node, is left alone. */
+	start_deadline: Deadline,
 	/** Seconds that each signed picture URL lives. */
 	url_ttl: z.int().min(60).max(week).default(3_600),
 	/** Who is told how it goes, beside the account's own webhooks. */

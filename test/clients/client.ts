@@ -24,6 +24,7 @@ export const callNames = [
 	'a webhook, verified by the client',
 	'a webhook',
 	'cancel while it runs',
+	'what nobody starts in time',
 	'list',
 	'models',
 	'account',
@@ -32,6 +33,9 @@ export const callNames = [
 	'a wrong key'
 ] as const
 export type CallName = (typeof callNames)[number]
+
+/** A model of the catalog that no node of the stack serves. */
+export const unserved = 'scenes-unconditional'
 
 /** More than a second's work for a CPU. */
 export const long = { steps: 100, count: 4 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import { ApiError, createFalClient, type QueueStatus, ValidationError } from '@fal-ai/client'
-import { type Client, drawing, expectPng, listening, long, mailbox, occupy } from './client.ts'
+import { type Client, drawing, expectPng, listening, long, mailbox, occupy, unserved } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, credentials?: string) =>
@@ -146,6 +146,13 @@ export const fal: Client = {
 			assert.equal((await client.queue.status(app, { requestId })).status, 'COMPLETED')
 			await assert.rejects(client.queue.result(app, { requestId }), (error) => error instanceof ApiError && error.status === 499)
 			await assert.rejects(client.queue.cancel(app, { requestId }), (error) => error instanceof ApiError && error.status === 400)
+		},
+		async 'what nobody starts in time'(stack) {
+			const client = await open(stack)
+			const late = client.subscribe(`darkroom/${unserved}`, { input: {}, startTimeout: 1.1, pollInterval: 50 })
+			await assert.rejects(late, (error) => error instanceof ApiError && error.isUserTimeout)
+			const { data } = await client.subscribe(app, { input: { prompt: 'a red sphere' }, startTimeout: 60, pollInterval: 50 })
+			assert.equal((data as Result).images.length, 1)
 		},
 		async 'what is wrong with a request'(stack) {
 			const client = await open(stack)

@@ -372,6 +372,14 @@ def fal_calls():
         except FalClientHTTPError as error:
             assert error.status_code == 499 and error.error_type == "client_cancelled"
 
+    def late():
+        try:
+            client.subscribe("darkroom/scenes-unconditional", {}, start_timeout=1.1)
+            raise AssertionError("it has a result")
+        except FalClientHTTPError as error:
+            assert error.status_code == 504 and error.response_headers["x-fal-request-timeout-type"] == "user"
+        assert len(client.run(app, {"prompt": prompt}, start_timeout=60)["images"]) == 1
+
     def refused():
         try:
             client.run(app, {"prompt": prompt, "num_images": 99})
@@ -411,6 +419,7 @@ def fal_calls():
         "an image to start from, as a file": started,
         "a webhook": webhook,
         "cancel while it runs": canceled,
+        "what nobody starts in time": late,
         "what is wrong with a request": refused,
         "too many requests": throttled,
         "a wrong key": wrong_key,

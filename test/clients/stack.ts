@@ -83,7 +83,7 @@ function certificates(dir: string): { ca: string; key: string; cert: string } {
 
 async function startNode(env: Record<string, string>): Promise<ChildProcess> {
 	const child = spawn(process.execPath, [join(root, 'worker-gpu/main.ts')], {
-		env: { ...process.env, DARKROOM_PROVIDER: 'cpu', ...env },
+		env: { ...process.env, DARKROOM_PROVIDER: 'cpu', DARKROOM_MODELS: 'scenes', ...env },
 		stdio: ['ignore', 'pipe', 'inherit']
 	})
 	for await (const line of createInterface({ input: child.stdout! })) {

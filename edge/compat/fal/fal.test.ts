@@ -1,9 +1,9 @@
-import { expect, it } from 'vitest'
-import { get, newAccount, post } from '../../testing.ts'
+import { expect, it, vi } from 'vitest'
+import { get, newAccount, patience, post } from '../../testing.ts'
 
 const app = '/fal/queue/darkroom/scenes'
-const submit = async (key: string, body: object, path = app) => {
-	const answer = await post(path, key, body)
+const submit = async (key: string, body: object, path = app, headers = {}) => {
+	const answer = await post(path, key, body, headers)
 	return { status: answer.status, body: await answer.json<Record<string, never>>() }
 }
 
@@ -41,6 +41,34 @@ it('answers for a request that was canceled as fal does', async () => {
 	expect(await (await get(`${result}/status`, key)).json()).toMatchObject({
 		status: 'COMPLETED',
 		error_type: 'client_cancelled'
+	})
+})
+
+it('ends what nobody has started in time as fal does, and its clients do not ask again', async () => {
+	const { key } = await newAccount()
+	const { status, body } = await submit(key, { prompt: 'a red sphere' }, app, { 'x-fal-request-timeout': '0.2' })
+	expect(status).toBe(200)
+	const result = `${app}/requests/${body.request_id}`
+	await vi.waitFor(async () => expect((await get(result, key)).status).toBe(504), patience)
+	const { headers } = await get(result, key)
+	expect([headers.get('x-fal-error-type'), headers.get('x-fal-request-timeout-type')]).toEqual(['request_timeout', 'user'])
+	expect(await (await get(`${result}/status`, key)).json()).toMatchObject({ status: 'COMPLETED', error_type: 'request_timeout' })
+})
+
+it('answers a call that waits, and that nobody has started in time, in the same way', async () => {
+	const { key } = await newAccount()
+	const body = { prompt: 'a red sphere' }
+	const answer = await post('/fal/run/darkroom/scenes', key, body, { 'x-fal-request-timeout': '0.2' })
+	expect([answer.status, answer.headers.get('x-fal-request-timeout-type')]).toEqual([504, 'user'])
+})
+
+it.each(['', '0', '0.1', '-5', '604801', 'nan', 'inf', '1e3', '0x10', '5s', '5, 5'])('no start timeout: %j', async (header) => {
+	const { key } = await newAccount()
+	expect(await submit(key, { prompt: 'a red sphere' }, app, { 'x-fal-request-timeout': header })).toMatchObject({
+		status: 400,
+		body: {
+			message: `x-fal-request-timeout: expected seconds, more than 0.1 and at most 604800, got ${JSON.stringify(header)}.`
+		}
 	})
 })
 

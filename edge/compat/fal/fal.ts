@@ -14,6 +14,7 @@ import { respondError, respondFailed } from './errors.ts'
 import { toNative } from './input.ts'
 import { resultOf, statusOf, submitted } from './shapes.ts'
 import { jwks } from './signature.ts'
+import { startTimeoutOf } from './start-timeout.ts'
 import { initiateUpload, readFile, takeFile } from './storage.ts'
 import { resultEvents, statusEvents } from './stream.ts'
 
@@ -132,7 +133,13 @@ const Input = z.record(z.string(), z.unknown())
 
 async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
 	const priority = c.req.header('x-fal-queue-priority')
-	return { ...toNative(parse(Input, await readJson(c))), model, ...(priority && { priority }) }
+	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
+	return {
+		...toNative(parse(Input, await readJson(c))),
+		model,
+		...(priority && { priority }),
+		...(start_deadline && { start_deadline })
+	}
 }
 
 function result(c: Context<App>, generation: Generation): Response {
