@@ -21,6 +21,7 @@ const problems = {
 	undelivered: [409, 'Pictures are missing'],
 	'in-use': [409, 'A generation still needs it'],
 	'too-many-webhooks': [409, 'The account has as many webhooks as it may have'],
+	'too-many-keys': [409, 'The account has as many keys as it may have'],
 	'payload-too-large': [413, 'The body is too large'],
 	'unsupported-media-type': [415, 'Unsupported media type'],
 	'invalid-request': [422, 'The request is invalid'],

@@ -49,7 +49,16 @@ interface Command {
 }
 
 const commands: Record<string, Command> = {
-	accounts: { takes: 0, run: allAccounts },
+	accounts: {
+		takes: 0,
+		run: async () =>
+			(await all('', '', 'accounts')).map(({ account, plan, balance, in_flight }) => ({
+				account,
+				plan,
+				...(balance as Json),
+				in_flight
+			}))
+	},
 	show: { takes: 1, run: (account) => call(account, 'GET') },
 	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
 	credit: {
@@ -57,7 +66,7 @@ const commands: Record<string, Command> = {
 		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: Number(amount), reference })
 	},
 	refund: { takes: 2, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
-	keys: { takes: 1, run: async (account) => (await call(account, 'GET', '/keys')).keys },
+	keys: { takes: 1, run: (account) => all(account, '/keys', 'keys') },
 	key: {
 		takes: 2,
 		run: (account, name) =>
@@ -126,13 +135,12 @@ function limits(): Json {
 	)
 }
 
-async function allAccounts(): Promise<Rows> {
+/** A list, page by page. */
+async function all(account: string, path: string, name: string): Promise<Rows> {
 	const rows: Rows = []
 	for (let cursor: unknown = ''; cursor !== null; ) {
-		const page = await call('', 'GET', cursor ? `?cursor=${cursor}` : '')
-		for (const { account, plan, balance, in_flight } of page.accounts as Rows) {
-			rows.push({ account, plan, ...(balance as Json), in_flight })
-		}
+		const page = await call(account, 'GET', `${path}${cursor && `?cursor=${cursor}`}`)
+		rows.push(...(page[name] as Rows))
 		cursor = page.next
 	}
 	return rows

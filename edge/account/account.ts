@@ -166,10 +166,10 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async listKeys(caller: Caller): Promise<Answer<ApiKey[]>> {
+	async listKeys(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<ApiKey[]>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'admin')
-			return this.#books.keys.list()
+			return this.#books.keys.list(cursor, limit)
 		})
 	}
 

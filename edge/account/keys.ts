@@ -4,6 +4,8 @@ import { ProblemError } from '../errors.ts'
 
 /** Milliseconds: how exactly it is known when a key was last used. A write at each use would cost more than that is worth. */
 const usedWithin = 60_000
+/** Of those that are valid. One for each of an owner's programs, not for each of its customers. */
+const mostKeys = 100
 
 interface Row extends Record<string, SqlStorageValue> {
 	hash: string
@@ -28,6 +30,12 @@ export class Keys {
 	}
 
 	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number): ApiKey {
+		const valid = 'SELECT count(*) AS n FROM keys WHERE revoked_at IS NULL AND coalesce(expires_at > ?, true)'
+		const { n } = this.#sql.exec<{ n: number }>(valid, now).one()
+		if (n >= mostKeys) {
+			const detail = `Expected at most ${mostKeys} valid keys; revoke one first, or rotate one with an overlap of 0.`
+			throw new ProblemError({ code: 'too-many-keys', detail })
+		}
 		this.#sql.exec(
 			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at, limits) VALUES (?, ?, ?, ?, ?, ?, ?)',
 			hash,
@@ -61,8 +69,12 @@ export class Keys {
 		return JSON.parse(row.limits)
 	}
 
-	list(): ApiKey[] {
-		return this.#sql.exec<Row>('SELECT * FROM keys ORDER BY id').toArray().map(present)
+	/** Newest first; those older than the key `cursor`, where there is one. */
+	list(cursor: string | undefined, limit: number): ApiKey[] {
+		return this.#sql
+			.exec<Row>('SELECT * FROM keys WHERE coalesce(id < ?, true) ORDER BY id DESC LIMIT ?', cursor ?? null, limit)
+			.toArray()
+			.map(present)
 	}
 
 	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. */
@@ -71,14 +83,9 @@ export class Keys {
 		if (revoked_at !== null || (expires_at !== null && expires_at <= now)) {
 			throw new ProblemError({ code: 'not-found', detail: `${id} is not valid any more.` })
 		}
-		const made = this.add(
-			hash,
-			{ name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) },
-			now
-		)
 		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
 		this.#known.clear()
-		return made
+		return this.add(hash, { name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) }, now)
 	}
 
 	/** At once and for ever. */

@@ -178,6 +178,40 @@ describe('an account', () => {
 		expect(JSON.stringify(keys)).not.toContain('dk_')
 	})
 
+	it('lists its keys page by page, newest first', async () => {
+		const made = await Promise.all(['a', 'b', 'c'].map(async (name) => (await post('/v1/keys', key, { name })).json<ApiKey>()))
+		const page = async (query: string) => {
+			const { keys, next } = await (await get(`/v1/keys?${query}`, key)).json<{ keys: ApiKey[]; next: string | null }>()
+			return { ids: keys.map(({ id }) => id), next }
+		}
+		const { ids, next } = await page('')
+		expect([ids.toSorted().reverse(), next]).toEqual([ids, null])
+		expect(ids).toEqual(expect.arrayContaining(made.map(({ id }) => id)))
+		expect(await page('limit=2')).toEqual({ ids: ids.slice(0, 2), next: ids[1] })
+		expect(await page(`limit=2&cursor=${ids[1]}`)).toEqual({ ids: ids.slice(2), next: null })
+		for (const query of ['limit=0', 'limit=501', 'cursor=gen_00000000000000000000000000', 'page=2']) {
+			expect(await codeOf(await get(`/v1/keys?${query}`, key))).toBe('422 invalid-request')
+		}
+	})
+
+	it('has a hundred valid keys at most', async () => {
+		const make = () => post('/v1/keys', key, {})
+		const { id } = await (await make()).json<ApiKey>()
+		for (let n = 2; n < 100; n++) {
+			expect((await make()).status).toBe(201)
+		}
+		expect(await codeOf(await make())).toBe('409 too-many-keys')
+		const rotate = (overlap: number) => post(`/v1/keys/${id}/rotate`, key, { overlap })
+		expect(await codeOf(await rotate(60))).toBe('409 too-many-keys')
+		// What was refused has changed nothing.
+		const { keys } = await (await get('/v1/keys', key)).json<{ keys: ApiKey[] }>()
+		expect(keys.find((one) => one.id === id)).toMatchObject({ expires_at: null })
+		const rotated = await (await rotate(0)).json<ApiKey>()
+		expect(await codeOf(await make())).toBe('409 too-many-keys')
+		await fetchEdge(`/v1/keys/${rotated.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		expect((await make()).status).toBe(201)
+	})
+
 	it('shows its admin whatever the books do not make', async () => {
 		const generation = await submit()
 		await deliver(generation, 0)

@@ -1,22 +1,27 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { ApiKey } from '../../shared/contract/account.ts'
+import { ApiKey, KeyId } from '../../shared/contract/account.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
+import { limitOf } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const routeAt = (door: (typeof doors)[number]) =>
 	createRoute({
 		method: 'get',
 		path: `${door.base}/keys`,
-		summary: `The API keys ${door.whose}, revoked ones too`,
+		summary: `The API keys ${door.whose}, revoked ones too, newest first`,
 		middleware: [door.enter] as const,
-		request: { params: pathOf(door, {}) },
+		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(100, 500), cursor: KeyId.optional() }) },
 		responses: {
-			200: json(z.strictObject({ keys: z.array(ApiKey) }), 'The keys, oldest first'),
+			200: json(
+				z.strictObject({ keys: z.array(ApiKey), next: KeyId.nullable() }),
+				'`next` is the `cursor` of the following page, null on the last'
+			),
 			401: problem('unauthorized'),
 			403: problem('forbidden'),
-			404: problem('not-found: there is no such account')
+			404: problem('not-found: there is no such account'),
+			422: problem('invalid-request')
 		}
 	})
 
@@ -24,8 +29,11 @@ export const listKeys = (app: OpenAPIHono<App>) => {
 	for (const door of doors) {
 		app.openapi(routeAt(door), async (c) => {
 			const { env, caller } = c.var
-			const keys = unwrap((await env.ACCOUNT.getByName(caller.account).listKeys(caller)) as Answer<ApiKey[]>)
-			return c.json({ keys }, 200)
+			const { limit, cursor } = c.req.valid('query')
+			const account = env.ACCOUNT.getByName(caller.account)
+			const page = unwrap((await account.listKeys(caller, cursor, limit + 1)) as Answer<ApiKey[]>)
+			const keys = page.slice(0, limit)
+			return c.json({ keys, next: page.length > limit ? (keys.at(-1)?.id ?? null) : null }, 200)
 		})
 	}
 }
