@@ -13,7 +13,9 @@ export const ROWS = 'rows_of_latents'
  */
 export const sharedByBranches: Rewrite = (graph, earlier) => {
 	const { nodes } = graph.needed(earlier)
-	const kinds = new Map<string, Kind>(graph.inputs.map((name) => [name, LATENT.includes(name) ? 'latent' : 'row']))
+	// A timestep without an axis, as it is exported, is one for all.
+	const kindOfInput = (name: string) => (!LATENT.includes(name) ? 'row' : graph.axesOf(name) === 0 ? 'constant' : 'latent')
+	const kinds = new Map<string, Kind>(graph.inputs.map((name) => [name, kindOfInput(name)]))
 	const kindOf = (name: string): Kind => kinds.get(name) ?? 'constant'
 	const kept = graph.nodes.filter((node) => nodes.has(node))
 	for (const node of kept) {

@@ -81,6 +81,15 @@ export class Graph {
 			)
 	}
 
+	/** How many axes an input has: ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { shape = 2 { dim = 1 } } } } */
+	axesOf(input: string): number {
+		let at = this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)
+		for (const number of [2, 1, 2]) {
+			at = at && this.#inside(at, number)
+		}
+		return at ? [...this.#proto.fields(at.from, at.to)].length : 0
+	}
+
 	/** The whole numbers of an attribute, one or several: Softmax's `axis`, Transpose's `perm`. */
 	integers(node: Node, attribute: string): number[] {
 		const field = node.attributes.get(attribute)
