@@ -218,7 +218,11 @@ async function drawAll(
 				const before = told
 				const delivery = async () => {
 					await before
-					await deliver(await encodePicture(picture, request, sign), picture, edge)
+					const encoded = await encodePicture(picture, request, sign)
+					if (sign && !encoded.isSigned) {
+						log(`picture ${picture.n} is not signed, for the certificate has expired`)
+					}
+					await deliver(encoded, picture, edge)
 				}
 				// Its failure ends the drawing of the others.
 				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))

@@ -40,7 +40,7 @@ async function run(): Promise<void> {
 		...c2pa
 	} = readEnvironment(process.env)
 	const isSigning = Boolean(c2pa.C2PA_CERTIFICATE || c2pa.C2PA_PRIVATE_KEY)
-	const sign = isSigning ? await openSigner(c2pa.C2PA_CERTIFICATE, c2pa.C2PA_PRIVATE_KEY) : undefined
+	const signer = isSigning ? await openSigner(c2pa.C2PA_CERTIFICATE, c2pa.C2PA_PRIVATE_KEY) : undefined
 	const asked = new AbortController()
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 		process.on(signal, () => asked.abort())
@@ -48,6 +48,10 @@ async function run(): Promise<void> {
 	process.on('disconnect', () => asked.abort()) // Our supervisor is gone, where it opened a channel.
 
 	const metrics = createMetrics()
+	if (signer) {
+		metrics.signing(signer.subject, signer.until)
+		log(`pictures are signed until ${signer.until.toISOString()}`)
+	}
 	const engine = await startEngine({
 		...DARKROOM_MODELS,
 		modelsDir: MODELS_DIR,
@@ -62,7 +66,8 @@ async function run(): Promise<void> {
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	await serve({ engine, sign, log }, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
+	const tools = { engine, sign: signer?.sign, log }
+	await serve(tools, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit(0)

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WasmReader } from '@contentauth/c2pa-wasm'
 import sharp from 'sharp'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { OutputFormat } from '../../shared/outputs.ts'
 import { isInstalled } from '../../test/installed.ts'
 import { openSigner } from './credentials.ts'
@@ -45,7 +46,7 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 
 	describe.each(OutputFormat.options)('a signed %s', (output_format) => {
 		test('is trusted, says what made it, shows what it showed and says what it said', async () => {
-			const sign = await openSigner(...issue(output_format, p256))
+			const { sign } = await openSigner(...issue(output_format, p256))
 			const plain = await encodePicture(picture, { ...request, output_format })
 			const { bytes, contentType } = await encodePicture(picture, { ...request, output_format }, sign)
 			const { validation_state, active_manifest, manifests } = await opened(bytes, contentType)
@@ -68,7 +69,7 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 		})
 
 		test('is not, once a bit of it has changed', async () => {
-			const sign = await openSigner(...issue(output_format, p256))
+			const { sign } = await openSigner(...issue(output_format, p256))
 			const { bytes, contentType } = await encodePicture(picture, { ...request, output_format }, sign)
 			// In the parameters that it carries.
 			const at = Buffer.from(bytes).lastIndexOf('a red sphere')
@@ -83,9 +84,24 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 		['Ed25519', ['-newkey', 'ed25519', '-nodes'], 'Ed25519'],
 		['RSA', ['-newkey', 'rsa:2048', '-nodes'], 'Ps256']
 	])('a key of %s signs, too', async (name, key, algorithm) => {
-		const { bytes, contentType } = await encodePicture(picture, request, await openSigner(...issue(name, key)))
+		const { sign } = await openSigner(...issue(name, key))
+		const { bytes, contentType } = await encodePicture(picture, request, sign)
 		const { validation_state, active_manifest, manifests } = await opened(bytes, contentType)
 		expect([validation_state, manifests[active_manifest].signature_info.alg]).toEqual(['Trusted', algorithm])
+	})
+
+	test('what is drawn after a certificate has expired goes out unsigned', async () => {
+		const signer = await openSigner(...issue('brief', p256))
+		expect(signer.until).toEqual(new X509Certificate(pem('brief.pem')).validToDate)
+		expect((await encodePicture(picture, request, signer.sign)).isSigned).toBe(true)
+		vi.useFakeTimers({ toFake: ['Date'], now: signer.until })
+		try {
+			const plain = await encodePicture(picture, request)
+			expect(await encodePicture(picture, request, signer.sign)).toEqual(plain)
+			expect(plain.isSigned).toBe(false)
+		} finally {
+			vi.useRealTimers()
+		}
 	})
 
 	test('what readers would refuse is refused before anything is signed', async () => {
@@ -98,6 +114,8 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 		await refused('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', key, 'certificate: expected PEM')
 		await refused(...issue('curve', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1', '-nodes']), 'got secp256k1')
 		await refused(...issue('server', p256, { usage: 'codeSigning' }), /certificate: .*signingCredential/)
-		await refused(...issue('old', p256, { days: '-1' }), /certificate: .*expired/)
+		await refused(...issue('old', p256, { days: '-1' }), /certificate: O=Darkroom, CN=Node expired at 20/)
+		openssl('x509', '-in', file('ca.pem'), '-signkey', file('ca.key'), '-days', '-1', '-out', file('old-ca.pem'))
+		await refused(pem('good.pem') + pem('old-ca.pem'), key, /certificate: O=Tests, CN=Root expired at 20/)
 	})
 })

@@ -6,8 +6,16 @@ import sharp from 'sharp'
 import type { OutputType } from '../../shared/outputs.ts'
 import { algorithmOf, Sign1 } from './cose.ts'
 
-/** Puts a C2PA manifest into an encoded picture. */
-export type Sign = (picture: Uint8Array, type: OutputType) => Promise<Uint8Array<ArrayBuffer>>
+/** Puts a C2PA manifest into an encoded picture. Undefined once a certificate has expired: readers refuse what is signed after that. */
+export type Sign = (picture: Uint8Array, type: OutputType) => Promise<Uint8Array<ArrayBuffer> | undefined>
+
+export interface Signer {
+	readonly sign: Sign
+	/** The subject of the certificate. */
+	readonly subject: string
+	/** When the first of its chain expires. */
+	readonly until: Date
+}
 
 /** The certificate or its key will not do. */
 export class CredentialsUnusable extends Error {
@@ -38,7 +46,7 @@ const manifest = {
  *
  * Contents are Adobe's c2pa-rs in WebAssembly; the private key stays with OpenSSL.
  */
-export async function openSigner(certificates: string, privateKey: string): Promise<Sign> {
+export async function openSigner(certificates: string, privateKey: string): Promise<Signer> {
 	const chain = read('certificate', () => {
 		const pem = certificates.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
 		return pem.map((one) => new X509Certificate(one))
@@ -48,8 +56,14 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 	if (!algorithm) {
 		throw new CredentialsUnusable(`private key: expected P-256, P-384, P-521, Ed25519 or RSA, got ${kindOf(key)}`)
 	}
-	if (!chain[0]?.checkPrivateKey(key)) {
-		throw new CredentialsUnusable(`private key: expected that of ${chain[0]?.subject ?? 'a certificate'}, got another`)
+	const [own] = chain
+	if (!own?.checkPrivateKey(key)) {
+		throw new CredentialsUnusable(`private key: expected that of ${own ? nameOf(own) : 'a certificate'}, got another`)
+	}
+	const first = chain.reduce((a, b) => (b.validToDate < a.validToDate ? b : a))
+	const until = first.validToDate
+	if (until.getTime() <= Date.now()) {
+		throw new CredentialsUnusable(`certificate: ${nameOf(first)} expired at ${until.toISOString()}`)
 	}
 	const sign1 = new Sign1(key, algorithm, chain)
 	const signer = { alg: algorithm.name, reserveSize: sign1.length, sign: (claim: Uint8Array) => sign1.over(claim) }
@@ -58,16 +72,22 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 	// It was built for browsers' workers, and reads pictures as they do; what it is given for a Blob is our own.
 	Object.assign(globalThis, { FileReaderSync: Reader })
 	const sign: Sign = async (picture, type) => {
+		if (until.getTime() <= Date.now()) {
+			return undefined
+		}
 		const builder = WasmBuilder.fromJson(JSON.stringify({ ...manifest, format: type }))
 		try {
 			const blob = { size: picture.length, picture } as unknown as Blob
 			return new Uint8Array(await builder.sign(signer as never, [], type, blob))
+		} catch (error) {
+			// What comes out of WebAssembly is text.
+			throw error instanceof Error ? error : new Error(`not signed: ${error}`)
 		} finally {
 			builder.free()
 		}
 	}
 	await prove(sign)
-	return sign
+	return { sign, subject: nameOf(own), until }
 }
 
 class Reader {
@@ -82,7 +102,7 @@ async function prove(sign: Sign): Promise<void> {
 		.png()
 		.toBuffer()
 	const reader = await sign(plain, 'image/png')
-		.then((signed) => WasmReader.fromBytes('image/png', signed))
+		.then((signed) => WasmReader.fromBytes('image/png', signed as Uint8Array))
 		.catch((error) => {
 			throw new CredentialsUnusable(`certificate: ${error instanceof Error ? error.message : error}`)
 		})
@@ -106,4 +126,5 @@ function read<T>(what: string, work: () => T): T {
 	}
 }
 
+const nameOf = ({ subject }: X509Certificate) => subject.replaceAll('\n', ', ')
 const kindOf = ({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject) => details?.namedCurve ?? type

@@ -11,11 +11,13 @@ export interface Encoded {
 	readonly contentType: OutputType
 	/** Base64, as in Content-MD5. */
 	readonly md5: string
+	readonly isSigned: boolean
 }
 
 /**
  * A picture in the format that its request asks for, on libuv's thread pool. It carries the request for this picture alone and its digital
- * source type as XMP, the request as EXIF too, and in PNG as the text chunk that viewers show as "parameters"; with `sign` also a C2PA manifest.
+ * source type as XMP, the request as EXIF too, and in PNG as the text chunk that viewers show as "parameters"; with `sign` also a C2PA manifest,
+ * as long as its certificate is valid.
  */
 export async function encodePicture(
 	{ pixels, width, height, seed }: Rgb & { seed: number },
@@ -30,8 +32,9 @@ export async function encodePicture(
 	const encoded = await saved(image, format, request.output_quality).toBuffer()
 	const plain = format === 'png' && parameters ? withText(encoded, 'parameters', parameters) : new Uint8Array(encoded)
 	const contentType = outputType(format)
-	const bytes = sign ? await sign(plain, contentType) : plain
-	return { bytes, contentType, md5: createHash('md5').update(bytes).digest('base64') }
+	const signed = await sign?.(plain, contentType)
+	const bytes = signed ?? plain
+	return { bytes, contentType, md5: createHash('md5').update(bytes).digest('base64'), isSigned: signed !== undefined }
 }
 
 function saved(image: Sharp, format: OutputFormat, quality: number | null | undefined): Sharp {

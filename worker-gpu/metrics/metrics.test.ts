@@ -40,6 +40,7 @@ test('what an engine and a node count can be scraped', async () => {
 		await engine.develop(request)
 		metrics.drawn(1)
 		metrics.failed('Not "finite"')
+		metrics.signing('O=Tests', new Date('2030-01-01'))
 		await heard.promise
 		const answer = await ask('/metrics')
 		expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
@@ -57,7 +58,8 @@ test('what an engine and a node count can be scraped', async () => {
 			'darkroom_queue_wait_seconds_bucket{le="2.5"} 1',
 			'darkroom_generations 1',
 			'darkroom_pictures_total 1',
-			'darkroom_failures_total{type="Not \\"finite\\""} 1'
+			'darkroom_failures_total{type="Not \\"finite\\""} 1',
+			'darkroom_certificate_expiry_timestamp_seconds{subject="O=Tests"} 1893456000'
 		]) {
 			expect(lines).toContain(line)
 		}

@@ -11,6 +11,8 @@ export interface Metrics {
 	drawn(pictures: number): void
 	/** @param type the error's name */
 	failed(type: string): void
+	/** Pictures are signed with a certificate, as long as it and its chain are valid. */
+	signing(subject: string, until: Date): void
 }
 
 export function createMetrics(): Metrics {
@@ -45,8 +47,14 @@ export function createMetrics(): Metrics {
 		'Generations that failed or were given up here, by type of error.',
 		'type'
 	)
+	const certificate = value(
+		'darkroom_certificate_expiry_timestamp_seconds',
+		'gauge',
+		'When the certificate that signs pictures expires; from then on they go out unsigned.',
+		'subject'
+	)
 	const memory = value('darkroom_memory_bytes', 'gauge', 'Resident memory.', 'process')
-	const all = [rows, batch, ticks, evaluations, inference, queueWait, generations, pictures, failures, memory]
+	const all = [rows, batch, ticks, evaluations, inference, queueWait, generations, pictures, failures, certificate, memory]
 
 	return {
 		page() {
@@ -70,6 +78,7 @@ export function createMetrics(): Metrics {
 			return () => generations.add(-1)
 		},
 		drawn: (count) => pictures.add(count),
-		failed: (type) => failures.add(1, type)
+		failed: (type) => failures.add(1, type),
+		signing: (subject, until) => certificate.set(until.getTime() / 1000, subject)
 	}
 }
