@@ -1,7 +1,10 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
+// Of all projects. Whole stacks wait much and compute at times: two files at once keep two cores at work.
+process.env.VITEST_MAX_WORKERS ??= String(Math.max(2, availableParallelism() >> 1))
 
 export default defineConfig({
 	test: {
@@ -20,8 +23,6 @@ export default defineConfig({
 				test: {
 					name: 'e2e',
 					include: ['test/**/*.test.ts'],
-					// Each starts whole stacks; two at once would only slow one another down.
-					fileParallelism: false,
 					testTimeout: 90_000,
 					retry,
 					hookTimeout: 90_000
