@@ -36,10 +36,10 @@ import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
 import { present } from '../routes/present.ts'
 import { eraseObjects } from '../storage/erase.ts'
+import { Agenda } from './agenda.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
-import type { Duty, Kind } from './due.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
 import { Meters } from './meters/meters.ts'
@@ -56,9 +56,7 @@ import { Webhooks } from './webhooks/webhooks.ts'
  */
 const shownEvery = 5_000
 const longestBackoff = 5_000
-/** Milliseconds: how long a duty that fails is put off at most. */
-const longestAfterFault = 60_000
-const batchSize = 500
+const receiptsAtOnce = 500
 /** Milliseconds in which a client whose answer got lost on its way has come again. */
 const arriving = 60_000
 
@@ -96,12 +94,11 @@ export class Account extends DurableObject {
 	readonly #books: Books
 	readonly #webhooks: Webhooks
 	readonly #meters: Meters
-	readonly #duties: Record<Kind, Duty>
+	readonly #agenda: Agenda
 	/** What the Viewers are to be told when the transaction that runs now is done. */
 	#seen = new Map<string, Snapshot>()
 	/** Generations that have a Viewer, as far as is known since we woke up. */
 	readonly #watched = new Set<string>()
-	#alarmAt: number | undefined
 	/** Milliseconds: what is shown again, is so at one moment for the whole account, and each account has its own. */
 	readonly #phase = Math.floor(Math.random() * shownEvery)
 
@@ -144,15 +141,21 @@ export class Account extends DurableObject {
 			defer: (work) => ctx.waitUntil(work),
 			decide: (work) => this.#decide(work)
 		})
-		this.#duties = {
-			enqueue: { again: (now) => 2 * shownEvery - ((now + this.#phase) % shownEvery), runAll: (ids) => this.#enqueue(ids) },
-			lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
-			deadline: { again: () => 1_000, run: (id, now) => this.#books.generations.expire(id, now) },
-			erase: { again: () => 60_000, run: (id) => this.ctx.waitUntil(this.#erase(id)) },
-			sweep: { again: () => 3_600_000, run: () => this.ctx.waitUntil(this.#sweep()) },
-			webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
-			meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
-		}
+		this.#agenda = new Agenda({
+			due,
+			duties: {
+				enqueue: { again: (now) => 2 * shownEvery - ((now + this.#phase) % shownEvery), runAll: (ids) => this.#enqueue(ids) },
+				lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
+				deadline: { again: () => 1_000, run: (id, now) => generations.expire(id, now) },
+				erase: { again: () => 60_000, run: (id) => ctx.waitUntil(this.#erase(id)) },
+				sweep: { again: () => 3_600_000, run: () => ctx.waitUntil(this.#sweep()) },
+				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
+				meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
+			},
+			storage: ctx.storage,
+			transact: (work) => this.#transact(work),
+			defer: (work) => ctx.waitUntil(work)
+		})
 	}
 
 	/** The admin's first key makes the account. Callbacks and jobs name it, so it keeps its own name. */
@@ -250,7 +253,7 @@ export class Account extends DurableObject {
 
 	/** Of every picture that must be in R2, page by page. */
 	async receipts(cursor: string): Promise<Answer<{ receipts: Receipt[]; next?: string }>> {
-		return answer(() => this.#books.generations.receipts(cursor, batchSize))
+		return answer(() => this.#books.generations.receipts(cursor, receiptsAtOnce))
 	}
 
 	/** What an order would be answered with, which changes nothing. */
@@ -473,8 +476,7 @@ export class Account extends DurableObject {
 	}
 
 	override async alarm(): Promise<void> {
-		this.#alarmAt = undefined
-		this.#goOn()
+		this.#agenda.rang()
 	}
 
 	/** Whom each meter knows this account as. */
@@ -532,7 +534,7 @@ export class Account extends DurableObject {
 				return done
 			})
 		)
-		this.#goOn()
+		this.#agenda.goOn()
 		return decided
 	}
 
@@ -563,47 +565,6 @@ export class Account extends DurableObject {
 		}
 	}
 
-	/** Does what is due without making anyone wait, and sets the one alarm to what is due next. */
-	#goOn(): void {
-		const now = Date.now()
-		const { due } = this.#books
-		const next = due.next()
-		if (next !== undefined && next <= now) {
-			const claimed = this.#transact(() => due.claim(now, batchSize, (kind) => this.#duties[kind].again(now)))
-			for (const [kind, subjects] of claimed) {
-				const duty = this.#duties[kind]
-				if ('runAll' in duty) {
-					this.ctx.waitUntil(duty.runAll(subjects))
-				} else {
-					for (const subject of subjects) {
-						this.#perform(kind, subject, now, duty.run)
-					}
-				}
-			}
-			this.#arm(due.next())
-		} else {
-			this.#arm(next)
-		}
-	}
-
-	/** In a transaction of its own: what fails for one subject is put off, and stops no other. */
-	#perform(kind: Kind, subject: string, now: number, run: (subject: string, now: number) => void): void {
-		try {
-			this.#transact(() => run(subject, now))
-		} catch (error) {
-			console.error(JSON.stringify({ due: kind, subject, error: error instanceof Error ? error.stack : String(error) }))
-			this.#books.due.failed(kind, subject, now, longestAfterFault)
-		}
-	}
-
-	/** An alarm that is too early finds nothing to do, which is cheaper than to set it anew at each call. */
-	#arm(next: number | undefined): void {
-		if (next !== undefined && next < (this.#alarmAt ?? Number.POSITIVE_INFINITY)) {
-			this.#alarmAt = next
-			this.ctx.waitUntil(this.ctx.storage.setAlarm(next))
-		}
-	}
-
 	async #enqueue(ids: string[]): Promise<void> {
 		const account = this.ctx.storage.kv.get<string>('account') as string
 		const batch: Batch = {}
@@ -627,7 +588,7 @@ export class Account extends DurableObject {
 		for (const id of ids) {
 			this.#books.due.failed('enqueue', id, now, longestBackoff)
 		}
-		this.#arm(this.#books.due.next())
+		this.#agenda.arm()
 	}
 
 	/** Removes the objects of a generation that has ended, but those that are retained. */
