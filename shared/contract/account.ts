@@ -41,7 +41,7 @@ export type Standing = z.infer<typeof Standing>
 /** A key as it is asked for. */
 export const KeyRequest = z.strictObject({
 	name: KeyName.default('default'),
-	scopes: z.array(Scope).min(1).default(['generate', 'read']),
+	scopes: z.array(Scope).min(1).max(Scope.options.length).default(['generate', 'read']),
 	expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
 	/** Of this key alone, beside those of the account. */
 	limits: Limits.partial().default({})

@@ -69,7 +69,12 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		const deadline = secondsOf(c.req.header('cancel-after'))
 		const told = (filter ?? ['output', 'completed']).flatMap((name) => events[name] ?? [])
 		const webhook = url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
-		const order = { ...toNative(input), webhook, model: model?.id ?? modelNamed(named ?? ''), ...(deadline && { deadline }) }
+		const order = {
+			...toNative(input),
+			webhook,
+			model: model?.id ?? modelNamed(named ?? ''),
+			...(deadline !== undefined && { deadline })
+		}
 		const generation = await native.order(order, wait)
 		const prediction = predictionOf(c.var.env, native.account, generation)
 		// replicate-javascript takes any other status for an end when it asked to wait, and gives its caller null.
