@@ -1,9 +1,10 @@
-import { createBatcher, type Tick } from '../../worker-gpu/engine/batcher.ts'
+import { type Batcher, createBatcher, type Tick } from '../../worker-gpu/engine/batcher.ts'
 import { type BatchLimits, measuredLimits } from '../../worker-gpu/engine/limits.ts'
 import { steadySizes } from '../../worker-gpu/engine/steady-sizes.ts'
 import type { Evaluation } from '../../worker-gpu/ldm/denoiser.ts'
+import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
-import type { Stopwatch } from '../../worker-gpu/onnx/part.ts'
+import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import type { Measured } from './models.ts'
 
 /** Milliseconds of calls with the evaluations of so many pictures: the first of its shape, in which it is planned, and the fastest of three more. */
@@ -27,45 +28,49 @@ interface Drawn {
 	/** From the request to the last picture, and of that inside ONNX Runtime's calls of the U-Net. */
 	readonly ms: number
 	readonly inferenceMs: number
-	/** Of all ticks: what is not spent inside ONNX Runtime. */
+	/** Of the time of all ticks: in which no call runs. */
 	readonly hostShare: number
 }
 
-/** Draws that many pictures of one request with the engine's own batcher. */
+/**
+ * Draws that many pictures of one request with the engine's own batcher.
+ *
+ * @param light evaluations of which two calls in turn are as good as one
+ */
 export async function drawTogether(
-	{ plan, stopwatch, drawing }: Measured,
+	{ plan, stopwatch, drawing }: Pick<Measured, 'plan' | 'stopwatch' | 'drawing'>,
 	pictures: number,
-	plansShapes: boolean,
-	steps = drawing.steps
+	provider: Provider,
+	{ steps = drawing.steps, light = Number.POSITIVE_INFINITY, ...fields }: Partial<Drawing> & { light?: number } = {}
 ): Promise<Drawn> {
-	const ticks: Tick[] = []
-	const batcher = batcherFor(stopwatch, unlimited, plansShapes, (tick) => ticks.push(tick))
+	const limits = { ...unlimited, of: () => ({ most: Number.POSITIVE_INFINITY, light }) }
+	let inferenceMs = 0
+	const now = () => ({ ms: performance.now(), calls: stopwatch.milliseconds })
+	let [start, end] = [now(), now()]
+	const batcher = batcherFor(provider, limits, (tick) => {
+		inferenceMs += tick.inferenceMs
+		end = now()
+	})
 	const began = performance.now()
 	await batcher.develop({
-		prepare: () => plan({ steps }),
+		prepare: () => plan({ ...fields, steps }),
 		pictures: Array.from({ length: pictures }, (_, n) => ({ n, seed: n })),
 		signal: new AbortController().signal,
-		onProgress() {},
+		onProgress(done) {
+			start = done === 0 ? now() : start
+		},
 		onPicture() {}
 	})
 	const ms = performance.now() - began
 	await batcher.halt()
-	const sum = (of: 'ms' | 'inferenceMs') => ticks.reduce((total, tick) => total + tick[of], 0)
-	return { ms, inferenceMs: sum('inferenceMs'), hostShare: 1 - sum('inferenceMs') / sum('ms') }
+	return { ms, inferenceMs, hostShare: 1 - (end.calls - start.calls) / (end.ms - start.ms) }
 }
 
 const unlimited = measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false })
 
 /** As the engine's process makes it. */
 export const batcherFor = (
-	stopwatch: Stopwatch,
+	{ plansShapes, ownThread }: Provider,
 	limits: BatchLimits,
-	plansShapes: boolean,
 	onTick: (tick: Tick) => void = () => {}
-) =>
-	createBatcher({
-		limits,
-		inferenceMs: () => stopwatch.milliseconds,
-		onTick,
-		steady: plansShapes ? steadySizes() : undefined
-	})
+): Batcher => createBatcher({ limits, onTick, steady: plansShapes ? steadySizes() : undefined, lanes: ownThread ? 2 : 1 })

@@ -10,6 +10,7 @@ import { correct } from './stages/correct.ts'
 import { engine } from './stages/engine.ts'
 import { memory } from './stages/memory.ts'
 import { nodes } from './stages/nodes.ts'
+import { overlap } from './stages/overlap.ts'
 import { probe } from './stages/probe.ts'
 import { sizes } from './stages/sizes.ts'
 import { torch } from './stages/torch.ts'
@@ -51,6 +52,11 @@ const stages: Record<string, Stage> = {
 		seconds: 60,
 		perModel: true,
 		run: sizes
+	},
+	overlap: {
+		what: "what the engine's work between two calls costs, with sessions in its own thread and in one of theirs",
+		seconds: 60,
+		run: overlap
 	},
 	engine: { what: 'batch limit, newcomers, 64 mixed requests at once', seconds: 60, run: engine },
 	torch: { what: 'the same networks in PyTorch', seconds: 100, run: torch },

@@ -18,8 +18,7 @@ const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, provider, stopwatch)
 
 /** Ticks of 6 evaluations of 8 × 8 latents. Not measured: the batchers here share one network, which is no good for two at once. */
-const newBatcher = () =>
-	createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }), inferenceMs: () => stopwatch.milliseconds })
+const newBatcher = () => createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }) })
 
 const base: Drawing = {
 	task: 'text-to-image',
@@ -109,7 +108,6 @@ test('calls that are filled up to steady sizes draw the same pictures', async ()
 	const steady = steadySizes()
 	const batcher = createBatcher({
 		limits,
-		inferenceMs: () => stopwatch.milliseconds,
 		steady: {
 			...steady,
 			choose(...asked) {
@@ -306,7 +304,7 @@ test('inference time counts shared calls whole', async () => {
 
 test('a batch that does not get its memory is run in halves, and nobody fails', async () => {
 	const limits = measuredLimits({ guessPositions: 6 * 64, measure: false })
-	const batcher = createBatcher({ limits, inferenceMs: () => stopwatch.milliseconds })
+	const batcher = createBatcher({ limits })
 	const sizes: number[] = []
 	const images: Tensor[] = []
 	await batcher.develop({
@@ -346,7 +344,6 @@ test('below the limit a newcomer begins with the next tick; at the limit within 
 		let begun = Number.NaN
 		const batcher = createBatcher({
 			limits: measuredLimits({ guessPositions: seats * 64, measure: false }),
-			inferenceMs: () => stopwatch.milliseconds,
 			onTick: () => {
 				ticks += 1
 			}

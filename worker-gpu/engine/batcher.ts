@@ -3,6 +3,7 @@ import type { Pause } from '../ldm/pause.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
+import { callTime } from '../onnx/part.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import type { BatchLimits } from './limits.ts'
 import { type Candidate, chooseRows, type Turn } from './schedule.ts'
@@ -45,7 +46,7 @@ export interface Batcher {
 	 * second chance to show what it was. The other rows can be read then; nothing of theirs settles any more.
 	 */
 	halt(): Promise<void>
-	/** How many rows took part in the last tick, and how many waited. */
+	/** How many rows are in calls, or were in the last one, and how many waited. */
 	readonly load: { readonly active: number; readonly waiting: number }
 }
 
@@ -59,13 +60,13 @@ export interface Tick {
 
 interface Options {
 	readonly limits: BatchLimits
-	/** Milliseconds spent inside ONNX Runtime since its start. */
-	readonly inferenceMs: () => number
-	/** Told, before a call that may crash, whose it is. */
+	/** Told, before a call that may crash, whose it is, and whose the one is that is under way. */
 	readonly onCall?: (tasks: ReadonlySet<Task>) => void
 	readonly onTick?: (tick: Tick) => void
 	/** Where calls of changing shapes cost more: then sizes and groups change as little as can be. */
 	readonly steady?: SteadySizes | undefined
+	/** Two where calls leave this thread free: then one lane's rows are advanced while the other's call runs. One by default. */
+	readonly lanes?: 1 | 2
 }
 
 /** Milliseconds without work after which batch limits are measured. */
@@ -76,6 +77,7 @@ interface Live extends Candidate {
 	readonly plan: Plan
 	readonly row: Row
 	readonly picture: Picture
+	busy: boolean
 }
 
 /** A task on its way. */
@@ -84,7 +86,7 @@ interface Job {
 	readonly settle: PromiseWithResolvers<{ inferenceMs: number }>
 	/** Not yet handed out. */
 	rows: Live[]
-	/** Time of every call that it took part in, batches counted whole. */
+	/** Inside ONNX Runtime, of every call that it took part in, batches counted whole. */
 	inferenceMs: number
 	done: number
 	total: number
@@ -99,16 +101,19 @@ interface Chunk {
 }
 
 /**
- * Continuous batching of evaluations, not of requests. One loop owns all state: each turn it takes in new tasks, or one text or image of them, runs
- * one tick of one group of rows, and decodes one picture, or one tile of it. So rows join and leave between any two ticks, and nobody waits for another's steps.
+ * Continuous batching of evaluations, not of requests. Each turn of a lane takes in new tasks, or one text or image of them, runs one tick of one group of rows,
+ * and decodes one picture, or one tile of it. So rows join and leave between any two ticks, and nobody waits for another's steps. Two lanes share all state, which
+ * changes only between two calls of theirs; what one of them has taken is not the other's.
  */
-export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick = () => {}, steady }: Options): Batcher {
+export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, steady, lanes = 1 }: Options): Batcher {
 	/** Tasks to prepare, and pictures to decode; oldest first. */
-	let arrived: Chunk[] = []
-	let chunks: Chunk[] = []
+	const arrived: Chunk[] = []
+	const chunks: Chunk[] = []
 	/** Rows that can share a call, oldest first. */
 	const groups = new Map<string, Live[]>()
 	const jobs = new Map<Task, Job>()
+	/** Whose calls are under way, of each lane. */
+	const calling = new Set<ReadonlySet<Job>>()
 	let arrivals = 0
 	let load = { active: 0, waiting: 0 }
 	/** Milliseconds of the last tick. */
@@ -116,18 +121,45 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 	let running: Promise<void> | undefined
 	let halted = false
 	let idle: NodeJS.Timeout | undefined
+	/** Settles when there is something else to do than before. */
+	let change = Promise.withResolvers<void>()
+
+	function changed(): void {
+		change.resolve()
+		change = Promise.withResolvers()
+	}
 
 	async function loop(): Promise<void> {
 		clearTimeout(idle)
-		while (!halted && (arrived.length > 0 || groups.size > 0 || chunks.length > 0)) {
-			dropOver()
-			await takeIn()
-			await tick()
-			await onePart(chunks)
-		}
-		while (chunks.length > 0) {
-			await onePart(chunks)
-		}
+		do {
+			let idling = 0
+			let over = false
+			const lane = async () => {
+				while (!halted && !over) {
+					const before = change
+					dropOver()
+					await takeIn()
+					await tick()
+					await onePart(chunks)
+					if (change !== before) {
+						continue
+					}
+					// When all of them have found nothing, nothing is left.
+					idling += 1
+					over = idling === lanes
+					if (over) {
+						changed()
+					} else {
+						await before.promise
+						idling -= 1
+					}
+				}
+				while (chunks.length > 0) {
+					await onePart(chunks)
+				}
+			}
+			await Promise.all(Array.from({ length: lanes }, lane))
+		} while (!halted && arrived.length > 0)
 		load = { active: 0, waiting: 0 }
 		running = undefined
 		if (!halted) {
@@ -150,10 +182,10 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		}
 	}
 
-	/** Runs `call` for these jobs; they share its time, and its failure. Undefined when it failed. */
-	async function measured<T>(jobs: ReadonlySet<Job>, call: () => Promise<T>): Promise<T | undefined> {
-		const before = inferenceMs()
-		onCall(new Set([...jobs].map(({ task }) => task)))
+	/** Runs `call` for these jobs; they share its failure. Undefined when it failed. */
+	async function attempt<T>(jobs: ReadonlySet<Job>, call: () => Promise<T>): Promise<T | undefined> {
+		calling.add(jobs)
+		onCall(new Set([...calling].flatMap((jobs) => Array.from(jobs, ({ task }) => task))))
 		try {
 			return await call()
 		} catch (error) {
@@ -162,10 +194,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			}
 			return undefined
 		} finally {
-			const spent = inferenceMs() - before
-			for (const job of jobs) {
-				job.inferenceMs += spent
-			}
+			calling.delete(jobs)
 		}
 	}
 
@@ -192,6 +221,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 				picture,
 				turn: newTurn(task),
 				evaluations: plan.evaluate({ ...row, k: 0 }).length,
+				busy: false,
 				get left() {
 					return plan.evaluations - row.k
 				}
@@ -226,14 +256,18 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 
 	async function tick(): Promise<void> {
 		const began = performance.now()
-		const inferenceBefore = inferenceMs()
 		const roomOf = (key: string) => limits.of(key, positions(groups.get(key)![0]!.row.x))
-		const chosen = chooseRows(groups, roomOf, steady !== undefined)
+		const chosen = chooseRows(groups, roomOf, { stay: steady !== undefined, lanes })
 		if (!chosen) {
 			return
 		}
 		const { key, rows } = chosen
-		load = { active: rows.length, waiting: [...groups.values()].flat().length - rows.length }
+		for (const live of rows) {
+			live.busy = true
+		}
+		const all = [...groups.values()].flat()
+		const waiting = all.filter(({ busy }) => !busy).length
+		load = { active: all.length - waiting, waiting }
 		const jobs = new Set(rows.map(({ job }) => job))
 		const packed = rows.map((live) => ({ live, evaluations: live.plan.evaluate(live.row) }))
 		const asked = packed.flatMap(({ evaluations }) => evaluations)
@@ -241,8 +275,12 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		limits.saw(key, denoiser, asked[0]!)
 		const size = steady?.choose(key, asked.length, roomOf(key).most) ?? asked.length
 		const filled = [...asked, ...Array<Evaluation>(size - asked.length).fill(asked.at(-1)!)]
-		const outputs = await measured(jobs, () => predict(key, denoiser, filled))
-		steady?.took(inferenceMs() - inferenceBefore)
+		const own = { inferenceMs: 0 }
+		const outputs = await attempt(jobs, () => callTime.run(own, () => predict(key, denoiser, filled)))
+		steady?.took(key, size, own.inferenceMs)
+		for (const job of jobs) {
+			job.inferenceMs += own.inferenceMs
+		}
 		if (outputs) {
 			let at = 0
 			for (const { live, evaluations } of packed) {
@@ -256,10 +294,14 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			}
 		}
 
-		const left = groups.get(key)!.filter(({ job, plan, row }) => !job.over && row.k < plan.evaluations)
+		for (const live of rows) {
+			live.busy = false
+		}
+		const left = (groups.get(key) ?? []).filter(({ job, plan, row }) => !job.over && row.k < plan.evaluations)
 		left.length > 0 ? groups.set(key, left) : groups.delete(key)
 		lastTick = performance.now() - began
-		onTick({ size: asked.length, ms: lastTick, inferenceMs: inferenceMs() - inferenceBefore })
+		onTick({ size: asked.length, ms: lastTick, inferenceMs: own.inferenceMs })
+		changed()
 	}
 
 	/** In one call, or where that does not get its memory in two halves, and so on; never again so many. */
@@ -302,17 +344,18 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 
 	async function onePart(queue: Chunk[]): Promise<void> {
 		const chunk = queue.shift()
-		if (!chunk || chunk.job.over) {
+		if (!chunk) {
 			return
 		}
 		const { job } = chunk
-		const ended = await measured(new Set([job]), chunk.goOn)
+		const ended = job.over ? undefined : await attempt(new Set([job]), chunk.goOn)
 		if (ended === false) {
 			queue.push(chunk) // Smaller pictures need not wait for all its parts.
 		} else if (ended && !job.over && job.rows.length === 0) {
 			job.over = true
 			job.settle.resolve({ inferenceMs: job.inferenceMs })
 		}
+		changed()
 	}
 
 	const finishing = (live: Live): Chunk =>
@@ -344,8 +387,9 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 
 	/** Forgets the rows of jobs that have ended: cancels take effect here, before the next tick. */
 	function dropOver(): void {
-		arrived = arrived.filter(({ job }) => !job.over)
-		chunks = chunks.filter(({ job }) => !job.over)
+		for (const queue of [arrived, chunks]) {
+			queue.splice(0, queue.length, ...queue.filter(({ job }) => !job.over))
+		}
 		for (const [key, group] of groups) {
 			const left = group.filter(({ job }) => !job.over)
 			if (left.length === 0) {
@@ -368,6 +412,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 			task.signal.addEventListener('abort', cancel, { once: true })
 			jobs.set(task, job)
 			arrived.push(preparing(job))
+			changed()
 			// Not within this call, whose caller may be one of the loop's own callbacks.
 			running ??= Promise.resolve().then(loop)
 			try {
@@ -380,6 +425,7 @@ export function createBatcher({ limits, inferenceMs, onCall = () => {}, onTick =
 		rowsOf: (task) => jobs.get(task)?.rows.map(({ picture: { n }, row }) => ({ n, row })) ?? [],
 		async halt() {
 			halted = true
+			changed()
 			clearTimeout(idle)
 			await running
 		},
@@ -404,10 +450,12 @@ function inParts(job: Job, work: (pause: Pause) => Promise<void>): Chunk {
 			part = Promise.withResolvers()
 			proceed
 				? proceed()
-				: work(pause).then(
-						() => part.resolve(true),
-						(error) => part.reject(error)
-					)
+				: callTime
+						.run(job, () => work(pause))
+						.then(
+							() => part.resolve(true),
+							(error) => part.reject(error)
+						)
 			return part.promise
 		}
 	}

@@ -95,7 +95,8 @@ describe('the limit', () => {
 	test.each([
 		['half of it, where more gains little', gainsNoMore, false, 4],
 		['all of it, where nothing larger was tried', (n: number) => 10 + n, false, 64],
-		['all of it, where a change of shape costs', gainsNoMore, true, 8]
+		['in two lanes all of it, where half as large a call does half as much', gainsNoMore, true, 8],
+		['in two lanes the least that nearly has the throughput of twice its size', (n: number) => 2 + n, true, 16]
 	])('is, while there are fewer rows, %s', async (_, cost, twice, expected) => {
 		expect((await measured(cost, undefined, { twice })).light).toBe(expected)
 	})

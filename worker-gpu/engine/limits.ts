@@ -30,6 +30,7 @@ interface LimitOptions {
 	readonly most?: number
 	/**
 	 * Whether the first call of a size takes longer: then it is made once more, and all turns of one size come before those of the other. False by default.
+	 * Where it is so two calls take turns, and `light` is what is worth one.
 	 */
 	readonly twice?: boolean
 	readonly now?: () => number
@@ -37,6 +38,8 @@ interface LimitOptions {
 
 /** A larger batch must gain so much throughput, or it only makes newcomers wait. */
 const LEAST_GAIN = 1.05
+/** Two calls in turn spare what the engine does between two: 3 to 30 % of a call on an H200. So a doubling must gain more than so much to be worth one call. */
+export const ONE_CALL_GAIN = 1.1
 /** Doublings in a row that gain less end the search: one may be a moment in which the machine was busy with something else. */
 const MOST_MISSES = 2
 /** Milliseconds: no call that is expected to take longer is made. */
@@ -56,6 +59,8 @@ interface Shape {
 	 */
 	best: number
 	size: number
+	/** The smallest of which the doublings from there on have gained little over two calls. */
+	worthOne: number
 	/** Milliseconds of each turn. */
 	turns: number[]
 	bestTurns: number[]
@@ -82,10 +87,10 @@ export function measuredLimits({
 	let latest = ''
 
 	/** What a busy machine let nobody measure serves for now, and is measured again after the next start. */
-	async function settle(key: string, { denoiser, best, misses, sure }: Shape): Promise<void> {
-		// Half of it does nearly as well where the last doublings gained less and less, and nothing else ended the search. But each newcomer would change
-		// the shape of the call.
-		const room = { most: best, light: misses === MOST_MISSES && !twice ? best / 2 : best }
+	async function settle(key: string, { denoiser, best, worthOne, misses, sure }: Shape): Promise<void> {
+		// Half of it does nearly as well where the last doublings gained less and less, and nothing else ended the search.
+		const half = misses === MOST_MISSES ? best / 2 : best
+		const room = { most: best, light: twice ? Math.min(worthOne, best) : half }
 		shapes.delete(key)
 		limits.set(key, room)
 		if (sure) {
@@ -133,9 +138,11 @@ export function measuredLimits({
 		if (turns.length < (steady ? TURNS : MOST_TURNS)) {
 			return
 		}
-		const gains = fastest(bestTurns) / fastest(turns) >= LEAST_GAIN
+		const gain = fastest(bestTurns) / fastest(turns)
+		const gains = gain >= LEAST_GAIN
 		const misses = gains ? 0 : shape.misses + 1
-		const next = { best: gains ? size : best, size: size * 2, misses, sure: shape.sure && steady }
+		const worthOne = gain < ONE_CALL_GAIN ? shape.worthOne : size
+		const next = { best: gains ? size : best, size: size * 2, worthOne, misses, sure: shape.sure && steady }
 		Object.assign(shape, next, { turns: [], bestTurns: [], calls: [] })
 		if (misses === MOST_MISSES) {
 			await settle(key, shape)
@@ -150,7 +157,7 @@ export function measuredLimits({
 		saw(key, denoiser, evaluation) {
 			if (measure && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
-				const sizes = { best: 2, size: 4, turns: [], bestTurns: [], calls: [] }
+				const sizes = { best: 2, size: 4, worthOne: 2, turns: [], bestTurns: [], calls: [] }
 				shapes.set(key, { denoiser, evaluation, ...sizes, misses: 0, sure: true, recalled: false })
 			}
 		},

@@ -140,10 +140,10 @@ async function load(config: EngineConfig): Promise<void> {
 				twice: provider.plansShapes,
 				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
 			}),
-			inferenceMs: () => stopwatch.milliseconds,
 			onCall: tellCall,
 			onTick: (tick) => ticks.push(tick),
-			steady: provider.plansShapes ? steadySizes() : undefined
+			steady: provider.plansShapes ? steadySizes() : undefined,
+			lanes: provider.ownThread ? 2 : 1
 		})
 		setInterval(tellStats, STATS_MS)
 		const { name, reason } = provider

@@ -31,7 +31,7 @@ function run(most: number, arrivals: Record<number, Row[]>, { stay = false, ligh
 	for (let tick = 0; live.length > 0 || tick <= last; tick++) {
 		live.push(...(arrivals[tick] ?? []))
 		const groups = new Map(Object.entries(Object.groupBy(live, ({ group }) => group)) as [string, Row[]][])
-		const chosen = chooseRows(groups, () => ({ most, light }), stay)?.rows ?? []
+		const chosen = chooseRows(groups, () => ({ most, light }), { stay })?.rows ?? []
 		ticks.push(chosen.map(({ name }) => name))
 		for (const one of chosen) {
 			one.left -= 1
@@ -149,5 +149,97 @@ describe('what goes first', () => {
 			0: [row('whenever', 1), row('later', 1, { deadline: 9 }), row('soon', 1, { deadline: 5 }), row('high', 1, { priority: 1 })]
 		})
 		expect(ticks.flat()).toEqual(['high', 'soon', 'later', 'whenever'])
+	})
+})
+
+/**
+ * The same in two lanes: each turn one of them chooses, and when both have calls under way, or there is nothing to choose, the older call ends. A row's wait is counted
+ * in calls of others that were chosen while it was free.
+ */
+function runTwo(most: number, arrivals: Record<number, Row[]>, { stay = true, light = most } = {}) {
+	let live: (Row & { busy: boolean })[] = []
+	const calls: { group: string; names: string[]; size: number; beside: boolean }[] = []
+	const longest = new Map<string, number>()
+	const underWay: (typeof live)[] = []
+	const last = Math.max(...Object.keys(arrivals).map(Number))
+	const arrived = new Set<number>()
+	while (live.length > 0 || calls.length <= last) {
+		for (const [at, rows] of Object.entries(arrivals)) {
+			if (Number(at) <= calls.length && !arrived.has(Number(at))) {
+				arrived.add(Number(at))
+				live.push(...rows.map((one) => ({ ...one, busy: false })))
+			}
+		}
+		const groups = new Map(Object.entries(Object.groupBy(live, ({ group }) => group)) as [string, typeof live][])
+		const free = new Set(live.filter(({ busy }) => !busy))
+		const chosen = underWay.length < 2 && chooseRows(groups, () => ({ most, light }), { stay, lanes: 2 })
+		if (!chosen) {
+			expect(underWay.length).toBeGreaterThan(0)
+			for (const one of underWay.shift()!) {
+				one.busy = false
+				one.left -= 1
+			}
+			live = live.filter(({ left }) => left > 0)
+			continue
+		}
+		for (const one of chosen.rows) {
+			expect(free).toContain(one)
+			one.busy = true
+		}
+		for (const { name, turn } of free) {
+			longest.set(name, Math.max(longest.get(name) ?? 0, turn.waited))
+		}
+		const size = chosen.rows.reduce((sum, { evaluations }) => sum + evaluations, 0)
+		calls.push({ group: chosen.key, names: chosen.rows.map(({ name }) => name), size, beside: underWay.length > 0 })
+		underWay.push(chosen.rows)
+	}
+	return { calls, longest, first: (name: string) => calls.findIndex(({ names }) => names.includes(name)) }
+}
+
+describe('in two lanes', () => {
+	test('rows that fill two calls take turns in halves of one size', () => {
+		const { calls } = runTwo(16, { 0: many(8, () => 10) }, { light: 8 })
+		expect(calls.map(({ size }) => size)).toEqual(Array(20).fill(8))
+		expect(calls.slice(1).every(({ beside }) => beside)).toBe(true)
+	})
+
+	test('too few for that share one call, beside which there is none', () => {
+		const { calls } = runTwo(16, { 0: many(7, () => 10) }, { light: 8 })
+		expect(calls).toEqual(Array(10).fill(expect.objectContaining({ size: 14, beside: false })))
+	})
+
+	test('where halves do not do as well, only full calls take turns', () => {
+		expect(runTwo(16, { 0: many(15, () => 4) }).calls.some(({ beside }) => beside)).toBe(false)
+		const { calls } = runTwo(16, { 0: many(16, () => 4) })
+		expect(calls.map(({ size, beside }) => ({ size, beside })).slice(1)).toEqual(Array(7).fill({ size: 16, beside: true }))
+	})
+
+	test('no call is less than full while there are rows for it, whatever their number', () => {
+		for (let count = 16; count < 80; count++) {
+			const { calls } = runTwo(32, { 0: many(count, () => 6, { evaluations: 1 }) }, { light: 8 })
+			const full = calls.filter(({ size }) => [8, 16, 32].includes(size))
+			expect(full.reduce((sum, { size }) => sum + size, 0)).toBeGreaterThanOrEqual((count - 16) * 6)
+		}
+	})
+
+	test('whoever comes is in the call that is chosen next', () => {
+		for (const count of [3, 8, 20]) {
+			const { first } = runTwo(16, { 0: many(count, () => 30), 9: [row('late', 2)] }, { light: 8 })
+			expect(first('late')).toBe(9)
+		}
+	})
+
+	test.each([20, 33, 100])('%i rows: nobody waits longer than the bound, from arrival to end', (count) => {
+		const { longest } = runTwo(16, { 0: many(count, (i) => 8 + ((i * 13) % 43)) }, { light: 8 })
+		// Eight rows a call, or four once there are fewer.
+		expect(Math.max(...longest.values())).toBeLessThanOrEqual(PATIENCE + Math.ceil(count / 4))
+	})
+
+	test('a group has both of them until another one is overdue, and no longer than that', () => {
+		const rows = [...many(8, () => 40), ...many(8, () => 40, { group: 'b' })]
+		const { calls, longest } = runTwo(16, { 0: rows }, { light: 8 })
+		const changes = calls.filter(({ group }, i) => i > 0 && group !== calls[i - 1]!.group)
+		expect(changes.length).toBeLessThanOrEqual(calls.length / (PATIENCE - 1) + 1)
+		expect(Math.max(...longest.values())).toBeLessThanOrEqual(PATIENCE + 2)
 	})
 })

@@ -26,13 +26,25 @@ export interface Candidate {
 	readonly evaluations: number
 	/** Ticks that it still needs. */
 	readonly left: number
+	/** Whether it is in a call that is under way; in one lane none is. */
+	readonly busy?: boolean
 }
 
 /** Evaluations that a call may hold. */
 export interface Room {
 	readonly most: number
-	/** While there are fewer than fill one: where a larger call gains little throughput, and holds up all that are in it. */
+	/**
+	 * While there are fewer than fill one: where a larger call gains little throughput, and holds up all that are in it. In two lanes the least of which two in
+	 * turn are better than one of twice the size.
+	 */
 	readonly light: number
+}
+
+interface Ways {
+	/** False by default. */
+	readonly stay?: boolean
+	/** Calls that may be under way at once, of which one runs and the other is next: one by default. */
+	readonly lanes?: 1 | 2
 }
 
 /**
@@ -48,6 +60,9 @@ export interface Room {
  * Where there are fewer rows than fill a call, some wait: two at a time and then the next two end sooner, on the mean, than four. But who has not begun
  * or is overdue is not kept waiting for that.
  *
+ * In two lanes the rows of one are advanced while the call of the other runs. Beside a call that is under way there is another one of its group where the rows
+ * that are left fill it (`roomIn`), and with `stay` one of another group where that is more urgent; else nothing is chosen until that call ends.
+ *
  * With `stay`, the group that had the last tick has the next ones too, until a row of another one is overdue: for where a change of groups costs time of
  * its own (steady-sizes.ts).
  *
@@ -57,25 +72,29 @@ export interface Room {
 export function chooseRows<R extends Candidate>(
 	groups: ReadonlyMap<string, readonly R[]>,
 	roomOf: (key: string) => Room,
-	stay = false
+	{ stay = false, lanes = 1 }: Ways = {}
 ): { key: string; rows: R[] } | undefined {
 	const all = [...groups].flatMap(([key, rows]) => rows.map((row) => ({ key, row })))
-	if (all.length === 0) {
+	const first = stay ? all : all.filter(({ row }) => !row.busy)
+	if (first.length === 0) {
 		return undefined
 	}
 	const overdue = isOverdue(Math.max(...all.map(({ row }) => row.turn.priority)))
 	const urgency = byUrgency(overdue)
-	const { key } = all.reduce((first, other) => (urgency(other.row, first.row, stay ? byStay : byAge) < 0 ? other : first))
+	const { key } = first.reduce((one, other) => (urgency(other.row, one.row, stay ? byStay : byAge) < 0 ? other : one))
 
 	const group = groups.get(key)!
-	const { most, light } = roomOf(key)
-	const room = sum(group) < most ? light : most
+	const free = group.filter(({ busy }) => !busy)
+	const { usual, pressed } = roomIn(lanes, sum(group), roomOf(key))
+	if (free.length < group.length && sum(free) < usual) {
+		return undefined
+	}
 	const chosen = new Set<R>()
 	let size = 0
-	for (const row of [...group].sort((a, b) => urgency(a, b, byRest))) {
+	for (const row of free.sort((a, b) => urgency(a, b, byRest))) {
 		const { turn, evaluations } = row
 		const pressing = !turn.begun || overdue(turn)
-		if (chosen.size === 0 || size + evaluations <= (pressing ? most : room)) {
+		if (chosen.size === 0 || size + evaluations <= (pressing ? pressed : usual)) {
 			chosen.add(row)
 			size += evaluations
 		}
@@ -84,6 +103,19 @@ export function chooseRows<R extends Candidate>(
 		mark(row.turn, chosen.has(row))
 	}
 	return { key, rows: [...chosen].sort((a, b) => a.turn.arrival - b.turn.arrival) }
+}
+
+/**
+ * How many of `all` evaluations a call holds, and how many where they press. In two lanes half of them, rounded down to a size that steady-sizes.ts need not fill
+ * up; who has no seat then is in the next call, which begins when this one ends.
+ */
+function roomIn(lanes: 1 | 2, all: number, { most, light }: Room): { usual: number; pressed: number } {
+	if (lanes === 1) {
+		return { usual: all < most ? light : most, pressed: most }
+	}
+	const half = 2 ** Math.floor(Math.log2(all / 2))
+	const room = half < light ? most : Math.min(half, most)
+	return { usual: room, pressed: room }
 }
 
 const sum = (rows: readonly Candidate[]) => rows.reduce((total, { evaluations }) => total + evaluations, 0)

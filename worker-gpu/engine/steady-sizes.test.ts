@@ -14,7 +14,7 @@ function run(wanted: readonly (number | readonly [key: string, count: number])[]
 		const size = sizes.choose(key, count, limit)
 		const shape = `${key} ${size}`
 		const ms = EACH * size + (shape === before ? 0 : change)
-		sizes.took(ms)
+		sizes.took(key, size, ms)
 		before = shape
 		total += ms
 		return size

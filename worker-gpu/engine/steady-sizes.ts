@@ -12,8 +12,8 @@ export interface SteadySizes {
 	 * @param limit what a call may hold
 	 */
 	choose(key: string, wanted: number, limit: number): number
-	/** Milliseconds that the call took. */
-	took(ms: number): void
+	/** Milliseconds that a call took. What is of another shape than the one that was chosen last says nothing any more. */
+	took(key: string, size: number, ms: number): void
 }
 
 export function steadySizes(): SteadySizes {
@@ -38,7 +38,10 @@ export function steadySizes(): SteadySizes {
 			;[calls, first, usual, wasted] = [0, 0, Number.POSITIVE_INFINITY, 0]
 			return fitting
 		},
-		took(ms) {
+		took(key, size, ms) {
+			if (key !== shape.key || size !== shape.size) {
+				return
+			}
 			calls += 1
 			if (calls === 1) {
 				first = ms

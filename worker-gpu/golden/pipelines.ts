@@ -6,6 +6,7 @@ import { type Checkpoint, loadCheckpoint } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import { generator } from '../ldm/noise.ts'
 import type { Plan } from '../ldm/plan.ts'
+import type { Stopwatch } from '../onnx/part.ts'
 import { chooseProvider, type Provider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import { distance, unpack } from './unpack.ts'
@@ -25,7 +26,7 @@ interface Model {
 	readonly class: string
 	/** What else `model_index.json` says. */
 	readonly index?: object
-	/** The golden folder of each of its parts. */
+	/** The golden folder of each of its parts, or any other. */
 	readonly parts: Readonly<Record<string, string>>
 	readonly scheduler: object
 	readonly low_res_scheduler?: object
@@ -54,12 +55,12 @@ export interface Drawn {
 const folder = import.meta.dirname
 
 /** Puts a model's parts together in a folder as exporters write it, and loads that; on one core of the CPU by default. */
-export async function open(model: Model, provider?: Provider): Promise<Checkpoint> {
+export async function open(model: Model, provider?: Provider, stopwatch: Stopwatch = { milliseconds: 0 }): Promise<Checkpoint> {
 	const whole = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	try {
 		await writeFile(path.join(whole, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...model.index }))
 		for (const [name, part] of Object.entries(model.parts)) {
-			await symlink(path.join(folder, part), path.join(whole, name))
+			await symlink(path.resolve(folder, part), path.join(whole, name))
 		}
 		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
 			if (model[name]) {
@@ -67,7 +68,7 @@ export async function open(model: Model, provider?: Provider): Promise<Checkpoin
 				await writeFile(path.join(whole, name, 'scheduler_config.json'), JSON.stringify(model[name]))
 			}
 		}
-		return await loadCheckpoint(whole, provider ?? (await chooseProvider('cpu', 1)), { milliseconds: 0 })
+		return await loadCheckpoint(whole, provider ?? (await chooseProvider('cpu', 1)), stopwatch)
 	} finally {
 		await rm(whole, { recursive: true })
 	}

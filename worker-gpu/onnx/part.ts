@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Feed, fromValues, toValues } from './convert.ts'
@@ -38,6 +39,9 @@ export interface Stopwatch {
 	ended?(call: string, milliseconds: number | undefined): void
 }
 
+/** Whose calls are whose: what those take that are made within `callTime.run(own, …)` is added to `own`. */
+export const callTime = new AsyncLocalStorage<{ inferenceMs: number }>()
+
 /** Loads `<folder>/model.onnx`. */
 export async function loadPart(folder: string, provider: Provider, stopwatch: Stopwatch): Promise<Part> {
 	const file = path.join(folder, 'model.onnx')
@@ -73,6 +77,10 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 				const ran = await run(values, wanted, () => stopwatch.begins?.(call))
 				spent = ran.milliseconds
 				stopwatch.milliseconds += spent
+				const own = callTime.getStore()
+				if (own) {
+					own.inferenceMs += spent
+				}
 				return ran.outputs.map(fromValues)
 			} finally {
 				stopwatch.ended?.(call, spent)

@@ -62,7 +62,8 @@ function ask<T>(request: Request, begins = () => {}, memory: ArrayBuffer[] = [])
 }
 
 function start(): Worker {
-	const thread = new Worker(new URL('session-worker.ts', import.meta.url))
+	// What this process was told of its own program (--eval, --input-type) is not for that one.
+	const thread = new Worker(new URL('session-worker.ts', import.meta.url), { execArgv: [] })
 	thread.on('message', (answer: Answer) => {
 		const { settle } = asked.shift()!
 		'error' in answer ? settle.reject(answer.error) : settle.resolve(answer.got)

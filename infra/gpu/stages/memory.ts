@@ -18,12 +18,8 @@ const AT_ONCE = 10
 /** What is held after 2,000 pictures of mixed shapes, over what was held once every shape had been drawn. */
 export async function memory({ provider: choice, quick, seconds }: Options, report: Report): Promise<void> {
 	const provider = await providerFor(choice)
-	const { plan, stopwatch } = await loadModel('ldm-8-class', provider, quick ? 'tiny' : 'real')
-	const batcher = batcherFor(
-		stopwatch,
-		measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false }),
-		provider.plansShapes
-	)
+	const { plan } = await loadModel('ldm-8-class', provider, quick ? 'tiny' : 'real')
+	const batcher = batcherFor(provider, measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false }))
 	const rounds = quick ? 12 : 200
 	const warm = rounds / 2 // Each shape once.
 	const ends = performance.now() + (seconds - 20) * 1000

@@ -42,7 +42,7 @@ async function profiles(name: Name, provider: Provider, kind: 'real' | 'tiny'): 
 	try {
 		const profiled = { enableProfiling: true, profileFilePrefix: path.join(folder, 'profile') }
 		const model = await loadModel(name, { ...provider, sessionOptions: { ...provider.sessionOptions, ...profiled } }, kind)
-		await drawTogether(model, 1, provider.plansShapes, 3)
+		await drawTogether(model, 1, provider, { steps: 3 })
 		await model.release() // Writes them.
 		const files = await readdir(folder)
 		return await Promise.all(

@@ -1,3 +1,4 @@
+import { ONE_CALL_GAIN } from '../../../worker-gpu/engine/limits.ts'
 import { isOutOfMemory } from '../../../worker-gpu/onnx/out-of-memory.ts'
 import type { Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { callMs, drawTogether } from '../drawing.ts'
@@ -13,21 +14,21 @@ export async function sizes({ provider: choice, quick, seconds, models }: Option
 	const peak = readResults('probe').find(({ what }) => what === MATRIX_PEAK)?.value
 	for (const [i, name] of models.entries()) {
 		const until = performance.now() + (ends - performance.now()) / (models.length - i)
-		const limits = { peak, until, quick, plansShapes: provider.plansShapes }
+		const limits = { peak, until, quick, provider }
 		// Where a fused graph fails, the one as exported shows what can be had.
 		for (const kind of quick ? (['tiny'] as const) : (['real', 'plain'] as const)) {
-			if (isHere(name, kind) && (await succeeds(name, kind, provider, limits, report))) {
+			if (isHere(name, kind) && (await succeeds(name, kind, limits, report))) {
 				break
 			}
 		}
 	}
 }
 
-async function succeeds(name: Name, kind: Kind, provider: Provider, limits: Limits, report: Report): Promise<boolean> {
+async function succeeds(name: Name, kind: Kind, limits: Limits, report: Report): Promise<boolean> {
 	const called = kind === 'plain' ? `${name}, not fused` : name
 	try {
 		const began = performance.now()
-		const model = await loadModel(name, provider, kind)
+		const model = await loadModel(name, limits.provider, kind)
 		await report(`${called}: loaded`, `${((performance.now() - began) / 1000).toFixed(1)} s`)
 		await measure(called, model, limits, report)
 		await model.release()
@@ -44,19 +45,14 @@ interface Limits {
 	readonly peak: number | undefined
 	readonly until: number
 	readonly quick: boolean
-	readonly plansShapes: boolean
+	readonly provider: Provider
 }
 
-async function measure(
-	name: string,
-	model: Measured,
-	{ peak, until, quick, plansShapes }: Limits,
-	report: Report
-): Promise<void> {
+async function measure(name: string, model: Measured, { peak, until, quick, provider }: Limits, report: Report): Promise<void> {
 	const { steps } = model.drawing
 	const targets = model.targets ?? {}
-	await drawTogether(model, 1, plansShapes, 2) // Every shape of one picture has been seen then.
-	const alone = await drawTogether(model, 1, plansShapes)
+	await drawTogether(model, 1, provider, { steps: 2 }) // Every shape of one picture has been seen then.
+	const alone = await drawTogether(model, 1, provider)
 	const latency = alone.ms / 1000
 	await report(
 		`${name}: seconds for one picture of ${steps} steps`,
@@ -64,11 +60,12 @@ async function measure(
 		targets.latency ? `≤ ${targets.latency}` : '',
 		latency
 	)
-	await report(`${name}: share of a tick between two calls, one picture`, percent(alone.hostShare))
+	await report(`${name}: share of its time in which no call runs, one picture`, percent(alone.hostShare))
 
 	const plan = await model.plan()
 	const asked = plan.evaluate(plan.start(0))
 	let best = { pictures: 1, rate: 0 }
+	const rates = new Map<number, number>()
 	for (const pictures of [1, ...(quick ? [2] : model.batches)]) {
 		const call = await callMs(plan, asked, pictures).catch((error: unknown) => {
 			if (!isOutOfMemory(error)) {
@@ -81,6 +78,7 @@ async function measure(
 		}
 		const { first, ms } = call
 		await report(`${name}: a call of ${pictures}`, `${ms.toFixed(1)} ms (the first ${first.toFixed(0)})`)
+		rates.set(pictures, pictures / ms)
 		if (pictures / ms > best.rate) {
 			best = { pictures, rate: pictures / ms }
 		}
@@ -89,7 +87,11 @@ async function measure(
 		}
 	}
 
-	const together = await drawTogether(model, best.pictures, plansShapes)
+	// As the engine's own search for the batch limit has it.
+	const half = (rates.get(best.pictures / 2) ?? 0) * ONE_CALL_GAIN > best.rate
+	const together = await drawTogether(model, best.pictures, provider, {
+		light: (best.pictures * asked.length) / (half ? 2 : 1)
+	})
 	const rate = (1000 * best.pictures) / together.ms
 	await report(
 		`${name}: pictures a second, ${best.pictures} at once`,
@@ -98,7 +100,7 @@ async function measure(
 		rate
 	)
 	await report(`${name}: that over one at a time`, (rate * latency).toFixed(2), targets.gain ? `≥ ${targets.gain}` : '')
-	await report(`${name}: share of a tick between two calls`, percent(together.hostShare), '≤ 3 %')
+	await report(`${name}: share of the time in which no call runs`, percent(together.hostShare), '≤ 3 %')
 	if (!quick && peak) {
 		// Of the sizes that are drawn here alone.
 		const done = model.operations * asked.length * steps * best.pictures

@@ -21,8 +21,8 @@ export async function invariance(model: Model): Promise<{ alone: string; among: 
 	return { alone: await digest(model, []), among: await digest(model, strangers) }
 }
 
-async function digest({ plan, limits, stopwatch }: Model, others: readonly Partial<Drawing>[]): Promise<string> {
-	const batcher = createBatcher({ limits, inferenceMs: () => stopwatch.milliseconds })
+async function digest({ plan, limits }: Model, others: readonly Partial<Drawing>[]): Promise<string> {
+	const batcher = createBatcher({ limits })
 	const hash = createHash('sha256')
 	await Promise.all(
 		[...others, row].map((drawing, seed) =>

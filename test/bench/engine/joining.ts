@@ -20,13 +20,12 @@ export async function joining(model: Model, newcomers: number): Promise<{ below:
 	}
 }
 
-async function waits({ plan, stopwatch }: Model, newcomers: number, busy: number, limit: number): Promise<number[]> {
+async function waits({ plan }: Model, newcomers: number, busy: number, limit: number): Promise<number[]> {
 	const draw = uniform(7)
 	const waited: number[] = []
 	let ticks = 0
 	const batcher = createBatcher({
 		limits: measuredLimits({ guessPositions: limit * 16 ** 2, measure: false }),
-		inferenceMs: () => stopwatch.milliseconds,
 		onTick() {
 			ticks += 1
 		}

@@ -5,7 +5,6 @@ import type { Room } from '../../../worker-gpu/engine/schedule.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../../worker-gpu/ldm/plan.ts'
-import type { Stopwatch } from '../../../worker-gpu/onnx/part.ts'
 import { chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
 
 export const scenesFolder = path.join(shippedModels, 'scenes')
@@ -14,7 +13,6 @@ export const scenesFolder = path.join(shippedModels, 'scenes')
 export interface Model {
 	readonly checkpoint: Checkpoint
 	readonly provider: Provider
-	readonly stopwatch: Stopwatch
 	readonly limits: BatchLimits
 	plan(fields: Partial<Drawing>): Promise<Plan>
 }
@@ -34,12 +32,11 @@ const guided: Drawing = {
 }
 
 export async function loadModel(): Promise<Model> {
-	const stopwatch = { milliseconds: 0 }
 	const provider = await chooseProvider('cpu')
-	const checkpoint = await loadCheckpoint(scenesFolder, provider, stopwatch)
+	const checkpoint = await loadCheckpoint(scenesFolder, provider, { milliseconds: 0 })
 	// Of 128 × 128 pixels, as the engine guesses before it has measured.
 	const limits = measuredLimits({ guessPositions: 16 * 16 ** 2 })
-	return { checkpoint, provider, stopwatch, limits, plan: (fields) => planFor(checkpoint, { ...guided, ...fields }) }
+	return { checkpoint, provider, limits, plan: (fields) => planFor(checkpoint, { ...guided, ...fields }) }
 }
 
 /** Measures the batch limit of guided 128 × 128 pictures, as an idle engine does. */

@@ -28,10 +28,9 @@ const never = new AbortController().signal
 /** Eight guided pictures of 25 steps. */
 const steadyLoad =
 	(limit: number) =>
-	async ({ plan, stopwatch }: Model): Promise<void> => {
+	async ({ plan }: Model): Promise<void> => {
 		const batcher = createBatcher({
-			limits: measuredLimits({ guessPositions: limit * 16 ** 2, measure: false }),
-			inferenceMs: () => stopwatch.milliseconds
+			limits: measuredLimits({ guessPositions: limit * 16 ** 2, measure: false })
 		})
 		await Promise.all(
 			Array.from({ length: pictures }, (_, seed) =>

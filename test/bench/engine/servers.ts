@@ -39,7 +39,7 @@ export interface Served {
 /** Darkroom's. */
 export const continuous =
 	(room: Room, asked: readonly Asked[]): Server =>
-	async ({ plan, stopwatch }, lane) => {
+	async ({ plan }, lane) => {
 		const latencies: number[] = []
 		const open = new Map<number, { done: number; developing: Promise<void> }>()
 		let next = 0
@@ -67,7 +67,6 @@ export const continuous =
 		}
 		const batcher = createBatcher({
 			limits: { ...measuredLimits({ guessPositions: 0, measure: false }), of: () => room },
-			inferenceMs: () => stopwatch.milliseconds,
 			// Between any two calls: where a message from another process would be read.
 			onCall: admit,
 			onTick() {
