@@ -26,7 +26,7 @@ export async function overlap({ provider: choice, quick }: Options, report: Repo
 	const real = choice === 'cuda' && !quick
 	const pictures = quick ? 4 : 128
 	const provider = asOnCuda(await chooseProvider(choice, real ? undefined : 1))
-	const drawing = { width: 256, height: 256, steps: quick ? 2 : 50, image: generator(0).normal([3, 64, 64]) }
+	const drawing = { width: 256, height: 256, steps: quick ? 2 : 30, image: generator(0).normal([3, 64, 64]) }
 	for (const ownThread of [false, true]) {
 		const way = { ...provider, ownThread }
 		const model = real ? await loadModel('ldm-4-sr', way, 'real') : await narrow(way)
