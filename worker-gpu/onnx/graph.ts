@@ -117,6 +117,14 @@ export class Graph {
 		return node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
 	}
 
+	/** The dimensions of weights of any type, however they are stored. */
+	dims(name: string): readonly number[] | undefined {
+		const initializer = this.#initializers.get(name)
+		const node = this.maker.get(name)
+		const isStored = ['Cast', 'Identity', 'Mul'].includes(node?.operator ?? '')
+		return initializer ? this.#varints(initializer, 1) : isStored ? this.dims(node!.inputs[0]!) : undefined
+	}
+
 	/** The dimensions of weights in float32, however they are stored: as they are, to be cast, or as whole numbers times a scale for each channel. */
 	weightDims(name: string): readonly number[] | undefined {
 		const initializer = this.#initializers.get(name)

@@ -4,6 +4,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
 import { generator } from '../ldm/noise.ts'
 import { fusedAttention } from './attention.ts'
+import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
 import { Graph, type Rewrite } from './graph.ts'
 import { cutProjections } from './projections.ts'
@@ -51,7 +52,11 @@ describe.each([
 	['golden/stable-diffusion/unet', 'halves of projections', cutProjections, 8],
 	['models/scenes/unet', 'upsampling', phasedUpsampling, 2],
 	['models/scenes/vae_decoder', 'upsampling', phasedUpsampling, 3],
-	['golden/first-stages/vq/vqvae_decoder', 'upsampling', phasedUpsampling, 2]
+	['golden/first-stages/vq/vqvae_decoder', 'upsampling', phasedUpsampling, 2],
+	['models/scenes/unet', 'biases', movedBiases, 38],
+	['golden/stable-diffusion/unet', 'biases', movedBiases, 26],
+	['golden/paper/unet-7', 'biases', movedBiases, 26],
+	['golden/first-stages/kl/vae_decoder', 'biases', movedBiases, 2]
 ] as const)('%s, its %s', (part, _, rewrite, places) => {
 	test('is found, and gives the same', async () => {
 		const file = fileOf(part)

@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fusedAttention } from './attention.ts'
+import { movedBiases } from './biases.ts'
 import { sharedByBranches } from './branches.ts'
 import type { Port } from './part.ts'
 import { cutProjections } from './projections.ts'
@@ -32,7 +33,10 @@ export interface Ran {
 }
 
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
-const REWRITES = { cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches], cuda: [fusedAttention] }
+export const REWRITES = {
+	cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches],
+	cuda: [fusedAttention, movedBiases]
+}
 
 /** What a session is opened by; a structured clone of it is as good. */
 export type Opening = Pick<Provider, 'name' | 'sessionOptions'>

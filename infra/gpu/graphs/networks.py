@@ -12,7 +12,8 @@ def models(tiny: bool = False) -> dict[str, dict]:
     """By name: the pipeline's class, how each network is made, and the scheduler's own settings."""
 
     def wide(*channels: int) -> dict:
-        narrow = tuple(16 * width // channels[0] for width in channels)
+        first = 40 if channels[0] == 160 else 16  # Groups of five channels stay groups of five.
+        narrow = tuple(first * width // channels[0] for width in channels)
         return {"block_out_channels": narrow if tiny else channels, "layers_per_block": 2, "norm_num_groups": 8 if tiny else 32}
 
     def of(count: int) -> int:

@@ -9,8 +9,8 @@ import onnx
 import onnxruntime.transformers.optimizer  # noqa: F401  Puts its own modules on the path.
 from fusion_attention_unet import FusionAttentionUnet
 from fusion_base import Fusion
-from fusion_group_norm import FusionGroupNorm
 from fusion_options import FusionOptions
+from fusion_skip_group_norm import FusionSkipGroupNorm
 from onnx import TensorProto, helper, numpy_helper
 from onnx_model import OnnxModel
 from onnx_model_unet import UnetOnnxModel
@@ -25,7 +25,7 @@ GROUPS = 32
 to_array = numpy_helper.to_array
 add_initializer = Fusion.add_initializer
 get_num_heads = FusionAttentionUnet.get_num_heads
-fuse_group_norm = FusionGroupNorm.fuse
+fuse_skip_group_norm = FusionSkipGroupNorm.fuse
 
 
 def absent(name: str, data_type: int, dims) -> TensorProto:
@@ -59,15 +59,46 @@ def number_of_heads(self: FusionAttentionUnet, reshape, is_torch2: bool = False)
     return int(heads.item()) if heads is not None else get_num_heads(self, reshape, False)
 
 
-def fuse_even_groups(self: FusionGroupNorm, add, *given) -> None:
+def is_odd(gamma: TensorProto) -> bool:
     """CUDA's GroupNorm takes two channels at a time, and refuses groups of five (the 160 channels of LDM-4)."""
-    beside = [self.model.get_initializer(name) for name in add.input]
-    if all(tensor is None or tensor.dims[0] // GROUPS % 2 == 0 for tensor in beside):
-        fuse_group_norm(self, add, *given)
+    return gamma.dims[0] // GROUPS % 2 == 1
+
+
+def fuse_skip_of_even_groups(self: FusionSkipGroupNorm, norm, *given) -> None:
+    if not is_odd(self.model.get_initializer(norm.input[1])):
+        fuse_skip_group_norm(self, norm, *given)
+
+
+def pair_pixels(graph: OnnxModel) -> None:
+    """
+    Groups of an odd number of channels become even ones of two pixels that lie side by side: [B, H, W, C] is [B, H, W / 2, 2 · C] without a copy, and
+    one copy brings the halves of each group together, another one apart. W is even wherever a network halves it once more.
+    """
+    for norm in graph.get_nodes_by_op_type("GroupNorm"):
+        weights = [graph.get_initializer(name) for name in norm.input[1:3]]
+        if not is_odd(weights[0]):
+            continue
+        channels = weights[0].dims[0]
+        together = np.arange(2 * channels).reshape(2, GROUPS, -1).swapaxes(0, 1).ravel()
+        x, y = norm.input[0], norm.output[0]
+
+        def constant(name: str, values) -> str:
+            graph.add_initializer(numpy_helper.from_array(np.asarray(values), f"{y}/{name}"))
+            return f"{y}/{name}"
+
+        def node(operator: str, inputs: list[str], output: str, **attributes) -> None:
+            graph.add_node(helper.make_node(operator, inputs, [output], f"{output}/{operator}", **attributes))
+
+        node("Reshape", [x, constant("paired", [0, 0, -1, 2 * channels])], f"{y}/pairs")
+        node("Gather", [f"{y}/pairs", constant("together", together)], f"{y}/x", axis=3)
+        norm.input[:] = [f"{y}/x", *(constant(name, to_array(of)[together % channels]) for name, of in zip(("gamma", "beta"), weights))]
+        norm.output[:] = [f"{y}/y"]
+        node("Gather", [f"{y}/y", constant("apart", np.argsort(together))], f"{y}/normal", axis=3)
+        node("Reshape", [f"{y}/normal", constant("single", [0, 0, -1, channels])], y)
 
 
 FusionAttentionUnet.get_num_heads = number_of_heads
-FusionGroupNorm.fuse = fuse_even_groups
+FusionSkipGroupNorm.fuse = fuse_skip_of_even_groups
 numpy_helper.to_array = zeros_where_absent
 Fusion.add_initializer = add_absent
 
@@ -90,7 +121,9 @@ def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
     options = FusionOptions(kind)
     # CUDA has these for the widths of Stable Diffusion alone.
     options.enable_bias_splitgelu = options.enable_bias_add = width == 320
-    {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model).optimize(options)
+    optimizer = {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model)
+    optimizer.optimize(options)
+    pair_pixels(optimizer)
     model.opset_import.add(domain="com.microsoft", version=1)
 
 

@@ -1,0 +1,22 @@
+"""What the engine makes of a graph when it loads it on CUDA."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+import onnx
+
+REWRITE = """
+import { readFileSync, writeFileSync } from 'node:fs'
+import { rewritten } from './worker-gpu/onnx/rewritten.ts'
+import { REWRITES } from './worker-gpu/onnx/session.ts'
+const [file] = process.argv.slice(-1)
+writeFileSync(file, rewritten(file, REWRITES.cuda) ?? readFileSync(file))
+"""
+
+
+def as_loaded(model: onnx.ModelProto) -> onnx.ModelProto:
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        Path(file.name).write_bytes(model.SerializeToString())
+        subprocess.run(["npx", "node", "--input-type=module", "-e", REWRITE, file.name], cwd=Path(__file__).parents[3], check=True)
+        return onnx.load(file.name, load_external_data=False)

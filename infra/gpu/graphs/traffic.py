@@ -1,0 +1,112 @@
+"""
+What one evaluation of a U-Net reads and writes in kernels that compute next to nothing: as ONNX Runtime's script fuses it, and as the engine runs it.
+
+    python infra/gpu/graphs/traffic.py [MODEL …]
+
+In millions of numbers, for one row of the network's own size, by what ONNX Runtime's kernels do (onnxruntime, core/providers/cuda and
+contrib_ops/cuda/diffusion): a GroupNorm reads twice and writes once, a SkipGroupNorm writes and reads the sum too. InstanceNormalization, which odd groups
+were left with, has cuDNN read twice and write for its statistics, then reads and writes again. Changes of layout are left out, of which ONNX Runtime takes
+some away when it loads a graph. No time follows from it: kernels differ in how near they come to the memory's speed.
+"""
+
+import sys
+import warnings
+from collections import Counter
+from math import prod
+from pathlib import Path
+
+import onnx
+from engine import as_loaded
+from hollow import hollow, trace
+from networks import models
+
+sys.path.append(str(Path(__file__).parents[2] / "model-kit/export"))
+import parts  # noqa: E402
+import weightless  # noqa: E402
+
+warnings.filterwarnings("ignore")
+
+
+def main() -> None:
+    known = models()
+    for name in sys.argv[1:] or known:
+        network = hollow(known[name]["unet"])
+        parts.export, parts.gather = lambda folder, *given: tell(name, *given), lambda folder: None
+        parts.NETWORKS[type(network).__name__](Path(name), "unet", network)
+
+
+def tell(name: str, network, forward, inputs: dict, output: str) -> None:
+    traced = trace(network, forward, inputs, [output])
+    weightless.hollow_out(traced.graph, list(inputs))
+    before, after = (Counter(), Counter()), (Counter(), Counter())
+    pair_pixels = weightless.pair_pixels
+    for counted, pair in ((before, lambda graph: None), (after, pair_pixels)):
+        graph = onnx.ModelProto()
+        graph.CopyFrom(traced)
+        weightless.pair_pixels = pair
+        weightless.fuse(graph, "unet", network.config.block_out_channels[0])
+        weightless.OnnxModel(graph).topological_sort()
+        count(as_loaded(graph) if pair is pair_pixels else graph, network.config.sample_size, *counted)
+    print(f"{name}, one row of {network.config.sample_size}²")
+    for kind in sorted(before[1] | after[1]):
+        line(kind, *(part[kind] for part in (*before, *after)))
+    line("all", *(part.total() for part in (*before, *after)))
+
+
+def line(kind: str, kernels: int, elements: int, kernels_after: int, elements_after: int) -> None:
+    print(f"  {kind:22} {kernels:4} kernels {elements / 1e6:7.1f} M   →  {kernels_after:4} kernels {elements_after / 1e6:7.1f} M", flush=True)
+
+
+def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter) -> None:
+    """Adds to `kernels` and `elements`, by kind."""
+    graph = model.graph
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    # How many numbers each value has. What is computed of timesteps and shapes has next to none.
+    sizes = {port.name: side**2 * dims[1].dim_value for port in graph.input if len(dims := port.type.tensor_type.shape.dim) == 4}
+
+    def add(kind: str, size: float) -> None:
+        if size > 0:
+            kernels[kind] += 1
+            elements[kind] += size
+
+    for node in graph.node:
+        given = [sizes.get(name, 0) for name in node.input]
+        size = max(given, default=0)
+        dims = weights.get(node.input[1], []) if len(node.input) > 1 else []
+        attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+        match node.op_type:
+            case "Shape":
+                size = 0
+            case "Concat":
+                size = sum(given)
+            case "Resize":
+                size = 4 * given[0]
+            case "Slice" | "BiasSplitGelu":
+                size = given[0] / 2
+            case "MultiHeadAttention":
+                size = given[0] / (3 if len(node.input) == 1 else 1)  # Q, K and V may come as one.
+            case "MatMul" if len(dims) == 2:
+                size = given[0] * dims[1] / dims[0]
+            case "NhwcConv":
+                size = given[0] * dims[0] / dims[3] / prod(attributes["strides"])
+                if len(node.input) > 2:
+                    add("bias of a convolution", 2 * size)
+            case "Add":
+                add("Add", sum(given) + size)
+            case "Mul":
+                silu = any(name in makers and makers[name].op_type == "Sigmoid" for name in node.input)
+                add("QuickGelu" if silu else "Mul", 2 * size)
+            case "GroupNorm" if weightless.is_odd(next(tensor for tensor in graph.initializer if tensor.name == node.input[1])):
+                for kind in ("InstanceNormalization", "Mul", "Add", *(["QuickGelu"] if attributes["activation"] else [])):
+                    add(kind, (5 if kind == "InstanceNormalization" else 2) * size)
+            case "SkipGroupNorm":
+                add("SkipGroupNorm", 4 * size + given[3])
+            case "GroupNorm" | "InstanceNormalization" | "Gather":
+                add(node.op_type, {"GroupNorm": 3, "InstanceNormalization": 5, "Gather": 2}[node.op_type] * size)
+        for name in node.output:
+            sizes[name] = size
+
+
+if __name__ == "__main__":
+    main()
