@@ -63,7 +63,7 @@ interface Options {
 	/** Told, before a call that may crash, whose it is, and whose the one is that is under way. */
 	readonly onCall?: (tasks: ReadonlySet<Task>) => void
 	readonly onTick?: (tick: Tick) => void
-	/** Where calls of changing shapes cost more: then sizes and groups change as little as can be. */
+	/** Where a call of a new size costs more: then sizes and groups change as little as can be. */
 	readonly steady?: SteadySizes | undefined
 	/** Two where calls leave this thread free: then one lane's rows are advanced while the other's call runs. One by default. */
 	readonly lanes?: 1 | 2
@@ -273,11 +273,13 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		const asked = packed.flatMap(({ evaluations }) => evaluations)
 		const { denoiser } = rows[0]!.plan
 		limits.saw(key, denoiser, asked[0]!)
-		const size = steady?.choose(key, asked.length, roomOf(key).most) ?? asked.length
-		const filled = [...asked, ...Array<Evaluation>(size - asked.length).fill(asked.at(-1)!)]
+		const filledTo = (size: number) => [...asked, ...Array<Evaluation>(size - asked.length).fill(asked.at(-1)!)]
+		const isPlanned = (size: number) => denoiser.isPlanned(filledTo(size))
+		const size = steady?.choose(key, asked.length, roomOf(key).most, isPlanned) ?? asked.length
+		const planned = isPlanned(size)
 		const own = { inferenceMs: 0 }
-		const outputs = await attempt(jobs, () => callTime.run(own, () => predict(key, denoiser, filled)))
-		steady?.took(key, size, own.inferenceMs)
+		const outputs = await attempt(jobs, () => callTime.run(own, () => predict(key, denoiser, filledTo(size))))
+		steady?.took(key, size, own.inferenceMs, planned)
 		for (const job of jobs) {
 			job.inferenceMs += own.inferenceMs
 		}

@@ -25,7 +25,8 @@ function network(cost: (size: number) => number) {
 			sizes.push(evaluations.length)
 			clock += cost(evaluations.length)
 			return evaluations.map(() => x)
-		}
+		},
+		isPlanned: () => true
 	}
 	return { denoiser, sizes, now: () => clock }
 }
@@ -73,22 +74,23 @@ describe('the limit', () => {
 
 	test.each([true, false])(
 		'is found in spite of what a change of shape costs, where every call is made twice: %s',
-		async (twice) => {
+		async (plansShapes) => {
 			let before = 0
 			const cost = (n: number) => {
 				const change = n === before ? 0 : 800
 				before = n
 				return 8 + Math.max(n, 4) * 1.5 + Math.max(0, n - 4) * 3 + change
 			}
-			const { limit } = await measured(cost, undefined, { twice })
-			expect(limit === 4).toBe(twice)
+			const { limit } = await measured(cost, undefined, { plansShapes })
+			expect(limit === 4).toBe(plansShapes)
 		}
 	)
 
-	test('changes the shape of a call no more than twice for each size that is tried, where that is what costs', async () => {
-		const { limit, sizes } = await measured((n) => 10 + n, undefined, { twice: true })
+	test('changes the shape of a call as little as can be, where that is what costs, and then plans those that calls will have', async () => {
+		const { limit, sizes } = await measured((n) => 10 + n, undefined, { plansShapes: true })
 		expect(limit).toBe(64)
-		expect(sizes.filter((size, i) => size !== sizes[i - 1])).toEqual([2, 4, 8, 16, 32, 64])
+		const tried = [2, 4, 8, 16, 32, 64]
+		expect(sizes.filter((size, i) => size !== sizes[i - 1])).toEqual([...tried, 1, ...tried])
 	})
 
 	const gainsNoMore = (n: number) => 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3
@@ -97,8 +99,8 @@ describe('the limit', () => {
 		['all of it, where nothing larger was tried', (n: number) => 10 + n, false, 64],
 		['in two lanes all of it, where half as large a call does half as much', gainsNoMore, true, 8],
 		['in two lanes the least that nearly has the throughput of twice its size', (n: number) => 2 + n, true, 16]
-	])('is, while there are fewer rows, %s', async (_, cost, twice, expected) => {
-		expect((await measured(cost, undefined, { twice })).light).toBe(expected)
+	])('is, while there are fewer rows, %s', async (_, cost, plansShapes, expected) => {
+		expect((await measured(cost, undefined, { plansShapes })).light).toBe(expected)
 	})
 
 	test('grows as far as it may', async () => {
@@ -142,6 +144,7 @@ describe('the store', () => {
 		expect((await measured((n) => 10 + n, open())).limit).toBe(64)
 		const again = await measured((n) => n, open())
 		expect(again).toMatchObject({ limit: 64, sizes: [] })
+		expect((await measured((n) => n, open(), { plansShapes: true })).sizes).toEqual([1, 2, 4, 8, 16, 32, 64])
 		expect((await measured((n) => n, open(1))).limit).toBe(2)
 		expect(Object.keys(JSON.parse(await readFile(path.join(folder, 'batch-limits.json'), 'utf8')))).toHaveLength(2)
 	})

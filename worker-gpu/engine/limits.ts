@@ -29,10 +29,10 @@ interface LimitOptions {
 	/** No larger call is tried: 64 by default. */
 	readonly most?: number
 	/**
-	 * Whether the first call of a size takes longer: then it is made once more, and all turns of one size come before those of the other. False by default.
-	 * Where it is so two calls take turns, and `light` is what is worth one.
+	 * Whether the first call of a size takes longer: then it is made once more, all turns of one size come before those of the other, and what sizes calls will have
+	 * is planned before anyone waits for it. Where it is so two calls take turns, and `light` is what is worth one. False by default.
 	 */
-	readonly twice?: boolean
+	readonly plansShapes?: boolean
 	readonly now?: () => number
 }
 
@@ -77,22 +77,43 @@ export function measuredLimits({
 	store,
 	measure = true,
 	most = 64,
-	twice = false,
+	plansShapes = false,
 	now = () => performance.now()
 }: LimitOptions): BatchLimits {
 	const limits = new Map<string, Room>()
 	/** To be measured. */
 	const shapes = new Map<string, Shape>()
+	/** Sizes of calls that are still to be planned. */
+	let unplanned: { denoiser: Denoiser; evaluation: Evaluation; size: number }[] = []
 	/** The key and size of the latest call of a measurement. */
 	let latest = ''
 
+	function know(key: string, { denoiser, evaluation }: Shape, room: Room): void {
+		limits.set(key, room)
+		for (let size = 1; plansShapes && size < 2 * room.most; size *= 2) {
+			unplanned.push({ denoiser, evaluation, size: Math.min(size, room.most) })
+		}
+	}
+
+	/** One call; the larger sizes last, which are wanted the most when memory is short. */
+	async function planNext(): Promise<boolean> {
+		const next = unplanned.shift()
+		if (next) {
+			await next.denoiser.predict(alike(next.evaluation, next.size)).catch(() => {
+				unplanned = [] // The rows themselves will tell what is wrong.
+			})
+		}
+		return next !== undefined
+	}
+
 	/** What a busy machine let nobody measure serves for now, and is measured again after the next start. */
-	async function settle(key: string, { denoiser, best, worthOne, misses, sure }: Shape): Promise<void> {
+	async function settle(key: string, shape: Shape): Promise<void> {
+		const { denoiser, best, worthOne, misses, sure } = shape
 		// Half of it does nearly as well where the last doublings gained less and less, and nothing else ended the search.
 		const half = misses === MOST_MISSES ? best / 2 : best
-		const room = { most: best, light: twice ? Math.min(worthOne, best) : half }
+		const room = { most: best, light: plansShapes ? Math.min(worthOne, best) : half }
 		shapes.delete(key)
-		limits.set(key, room)
+		know(key, shape, room)
 		if (sure) {
 			await store?.write(denoiser, key, room)
 		}
@@ -104,15 +125,14 @@ export function measuredLimits({
 		if (size > most) {
 			return settle(key, shape)
 		}
-		const larger = twice ? bestTurns.length === TURNS : bestTurns.length > turns.length
+		const larger = plansShapes ? bestTurns.length === TURNS : bestTurns.length > turns.length
 		if (larger && fastest(calls) * (size / best) > LONGEST_CALL) {
 			return settle(key, { ...shape, sure: shape.sure && agree(calls) })
 		}
-		// Each of a latent of its own: what guidance's branches share would be computed once.
-		const rows = Array.from({ length: larger ? size : best }, () => ({ ...evaluation, x: { ...evaluation.x } }))
+		const rows = alike(evaluation, larger ? size : best)
 		let began = now()
 		try {
-			if (twice && latest !== `${key} ${rows.length}`) {
+			if (plansShapes && latest !== `${key} ${rows.length}`) {
 				await denoiser.predict(rows)
 				latest = `${key} ${rows.length}`
 				began = now()
@@ -171,7 +191,7 @@ export function measuredLimits({
 		async measure() {
 			const [next] = shapes
 			if (!next) {
-				return false
+				return planNext()
 			}
 			const [key, shape] = next
 			const kept = shape.recalled ? undefined : await store?.read(shape.denoiser, key)
@@ -180,12 +200,16 @@ export function measuredLimits({
 				await step(key, shape)
 			} else {
 				shapes.delete(key)
-				limits.set(key, kept)
+				know(key, shape, kept)
 			}
 			return true
 		}
 	}
 }
+
+/** Each of a latent of its own: what guidance's branches share is computed once. */
+const alike = (evaluation: Evaluation, length: number): Evaluation[] =>
+	Array.from({ length }, () => ({ ...evaluation, x: { ...evaluation.x } }))
 
 const fastest = (times: readonly number[]) => Math.min(...times)
 /** The two fastest do. */

@@ -137,7 +137,7 @@ async function load(config: EngineConfig): Promise<void> {
 				guessPositions: GUESS_POSITIONS[provider.name],
 				measure: measureLimits ?? true,
 				most: MOST_EVALUATIONS[provider.name],
-				twice: provider.plansShapes,
+				plansShapes: provider.plansShapes,
 				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
 			}),
 			onCall: tellCall,

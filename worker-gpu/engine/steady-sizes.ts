@@ -1,8 +1,7 @@
 /**
- * How many evaluations a call is made of where one of another shape than the last costs time of its own: on CUDA ONNX Runtime has cuDNN plan every convolution
- * anew whenever its input changes shape, and remembers no other (microsoft/onnxruntime#23006: 30 ms become 500). So sizes are powers of two, and one that has
- * become too large is kept, filled up with copies, until that has wasted as much time as the change would cost. Not knowing what comes, nothing does
- * better than twice the least (ski rental).
+ * How many evaluations a call is made of where one of a new size costs time of its own (onnx/session-per-shape.ts). Sizes are powers of two; one that was planned is taken as
+ * it is, one that was not is filled up to the next that was, until that has wasted as much time as the plan would cost. Not knowing what comes, nothing does better than
+ * twice the least (ski rental).
  */
 export interface SteadySizes {
 	/**
@@ -11,44 +10,51 @@ export interface SteadySizes {
 	 * @param key the shape of its rows
 	 * @param limit what a call may hold
 	 */
-	choose(key: string, wanted: number, limit: number): number
-	/** Milliseconds that a call took. What is of another shape than the one that was chosen last says nothing any more. */
-	took(key: string, size: number, ms: number): void
+	choose(key: string, wanted: number, limit: number, isPlanned: (size: number) => boolean): number
+	/** @param planned whether it was before the call */
+	took(key: string, size: number, ms: number, planned: boolean): void
 }
 
+/** No call is filled up to more times what is wanted. */
+const MOST_FILLED = 8
+
 export function steadySizes(): SteadySizes {
-	let shape = { key: '', size: 0 }
-	/** Of the calls of this shape: how many, the first one's time, and the shortest of the others. */
-	let [calls, first, usual] = [0, 0, Number.POSITIVE_INFINITY]
-	/** The least that a change has cost; the first calls of all load the kernels too. */
-	let change = Number.POSITIVE_INFINITY
-	let wasted = 0
+	/** Milliseconds of the shortest call of a size, and of the first one, by key and size. */
+	const usual = new Map<string, number>()
+	const first = new Map<string, number>()
+	/** Milliseconds that filling up has cost for want of a size. */
+	const wasted = new Map<string, number>()
+	/** The least that a plan has cost; the first calls of all load the kernels too. */
+	let plan = Number.POSITIVE_INFINITY
 
 	return {
-		choose(key, wanted, limit) {
-			const fitting = Math.max(wanted, Math.min(2 ** Math.ceil(Math.log2(wanted)), limit))
-			if (key === shape.key && fitting <= shape.size) {
-				const waste = Math.min(usual, first) * (1 - fitting / shape.size)
-				wasted = waste > 0 ? wasted + waste : 0
-				if (wasted <= change) {
-					return shape.size
-				}
+		choose(key, wanted, limit, isPlanned) {
+			const fitting = fit(wanted, limit)
+			const most = Math.min(limit, MOST_FILLED * fitting)
+			let larger = fitting
+			while (!isPlanned(larger) && larger < most) {
+				larger = Math.min(2 * larger, most)
 			}
-			shape = { key, size: fitting }
-			;[calls, first, usual, wasted] = [0, 0, Number.POSITIVE_INFINITY, 0]
-			return fitting
+			if (larger === fitting || !isPlanned(larger)) {
+				return fitting
+			}
+			const of = `${key} ${fitting}`
+			const waste = (wasted.get(of) ?? 0) + (usual.get(`${key} ${larger}`) ?? 0) * (1 - fitting / larger)
+			wasted.set(of, waste)
+			return waste > plan ? fitting : larger
 		},
-		took(key, size, ms) {
-			if (key !== shape.key || size !== shape.size) {
+		took(key, size, ms, planned) {
+			const of = `${key} ${size}`
+			if (!planned) {
+				first.set(of, ms)
+				wasted.delete(of)
 				return
 			}
-			calls += 1
-			if (calls === 1) {
-				first = ms
-			} else {
-				usual = Math.min(usual, ms)
-				change = Math.min(change, Math.max(0, first - usual))
-			}
+			usual.set(of, Math.min(ms, usual.get(of) ?? ms))
+			plan = Math.min(plan, Math.max(0, (first.get(of) ?? Number.POSITIVE_INFINITY) - ms))
 		}
 	}
 }
+
+/** The least power of two that holds so many, but no more than the limit where that holds them too. */
+export const fit = (wanted: number, limit: number): number => Math.max(wanted, Math.min(2 ** Math.ceil(Math.log2(wanted)), limit))

@@ -33,6 +33,8 @@ export interface Denoiser {
 	readonly guidanceEmbedding: number | undefined
 	/** Answers [latentChannels, h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
 	predict(evaluations: readonly Evaluation[]): Promise<Tensor[]>
+	/** Whether that takes no longer than the next calls like it: see engine/steady-sizes.ts. */
+	isPlanned(evaluations: readonly Evaluation[]): boolean
 }
 
 /** diffusers' UNet2DConditionModel and UNet2DModel, with their defaults. */
@@ -54,10 +56,22 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	const config = await readConfig(path.join(part.folder, 'config.json'), Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
-	// The largest batch so far; latents are written into its front, in the graph's own type, so a tick allocates no input.
-	const packed = port(part, 'inputs', 'sample').type === 'float16' ? reusing(stackHalves) : reusing(stack<Float32Array>)
-	const conditioning = stackedOnce(part)
+	const half = port(part, 'inputs', 'sample').type === 'float16'
+	/** One call's memory, which is its own until it is over. */
+	const memory = () => ({
+		// The largest batch so far; latents are written into its front, in the graph's own type, so a tick allocates no input.
+		packed: half ? reusing(stackHalves) : reusing(stack<Float32Array>),
+		conditioning: stackedOnce(part)
+	})
+	/** Calls that take turns find what they had before. */
+	const spare: ReturnType<typeof memory>[] = []
 	const sharing = part.inputs.has(ROWS)
+	/** B rows, and the U latents that they are of. */
+	const arranged = (evaluations: readonly Evaluation[]) => {
+		const filled = filledUp(evaluations, invariantFrom)
+		const { latents, rows } = sharing ? branchesOf(filled) : { latents: filled, rows: [] }
+		return { latents: filledUp(latents, invariantFrom), filled, rows }
+	}
 	return {
 		id: part.folder,
 		channels: config.in_channels,
@@ -65,17 +79,32 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 		multiple: 2 ** (config.block_out_channels.length - 1),
 		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
 		async predict(evaluations) {
-			const filled = filledUp(evaluations, invariantFrom)
-			const { latents, rows } = sharing ? branchesOf(filled) : { latents: filled, rows: [] }
-			const asked = filledUp(latents, invariantFrom)
+			const { latents, filled, rows } = arranged(evaluations)
+			const own = spare.shift() ?? memory()
 			const feeds = {
-				sample: packed(asked.map(({ x }) => x)), // [B, C, h, w]
-				timestep: { data: asked.map(({ t }) => t), dims: [asked.length] },
-				...conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
+				sample: own.packed(latents.map(({ x }) => x)), // [U, C, h, w]
+				timestep: { data: latents.map(({ t }) => t), dims: [latents.length] },
+				...own.conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
 				...(sharing && { [ROWS]: { data: rows, dims: [rows.length] } })
 			}
-			const [answers] = await part.run(feeds, [output])
-			return unstack(answers!).slice(0, evaluations.length)
+			try {
+				const [answers] = await part.run(feeds, [output])
+				return unstack(answers!).slice(0, evaluations.length)
+			} finally {
+				spare.push(own)
+			}
+		},
+		isPlanned(evaluations) {
+			const { latents, filled, rows } = arranged(evaluations)
+			const { x, cond } = filled[0]!
+			const batch = (count: number, dims: readonly number[]) => ({ dims: [count, ...dims] })
+			const conds = Object.entries(cond).map(([name, { dims }]) => [name, batch(filled.length, dims)])
+			return part.isPlanned({
+				sample: batch(latents.length, x.dims),
+				timestep: batch(latents.length, []),
+				...Object.fromEntries(conds),
+				...(sharing && { [ROWS]: batch(rows.length, []) })
+			})
 		}
 	}
 }

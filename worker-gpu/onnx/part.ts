@@ -5,6 +5,7 @@ import { type Feed, fromValues, toValues } from './convert.ts'
 import { ModelError } from './model-error.ts'
 import type { Provider } from './provider.ts'
 import { openSession } from './session.ts'
+import { type SessionPerShape, sessionPerShape, shapeOf } from './session-per-shape.ts'
 import { openSessionInThread } from './session-thread.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -16,6 +17,8 @@ export interface Part {
 	readonly outputs: ReadonlyMap<string, Port>
 	/** Converts `feeds` to the graph's own types, runs it, and gives the named outputs as float32, in their order. */
 	run(feeds: Readonly<Record<string, Feed>>, outputs: readonly string[]): Promise<Tensor[]>
+	/** Whether a call with inputs of these dimensions takes no longer than the next ones like it. */
+	isPlanned(inputs: Readonly<Record<string, Pick<Feed, 'dims'>>>): boolean
 	/** Gives its memory back; it cannot be run any more. */
 	release(): Promise<void>
 }
@@ -48,8 +51,10 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 	if (!existsSync(file)) {
 		throw new ModelError(file, 'expected an ONNX graph, found no file')
 	}
-	const open = provider.ownThread ? openSessionInThread : openSession
-	const { inputs, outputs, run, release } = await open(file, provider, () => stopwatch.begins?.(undefined)).catch(
+	const place = provider.ownThread ? openSessionInThread : openSession
+	const open = () => place(file, provider, () => stopwatch.begins?.(undefined))
+	const once = async (): Promise<SessionPerShape> => ({ ...(await open()), isPlanned: () => true })
+	const { inputs, outputs, run, isPlanned, release } = await (provider.plansShapes ? sessionPerShape(open) : once()).catch(
 		(error: Error) => {
 			throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
 		}
@@ -86,6 +91,7 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 				stopwatch.ended?.(call, spent)
 			}
 		},
+		isPlanned: (given) => isPlanned(shapeOf(Object.fromEntries(Array.from(inputs.keys(), (name) => [name, given[name]!])))),
 		release
 	}
 }

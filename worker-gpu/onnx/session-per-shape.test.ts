@@ -1,0 +1,141 @@
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { chooseProvider } from './provider.ts'
+import { openSession, type Session, type Values } from './session.ts'
+import { sessionPerShape, shapeOf } from './session-per-shape.ts'
+
+const provider = await chooseProvider('cpu', 1)
+const file = path.join(import.meta.dirname, '../golden/scalar-timestep/unet/model.onnx')
+
+const feedsOf = (rows: number): Record<string, Values> => ({
+	sample: { type: 'float32', data: new Float32Array(rows * 4 * 8 * 8).fill(0.5), dims: [rows, 4, 8, 8] },
+	timestep: { type: 'float32', data: Float32Array.of(7), dims: [] },
+	encoder_hidden_states: { type: 'float32', data: new Float32Array(rows * 4 * 16).fill(-0.5), dims: [rows, 4, 16] }
+})
+
+const full = () => new Error('BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer of size 1048576')
+
+/** A device that has room for so many graphs, and for the calls of so many rows beside each missing one. */
+function device({ graphs = 100, rows = 100 } = {}) {
+	let opened = 0
+	const alive = new Set<number>()
+	/** By which of the graphs, and of how many rows. */
+	const ran: [number, number][] = []
+	return {
+		alive,
+		ran,
+		async open(): Promise<Session> {
+			if (alive.size >= graphs) {
+				throw full()
+			}
+			const session = await openSession(file, provider, () => {})
+			const n = opened++
+			alive.add(n)
+			return {
+				...session,
+				async run(feeds, wanted, begins) {
+					begins()
+					const count = feeds.sample!.dims[0]!
+					if (count > rows + (graphs - alive.size)) {
+						throw full()
+					}
+					ran.push([n, count])
+					return session.run(feeds, wanted, () => {})
+				},
+				async release() {
+					alive.delete(n)
+					await session.release()
+				}
+			}
+		}
+	}
+}
+
+const run = async (session: Session, ...rows: number[]) => {
+	for (const count of rows) {
+		await session.run(feedsOf(count), ['out_sample'], () => {})
+	}
+}
+const planned = (session: { isPlanned(shape: string): boolean }, ...rows: number[]) =>
+	rows.filter((count) => session.isPlanned(shapeOf(feedsOf(count))))
+
+describe('a graph', () => {
+	test('is opened once for each shape', async () => {
+		const { open, ran } = device()
+		const session = await sessionPerShape(open)
+		expect(planned(session, 1, 2, 3)).toEqual([])
+		await run(session, 2, 1, 2, 3, 1, 2)
+		expect(ran.map(([n]) => n)).toEqual([0, 1, 0, 2, 1, 0])
+		expect(planned(session, 1, 2, 3, 4)).toEqual([1, 2, 3])
+		await session.release()
+	})
+
+	test('is opened eight times at most; then the one that was not used for longest is planned anew', async () => {
+		const { open, ran, alive } = device()
+		const session = await sessionPerShape(open)
+		await run(session, 1, 2, 3, 4, 5, 6, 7, 8, 1, 9, 2)
+		expect(ran.slice(-3)).toEqual([
+			[0, 1],
+			[1, 9],
+			[2, 2]
+		])
+		expect(planned(session, 1, 2, 3, 4, 9)).toEqual([1, 2, 4, 9])
+		expect(alive.size).toBe(8)
+		await session.release()
+		expect(alive.size).toBe(0)
+	})
+
+	test('is opened no more often than there is memory for', async () => {
+		const { open, ran, alive } = device({ graphs: 3 })
+		const session = await sessionPerShape(open)
+		await run(session, 1, 2, 3, 4, 1)
+		expect(ran.map(([n]) => n)).toEqual([0, 1, 2, 0, 1])
+		expect(planned(session, 1, 2, 3, 4)).toEqual([1, 3, 4])
+		expect(alive.size).toBe(3)
+		await session.release()
+	})
+})
+
+describe('memory that is wanted elsewhere', () => {
+	test('is had by giving up what was not used for longest, and no graph whole', async () => {
+		const { open, alive } = device({ graphs: 3 })
+		const session = await sessionPerShape(open)
+		await run(session, 1, 2, 3, 2)
+		const other = await sessionPerShape(open)
+		expect([...alive]).toEqual([0, 1, 3])
+		const third = await sessionPerShape(open)
+		expect([...alive]).toEqual([0, 3, 4])
+		await expect(sessionPerShape(open)).rejects.toThrow('Failed to allocate')
+		await run(session, 2, 1)
+		await run(other, 1, 2)
+		expect([...alive]).toEqual([0, 3, 4])
+		await Promise.all([session, other, third].map(({ release }) => release()))
+	})
+
+	test('is had for a call by giving up the others of its own, but not the one that it runs on', async () => {
+		const { open, alive, ran } = device({ graphs: 4, rows: 6 })
+		const session = await sessionPerShape(open)
+		let begun = 0
+		await run(session, 1, 2, 3)
+		await session.run(feedsOf(8), ['out_sample'], () => {
+			begun += 1
+		})
+		expect(ran.at(-1)).toEqual([3, 8])
+		expect([...alive]).toEqual([0, 3])
+		expect(begun).toBe(1)
+		// What does not fit into all the memory that there is fails, and can be tried in halves.
+		await expect(run(session, 10)).rejects.toThrow('Failed to allocate')
+		await run(session, 5)
+		await session.release()
+	})
+
+	test('any other failure is told as it is, and nothing is given up', async () => {
+		const { open, alive } = device()
+		const session = await sessionPerShape(open)
+		await run(session, 1, 2)
+		const { timestep: _, ...feeds } = feedsOf(3)
+		await expect(session.run(feeds, ['out_sample'], () => {})).rejects.toThrow(/timestep/)
+		expect(alive.size).toBe(3)
+		await session.release()
+	})
+})
