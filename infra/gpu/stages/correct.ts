@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { worstMisses } from '../../../test/eval/misses.ts'
 import type { Options } from '../main.ts'
@@ -29,9 +30,14 @@ export async function correct({ provider: choice, quick }: Options, report: Repo
 			env: { ...process.env, ...environment, [CHILD]: JSON.stringify({ choice, quick }) }
 		})
 		child.stderr!.pipe(process.stderr)
+		const ended = once(child, 'exit')
 		for await (const line of createInterface(child.stdout!)) {
 			const { what, got, target } = JSON.parse(line) as Line
 			await report(`${what}, ${way}`, got, target)
+		}
+		const [code, signal] = await ended
+		if (code !== 0) {
+			throw new Error(`the drawings in ${way} ended with ${signal ?? `exit code ${code}`}`)
 		}
 	}
 }
