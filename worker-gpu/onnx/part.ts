@@ -77,9 +77,12 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 				})
 			)
 			const call = [folder, ...Object.values(values).map(({ dims }) => dims)].join(' | ')
-			let spent: number | undefined
+			let [begun, spent]: [boolean, number | undefined] = [false, undefined]
 			try {
-				const ran = await run(values, wanted, () => stopwatch.begins?.(call))
+				const ran = await run(values, wanted, () => {
+					begun = true
+					stopwatch.begins?.(call)
+				})
 				spent = ran.milliseconds
 				stopwatch.milliseconds += spent
 				const own = callTime.getStore()
@@ -88,7 +91,10 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 				}
 				return ran.outputs.map(fromValues)
 			} finally {
-				stopwatch.ended?.(call, spent)
+				// Not where its graph could not be opened once more for it: who counts both would miss the next one that hangs.
+				if (begun) {
+					stopwatch.ended?.(call, spent)
+				}
 			}
 		},
 		isPlanned: (given) => isPlanned(shapeOf(Object.fromEntries(Array.from(inputs.keys(), (name) => [name, given[name]!])))),
