@@ -279,11 +279,11 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		const planned = isPlanned(size)
 		const own = { inferenceMs: 0 }
 		const outputs = await attempt(jobs, () => callTime.run(own, () => predict(key, denoiser, filledTo(size))))
-		steady?.took(key, size, own.inferenceMs, planned)
 		for (const job of jobs) {
 			job.inferenceMs += own.inferenceMs
 		}
 		if (outputs) {
+			steady?.took(key, size, own.inferenceMs, planned)
 			let at = 0
 			for (const { live, evaluations } of packed) {
 				advance(live, outputs.slice(at, at + evaluations.length))

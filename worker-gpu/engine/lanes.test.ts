@@ -132,6 +132,21 @@ test('a call that fails ends its own rows alone; before each it is told whose ca
 	expect(pictures).toEqual([0, 0])
 })
 
+test('of how long calls take, one that failed says nothing', async () => {
+	const { calls, until, plan } = held()
+	const took: number[] = []
+	const batcher = twoLanes({ steady: { ...steadySizes(), took: (_, size) => took.push(size) } })
+	const failing = batcher.develop(taskOf(() => plan({ steps: 1 }), [1, 2, 3]))
+	await until(1)
+	calls[0]!.fail(new Error('no such kernel'))
+	await expect(failing).rejects.toThrow('no such kernel')
+	const good = batcher.develop(taskOf(() => plan({ steps: 1 }), [1]))
+	await until(2)
+	calls[1]!.go()
+	await good
+	expect(took).toEqual([1])
+})
+
 test('a cancel in the midst of a call leaves the others alone, and the batcher comes to an end', async () => {
 	const { calls, until, plan } = held()
 	const batcher = twoLanes()

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import path from 'node:path'
@@ -16,8 +17,8 @@ const Limits = z.record(z.string(), z.record(z.string(), z.object({ most: z.int(
  */
 export function openLimitStore(folder: string, provider: Pick<Provider, 'name' | 'threads'>): LimitStore {
 	const file = path.join(folder, 'batch-limits.json')
-	const section = async ({ id }: Denoiser) =>
-		[machine, provider.name, `${provider.threads} threads`, await graphHash(id)].join(' | ')
+	const place = [machine, ...(provider.name === 'cuda' ? gpus() : []), provider.name, `${provider.threads} threads`]
+	const section = async ({ id }: Denoiser) => [...place, await graphHash(id)].join(' | ')
 	/** Without the network's folder, which is not what it is. */
 	const shapeOf = ({ id }: Denoiser, key: string) => key.replace(`${id} | `, '')
 	const readAll = async () => Limits.parse(JSON.parse(await readFile(file, 'utf8')))
@@ -40,6 +41,17 @@ export function openLimitStore(folder: string, provider: Pick<Provider, 'name' |
 				// A file system that only lets itself be read.
 			}
 		}
+	}
+}
+
+/** The kinds of GPU that the driver shows, with their memory; none where it cannot be asked. */
+function gpus(): string[] {
+	const query = ['--query-gpu=name,memory.total', '--format=csv,noheader']
+	try {
+		const names = execFileSync('nvidia-smi', query, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 })
+		return [...new Set(names.trim().split('\n'))]
+	} catch {
+		return []
 	}
 }
 

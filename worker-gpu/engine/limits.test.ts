@@ -107,10 +107,15 @@ describe('the limit', () => {
 		expect((await measured(() => 10, undefined, { most: 256 })).limit).toBe(256)
 	})
 
-	test('ends where memory does', async () => {
+	test.each([
+		'Failed to allocate memory for requested buffer of size 1048576',
+		'CUDA failure 2: out of memory',
+		'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED',
+		'CUDNN failure 4002: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED'
+	])('ends where memory does: %s', async (message) => {
 		const { limit } = await measured((size) => {
 			if (size > 16) {
-				throw new Error('Failed to allocate memory for requested buffer of size 1048576')
+				throw new Error(message)
 			}
 			return 1
 		})
@@ -137,7 +142,8 @@ describe('the store', () => {
 		folder = await mkdtemp(path.join(tmpdir(), 'limits-'))
 	})
 	afterAll(() => rm(folder, { recursive: true }))
-	beforeEach(() => rm(path.join(folder, 'batch-limits.json'), { force: true }))
+	const file = (name: string) => path.join(folder, name)
+	beforeEach(() => rm(file('batch-limits.json'), { force: true }))
 	const open = (threads = 2) => openLimitStore(folder, { name: 'cpu', threads })
 
 	test('keeps what was measured, for the same provider and network', async () => {
@@ -146,7 +152,30 @@ describe('the store', () => {
 		expect(again).toMatchObject({ limit: 64, sizes: [] })
 		expect((await measured((n) => n, open(), { plansShapes: true })).sizes).toEqual([1, 2, 4, 8, 16, 32, 64])
 		expect((await measured((n) => n, open(1))).limit).toBe(2)
-		expect(Object.keys(JSON.parse(await readFile(path.join(folder, 'batch-limits.json'), 'utf8')))).toHaveLength(2)
+		expect(Object.keys(JSON.parse(await readFile(file('batch-limits.json'), 'utf8')))).toHaveLength(2)
+	})
+
+	test('on CUDA is of one kind of GPU', async () => {
+		const path = process.env.PATH
+		const on = async (gpus: string, cost: (size: number) => number) => {
+			await writeFile(file('nvidia-smi'), `#!/bin/sh\n${gpus}`, { mode: 0o755 })
+			return (await measured(cost, openLimitStore(folder, { name: 'cuda', threads: 2 }))).limit
+		}
+		try {
+			process.env.PATH = `${folder}:${path}`
+			expect(await on('echo NVIDIA L4, 23034 MiB', (n) => 10 + n)).toBe(64)
+			expect(await on('echo NVIDIA H200, 143771 MiB; echo NVIDIA H200, 143771 MiB', (n) => n)).toBe(2)
+			expect(await on('exit 9', (n) => n)).toBe(2)
+			expect(await on('echo NVIDIA L4, 23034 MiB', (n) => n)).toBe(64)
+			const keys = Object.keys(JSON.parse(await readFile(file('batch-limits.json'), 'utf8')))
+			expect(keys.map((key) => key.split(' | ').slice(1, -2))).toEqual([
+				['NVIDIA L4, 23034 MiB', 'cuda'],
+				['NVIDIA H200, 143771 MiB', 'cuda'],
+				['cuda']
+			])
+		} finally {
+			process.env.PATH = path
+		}
 	})
 
 	test('does not keep what a busy machine let nobody measure', async () => {
@@ -157,14 +186,14 @@ describe('the store', () => {
 	})
 
 	test.each(['', '{"a":{"b":-1}}', '[]'])('that was spoilt is begun anew: %s', async (text) => {
-		await writeFile(path.join(folder, 'batch-limits.json'), text)
+		await writeFile(file('batch-limits.json'), text)
 		expect((await measured((n) => n, open())).limit).toBe(2)
 		expect((await measured((n) => 10 + n, open())).limit).toBe(2)
 	})
 
 	test('that cannot be written is done without', async () => {
 		const nowhere = openLimitStore(path.join(folder, 'file', 'below'), { name: 'cpu', threads: 2 })
-		await writeFile(path.join(folder, 'file'), '')
+		await writeFile(file('file'), '')
 		expect((await measured((n) => n, nowhere)).limit).toBe(2)
 	})
 })

@@ -8,6 +8,7 @@ import { planFor } from '../ldm/checkpoint.ts'
 import { ROWS } from './branches.ts'
 import { loadPart, type Part } from './part.ts'
 import { asOnCuda, chooseProvider } from './provider.ts'
+import { openSessionInThread } from './session-thread.ts'
 
 const here = await chooseProvider('cpu', 1)
 const there = asOnCuda(here)
@@ -88,4 +89,19 @@ test('what fails says the same in both, and others go on', async () => {
 	} finally {
 		await rm(garbage, { recursive: true })
 	}
+})
+
+test('what no other thread can be given is refused, and whoever asks next gets what is theirs', async () => {
+	const session = await openSessionInThread(path.join(folder, 'model.onnx'), there, () => {})
+	const values = (data: unknown, dims: readonly number[]) => ({ type: 'float32', data: data as Float32Array, dims })
+	const feeds = {
+		sample: values(new Float32Array(256), [1, 4, 8, 8]),
+		timestep: values(Float32Array.of(7), [1]),
+		encoder_hidden_states: values(new Float32Array(64), [1, 4, 16]),
+		[ROWS]: { type: 'int64', data: BigInt64Array.of(0n), dims: [1] }
+	}
+	const run = async (more = {}) => session.run({ ...feeds, ...more }, ['out_sample'], () => {})
+	await expect(run({ timestep: values([() => 7], [1]) })).rejects.toThrow(/could not be cloned|transfer/i)
+	expect((await run()).outputs[0]!.dims).toEqual([1, 4, 8, 8])
+	await session.release()
 })

@@ -52,8 +52,8 @@ export async function openSessionInThread(file: string, { name, sessionOptions }
 function ask<T>(request: Request, begins = () => {}, memory: ArrayBuffer[] = []): Promise<T> {
 	worker ??= start()
 	const settle = Promise.withResolvers<unknown>()
+	worker.postMessage(request, memory) // Throws where it cannot be given to another thread.
 	asked.push({ begins, settle })
-	worker.postMessage(request, memory)
 	if (asked.length === 1) {
 		worker.ref()
 		begins()
