@@ -103,21 +103,38 @@ async function cudaObstacle(): Promise<string | undefined> {
 	if (!listSupportedBackends().some((backend) => backend.name === 'cuda')) {
 		return `this build of ONNX Runtime (${process.platform} ${process.arch}) has none`
 	}
-	const library = process.platform === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so'
-	if (!existsSync(path.join(bindingFolder(), library))) {
-		return `${library} is not installed`
+	const name = process.platform === 'win32' ? 'onnxruntime_providers_cuda.dll' : 'libonnxruntime_providers_cuda.so'
+	const library = path.join(bindingFolder(), name)
+	if (!existsSync(library)) {
+		return `${name} is not installed (npm run cuda)`
 	}
 	try {
 		const session = await InferenceSession.create(Buffer.from(PROBE, 'base64'), { executionProviders: ['cuda'] })
 		await session.release()
 		return undefined
 	} catch (error) {
-		return (error as Error).message
+		const { message } = error as Error
+		return message.includes('Failed to load shared library') ? whyNotLoaded(library) : inShort(message)
 	}
 }
 
+/** What the loader says; ONNX Runtime tells it on stderr alone. */
+function whyNotLoaded(library: string): string {
+	try {
+		process.dlopen({ exports: {} }, library)
+	} catch (error) {
+		return (error as Error).message
+	}
+	return `${library} cannot be loaded`
+}
+
+/** `CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version`, of a page of names of C++ and lines of theirs. */
+function inShort(message: string): string {
+	return /CUDA failure \d+: [^;]+/.exec(message)?.[0].trim() ?? message
+}
+
 /** Where onnxruntime-node keeps its native libraries: the loader looks for providers beside them. */
-function bindingFolder(): string {
+export function bindingFolder(): string {
 	const main = createRequire(import.meta.url).resolve('onnxruntime-node')
 	return path.join(path.dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch)
 }
