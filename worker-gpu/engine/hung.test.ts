@@ -21,12 +21,22 @@ const request: ResolvedRequest = {
 	count: 2
 }
 
+/** What CUDA says of a kernel: after the one it does nothing for the process any more, after the other it does. */
+const failures = {
+	lost: 'CUDA failure 700: an illegal memory access was encountered',
+	failing: 'CUDA failure 701: too many resources requested for launch'
+}
+
 let modelsDir: string
 beforeAll(async () => {
 	modelsDir = await mkdtemp(path.join(tmpdir(), 'hung-'))
 	await cp(tiny, path.join(modelsDir, 'tiny'), { recursive: true })
 	await cp(tiny, path.join(modelsDir, 'endless'), { recursive: true })
 	await writeFile(path.join(modelsDir, 'endless/vae_decoder/model.onnx'), endlessGraph('latent_sample', 'sample'))
+	for (const [model, failure] of Object.entries(failures)) {
+		await cp(tiny, path.join(modelsDir, model), { recursive: true })
+		await writeFile(path.join(modelsDir, model, 'vae_decoder/model.onnx'), failingGraph('latent_sample', 'sample', failure))
+	}
 })
 afterAll(() => rm(modelsDir, { recursive: true }))
 
@@ -40,7 +50,7 @@ describe.each([
 	const lines: string[] = []
 	beforeAll(async () => {
 		engine = await startEngine({
-			models: ['tiny', 'endless'],
+			models: ['tiny', 'endless', ...Object.keys(failures)],
 			modelsDir,
 			provider: 'cpu',
 			asOnCuda,
@@ -66,6 +76,18 @@ describe.each([
 		)
 		expect(engine.healthy).toBe(true)
 		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
+	})
+
+	test('a process that the GPU does no more for is ended; one that may go on is not', { timeout: 120_000 }, async () => {
+		const short = { ...request, steps: 10 }
+		const alone = await pixelsOf(engine.develop(short))
+		const { pid } = engine
+		await expect(engine.develop({ ...short, model: 'failing' })).rejects.toThrow(failures.failing)
+		expect(engine.pid).toBe(pid)
+		const losing = expect(engine.develop({ ...short, model: 'lost' })).rejects.toMatchObject({ name: 'EngineCrashed' })
+		expect(await pixelsOf(engine.develop(short))).toEqual(alone)
+		await losing
+		expect(engine.pid).not.toBe(pid)
 	})
 
 	test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
@@ -99,16 +121,31 @@ test('a call may take many times as long as the slowest one like it, and the fir
 	expect(bounds.of('unet | 4')).toBe(first)
 })
 
+const [float32, int64, bool] = [1, 7, 9]
+const picture = ['batch', 'channels', 'height', 'width']
+const shape = (dims: readonly string[]) => Buffer.concat(dims.map((name) => bytesField(1, bytesField(2, name))))
+const value = (name: string, type: number, dims: readonly string[]) =>
+	Buffer.concat([
+		bytesField(1, name),
+		bytesField(2, bytesField(1, Buffer.concat([varintField(1, type), bytesField(2, shape(dims))])))
+	])
+
+/** A model.onnx, by the field numbers of onnx.proto: y is a picture, as x is. */
+function graphOf(x: string, y: string, node: Buffer, constant: Buffer): Buffer {
+	const ends = [bytesField(11, value(x, float32, picture)), bytesField(12, value(y, float32, picture))]
+	const graph = Buffer.concat([bytesField(1, node), bytesField(2, 'graph'), bytesField(5, constant), ...ends])
+	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 17)), bytesField(7, graph)])
+}
+
+/** A graph whose one node fails, by the name that ONNX Runtime tells it by. */
+function failingGraph(x: string, y: string, failure: string): Buffer {
+	const dims = [3, 5, 7, 11].map((size) => varintField(7, size))
+	const constant = Buffer.concat([varintField(1, dims.length), varintField(2, int64), ...dims, bytesField(8, 'dims')])
+	return graphOf(x, y, Buffer.concat([encoded(newNode('Reshape', [x, 'dims'], y)), bytesField(3, failure)]), constant)
+}
+
 /** A graph that ONNX Runtime never comes out of: y = x, again and again, for as long as true is true. */
 function endlessGraph(x: string, y: string): Buffer {
-	const [float32, int64, bool] = [1, 7, 9]
-	const shape = (dims: readonly string[]) => Buffer.concat(dims.map((name) => bytesField(1, bytesField(2, name))))
-	const value = (name: string, type: number, dims: readonly string[]) =>
-		Buffer.concat([
-			bytesField(1, name),
-			bytesField(2, bytesField(1, Buffer.concat([varintField(1, type), bytesField(2, shape(dims))])))
-		])
-	const picture = ['batch', 'channels', 'height', 'width']
 	const body = Buffer.concat([
 		...[newNode('Identity', ['go'], 'on'), newNode('Identity', ['x'], 'y')].map((node) => bytesField(1, encoded(node))),
 		bytesField(2, 'body'),
@@ -117,12 +154,5 @@ function endlessGraph(x: string, y: string): Buffer {
 	])
 	const attribute = Buffer.concat([bytesField(1, 'body'), bytesField(6, body), varintField(20, 5)])
 	const yes = Buffer.concat([varintField(2, bool), bytesField(8, 'yes'), bytesField(9, Buffer.from([1]))])
-	const graph = Buffer.concat([
-		bytesField(1, encoded(newNode('Loop', ['', 'yes', x], y, [attribute]))),
-		bytesField(2, 'endless'),
-		bytesField(5, yes),
-		bytesField(11, value(x, float32, picture)),
-		bytesField(12, value(y, float32, picture))
-	])
-	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 17)), bytesField(7, graph)])
+	return graphOf(x, y, encoded(newNode('Loop', ['', 'yes', x], y, [attribute])), yes)
 }

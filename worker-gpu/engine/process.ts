@@ -8,6 +8,7 @@ import type { Drawing } from '../ldm/drawing.ts'
 import { readFacts } from '../ldm/facts.ts'
 import { lentParts } from '../ldm/model-folder.ts'
 import type { Row } from '../ldm/plan.ts'
+import { isDeviceLost } from '../onnx/device-lost.ts'
 import { graphHash } from '../onnx/graph-hash.ts'
 import type { Part, Stopwatch } from '../onnx/part.ts'
 import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
@@ -232,6 +233,10 @@ async function develop(message: DevelopMessage): Promise<void> {
 		const { inferenceMs } = await batcher.develop(task)
 		send({ type: 'done', id, inferenceMs, warnings })
 	} catch (error) {
+		if (isDeviceLost(error)) {
+			// Whoever asks next would be told the same; a fresh process goes on with the rows.
+			process.kill(process.pid, 'SIGKILL')
+		}
 		// Who has canceled does not listen any more, and is not to take this for a sign of life.
 		if (!works.get(id)?.cancel.signal.aborted) {
 			send({ type: 'failed', id, error: errorMessage(error) })
