@@ -121,6 +121,32 @@ test('when its memory has grown, a fresh process goes on with the rows', async (
 	}
 })
 
+test('what a graph takes that is opened for another shape is no growth', { timeout: 120_000 }, async () => {
+	const lines: string[] = []
+	let told = Promise.withResolvers<void>()
+	const opening = await startEngine({
+		models: ['scenes'],
+		provider: 'cpu',
+		asOnCuda: true,
+		threads: 1,
+		measureLimits: false,
+		// Opened once more, its U-Net takes 65 MB.
+		mostGrowth: 40 * 2 ** 20,
+		log: (line) => lines.push(line),
+		onStats: () => told.resolve()
+	})
+	try {
+		for (const height of [64, 96, 128]) {
+			await opening.develop({ ...request, model: 'scenes', width: 64, height })
+			told = Promise.withResolvers()
+			await told.promise
+		}
+		expect(lines).toEqual([])
+	} finally {
+		await opening.close()
+	}
+})
+
 test('halted, it hands out rows from which another engine goes on to the same pictures', async () => {
 	const uninterrupted = await pixelsOf(engine.develop(long))
 	const first = await startEngine(options)

@@ -300,8 +300,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' }>): void {
 		switch (message.type) {
 			case 'loaded':
-				// What it takes is no growth.
-				memory.first = 0
 				if (up) {
 					log(`engine: ${message.model} loaded in ${(message.loadMs / 1000).toFixed(1)} s`)
 				}
@@ -312,6 +310,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				return
 			case 'calling':
 				calling = message
+				// A graph is being loaded, the first time or once more: what that takes is no growth.
+				memory.first = message.within === undefined ? 0 : memory.first
 				return
 			case 'halted':
 				for (const { id, rows } of message.rows) {
@@ -377,6 +377,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
 	/** A process that has grown gives way to a fresh one, between two ticks. */
 	function watchMemory(bytes: number): void {
+		if (calling.within === undefined) {
+			return
+		}
 		memory.first ||= bytes
 		if (bytes - memory.first < memory.allowed || halting || halted || closed) {
 			return

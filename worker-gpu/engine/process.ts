@@ -72,7 +72,6 @@ const models = new Map<string, () => Promise<Model>>()
 const works = new Map<number, Work>()
 let batcher: Batcher
 let ticks: Tick[] = []
-let loading = 0
 
 // An exit would wait for the thread of a call.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
@@ -115,18 +114,13 @@ async function load(config: EngineConfig): Promise<void> {
 				id,
 				once(async () => {
 					const loads = performance.now()
-					loading += 1
-					try {
-						const model = {
-							checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
-							previews: previewMap((await readFacts(folder)).preview),
-							hash: await graphHash(unet)
-						}
-						send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
-						return model
-					} finally {
-						loading -= 1
+					const model = {
+						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+						previews: previewMap((await readFacts(folder)).preview),
+						hash: await graphHash(unet)
 					}
+					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
+					return model
 				})
 			)
 		}
@@ -309,9 +303,8 @@ function tell(change: Partial<Calling>): void {
 function tellStats(): void {
 	const same = calls.begun > calls.ended && calls.begun === seen
 	seen = calls.begun
-	// One that does not return may be in a thread of its own, and its parent counts silence. What the process takes while it loads a model says nothing
-	// of whether it grows.
-	if (same || loading > 0) {
+	// One that does not return may be in a thread of its own, and its parent counts silence.
+	if (same) {
 		return
 	}
 	const { active, waiting } = batcher.load
