@@ -42,7 +42,26 @@ export async function readJson(c: Context): Promise<unknown> {
 	try {
 		return await c.req.json()
 	} catch {
-		throw new ProblemError({ code: 'malformed-json', detail: 'The body could not be parsed as JSON.' })
+		const encoding = c.req.header('content-encoding')
+		throw new ProblemError(
+			encoding
+				? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
+				: { code: 'malformed-json', detail: 'The body could not be parsed as JSON.' }
+		)
+	}
+}
+
+type Form = Record<string, string | File | (string | File)[]>
+
+/** The body as a form: `multipart/form-data`, or urlencoded; one of any other type has no fields. */
+export async function readForm(c: Context): Promise<Form> {
+	try {
+		return await c.req.parseBody({ all: true })
+	} catch (error) {
+		throw new ProblemError({
+			code: 'malformed-form',
+			detail: `The body could not be parsed as a form: ${(error as Error).message}`
+		})
 	}
 }
 

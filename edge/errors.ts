@@ -7,6 +7,7 @@ import { type Quota, quotaHeaders } from './quotas.ts'
 /** Every problem that this API can answer with. The status is nowhere else. */
 const problems = {
 	'malformed-json': [400, 'The body is not JSON'],
+	'malformed-form': [400, 'The body is not a form'],
 	unauthorized: [401, 'No valid credentials'],
 	'insufficient-credit': [402, 'There is not enough credit'],
 	forbidden: [403, 'The key may not do that'],
@@ -119,5 +120,5 @@ export function onError(error: Error, c: Context): Response {
 		return respond(c, unsupported(c))
 	}
 	console.error(JSON.stringify({ request: c.get('requestId'), error: error.stack ?? String(error) }))
-	return respond(c, { code: 'internal', detail: 'The error was logged under the id in `instance`.' })
+	return respond(c, { code: 'internal', detail: `The error was logged under the request id ${c.get('requestId')}.` })
 }

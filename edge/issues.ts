@@ -67,7 +67,7 @@ function expectation(issue: Issue, field?: z.ZodType): string {
 		case 'invalid_value':
 			return issue.values.map((value) => JSON.stringify(value)).join(' or ')
 		case 'invalid_format':
-			return issue.pattern ? `${issue.format} ${issue.pattern}` : issue.format
+			return issue.format === 'regex' ? `text like ${issue.pattern}` : issue.format
 		default:
 			return issue.message
 	}

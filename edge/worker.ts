@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
+import { cors } from 'hono/cors'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
 import { readJson, readRest } from './body.ts'
@@ -11,11 +12,13 @@ import { upload } from './callbacks/upload.ts'
 import { handBack } from './callbacks/yield.ts'
 import { fal } from './compat/fal/fal.ts'
 import { openai } from './compat/openai/openai.ts'
+import { outputs } from './compat/outputs.ts'
 import { replicate } from './compat/replicate/replicate.ts'
 import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { withoutFlood } from './flood.ts'
 import { invalid } from './issues.ts'
+import { queryOf } from './query.ts'
 import { EdgeRouter } from './router.ts'
 import { auditAccount } from './routes/audit-account.ts'
 import { cancelGeneration } from './routes/cancel-generation.ts'
@@ -62,7 +65,8 @@ const app = new OpenAPIHono<App>({
 		if (result.target === 'param') {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
 		}
-		throw invalid(result.error, result.target === 'json' ? await readJson(c) : undefined)
+		const given = result.target === 'json' ? await readJson(c) : result.target === 'query' ? queryOf(c) : undefined
+		throw invalid(result.error, given)
 	}
 })
 
@@ -87,8 +91,10 @@ app.use(async function begin(c, next) {
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })
+// Pages elsewhere may call, as OpenAI's and fal's APIs let them: a key is in a header that the page itself writes, and there are no cookies.
+const fromPages = cors({ origin: '*', exposeHeaders: ['*'], maxAge: 86_400 })
 for (const path of ['/v1/*', '/openai/*', '/replicate/*', '/fal/*']) {
-	app.use(path, withoutFlood)
+	app.use(path, fromPages, withoutFlood)
 }
 for (const add of [
 	health,
@@ -126,6 +132,7 @@ for (const add of [
 	finish,
 	openapi,
 	site,
+	outputs,
 	openai,
 	replicate,
 	fal

@@ -1,14 +1,14 @@
 import { DurableObject } from 'cloudflare:workers'
 import { findModel } from '../../shared/catalog.ts'
-import type {
-	AccountView,
-	ApiKey,
-	Balance,
-	KeyRequest,
-	LedgerEntry,
+import {
+	type AccountView,
+	type ApiKey,
+	type Balance,
+	type KeyRequest,
+	type LedgerEntry,
 	Scope,
-	Standing,
-	Usage
+	type Standing,
+	type Usage
 } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
@@ -271,6 +271,11 @@ export class Account extends DurableObject {
 			this.#books.keys.confirm(key, Date.now(), 'generate')
 			this.#books.inputs.expect(Date.now())
 		})
+	}
+
+	/** Whether the key is one of the account's, whatever it may do. */
+	async expectValid(key: string): Promise<Answer<void>> {
+		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), ...Scope.options))
 	}
 
 	/** Throws where a generation is still to be made from an upload, for work that removes it. */

@@ -12,6 +12,7 @@ import { type Answer, unwrap } from '../errors.ts'
 import { resolveOrder } from '../inputs/resolve.ts'
 import { parse } from '../issues.ts'
 import { type Json, pack, unpack } from '../json.ts'
+import { queryOf } from '../query.ts'
 import { quotaHeaders } from '../quotas.ts'
 import { hold } from '../viewer/hold.ts'
 import { idempotencyHeader, repeatOf, replayed } from './idempotency.ts'
@@ -65,7 +66,8 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 		const env = c.get('env')
 		const key = c.get('key')
 		const account = env.ACCOUNT.getByName(key.account)
-		const { dry_run: dry } = queryOf(c)
+		// Most requests have none, and need none parsed.
+		const { dry_run: dry } = c.req.url.includes('?') ? parse(Query, queryOf(c)) : {}
 		const body: unknown = await readJson(c)
 		const repeat = dry ? undefined : repeatOf(c, key, body)
 		// Before any input is fetched again, which may be gone by now.
@@ -82,12 +84,6 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 		const answered: Json<Answer<Accepted>> = await account.submit(key.hash, pack({ order, warnings, repeat }))
 		return answerWith(c, unwrap(unpack(answered)))
 	})
-}
-
-/** Most requests have none, and need none parsed. */
-function queryOf({ req }: Context): z.output<typeof Query> {
-	const given = req.url.includes('?') ? Object.entries(req.queries()) : []
-	return given.length === 0 ? {} : parse(Query, Object.fromEntries(given.map(([name, all]) => [name, all[1] ? all : all[0]])))
 }
 
 /** At once, or as the client prefers to wait. */

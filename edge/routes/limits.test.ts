@@ -141,11 +141,11 @@ describe('limits', () => {
 
 	it.each([
 		['/v1/models', '203.0.113.7'],
-		['/openai/v1/models', '203.0.113.17'],
+		['/openai/v1/files', '203.0.113.17'],
 		['/replicate/v1/models', '203.0.113.27']
 	])('turn a flood from one address away, and from no other: %s', async (path, address) => {
 		vi.useRealTimers()
-		const from = (address: string) => fetchEdge(path, { headers: { 'cf-connecting-ip': address } })
+		const from = (address: string) => get(path, key, { 'cf-connecting-ip': address })
 		// Of each window, which are aligned to the clock, 20 are not looked at, and of the others 20 are let in here.
 		const answers = await Promise.all(Array.from({ length: 120 }, () => from(address)))
 		const refused = answers.find(({ status }) => status === 429)

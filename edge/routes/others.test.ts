@@ -43,3 +43,51 @@ it('GET /account: a page that loads and calls nothing from elsewhere', async () 
 		expect((await fetchEdge(part, { headers: { 'if-none-match': etag } })).status).toBe(304)
 	}
 })
+
+it('pages from elsewhere may call, with a key of their own', async () => {
+	const { key } = await newAccount()
+	const origin = 'https://app.example'
+	for (const path of [
+		'/v1/generations',
+		'/openai/v1/images/generations',
+		'/replicate/v1/predictions',
+		'/fal/run/darkroom/scenes'
+	]) {
+		const asked = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization, content-type' }
+		const before = await fetchEdge(path, { method: 'OPTIONS', headers: { origin, ...asked } })
+		expect([before.status, before.headers.get('access-control-allow-origin')]).toEqual([204, '*'])
+		expect(before.headers.get('access-control-allow-headers')).toMatch(/authorization/)
+		expect(before.headers.get('access-control-allow-methods')).toMatch(/POST/)
+		const answer = await post(path, key, {}, { origin })
+		expect([answer.headers.get('access-control-allow-origin'), answer.headers.get('access-control-allow-credentials')]).toEqual([
+			'*',
+			null
+		])
+	}
+	const page = await fetchEdge('/account', { headers: { origin } })
+	expect(page.headers.get('access-control-allow-origin')).toBeNull()
+})
+
+it.each([
+	['limit=abc', '/limit: expected text like /^\\d{1,4}$/, got "abc".'],
+	['limit=1&limit=2', '/limit: expected string, got an array of 2.'],
+	['created_after=yesterday', '/created_after: expected datetime, got "yesterday".']
+])('says what came in a query: %s', async (query, detail) => {
+	const { key } = await newAccount()
+	const answer = await fetchEdge(`/v1/generations?${query}`, { headers: { authorization: `Bearer ${key}` } })
+	expect((await answer.json<{ detail: string }>()).detail).toBe(`One field is not as expected: ${detail}`)
+})
+
+it('says that it takes no compressed bodies', async () => {
+	const { key } = await newAccount()
+	const packed = new Blob(['{"model":"scenes","prompt":"a red sphere"}']).stream().pipeThrough(new CompressionStream('gzip'))
+	const answer = await fetchEdge('/v1/generations', {
+		method: 'POST',
+		headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-encoding': 'gzip' },
+		body: await new Response(packed).arrayBuffer()
+	})
+	expect([answer.status, await answer.json()]).toMatchObject([
+		415,
+		{ detail: 'Expected a body without content-encoding, got gzip.' }
+	])
+})

@@ -3,7 +3,7 @@ import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Problem } from '../../../shared/contract/problem.ts'
 import { problemType } from '../../errors.ts'
 import { failureOf } from '../failure.ts'
-import { theirName } from './input.ts'
+import { theirPath } from './input.ts'
 
 /** How a generation ends without pictures, in fal's words (https://fal.ai/docs/documentation/model-apis/request-errors). */
 const endings: Partial<Record<Generation['status'], { status: number; error_type: string }>> = {
@@ -18,12 +18,14 @@ export function errorOf({ type, status, detail, errors }: Problem): object {
 		return { message: detail, detail }
 	}
 	const fields = errors?.map(({ pointer, expected, received }) => ({
-		loc: ['body', ...pointer.split('/').slice(1).map(theirName)],
+		loc: ['body', ...pathOf(pointer.split('/').slice(1))],
 		msg: `Expected ${expected}, got ${received}`,
 		type: received === 'nothing' ? 'missing' : 'value_error'
 	}))
 	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
 }
+
+const pathOf = ([first, ...rest]: string[]): string[] => (first ? [...theirPath(first), ...rest] : [])
 
 export function respondError(c: Context, problem: Problem, retryAfter: string | null = null): Response {
 	return c.json(errorOf(problem), statusOf(problem) as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })

@@ -29,6 +29,36 @@ it('names the fields at fault as FastAPI does, by the names that they have there
 	expect(await submit('nothing', {})).toMatchObject({ status: 401, body: { detail: expect.any(String) } })
 })
 
+it.each([
+	[{ image_size: 'square_hd', sync_mode: true, expand_prompt: true, seed: null }, [256, 256]],
+	[{ image_size: 'landscape_16_9' }, [256, 128]],
+	[{ aspect_ratio: '9:16' }, [96, 160]],
+	[{ image_size: { width: 64, height: 96 } }, [64, 96]]
+])('takes %j for what it means here', async (input, [width, height]) => {
+	const { key } = await newAccount()
+	const { status, body } = await submit(key, { prompt: 'a red sphere', ...input })
+	expect(status).toBe(200)
+	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({ request: { width, height } })
+})
+
+it.each([
+	[{ image_size: { width: 1024, height: 128 } }, ['image_size', 'width']],
+	[{ image_size: 'constructor' }, ['image_size']],
+	[{ constructor: 1 }, ['constructor']],
+	[{ aspect_ratio: '0:0' }, ['aspect_ratio']]
+])('tells where %j is wrong', async (input, path) => {
+	const { key } = await newAccount()
+	const { status, body } = await submit(key, { prompt: 'a red sphere', ...input })
+	expect([status, body]).toMatchObject([422, { detail: [{ loc: ['body', ...path] }] }])
+})
+
+it('takes files where older clients have theirs', async () => {
+	const { key } = await newAccount()
+	const target = 'https://rest.alpha.fal.ai/storage/upload/initiate'
+	const answer = await post('/fal/proxy', key, { content_type: 'image/png' }, { 'x-fal-target-url': target })
+	expect([answer.status, await answer.json()]).toMatchObject([200, { upload_url: expect.any(String) }])
+})
+
 it('answers for a request that was canceled as fal does', async () => {
 	const { key } = await newAccount()
 	const { body } = await submit(key, { prompt: 'a red sphere' })

@@ -119,7 +119,10 @@ const wantsLogs = (query: URLSearchParams) => ['1', 'true'].includes(query.get('
 
 function targetOf(c: Context<App>): URL {
 	const target = c.req.header('x-fal-target-url') ?? ''
-	const url = URL.canParse(target) ? new URL(target) : undefined
+	// Where older clients have their files.
+	const url = URL.canParse(target)
+		? new URL(target.replace(/^https:\/\/rest\.alpha\.fal\.ai\//, 'https://rest.fal.ai/'))
+		: undefined
 	if (url?.protocol !== 'https:' || !['fal.run', 'queue.fal.run', 'rest.fal.ai'].includes(url.host)) {
 		throw new ProblemError({
 			code: 'invalid-request',
@@ -135,7 +138,7 @@ async function orderOf(c: Context<App>, model: string): Promise<Record<string, u
 	const priority = c.req.header('x-fal-queue-priority')
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
 	return {
-		...toNative(parse(Input, await readJson(c))),
+		...toNative(model, parse(Input, await readJson(c))),
 		model,
 		...(priority && { priority }),
 		...(start_deadline && { start_deadline })

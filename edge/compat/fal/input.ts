@@ -1,38 +1,56 @@
+import { findModel } from '../../../shared/catalog.ts'
+import type { Size } from '../../../shared/inputs.ts'
+import { nearestSize, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './storage.ts'
 
-const sizes: Record<string, { width: number; height: number }> = {
-	square_hd: { width: 1024, height: 1024 },
-	square: { width: 512, height: 512 },
-	portrait_4_3: { width: 768, height: 1024 },
-	portrait_16_9: { width: 576, height: 1024 },
-	landscape_4_3: { width: 1024, height: 768 },
-	landscape_16_9: { width: 1024, height: 576 }
-}
+/** Names of sizes, as models of about a megapixel have them. */
+const sizes = new Map<unknown, Size>([
+	['square_hd', { width: 1024, height: 1024 }],
+	['square', { width: 512, height: 512 }],
+	['portrait_4_3', { width: 768, height: 1024 }],
+	['portrait_16_9', { width: 576, height: 1024 }],
+	['landscape_4_3', { width: 1024, height: 768 }],
+	['landscape_16_9', { width: 1024, height: 576 }]
+])
 
-const names: Record<string, string> = {
-	guidance_scale: 'guidance',
-	image_url: 'image',
-	mask_url: 'mask',
-	num_images: 'count',
-	num_inference_steps: 'steps'
-}
+const names = new Map([
+	['guidance_scale', 'guidance'],
+	['image_url', 'image'],
+	['mask_url', 'mask'],
+	['num_images', 'count'],
+	['num_inference_steps', 'steps']
+])
+const theirNames = new Map([...names].map(([theirs, native]) => [native, theirs]))
 
 /** Of common inputs, those that mean nothing here. */
-const meaningless = new Set(['enable_safety_checker', 'sync_mode', 'safety_tolerance', 'enable_prompt_expansion', 'acceleration'])
+const meaningless = new Set([
+	'acceleration',
+	'enable_prompt_expansion',
+	'enable_safety_checker',
+	'expand_prompt',
+	'safety_tolerance',
+	'sync_mode'
+])
 
-/** fal's input as fields of a native request; what it does not know stays as it is, for the native API to judge. */
-export function toNative(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
-	const { image_size: size, ...others } = input
-	const fields = Object.entries(others).filter(([name, value]) => value !== null && !meaningless.has(name))
-	return { ...sizeOf(size), ...Object.fromEntries(fields.map(([name, value]) => [names[name] ?? name, uploadIn(value)])) }
+/** fal's input for a model as fields of a native request; what it does not know stays as it is, for the native API to judge. */
+export function toNative(model: string, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+	const fields = Object.entries(input).flatMap(([name, value]) =>
+		value === null || meaningless.has(name) ? [] : translated(model, name, value)
+	)
+	return Object.fromEntries(fields)
 }
 
-function sizeOf(size: unknown): Record<string, unknown> {
-	if (typeof size === 'string') {
-		return sizes[size] ?? { image_size: size }
-	}
-	return typeof size === 'object' ? { ...size } : {}
+/** One of its fields as those that it means here. */
+function translated(id: string, name: string, value: unknown): [string, unknown][] {
+	const model = findModel(id)
+	const named = name === 'image_size' ? sizes.get(value) : undefined
+	const size =
+		name === 'image_size' && typeof value === 'object'
+			? value
+			: model && (named ? nearestSize(model, named) : name === 'aspect_ratio' ? sizeOfRatio(model, value) : undefined)
+	return size ? Object.entries(size) : [[names.get(name) ?? name, uploadIn(value)]]
 }
 
-/** A native field by fal's name. */
-export const theirName = (field: string): string => Object.entries(names).find(([, native]) => native === field)?.[0] ?? field
+/** Where a native field is among fal's. */
+export const theirPath = (field: string): string[] =>
+	field === 'width' || field === 'height' ? ['image_size', field] : [theirNames.get(field) ?? field]

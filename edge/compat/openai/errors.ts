@@ -1,14 +1,14 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Problem } from '../../../shared/contract/problem.ts'
+import type { FieldError, Problem } from '../../../shared/contract/problem.ts'
 
 /** The native API's fields by OpenAI's names. */
-const params: Record<string, string> = {
-	count: 'n',
-	width: 'size',
-	height: 'size',
-	output_quality: 'output_compression'
-}
+const params = new Map([
+	['count', 'n'],
+	['width', 'size'],
+	['height', 'size'],
+	['output_quality', 'output_compression']
+])
 
 /** Their statuses, where they are not ours. */
 const statuses: Record<number, ContentfulStatusCode> = { 402: 429, 422: 400 }
@@ -21,10 +21,11 @@ export interface OpenAIError {
 }
 
 export function errorOf({ status, detail, type, errors }: Problem): OpenAIError {
-	const field = errors?.[0]?.pointer.split('/')[1]
+	const fields = errors?.map((error) => ({ ...error, ...namesOf(error) })) ?? []
+	const told = fields.map(({ name, expected, received }) => `${name}: expected ${expected}, got ${received}`)
 	const code = type.split(':').at(-1)!.replaceAll('-', '_')
 	return {
-		message: detail,
+		message: told.length > 0 ? `${told.join('; ')}.` : detail,
 		type:
 			status >= 500
 				? 'server_error'
@@ -33,9 +34,16 @@ export function errorOf({ status, detail, type, errors }: Problem): OpenAIError 
 					: status === 402
 						? 'insufficient_quota'
 						: 'invalid_request_error',
-		param: field ? (params[field] ?? field) : null,
+		param: fields[0]?.param || null,
 		code: { 401: 'invalid_api_key', 402: 'insufficient_quota', 429: 'rate_limit_exceeded' }[status] ?? code
 	}
+}
+
+/** Its field by OpenAI's name; and how it is called in a text, by ours as well where that tells more. */
+function namesOf({ pointer }: FieldError): { param: string; name: string } {
+	const [first = '', ...rest] = pointer.split('/').slice(1)
+	const param = params.get(first) ?? first
+	return { param, name: [param === first ? param || 'the body' : `${param} (${first})`, ...rest].join('.') }
 }
 
 /** Their clients repeat 408, 409, 429 and 5xx by themselves, unless told that it is of no use. */

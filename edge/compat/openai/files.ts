@@ -1,7 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
-import { limitInputs } from '../../body.ts'
+import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { readInput } from '../../inputs/store.ts'
@@ -10,7 +10,7 @@ import { readInput } from '../../inputs/store.ts'
 export const addFiles = (at: OpenAPIHono<App>) => {
 	at.post('/files', limitInputs, async (c) => {
 		const key = expectKey(c)
-		const { file } = await c.req.parseBody()
+		const { file } = await readForm(c)
 		return file instanceof File
 			? c.json(fileBody(await storeFile(c.var.env, key, file, '/file')))
 			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')

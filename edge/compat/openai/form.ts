@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
-import { readJson } from '../../body.ts'
+import { readForm, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
 
@@ -19,7 +19,7 @@ const numbers = new Set([
 
 /** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */
 export async function readEdit(c: Context): Promise<Record<string, unknown>> {
-	const isForm = c.req.header('content-type')?.startsWith('multipart/form-data')
+	const isForm = /^multipart\/form-data/i.test(c.req.header('content-type') ?? '')
 	const body = isForm ? await fieldsOf(c) : parse(z.record(z.string(), z.unknown()), await readJson(c))
 	const { images, image = images, 'image[]': listed = image, mask, ...others } = body
 	const [first, ...more] = Array.isArray(listed) ? listed : [listed]
@@ -30,7 +30,7 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 }
 
 async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
-	const form = await c.req.parseBody({ all: true })
+	const form = await readForm(c)
 	return Object.fromEntries(
 		Object.entries(form).map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value])
 	)

@@ -2,8 +2,9 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { findModel, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
+import { expectKey } from '../../bearer.ts'
 import { limitInputs, readJson } from '../../body.ts'
-import { ProblemError } from '../../errors.ts'
+import { ProblemError, unwrap } from '../../errors.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
@@ -44,8 +45,12 @@ export const openai = (app: OpenAPIHono<App>) => {
 	at.post('/images/edits', limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))
 	at.post('/images/variations', limitInputs, async (c) => images(c, { prompt: '', ...(await readEdit(c)) }, 'image_edit'))
 
-	at.get('/models', (c) => c.json({ object: 'list', data: models.map(modelOf) }))
-	at.get('/models/:id', (c) => {
+	at.get('/models', async (c) => {
+		await expectValidKey(c)
+		return c.json({ object: 'list', data: models.map(modelOf) })
+	})
+	at.get('/models/:id', async (c) => {
+		await expectValidKey(c)
 		const model = findModel(c.req.param('id'))
 		if (!model) {
 			throw new ProblemError({ code: 'not-found', detail: `There is no model ${c.req.param('id')}.` })
@@ -55,6 +60,12 @@ export const openai = (app: OpenAPIHono<App>) => {
 	addFiles(at)
 	at.all('*', notServed)
 	app.route('/openai/v1', at)
+}
+
+/** Our models are no secret; but it is by asking for them that people, and programs, find out whether a key is good. */
+async function expectValidKey(c: Context<App>): Promise<void> {
+	const { account, hash } = expectKey(c)
+	unwrap(await c.var.env.ACCOUNT.getByName(account).expectValid(hash))
 }
 
 /** Limits under the names that OpenAI's clients know. */

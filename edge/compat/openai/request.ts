@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { findModel, models } from '../../../shared/catalog.ts'
 import { ProblemError } from '../../errors.ts'
 import { describe, parse } from '../../issues.ts'
+import { nearestSize, sizeIn } from '../size.ts'
 
 /** What is OpenAI's alone, or has another meaning there. Every other field is the native API's to judge. */
 const ImagesRequest = z.looseObject({
@@ -26,7 +27,7 @@ export interface Wanted {
 	isStream: boolean
 }
 
-/** OpenAI's own models; here they mean the first model of the catalog. */
+/** OpenAI's own models; here they mean the first model of the catalog, and their sizes the nearest that it has. */
 const theirs = /^(dall-e-|gpt-image|chatgpt-image)/
 /** They answer with base64 unless told otherwise, the others with URLs. */
 const answersBase64 = /^(gpt-image|chatgpt-image)/
@@ -54,14 +55,15 @@ export function readImagesRequest(body: unknown): { order: Record<string, unknow
 		input_fidelity: _inputFidelity,
 		...others
 	} = parse(ImagesRequest, given)
-	const model = theirs.test(name) ? models[0]!.id : name
-	const [width, height] = size === 'auto' ? [] : size.split('x').map(Number)
+	const isTheirs = theirs.test(name)
+	const model = isTheirs ? models[0]!.id : name
+	const exact = sizeIn(size)
 	const isLossy = output_format !== undefined && output_format !== 'png'
 	return {
 		order: {
 			model,
 			...(n !== undefined && { count: n }),
-			...(width && { width, height }),
+			...(isTheirs && exact ? nearestSize(models[0]!, exact) : exact),
 			...stepsFor(quality, model),
 			...(output_format !== undefined && { output_format }),
 			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),

@@ -1,6 +1,7 @@
 import type { Generation, Picture } from '../../../shared/contract/generation.ts'
 import type { Env } from '../../env.ts'
 import { readPicture } from '../../storage/storage.ts'
+import { outputUrl } from '../outputs.ts'
 import type { Wanted } from './request.ts'
 
 const formatOf = ({ content_type }: Picture) => content_type.replace('image/', '')
@@ -9,7 +10,7 @@ const sizeOf = ({ request: { width, height } }: Generation) => `${width}x${heigh
 export async function imagesResponse(env: Env, generation: Generation, wanted: Wanted) {
 	const { id, images, completed_at, request } = generation
 	const data = images.map(async (picture) => ({
-		...(wanted.as === 'url' ? { url: picture.url } : { b64_json: await base64Of(env, picture) }),
+		...(wanted.as === 'url' ? { url: outputUrl(env, picture) } : { b64_json: await base64Of(env, picture) }),
 		revised_prompt: request.prompt,
 		seed: picture.seed
 	}))

@@ -9,7 +9,11 @@ const titles: Record<string, string> = {
 	[problemType('unknown-model')]: 'Invalid version or not permitted'
 }
 /** Native fields that come from elsewhere than `input`. */
-const outside: Record<string, string> = { webhook: 'webhook', deadline: 'Cancel-After', model: 'version' }
+const outside = new Map([
+	['webhook', 'webhook'],
+	['deadline', 'Cancel-After'],
+	['model', 'version']
+])
 
 /**
  * A problem as Replicate words it: RFC 7807, with the fields at fault in `invalid_fields` and one to a line in `detail`
@@ -29,6 +33,6 @@ export function errorOf({ errors, ...problem }: Problem, isNative: boolean) {
 }
 
 function fieldAt([first = '', ...rest]: string[], isNative: boolean): string {
-	const path = !isNative ? [first] : first in outside ? [outside[first]] : first ? ['input', theirName(first)] : ['input']
+	const path = !isNative ? [first] : outside.has(first) ? [outside.get(first)] : first ? ['input', theirName(first)] : ['input']
 	return [...path, ...rest].join('.')
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { App } from '../../app.ts'
+import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import type { Key } from '../../keys.ts'
@@ -7,7 +8,7 @@ import { base } from './prediction.ts'
 
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */
 export async function createFile(c: Context<App>, key: Key): Promise<Response> {
-	const { content, metadata } = await c.req.parseBody()
+	const { content, metadata } = await readForm(c)
 	if (!(content instanceof File)) {
 		return refuse('/content', 'a file', content === undefined ? 'nothing' : 'text')
 	}

@@ -1,45 +1,75 @@
+import { findModel } from '../../../shared/catalog.ts'
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import type { SamplerName } from '../../../shared/samplers.ts'
+import { sizeIn, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './files.ts'
 
 /** Native fields by the names that most models on Replicate have for them. */
-const names: Partial<Record<keyof ResolvedRequest, string>> = {
-	count: 'num_outputs',
-	guidance: 'guidance_scale',
-	sampler: 'scheduler',
-	steps: 'num_inference_steps',
-	strength: 'prompt_strength'
-}
-const nativeNames = new Map(Object.entries(names).map(([native, theirs]) => [theirs, native]))
+const names = new Map<string, string>([
+	['count', 'num_outputs'],
+	['guidance', 'guidance_scale'],
+	['sampler', 'scheduler'],
+	['steps', 'num_inference_steps'],
+	['strength', 'prompt_strength']
+] satisfies [keyof ResolvedRequest, string][])
+const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native]))
 
-const schedulers: Record<string, SamplerName> = {
-	DDIM: 'ddim',
-	DDPM: 'ddpm',
-	DPMSolverMultistep: 'dpm++-2m',
-	HeunDiscrete: 'heun',
-	KarrasDPM: 'dpm++-2m-karras',
-	K_EULER: 'euler',
-	K_EULER_ANCESTRAL: 'euler-ancestral',
-	KLMS: 'lms',
-	LCM: 'lcm',
-	PNDM: 'pndm',
-	UniPCMultistep: 'unipc'
-}
+const schedulers = new Map<unknown, SamplerName>([
+	['DDIM', 'ddim'],
+	['DDPM', 'ddpm'],
+	['DPMSolverMultistep', 'dpm++-2m'],
+	['HeunDiscrete', 'heun'],
+	['KarrasDPM', 'dpm++-2m-karras'],
+	['K_EULER', 'euler'],
+	['K_EULER_ANCESTRAL', 'euler-ancestral'],
+	['KLMS', 'lms'],
+	['LCM', 'lcm'],
+	['PNDM', 'pndm'],
+	['UniPCMultistep', 'unipc']
+])
 
 /** Of common inputs, those that mean nothing here. */
-const meaningless = new Set(['apply_watermark', 'disable_safety_checker'])
+const meaningless = new Set([
+	'apply_watermark',
+	'disable_safety_checker',
+	'go_fast',
+	'megapixels',
+	'prompt_upsampling',
+	'safety_tolerance'
+])
 
-/** A prediction's `input` as fields of a native request; under which names of theirs or ours does not matter. */
-export function toNative(input: Readonly<Record<string, unknown>>): Record<string, unknown> {
-	const fields = Object.entries(input).filter(([name, value]) => value !== null && value !== '' && !meaningless.has(name))
-	return Object.fromEntries(fields.map(([name, value]) => [nativeNames.get(name) ?? name, translated(name, value)]))
+/** A prediction's `input` for a model as fields of a native request; under which names of theirs or ours does not matter. */
+export function toNative(model: string, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+	const fields = Object.entries(input).flatMap(([name, value]) =>
+		value === null || value === '' || meaningless.has(name) ? [] : translated(model, name, value)
+	)
+	const native = Object.fromEntries(fields)
+	// Of PNG, it is passed over there.
+	return (native.output_format ?? 'png') === 'png' ? { ...native, output_quality: null } : native
 }
 
-function translated(name: string, value: unknown): unknown {
-	if (name === 'scheduler' && typeof value === 'string') {
-		return schedulers[value] ?? value
+/** One of its fields as those that it means here. */
+function translated(id: string, name: string, value: unknown): [string, unknown][] {
+	const model = findModel(id)
+	const size = name === 'size' ? sizeIn(value) : name === 'aspect_ratio' && model ? sizeOfRatio(model, value) : undefined
+	if (size) {
+		return Object.entries(size)
 	}
-	return name === 'output_format' && value === 'jpg' ? 'jpeg' : (uploadIn(value) ?? value)
+	if (name === 'aspect_ratio' && (value === 'custom' || value === 'match_input_image')) {
+		return []
+	}
+	return [[nativeNames.get(name) ?? name, native(name, value) ?? value]]
+}
+
+function native(name: string, value: unknown): unknown {
+	switch (name) {
+		case 'scheduler':
+			return schedulers.get(value)
+		case 'output_format':
+			return value === 'jpg' ? 'jpeg' : value
+		default:
+			return uploadIn(value)
+	}
 }
 
 /** A request as the `input` that it may have come from, every default filled in. */
@@ -48,4 +78,4 @@ export function fromNative({ model: _, ...fields }: ResolvedRequest): Record<str
 }
 
 /** A native field by the name that it has here. */
-export const theirName = (field: string): string => names[field as keyof ResolvedRequest] ?? field
+export const theirName = (field: string): string => names.get(field) ?? field

@@ -2,9 +2,9 @@ import { findModel } from '../../../shared/catalog.ts'
 import { type Generation, isTerminal, type Status } from '../../../shared/contract/generation.ts'
 import type { Env } from '../../env.ts'
 import { hmac } from '../../hmac.ts'
+import { outputUrl } from '../outputs.ts'
 import { fromNative } from './input.ts'
 import { owner, versionOf } from './models.ts'
-import { outputUrl } from './outputs.ts'
 
 /** Where this adapter is mounted; Replicate's clients take the part before /v1, or the whole, for their base URL. */
 export const base = '/replicate/v1'

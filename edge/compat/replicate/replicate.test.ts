@@ -79,3 +79,39 @@ it('names the fields at fault as Replicate does, by the names that they have the
 	const anonymous = await post('/replicate/v1/predictions', 'r8_nothing', hooked)
 	expect([anonymous.status, await anonymous.json()]).toMatchObject([401, { title: 'Unauthenticated', status: 401 }])
 })
+
+it.each([
+	[
+		// As the examples of their models have it.
+		{ go_fast: true, megapixels: '1', num_outputs: 1, aspect_ratio: '16:9', output_format: 'webp', output_quality: 80 },
+		{ width: 160, height: 96, count: 1, output_format: 'webp', output_quality: 80 }
+	],
+	[
+		{ aspect_ratio: '1:1', output_quality: 90, seed: null, disable_safety_checker: true },
+		{ width: 128, height: 128, output_quality: null }
+	],
+	[
+		{ aspect_ratio: 'custom', width: 64, height: 96 },
+		{ width: 64, height: 96 }
+	],
+	[{ size: '96x64' }, { width: 96, height: 64 }],
+	[
+		{ scheduler: 'K_EULER', output_format: 'jpg' },
+		{ sampler: 'euler', output_format: 'jpeg', output_quality: 90 }
+	]
+])('takes %j for what it means here', async (given, request) => {
+	const { key } = await newAccount()
+	const answer = await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { ...input, ...given } })
+	expect(answer.status).toBe(201)
+	const { id } = await answer.json<{ id: string }>()
+	expect(await (await get(`/v1/generations/${id}`, key)).json()).toMatchObject({ request })
+})
+
+it.each(['constructor', 'toString', 'aspect_ratio', 'size'])('knows no field %s of that kind', async (field) => {
+	const { key } = await newAccount()
+	const body = `{"version":"darkroom/scenes","input":{"prompt":"a red sphere","scheduler":"constructor","${field}":"0:1"}}`
+	const answer = await post('/replicate/v1/predictions', key, body)
+	expect(answer.status).toBe(422)
+	const { invalid_fields } = await answer.json<{ invalid_fields: { field: string }[] }>()
+	expect(invalid_fields.map((invalid) => invalid.field).sort()).toEqual([`input.${field}`, 'input.scheduler'].sort())
+})

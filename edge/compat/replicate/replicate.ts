@@ -21,7 +21,6 @@ import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
 import { deploymentBody, findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
-import { readOutput } from './outputs.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
 import { predictionEvents } from './stream.ts'
 
@@ -69,10 +68,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		const deadline = secondsOf(c.req.header('cancel-after'))
 		const told = (filter ?? ['output', 'completed']).flatMap((name) => events[name] ?? [])
 		const webhook = url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
+		const id = model?.id ?? modelNamed(named ?? '')
 		const order = {
-			...toNative(input),
+			...toNative(id, input),
 			webhook,
-			model: model?.id ?? modelNamed(named ?? ''),
+			model: id,
 			...(deadline !== undefined && { deadline })
 		}
 		const generation = await native.order(order, wait)
@@ -115,10 +115,6 @@ export const replicate = (app: OpenAPIHono<App>) => {
 				next
 			)
 		)
-	})
-	at.get('/outputs/:generation/:epoch/:n', (c) => {
-		const { generation, epoch, n } = c.req.param()
-		return readOutput(c, `${generation}/${epoch}/${n}`)
 	})
 	at.get('/streams/:account/:id/:token', (c) => {
 		const { account, id, token } = c.req.param()

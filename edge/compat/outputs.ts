@@ -1,0 +1,38 @@
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Picture } from '../../shared/contract/generation.ts'
+import type { App } from '../app.ts'
+import type { Env } from '../env.ts'
+import { ProblemError } from '../errors.ts'
+import { hmac, sameText } from '../hmac.ts'
+import { keyOf } from '../storage/storage.ts'
+
+const tokenOf = (env: Env, key: string, expires: string) => hmac(env.DARKROOM_SECRET, 'output', key, expires)
+
+/**
+ * Where a picture is for the vendors' clients. Not in storage itself: some of them (replicate-python, Open WebUI, the AI SDK) send their key along,
+ * and S3 refuses whoever shows both a key and a signature.
+ */
+export function outputUrl(env: Env, { url, expires_at }: Picture): string {
+	const key = keyOf(env, url)
+	const expires = String(Math.floor(Date.parse(expires_at) / 1_000))
+	return `${env.PUBLIC_ORIGIN}/outputs/${key}?${new URLSearchParams({ expires, token: tokenOf(env, key, expires) })}`
+}
+
+/** The pictures at such URLs. */
+export const outputs = (app: OpenAPIHono<App>) => {
+	app.get('/outputs/:generation/:epoch/:n', async (c) => {
+		const { env } = c.var
+		const { generation, epoch, n } = c.req.param()
+		const { expires = '', token = '' } = c.req.query()
+		const key = `${generation}/${epoch}/${n}`
+		const isGood = sameText(token, tokenOf(env, key, expires)) && Number(expires) * 1_000 > Date.now()
+		const object = isGood ? await env.BUCKET.get(key) : null
+		if (!object) {
+			throw new ProblemError({ code: 'not-found', detail: 'There is no such output, or its URL has expired.' })
+		}
+		const type = object.httpMetadata?.contentType ?? 'application/octet-stream'
+		return new Response(object.body, {
+			headers: { 'content-type': type, 'content-length': String(object.size), 'access-control-allow-origin': '*' }
+		})
+	})
+}
