@@ -16,7 +16,7 @@ const usage = `npm start: runs Darkroom on this machine until Ctrl-C.
   PORT=8787           where the API listens, on 127.0.0.1
   DATA_DIR=.data      where pictures, accounts and the queue are kept between starts
   QUEUE_URL=          a PostgreSQL or Redis of yours (postgres://, redis://, rediss://) in place of the embedded PostgreSQL
-  DARKROOM_PROVIDER=  cpu or cuda; by default cuda where its libraries load, else cpu`
+  DARKROOM_PROVIDER=  cpu or cuda; by default cuda where its libraries load (npm run cuda brings them), else cpu`
 
 const root = join(import.meta.dirname, '..')
 const script = (path: string) => ({ command: process.execPath, args: [join(root, path)] })
