@@ -38,16 +38,19 @@ export class WorkEnded extends Error {
 /** An answer that a repetition would not change. */
 export class EdgeRefused extends Error {
 	override name = 'EdgeRefused'
+	/** Of HTTP. */
+	readonly status: number
 	/** The last part of the problem's type: `not-seen`, `unauthorized`. */
 	readonly code: string
 
 	constructor(call: string, status: number, code: string, detail: string) {
 		super(`${call}: expected success, got ${status} ${code} (${detail})`)
+		this.status = status
 		this.code = code
 	}
 }
 
-/** The edge gave no answer for so long that the lease is gone: someone else will be granted the work. */
+/** The edge, or storage, gave no answer for as long as a lease lasts. Where it was the edge, someone else will be granted the work. */
 export class EdgeUnreachable extends Error {
 	override name = 'EdgeUnreachable'
 }
@@ -64,7 +67,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 
 	const post = (name: string, body: unknown) => send(name, JSON.stringify(body), 'application/json', CALL_TIMEOUT)
 	const send = async (name: string, body: string | Uint8Array<ArrayBuffer>, type: string, timeout: number): Promise<unknown> => {
-		const response = await insist(name, patience, signal, () =>
+		const text = await insist(name, patience, signal, textOf, () =>
 			fetch(`${callback}/${name}`, {
 				method: 'POST',
 				headers: { authorization: `Bearer ${token}`, 'content-type': type },
@@ -73,7 +76,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
 			})
 		)
-		return response.text === '' ? undefined : JSON.parse(response.text)
+		return text === '' ? undefined : JSON.parse(text)
 	}
 
 	return {
@@ -92,26 +95,22 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			await post('yield', {})
 		},
 		async read(url, mostBytes) {
-			const response = await fetch(url, {
-				redirect: 'manual',
-				signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)])
-			})
-			const chunks: Uint8Array[] = []
-			let left = response.ok ? mostBytes : 0
-			for await (const chunk of response.body ?? []) {
-				left -= chunk.byteLength
-				if (left < 0) {
-					break // That cancels the rest.
+			const take = async ({ body }: Response) => {
+				const chunks: Uint8Array[] = []
+				let left = mostBytes
+				for await (const chunk of body ?? []) {
+					left -= chunk.byteLength
+					if (left < 0) {
+						// That cancels the rest.
+						throw new EdgeRefused('read', 413, 'too-large', `expected at most ${mostBytes} bytes`)
+					}
+					chunks.push(chunk)
 				}
-				chunks.push(chunk)
+				return Buffer.concat(chunks)
 			}
-			if (response.status >= 500) {
-				throw new EdgeUnreachable(`read: expected bytes, got status ${response.status}`)
-			}
-			if (!response.ok || left < 0) {
-				throw new EdgeRefused('read', response.status, 'unreadable', `expected at most ${mostBytes} bytes`)
-			}
-			return Buffer.concat(chunks)
+			return insist('read', patience, signal, take, () =>
+				fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)]) })
+			)
 		},
 		async upload(call) {
 			return UploadAnswer.parse(await post('upload', call))
@@ -120,7 +119,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			if (!/^https?:/.test(url)) {
 				throw new EdgeRefused('upload', 200, 'bad-url', `expected an http(s) URL to put to, got ${new URL(url).protocol}//`)
 			}
-			await insist('put', patience, signal, () =>
+			await insist('put', patience, signal, textOf, () =>
 				fetch(url, {
 					method: 'PUT',
 					headers,
@@ -143,22 +142,23 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
  * Attempts a call until it is answered for good: again after network errors, 429 and 5xx, with backoff and jitter. Every call may be
  * repeated after a lost answer (a repeated PUT is answered 412).
  */
-async function insist(
+async function insist<T>(
 	name: string,
 	patience: number,
 	signal: AbortSignal,
+	take: (answer: Response) => Promise<T>,
 	attempt: () => Promise<Response>
-): Promise<{ status: number; text: string }> {
+): Promise<T> {
 	const until = performance.now() + patience
 	for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
 		let trouble: string
 		try {
 			const response = await attempt()
 			const { status } = response
-			const text = await response.text() // Read to its end, so that the connection can be used again.
 			if (status === 412 || response.ok) {
-				return { status, text }
+				return await take(response)
 			}
+			const text = await textOf(response)
 			if (status !== 429 && status < 500) {
 				throw refusal(name, status, text)
 			}
@@ -177,6 +177,9 @@ async function insist(
 		await wait(pause * (0.5 + Math.random()), signal)
 	}
 }
+
+/** Read to its end, so that the connection can be used again. */
+const textOf = (answer: Response) => answer.text()
 
 function refusal(call: string, status: number, text: string): EdgeRefused | WorkEnded {
 	const problem = Problem.partial().safeParse(parseJson(text))

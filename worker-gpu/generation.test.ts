@@ -52,11 +52,11 @@ beforeEach(async () => {
 		const body = json ? JSON.parse(bytes.toString()) : createHash('md5').update(bytes).digest('base64')
 		told.push({ call, body, bytes })
 		const nth = told.filter((other) => other.call === call).length
-		if (call === 'stored') {
+		const answer = answers[call]?.(nth, body) ?? usual(call)
+		if (call === 'stored' && answer.status === 204) {
 			response.writeHead(200, { 'content-length': stored.length }).end(stored)
 			return
 		}
-		const answer = answers[call]?.(nth, body) ?? usual(call)
 		response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
 	})
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -140,6 +140,50 @@ test('a place that has expired is asked for again', async () => {
 	answers.object = (nth) => (nth === 1 ? { status: 403 } : undefined)
 	await work()
 	expect(bodies('upload')).toHaveLength(3)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test.each([
+	['does not take pictures', 'object'],
+	['does not show them', 'image'],
+	['does not hand out inputs', 'stored']
+])('storage that %s for longer than a lease costs no attempt', async (_, call) => {
+	stored = await sharp({ create: { width: 16, height: 16, channels: 3, background: 'red' } })
+		.png()
+		.toBuffer()
+	const { body } = granted({ ...request, count: 1 }, { lease: 300 })
+	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/stored` } } })
+	const down = performance.now() + 2_000
+	answers[call] = () => (performance.now() < down ? { status: 503 } : undefined)
+	await work()
+	expect(performance.now()).toBeGreaterThan(down)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+	expect(bodies('image').at(-1)).toMatchObject({ n: 0, md5: bodies('object').at(-1) })
+})
+
+test('while storage is down, work that someone else has got is dropped', async () => {
+	answers.start = () => granted(request, { lease: 300 })
+	answers.object = () => ({ status: 503 })
+	answers.progress = (nth) => (nth === 4 ? problem('superseded') : undefined)
+	await work()
+	expect(bodies('image')).toEqual([])
+	expect(bodies('finish')).toEqual([])
+})
+
+test('an input that is refused is no verdict: its URL may have been signed with an older key', async () => {
+	const { body } = granted(request)
+	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/input` } } })
+	answers.input = () => ({ status: 403 })
+	await expect(work()).rejects.toMatchObject({ name: 'EdgeRefused' })
+	expect(bodies('finish')).toEqual([])
+})
+
+test('a checkpoint that cannot be read at once is asked for again', async () => {
+	stored = Buffer.from('{}')
+	answers.start = () => granted(request, { checkpoint: `${origin}/stored` })
+	answers.stored = (nth) => (nth === 1 ? { status: 503 } : undefined)
+	await work()
+	expect(bodies('stored')).toHaveLength(2)
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
 })
 

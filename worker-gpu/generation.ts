@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
-import { type Edge, EdgeRefused, openEdge, WorkEnded } from './edge.ts'
+import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
@@ -181,7 +181,8 @@ async function drawAll(
 	end: AbortSignal
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
 	const { request, delivered, priority, deadline, checkpoint } = granted
-	const inputs = await readInputs(granted, edge)
+	const persist: Persist = (call) => persistently(call, end, log)
+	const inputs = await readInputs(granted, (url, mostBytes) => persist(() => edge.read(url, mostBytes)))
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
@@ -222,7 +223,7 @@ async function drawAll(
 					if (sign && !encoded.isSigned) {
 						log(`picture ${picture.n} is not signed, for the certificate has expired`)
 					}
-					await deliver(encoded, picture, edge)
+					await deliver(encoded, picture, edge, persist)
 				}
 				// Its failure ends the drawing of the others.
 				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))
@@ -240,12 +241,38 @@ async function tellPartial({ n, index, step, ...image }: EnginePartial, edge: Ed
 	await edge.progress({ done, total, partial_image })
 }
 
-async function deliver({ bytes, contentType, md5 }: Encoded, picture: DevelopedPicture, edge: Edge): Promise<void> {
+type Persist = <T>(call: () => Promise<T>) => Promise<T>
+
+/**
+ * Storage may be down for longer than a lease lasts, and a generation has few attempts: calls that need it are tried for as long as the work is
+ * ours, which the edge says in its answers to progress.
+ */
+async function persistently<T>(call: () => Promise<T>, end: AbortSignal, log: (line: string) => void): Promise<T> {
+	for (;;) {
+		try {
+			return await call()
+		} catch (error) {
+			end.throwIfAborted()
+			if (!(error instanceof EdgeUnreachable)) {
+				throw error
+			}
+			log(`${error.message}; tries on`)
+		}
+	}
+}
+
+async function deliver(
+	{ bytes, contentType, md5 }: Encoded,
+	picture: DevelopedPicture,
+	edge: Edge,
+	persist: Persist
+): Promise<void> {
 	const upload = { n: picture.n, size: bytes.length, md5, content_type: contentType }
+	const image = { ...upload, width: picture.width, height: picture.height, seed: picture.seed }
 	for (let attempt = 1; ; attempt++) {
 		try {
-			await edge.put(await edge.upload(upload), bytes)
-			await edge.image({ ...upload, width: picture.width, height: picture.height, seed: picture.seed })
+			await persist(async () => edge.put(await edge.upload(upload), bytes))
+			await persist(() => edge.image(image))
 			return
 		} catch (error) {
 			// Storage refused the PUT (its signature may have expired), or lost the object.

@@ -6,12 +6,15 @@ import { decodeInputs } from './image/decode.ts'
 import { InputUnreadable } from './image/input-unreadable.ts'
 import type { Rasters } from './image/raster.ts'
 
+/** Of what is not there, or too large, whoever asks next is told the same; other refusals (a signature's) pass. */
+const lasting = new Set([404, 413])
+
 /** The inputs of a granted request, as the engine takes them. Throws `InputUnreadable` where a file is no picture. */
-export async function readInputs({ request, inputs = {} }: StartAnswer, edge: Edge): Promise<Rasters> {
+export async function readInputs({ request, inputs = {} }: StartAnswer, read: Edge['read']): Promise<Rasters> {
 	const files = Object.entries(inputs).map(async ([name, url]) => {
-		const bytes = await edge.read(url, inputLimits.bytes).catch((error) => {
-			// Whoever asks next is told the same.
-			throw error instanceof EdgeRefused ? new InputUnreadable(name as InputName, error.message) : error
+		const bytes = await read(url, inputLimits.bytes).catch((error) => {
+			const isLasting = error instanceof EdgeRefused && lasting.has(error.status)
+			throw isLasting ? new InputUnreadable(name as InputName, error.message) : error
 		})
 		return [name, bytes] as const
 	})
