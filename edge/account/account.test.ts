@@ -188,7 +188,7 @@ describe('Account', () => {
 		await stub.start(work(), 'run-one-one')
 		expect(await stub.checkpointed(work())).toEqual({ value: undefined })
 		expect(await stub.handBack(work())).toEqual({ value: undefined })
-		expect(await rows('SELECT epoch, status, yields FROM generations')).toEqual([{ epoch: 2, status: 'queued', yields: 1 }])
+		expect(await rows('SELECT epoch, status, lost FROM generations')).toEqual([{ epoch: 2, status: 'queued', lost: 0 }])
 		for (const answered of [await stub.handBack(work()), await stub.confirm(work()), await stub.checkpointed(work())]) {
 			expect(faultOf(answered)).toBe('superseded')
 		}
@@ -203,6 +203,22 @@ describe('Account', () => {
 		await stub.start(work(mostAttempts + 1), 'run-one-one')
 		await outlast()
 		expect(await read()).toMatchObject({ status: 'queued' })
+	})
+
+	it('does not give up what gets on, however many nodes are lost', async () => {
+		const lose = async (epoch: number, done: number) => {
+			await stub.start(work(epoch), 'run-one-one')
+			await stub.progress(work(epoch), { done, total: 50 })
+			await outlast()
+			return (await read()).status
+		}
+		for (let epoch = 1; epoch <= 3 * mostAttempts; epoch++) {
+			expect(await lose(epoch, epoch)).toBe('queued')
+		}
+		// From here on none gets further.
+		for (let i = 1; i < mostAttempts; i++) {
+			expect(await lose(3 * mostAttempts + i, 3 * mostAttempts)).toBe(i < mostAttempts - 1 ? 'queued' : 'failed')
+		}
 	})
 
 	it('gives up after the last attempt, and says so', async () => {

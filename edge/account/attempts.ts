@@ -14,6 +14,7 @@ import type { UsageCounts } from './usage.ts'
 
 /** Milliseconds. */
 export const lease = 15_000
+/** Attempts in a row that get no further: work that gets on, and be it by checkpoints alone, is never given up. */
 export const mostAttempts = 5
 
 /** What `start` answers, but that a checkpoint is known by its epoch here: `callbacks/start.ts` signs its URL. */
@@ -124,7 +125,6 @@ export class Attempts {
 	/** Queues it again at once. The attempt does not count: its node was stopped, and said so. */
 	handBack(id: string, epoch: number, now: number): void {
 		this.#held(id, epoch)
-		this.#sql.exec('UPDATE generations SET yields = yields + 1 WHERE id = ?', id)
 		this.#queueAgain(id, now)
 	}
 
@@ -199,11 +199,14 @@ export class Attempts {
 			this.#due.put('lease', id, until)
 			return
 		}
-		if (row.epoch - row.yields >= mostAttempts) {
-			const detail = `${mostAttempts} attempts were started and not one was heard of again.`
+		const done = row.done ?? 0
+		const lost = done > row.reached ? 1 : row.lost + 1
+		if (lost >= mostAttempts) {
+			const detail = `${mostAttempts} attempts in a row got no further, and were not heard of again.`
 			this.#generations.fail(id, 'attempts-exhausted', detail, now)
 			return
 		}
+		this.#sql.exec('UPDATE generations SET lost = ?, reached = ? WHERE id = ?', lost, Math.max(done, row.reached), id)
 		this.#queueAgain(id, now)
 	}
 

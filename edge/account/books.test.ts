@@ -76,7 +76,8 @@ it('keeps the books of an account that was made before they were laid out as the
 		migrate(storage, 10)
 		storage.sql.exec(`
 			INSERT INTO keys (hash, id, name, created_at) VALUES ('${key}', 'key_1', 'test', 0);
-			INSERT INTO generations (id, request, status, epoch, created_at, key, model, price, count) VALUES ('gen_1', '{}', 'queued', 1, 0, '${key}', 'scenes', 7, 2);
+			INSERT INTO generations (id, request, status, epoch, yields, created_at, key, model, price, count)
+				VALUES ('gen_1', '{}', 'queued', 5, 2, 0, '${key}', 'scenes', 7, 2);
 			INSERT INTO ledger (at, kind, amount, reference) VALUES (0, 'credit', 100, 'a');
 			INSERT INTO ledger (at, kind, amount, generation) VALUES (0, 'hold', 14, 'gen_1');
 			UPDATE balance SET funds = -100, available = 86, held = 14;
@@ -85,6 +86,7 @@ it('keeps the books of an account that was made before they were laid out as the
 		`)
 		migrate(storage)
 		const { ledger, allowances, generations } = openBooks(storage, () => {})
+		expect(generations.find('gen_1')).toMatchObject({ epoch: 5, lost: 2, reached: 0 })
 		expect(ledger.balance()).toEqual({ available: 86, held: 14, charged: 0 })
 		expect(ledger.list(undefined, 9)).toMatchObject([
 			{ id: 2, kind: 'hold', amount: 14 },

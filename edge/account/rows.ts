@@ -24,7 +24,8 @@ export interface Row extends Record<string, SqlStorageValue> {
 	url_ttl: number
 	deleted_at: number | null
 	checkpointed: number | null
-	yields: number
+	lost: number
+	reached: number
 	warnings: string
 	key: string | null
 	model: string
@@ -52,7 +53,8 @@ export const fresh = {
 	completed_at: null,
 	deleted_at: null,
 	checkpointed: null,
-	yields: 0,
+	lost: 0,
+	reached: 0,
 	refunded: 0,
 	seen_at: null,
 	removed_at: null

@@ -264,6 +264,13 @@ const versions = [
 	`,
 	`
 	ALTER TABLE generations ADD COLUMN start_deadline INTEGER;
+	`,
+	`
+	-- lost: attempts in a row that were not heard of again, none of which got further than another; reached: evaluations that were done by then
+	ALTER TABLE generations ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE generations ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;
+	UPDATE generations SET lost = epoch - 1 - yields;
+	ALTER TABLE generations DROP COLUMN yields;
 	`
 ]
 

@@ -8,7 +8,7 @@ const request = { model: 'scenes', prompt: 'a red sphere', width: 256, height: 2
 const evaluations = request.steps * request.count
 /** Milliseconds at work after which there is a checkpoint. */
 const firstCheckpoint = 6_000
-/** The edge gives a generation to five nodes at most that are not heard of again. */
+/** Of one generation; what gets on is never given up, but takes longer the more are killed. */
 const mostKills = 4
 
 /**
