@@ -125,15 +125,28 @@ function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
 	}
 }
 
+/** Milliseconds without an answer after which a connection counts as lost, though nobody closed it: longer than BullMQ's commands block. */
+const silence = 15_000
+
+const session = {
+	// BullMQ names its tables without their schema when it is given a pool.
+	search_path: 'bullmq',
+	// Seconds: or the server would keep the connections of a machine that is gone for hours, until it takes no more.
+	tcp_keepalives_idle: 30,
+	tcp_keepalives_interval: 10,
+	tcp_keepalives_count: 3
+}
+
 function postgres(connectionString: string): Backend {
 	const pool = new pg.Pool({
 		connectionString,
-		// BullMQ names its tables without their schema when it is given a pool.
-		options: '-c search_path=bullmq',
+		options: Object.entries(session)
+			.map((setting) => `-c ${setting.join('=')}`)
+			.join(' '),
 		max: 5,
 		keepAlive: true,
 		connectionTimeoutMillis: 5_000,
-		query_timeout: 15_000
+		query_timeout: silence
 	})
 	pool.on('error', () => {}) // An idle connection that drops is replaced by the pool.
 	return {
@@ -156,6 +169,7 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 		maxRetriesPerRequest: side === 'producer' ? 1 : null,
 		enableOfflineQueue: true,
 		connectTimeout: 5_000,
+		socketTimeout: silence,
 		retryStrategy: (attempt) => Math.min(100 * 2 ** attempt, 2_000)
 	})
 	connection.on('error', () => {}) // Reported by the command that fails, or by BullMQ's worker.

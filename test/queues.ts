@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -81,6 +81,56 @@ export async function redisServer({ tls = false } = {}): Promise<QueueServer & {
 		}
 	})
 	return tls ? { ...built, ca: file('ca.pem') } : built
+}
+
+/** A way to a server, which can forget all connections as firewalls do, and as hosts do that lose their power: no side hears of it. */
+export interface Way {
+	url: string
+	forget(): void
+	close(): void
+}
+
+export async function wayTo(server: string): Promise<Way> {
+	const url = new URL(server)
+	const target = Number(url.port)
+	const clients = new Map<Socket, Socket>()
+	const forgotten: Socket[] = []
+	const listener = createServer((client) => {
+		const onward = connect(target, '127.0.0.1')
+		clients.set(client, onward)
+		client.pipe(onward).pipe(client)
+		for (const socket of [client, onward]) {
+			socket.on('error', () => {})
+			socket.once('close', () => {
+				if (clients.delete(client)) {
+					client.destroy()
+					onward.destroy()
+				}
+			})
+		}
+	})
+	url.hostname = '127.0.0.1'
+	url.port = String(await freePort())
+	await new Promise<void>((resolve) => listener.listen(Number(url.port), '127.0.0.1', resolve))
+	return {
+		url: url.href,
+		forget() {
+			for (const [client, onward] of clients) {
+				clients.delete(client)
+				onward.unpipe(client)
+				onward.destroy()
+				client.unpipe(onward)
+				client.resume()
+				forgotten.push(client)
+			}
+		},
+		close() {
+			listener.close()
+			for (const client of [...clients.keys(), ...forgotten]) {
+				client.destroy()
+			}
+		}
+	}
 }
 
 interface ServerSpec {

@@ -1,3 +1,4 @@
+import type { Job as QueueJob } from 'bullmq'
 import { Job, openConsumer } from '../shared/queue.ts'
 import { wait } from './wait.ts'
 
@@ -40,7 +41,7 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 
 /** Resolves with the first error of the worker, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
-	{ queueUrl, model, work }: ConsumerOptions,
+	{ queueUrl, model, log, work }: ConsumerOptions,
 	signal: AbortSignal,
 	onReady: () => void
 ): Promise<Error | undefined> {
@@ -48,7 +49,15 @@ async function consumeUntilTrouble(
 	const stop = () => end.resolve(undefined)
 	signal.addEventListener('abort', stop, { once: true })
 	const consumer = openConsumer(queueUrl)
-	const worker = consumer.worker(model, (job) => work(Job.parse(job.data), Date.now() - job.timestamp), {
+	const workOn = async ({ id, data, timestamp }: QueueJob<unknown>) => {
+		const job = Job.safeParse(data)
+		if (!job.success) {
+			log(`queue of ${model}: passed over ${id}, which is no job of ours`)
+			return
+		}
+		await work(job.data, Date.now() - timestamp)
+	}
+	const worker = consumer.worker(model, workOn, {
 		concurrency: CONCURRENCY,
 		lockDuration: 30_000,
 		stalledInterval: 15_000,
@@ -71,7 +80,10 @@ async function consumeUntilTrouble(
 			await consumer.close()
 		} else {
 			// By force: its jobs go on by themselves. Not awaited: a lost connection can take long to close.
-			void worker.close(true).then(consumer.close)
+			void worker
+				.close(true)
+				.catch(() => {})
+				.then(consumer.close)
 		}
 	}
 }

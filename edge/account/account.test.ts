@@ -228,7 +228,7 @@ describe('Account', () => {
 		}
 		expect(await read()).toMatchObject({
 			status: 'failed',
-			error: { type: 'urn:darkroom:problem:attempts-exhausted', detail: expect.stringContaining('5 attempts') },
+			error: { type: 'urn:darkroom:problem:attempts-exhausted', detail: expect.stringContaining('10 attempts') },
 			completed_at: expect.any(String)
 		})
 		expect(faultOf(await stub.start(work(mostAttempts), 'run-one-one'))).toBe('ended')

@@ -15,7 +15,9 @@ import type { UsageCounts } from './usage.ts'
 /** Milliseconds. */
 export const lease = 15_000
 /** Attempts in a row that get no further: work that gets on, and be it by checkpoints alone, is never given up. */
-export const mostAttempts = 5
+export const mostAttempts = 10
+/** Milliseconds that work which keeps being lost waits at most before it is queued again. */
+const longestRest = 30_000
 
 /** What `start` answers, but that a checkpoint is known by its epoch here: `callbacks/start.ts` signs its URL. */
 export interface Grant extends Omit<StartAnswer, 'checkpoint'> {
@@ -207,7 +209,9 @@ export class Attempts {
 			return
 		}
 		this.#sql.exec('UPDATE generations SET lost = ?, reached = ? WHERE id = ?', lost, Math.max(done, row.reached), id)
-		this.#queueAgain(id, now)
+		// Something among what was lost together may be what kills the nodes: apart, the others get away from it.
+		const rest = lost === 1 ? 0 : Math.random() * Math.min(500 * 2 ** lost, longestRest)
+		this.#queueAgain(id, now + Math.floor(rest))
 	}
 
 	/** The row, if `epoch` is its latest and it has not ended. */
@@ -231,15 +235,15 @@ export class Attempts {
 		return row
 	}
 
-	/** With the next epoch, which fences whoever held it. */
-	#queueAgain(id: string, now: number): void {
+	/** With the next epoch, which fences whoever held it; not before `at`. */
+	#queueAgain(id: string, at: number): void {
 		this.#sql.exec(
 			`UPDATE generations SET status = 'queued', place = 1, epoch = epoch + 1, run = NULL, lease_until = NULL, done = NULL, total = NULL
 			WHERE id = ?`,
 			id
 		)
 		this.#due.remove('lease', id)
-		this.#due.put('enqueue', id, now)
+		this.#due.put('enqueue', id, at)
 	}
 
 	/**

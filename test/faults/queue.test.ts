@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { postgresServer, type QueueServer, redisServer, withRedis } from '../queues.ts'
+import { openProducer } from '../../shared/queue.ts'
+import { postgresServer, type QueueServer, redisServer, type Way, wayTo, withRedis } from '../queues.ts'
 import { type Stack, startStack } from '../stack.ts'
 
 const backends = [
@@ -14,14 +15,17 @@ const outage = 10
 
 describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 	let queue: QueueServer
+	let way: Way
 	let stack: Stack
 	beforeAll(async () => {
 		queue = await open()
 		await queue.start()
-		stack = await startStack({ env: { QUEUE_URL: queue.url } })
+		way = await wayTo(queue.url)
+		stack = await startStack({ env: { QUEUE_URL: way.url } })
 	})
 	afterAll(async () => {
 		await stack?.close()
+		way?.close()
 		await queue?.remove()
 	})
 
@@ -59,5 +63,22 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 			}
 		}
 		await developedOnce(accepted)
+	})
+
+	it('holds what is no job', { timeout: 60_000 }, async () => {
+		const producer = openProducer(queue.url)
+		const job = { generation: 'gen_1', epoch: 1, callback: 'file:///etc/passwd', token: '' }
+		await producer.add('scenes', [{ job, place: 1, isRaised: false }])
+		await producer.close()
+		await developedOnce([await submit(0)])
+		await stack.line(/passed over gen_1\.1, which is no job/)
+	})
+
+	it('vanishes without a word from every connection, while it works and while it waits', { timeout: 180_000 }, async () => {
+		const long = await stack.submit({ model: 'scenes', prompt: 'a red sphere', steps: 100, seed: 0 })
+		way.forget()
+		await developedOnce([long, await submit(1)])
+		way.forget()
+		await developedOnce([await submit(2), await submit(3)])
 	})
 })
