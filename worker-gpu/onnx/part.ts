@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { type Feed, fromValues, toValues } from './convert.ts'
 import { ModelError } from './model-error.ts'
@@ -52,7 +52,13 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 		throw new ModelError(file, 'expected an ONNX graph, found no file')
 	}
 	const place = provider.ownThread ? openSessionInThread : openSession
-	const open = () => place(file, provider, () => stopwatch.begins?.(undefined))
+	const version = versionOf(file)
+	const open = async () => {
+		if (versionOf(file) !== version) {
+			throw new ModelError(file, 'expected the graph that was loaded first, found that it was replaced')
+		}
+		return place(file, provider, () => stopwatch.begins?.(undefined))
+	}
 	const once = async (): Promise<SessionPerShape> => ({ ...(await open()), isPlanned: () => true })
 	const { inputs, outputs, run, isPlanned, release } = await (provider.plansShapes ? sessionPerShape(open) : once()).catch(
 		(error: Error) => {
@@ -100,6 +106,11 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 		isPlanned: (given) => isPlanned(shapeOf(Object.fromEntries(Array.from(inputs.keys(), (name) => [name, given[name]!])))),
 		release
 	}
+}
+
+function versionOf(file: string): string {
+	const { ino, size, mtimeMs } = statSync(file)
+	return [ino, size, mtimeMs].join()
 }
 
 /** The port of that name, or a clear refusal. */

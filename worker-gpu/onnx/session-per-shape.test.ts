@@ -96,6 +96,17 @@ describe('a graph', () => {
 	})
 })
 
+test('a graph that cannot be opened once more goes on with what there is', async () => {
+	const { open, ran } = device()
+	let gone = false
+	const session = await sessionPerShape(() => (gone ? Promise.reject(new Error('ENOENT: no such file')) : open()))
+	await run(session, 1, 2)
+	gone = true
+	await run(session, 3, 2, 3)
+	expect(ran.map(([n]) => n)).toEqual([0, 1, 0, 1, 0])
+	await session.release()
+})
+
 describe('memory that is wanted elsewhere', () => {
 	test('is had by giving up what was not used for longest, and no graph whole', async () => {
 		const { open, alive } = device({ graphs: 3 })

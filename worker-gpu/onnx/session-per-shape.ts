@@ -24,8 +24,8 @@ let calls = 0
 
 /**
  * On CUDA ONNX Runtime has cuDNN plan every convolution when its input changes shape, for a second or two, and a session remembers the last plan alone
- * (microsoft/onnxruntime#23006: 30 ms become 500). So each shape has a session of its own, with weights of its own: up to `MOST`, or as many as there is memory for. From
- * then on the one that was not used for longest is planned anew. Whoever else wants memory and does not get it has them given up, one after another.
+ * (microsoft/onnxruntime#23006: 30 ms become 500). So each shape has a session of its own, with weights of its own: up to `MOST`, or as many as there is memory for and its file
+ * is there. From then on the one that was not used for longest is planned anew. Whoever else wants memory and does not get it has them given up, one after another.
  *
  * @param open opens the graph once more
  */
@@ -46,26 +46,21 @@ export async function sessionPerShape(open: () => Promise<Session>): Promise<Ses
 		opened.add(added)
 		session.then(
 			() => spare.set(added, forget),
-			(error) => {
+			() => {
 				forget()
-				most = isOutOfMemory(error) ? opened.size : most
+				most = opened.size
 			}
 		)
 		return added
 	}
 
-	/** With what there is when there is no memory for one more. */
+	/** With what there is when it cannot be opened once more. */
 	async function sessionFor(shape: string, chosen = pick(shape)): Promise<Opened> {
 		Object.assign(chosen, { shape, used: calls++ })
-		try {
-			await chosen.session
-			return chosen
-		} catch (error) {
-			if (!isOutOfMemory(error)) {
-				throw error
-			}
-			return sessionFor(shape)
-		}
+		return chosen.session.then(
+			() => chosen,
+			() => sessionFor(shape)
+		)
 	}
 
 	return {

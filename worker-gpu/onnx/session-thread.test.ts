@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -58,6 +58,25 @@ test('calls are served in their order, and each is timed by itself', async () =>
 	expect(heard.filter((line) => line.startsWith('begins'))).toEqual(begins)
 	expect(heard.filter((line) => line.startsWith('ended'))).toEqual([64, 2, 3].map((rows) => `ended ${rows}`))
 	await part.release()
+})
+
+test('a graph that was replaced since it was loaded stays the one that it was', async () => {
+	const replaced = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	try {
+		await cp(folder, replaced, { recursive: true })
+		let opened = 0
+		const stopwatch = { milliseconds: 0, begins: (call?: string) => (opened += call === undefined ? 1 : 0) }
+		const part = await loadPart(replaced, there, stopwatch)
+		const [before] = await part.run(feedsOf(1, 3), ['out_sample'])
+		await part.run(feedsOf(1, 2), ['out_sample'])
+		await writeFile(path.join(replaced, 'model.onnx'), 'another graph')
+		const [after] = await part.run(feedsOf(1, 4), ['out_sample'])
+		expect(after!.data.slice(0, before!.data.length)).toEqual(before!.data)
+		expect(opened).toBe(2)
+		await part.release()
+	} finally {
+		await rm(replaced, { recursive: true })
+	}
 })
 
 test('what fails says the same in both, and others go on', async () => {
