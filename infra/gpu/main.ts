@@ -46,7 +46,7 @@ const stages: Record<string, Stage> = {
 		perModel: true,
 		run: nodes
 	},
-	correct: { what: 'how far pictures are from those of the golden files', seconds: 60, run: correct },
+	correct: { what: 'how far pictures are from those of the golden files', seconds: 90, run: correct },
 	sizes: {
 		what: 'networks of real sizes: pictures a second, alone and at the best batch',
 		seconds: 60,

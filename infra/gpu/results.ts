@@ -23,11 +23,14 @@ const folder = path.join(root, '.data/gpu/results')
 /** @param quick whether nothing is measured, so that there is nothing to be reached */
 export function reporter(run: string, quick: boolean): Report {
 	const lines: Line[] = []
+	let written = Promise.resolve()
 	return async (what, got, wanted = '', value) => {
 		const target = quick ? '' : wanted
 		console.log(`  ${what.padEnd(64)} ${got.padEnd(24)} ${target}`)
 		lines.push({ what, got, target, ...(value !== undefined && { value }) })
-		await writeResults(run, lines)
+		// One after the other, whoever tells.
+		written = written.then(() => writeResults(run, lines))
+		await written
 	}
 }
 
