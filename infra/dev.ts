@@ -1,7 +1,7 @@
 /** `npm start`: the whole of Darkroom on one machine. PostgreSQL for the queue, the edge in workerd with local R2, one GPU node. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify, styleText } from 'node:util'
 import { openProducer } from '../shared/queue.ts'
@@ -10,6 +10,7 @@ import { lock } from './lock.ts'
 import { freePort, isFree } from './ports.ts'
 import { preparePostgres } from './postgres.ts'
 import { type ChildSpec, Supervisor } from './supervisor.ts'
+import { writeWhole } from './write-whole.ts'
 
 const usage = `npm start: runs Darkroom on this machine until Ctrl-C.
 
@@ -134,7 +135,7 @@ async function bringUp({
 	const url = `http://127.0.0.1:${port}`
 	const file = join(dataDir, 'dev.json')
 	const apiKey = await demoKey(url, file, secrets.ADMIN_TOKEN)
-	writeFileSync(file, `${JSON.stringify({ url, apiKey, adminToken: secrets.ADMIN_TOKEN }, null, '\t')}\n`, { mode: 0o600 })
+	writeWhole(file, `${JSON.stringify({ url, apiKey, adminToken: secrets.ADMIN_TOKEN }, null, '\t')}\n`)
 	log('darkroom', `ready in ${((performance.now() - began) / 1000).toFixed(1)} s at ${url}, key ${apiKey}. Ctrl-C stops it. Try:`)
 	console.log(`
 curl ${url}/v1/generations -H 'Prefer: wait=30' \\
@@ -167,12 +168,18 @@ function loadSecrets(file: string): Omit<EdgeSecrets, 'QUEUE_URL'> {
 			S3_ACCESS_KEY_ID: secret().slice(0, 32),
 			S3_SECRET_ACCESS_KEY: secret()
 		}
-		writeFileSync(file, JSON.stringify(made), { mode: 0o600 })
+		writeWhole(file, JSON.stringify(made))
 	}
-	return JSON.parse(readFileSync(file, 'utf8'))
+	try {
+		return JSON.parse(readFileSync(file, 'utf8'))
+	} catch (error) {
+		throw new Error(
+			`${file}: expected the secrets of the last start, got ${(error as Error).message}; without it, keys and URLs made before are void`
+		)
+	}
 }
 
-/** The key of the last start, or a first one for the account "demo"; which has plenty of credit. */
+/** The key of the last start where it is still good, or a new one for the account "demo"; which has plenty of credit. */
 async function demoKey(url: string, file: string, adminToken: string): Promise<string> {
 	const admin = async (path: string, body: object) => {
 		const answer = await fetch(`${url}/v1/admin/accounts/demo/${path}`, {
@@ -186,9 +193,18 @@ async function demoKey(url: string, file: string, adminToken: string): Promise<s
 		return answer.json()
 	}
 	await admin('credits', { amount: 1_000_000_000_000, reference: 'npm start' })
-	if (existsSync(file)) {
-		return JSON.parse(readFileSync(file, 'utf8')).apiKey
+	const kept = keyIn(file)
+	if (kept && (await fetch(`${url}/v1/account`, { headers: { authorization: `Bearer ${kept}` } })).ok) {
+		return kept
 	}
 	const made = (await admin('keys', { name: 'npm start', scopes: ['generate', 'read', 'admin'] })) as { key: string }
 	return made.key
+}
+
+function keyIn(file: string): string | undefined {
+	try {
+		return JSON.parse(readFileSync(file, 'utf8')).apiKey
+	} catch {
+		return undefined // The first start, or a file that was damaged.
+	}
 }

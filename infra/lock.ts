@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeWhole } from './write-whole.ts'
 
 interface Holder {
 	pid: number
@@ -23,7 +24,7 @@ export function lock(dataDir: string): { note(children: number[]): void; release
 			process.kill(-group, 'SIGKILL')
 		}
 	}
-	const note = (children: number[]) => writeFileSync(file, JSON.stringify({ pid: process.pid, children } satisfies Holder))
+	const note = (children: number[]) => writeWhole(file, JSON.stringify({ pid: process.pid, children } satisfies Holder))
 	note([])
 	return { note, release: () => rmSync(file, { force: true }) }
 }

@@ -18,7 +18,9 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 	const { initdb, postgres } = await binaries()
 	const wrap = asUnprivileged()
 	const passwordFile = `${dataDir}.password`
-	if (!existsSync(join(dataDir, 'PG_VERSION')) || !existsSync(passwordFile)) {
+	// Reads the cluster's files. What another version made, or was half made or half lost, is made anew: a queue may lose everything.
+	const isWhole = () => succeeds([...wrap, postgres, '-D', dataDir, '-C', 'data_checksums'])
+	if (!existsSync(passwordFile) || !isWhole()) {
 		rmSync(dataDir, { recursive: true, force: true })
 		mkdirSync(join(dataDir, '..'), { recursive: true })
 		writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
@@ -45,6 +47,8 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 function run(command: string[]): void {
 	execFileSync(command[0] as string, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
 }
+
+const succeeds = ([command, ...args]: string[]) => spawnSync(command as string, args).status === 0
 
 /** A queue for one machine: few connections, little memory, TCP alone. */
 const settings = [
@@ -86,7 +90,7 @@ function asUnprivileged(): string[] {
 		return []
 	}
 	const wrap = ['unshare', '--user', '--map-user=1000', '--map-group=1000', '--']
-	if (spawnSync(wrap[0] as string, [...wrap.slice(1), 'true']).status !== 0) {
+	if (!succeeds([...wrap, 'true'])) {
 		throw new Error(
 			'PostgreSQL does not run as root and this machine allows no user namespaces: start as another user, or set QUEUE_URL'
 		)

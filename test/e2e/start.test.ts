@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,6 +81,19 @@ describe('npm start', () => {
 		expect(kept).toMatchObject({ id, status: 'succeeded' })
 		expect((await fetch(kept.images[0]!.url)).status).toBe(200)
 	})
+
+	it('starts on what a full disk, a crash or another version has left, and keeps what was accepted', async () => {
+		const { id } = await stack.submit({ ...request, steps: 100, count: 4 })
+		const { dataDir } = stack
+		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
+		stack.process.kill('SIGINT')
+		await exited
+		writeFileSync(join(dataDir, 'dev.json'), '')
+		writeFileSync(join(dataDir, 'lock.json'), '')
+		rmSync(join(dataDir, 'postgres/global/pg_control'))
+		stack = await startStack({ dataDir })
+		expect(await stack.finished(id)).toMatchObject({ id, status: 'succeeded' })
+	})
 })
 
 describe('npm start with something wrong', () => {
@@ -109,6 +122,15 @@ describe('npm start with something wrong', () => {
 			code: 1,
 			output: ['darkroom: PORT: expected a number from 1 to 65535, got http']
 		})
+	})
+
+	it('names secrets that are damaged', async () => {
+		const file = join(dataDir, 'secrets.json')
+		writeFileSync(file, '{"DARKROOM_SECRET"')
+		const { code, output } = await lines({})
+		rmSync(file)
+		expect(code).toBe(1)
+		expect(output).toContainEqual(expect.stringContaining(`${file}: expected the secrets of the last start, got `))
 	})
 
 	it('names a missing model', async () => {

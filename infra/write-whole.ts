@@ -1,0 +1,7 @@
+import { renameSync, writeFileSync } from 'node:fs'
+
+/** Writes a file whole or not at all: who is killed in the midst of it, or whose disk is full, leaves the one that was there. For its owner alone. */
+export function writeWhole(file: string, text: string): void {
+	writeFileSync(`${file}.new`, text, { mode: 0o600 })
+	renameSync(`${file}.new`, file)
+}
