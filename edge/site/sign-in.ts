@@ -1,9 +1,10 @@
 import { ApiError, api, key } from './api.ts'
+import { attempt, reasonOf } from './attempt.ts'
 import { find } from './h.ts'
 
 /**
  * Asks for a key where this session has none, and shows the page's `#content` once the API has accepted it: `enter` then fills it.
- * The page has a form `#sign-in` with a field named `key` and a line `#refusal`, and a button `#sign-out`.
+ * The page has a form `#sign-in` with a field named `key` and a line `#refusal`, a button `#sign-out`, and a line `#fault` for what else goes wrong.
  */
 export function signIn(enter: () => Promise<void>): void {
 	const form = find('sign-in') as HTMLFormElement
@@ -17,13 +18,16 @@ export function signIn(enter: () => Promise<void>): void {
 		try {
 			await api('/v1/account')
 		} catch (error) {
-			key.forget()
+			// What is down for a moment says nothing about the key.
+			if (error instanceof ApiError && [401, 403].includes(error.status)) {
+				key.forget()
+			}
 			show(false)
-			find('refusal').textContent = error instanceof ApiError ? error.message : 'The server cannot be reached.'
+			find('refusal').textContent = reasonOf(error)
 			return
 		}
 		show(true)
-		await enter()
+		await attempt(find('fault'), enter)
 	}
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()

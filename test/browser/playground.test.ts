@@ -131,6 +131,45 @@ describe.skipIf(isMissing)('the playground', () => {
 		await detail.getByRole('button', { name: 'Close' }).click()
 	})
 
+	it('bears with what goes wrong meanwhile: a server that is away, URLs that have expired, no clipboard, a key that is revoked', async () => {
+		const admin = async (method: string, path: string, body = {}) => {
+			const headers = { authorization: `Bearer ${stack.adminToken}`, 'content-type': 'application/json' }
+			return fetch(`${stack.url}/v1/admin/accounts/${account}/${path}`, { method, headers, body: JSON.stringify(body) })
+		}
+		const { account } = (await (await stack.fetch('/v1/account')).json()) as { account: string }
+		const { id, key } = (await (await admin('POST', 'keys')).json()) as { id: string; key: string }
+		const { page, faults } = await openPage(browser, { viewport: { width: 375, height: 812 } })
+		await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }))
+
+		await page.route('**/v1/account', (route) => route.abort())
+		await page.goto(stack.url)
+		await page.getByLabel('API key').fill(key)
+		await page.getByRole('button', { name: 'Enter' }).click()
+		await page.getByText('The server cannot be reached.').waitFor()
+		await page.unroute('**/v1/account')
+		let refusals = 1
+		await page.route('**/darkroom/gen_*/**', (route) => (refusals-- > 0 ? route.fulfill({ status: 403 }) : route.continue()))
+		await page.reload()
+
+		const card = page.locator('#gallery article').first()
+		await card.scrollIntoViewIfNeeded()
+		await page.waitForFunction(() => document.querySelector<HTMLImageElement>('#gallery img')!.naturalWidth > 0)
+		await card.getByRole('button').click()
+		const detail = page.getByRole('dialog')
+		await detail.getByRole('button', { name: 'Copy as curl' }).click()
+		await detail.getByText('To be copied by hand, for curl:').waitFor()
+		expect(await detail.locator('pre').textContent()).toContain(`curl ${stack.url}/v1/generations`)
+
+		await admin('DELETE', `keys/${id}`)
+		await detail.getByRole('button', { name: 'Delete' }).click()
+		await detail.getByText('The API key is not valid any more.').waitFor()
+		await detail.getByRole('button', { name: 'Close' }).click()
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.getByRole('alert').getByText('The API key is not valid any more.').waitFor()
+		expect(faults.filter((fault) => !fault.startsWith('Failed to load resource'))).toEqual([])
+		await page.close()
+	})
+
 	it('goes on showing what was under way when the page was left', async () => {
 		await stack.submit({ model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 8, width: 256, height: 256 })
 		await page.reload()

@@ -3,6 +3,7 @@ import type { AccountView, Usage } from '../../../shared/contract/account.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Delivery } from '../../../shared/contract/webhooks.ts'
 import { api } from '../api.ts'
+import { attempt } from '../attempt.ts'
 import { money, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
@@ -11,27 +12,13 @@ import { chart } from './chart.ts'
 const days = 30
 
 signIn(async () => {
-	await attempt(async () => {
-		const [account, { usage }] = await Promise.all([api<AccountView>('/v1/account'), api<{ usage: Usage[] }>('/v1/usage')])
-		showFigures(account, usage)
-		showChart(usage)
-		showSpend(usage)
-		showLimits(account, usage)
-		await Promise.all([generations(), deliveries()])
-	})
+	const [account, { usage }] = await Promise.all([api<AccountView>('/v1/account'), api<{ usage: Usage[] }>('/v1/usage')])
+	showFigures(account, usage)
+	showChart(usage)
+	showSpend(usage)
+	showLimits(account, usage)
+	await Promise.all([generations(), deliveries()])
 })
-
-/** Says what went wrong at the top of the page, and leaves the rest as it is. */
-async function attempt(work: () => Promise<void>): Promise<void> {
-	const fault = find('fault')
-	fault.hidden = true
-	try {
-		await work()
-	} catch (error) {
-		fault.textContent = (error as Error).message
-		fault.hidden = false
-	}
-}
 
 function showFigures({ account, balance, plan, in_flight }: AccountView, usage: readonly Usage[]): void {
 	const figures: [string, string | number][] = [
@@ -156,7 +143,7 @@ function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 	)
 	replay.addEventListener('click', () => {
 		replay.disabled = true
-		void attempt(async () => {
+		void attempt(find('fault'), async () => {
 			await api(`/v1/webhooks/deliveries/${id}/replay`, { method: 'POST' })
 			await new Promise((resolve) => setTimeout(resolve, 1_000))
 			const fresh = deliveryRow(await api<Delivery>(`/v1/webhooks/deliveries/${id}`))
@@ -178,7 +165,7 @@ function table(heads: string[], rows: HTMLTableRowElement[], numbers = heads.len
 function offerMore(id: string, next: string | null, load: (cursor: string) => Promise<void>): void {
 	const button = find(id) as HTMLButtonElement
 	button.hidden = next === null
-	button.onclick = () => void attempt(() => load(next as string))
+	button.onclick = () => void attempt(find('fault'), () => load(next as string))
 }
 
 const after = (cursor: string | undefined) => (cursor ? `&cursor=${cursor}` : '')

@@ -1,5 +1,6 @@
 import type { Darkroom } from '../../../shared/client.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
+import { attempt } from '../attempt.ts'
 import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 
@@ -19,7 +20,8 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 	const { id, request } = accepted
 	const state = h('span', { role: 'status' }, states[accepted.status])
 	const progress = h('progress', { 'aria-label': 'Steps', max: 1, value: 0 })
-	const cancel = h('button', { type: 'button', click: () => void client.cancel(id) }, 'Cancel')
+	const stop = () => attempt(find('trouble'), async () => void (await client.cancel(id)))
+	const cancel = h('button', { type: 'button', click: () => void stop() }, 'Cancel')
 	const frames = Array.from({ length: request.count }, (_, n) =>
 		h('div', { class: 'frame' }, h('img', { alt: `Picture ${n + 1} as it develops`, hidden: true }))
 	)

@@ -1,6 +1,7 @@
 import type { Model } from '../../../shared/catalog.ts'
 import type { Darkroom } from '../../../shared/client.ts'
 import type { Generation, GenerationRequest } from '../../../shared/contract/generation.ts'
+import { attempt } from '../attempt.ts'
 import { money, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { recipes } from './copy.ts'
@@ -32,15 +33,20 @@ export async function openGallery(
 		find('nothing').hidden = gallery.childElementCount > 0
 	}
 	const card = (generation: Generation): HTMLElement => {
-		const { request, images } = generation
+		const { id, request, images } = generation
 		const [first] = images
+		const image = h('img', { src: first!.url, alt: nameOf(request), loading: 'lazy' })
+		// URLs expire, and what is further down is loaded when it comes into view.
+		image.addEventListener('error', () => void attempt(find('said'), async () => renew(image, await client.generation(id))), {
+			once: true
+		})
 		const article: HTMLElement = h(
 			'article',
 			{},
 			h(
 				'button',
-				{ type: 'button', click: () => open(generation, article) },
-				h('img', { src: first!.url, alt: nameOf(request), loading: 'lazy' }),
+				{ type: 'button', click: () => void attempt(find('said'), async () => open(await client.generation(id), article)) },
+				image,
 				images.length > 1 ? h('span', { class: 'number' }, images.length) : undefined
 			),
 			h('p', {}, nameOf(request))
@@ -50,16 +56,27 @@ export async function openGallery(
 	const open = (generation: Generation, article: HTMLElement) => {
 		const { id, request, images, cost, created_at, metrics } = generation
 		const said = h('p', { class: 'faint', role: 'status' })
+		const text = h('pre', { tabindex: 0 }, JSON.stringify(request, null, 2))
+		const whole = h('details', {}, h('summary', {}, 'The whole request'), text)
 		const copy = async (name: string) => {
-			await navigator.clipboard.writeText(recipes[name]!(request, location.origin))
-			said.textContent = `Copied for ${name}.`
+			const recipe = recipes[name]!(request, location.origin)
+			try {
+				await navigator.clipboard.writeText(recipe)
+				said.textContent = `Copied for ${name}.`
+			} catch {
+				// Browsers let only pages copy that came over TLS or from this machine.
+				said.textContent = `To be copied by hand, for ${name}:`
+				text.textContent = recipe
+				whole.open = true
+			}
 		}
-		const remove = async () => {
-			await client.remove(id)
-			article.remove()
-			detail.close()
-			find('said').textContent = 'Deleted.'
-		}
+		const remove = () =>
+			attempt(said, async () => {
+				await client.remove(id)
+				article.remove()
+				detail.close()
+				find('said').textContent = 'Deleted.'
+			})
 		const use = (fields: Partial<GenerationRequest>) => {
 			detail.close()
 			begin(fields)
@@ -94,13 +111,13 @@ export async function openGallery(
 			),
 			h('div', { class: 'row' }, ...Object.keys(recipes).map((name) => button(`Copy as ${name}`, () => void copy(name)))),
 			said,
-			h('details', {}, h('summary', {}, 'The whole request'), h('pre', { tabindex: 0 }, JSON.stringify(request, null, 2)))
+			whole
 		)
 		detail.showModal()
 	}
 	// Whoever clicks beside it is done with it.
 	detail.addEventListener('click', (event) => event.target === detail && detail.close())
-	more.addEventListener('click', () => void show())
+	more.addEventListener('click', () => void attempt(find('said'), show))
 	await show()
 	return {
 		/** The newest one, whatever became of it. */
@@ -110,6 +127,10 @@ export async function openGallery(
 			find('nothing').hidden = true
 		}
 	}
+}
+
+function renew(image: HTMLImageElement, { images }: Generation): void {
+	image.src = images[0]?.url ?? ''
 }
 
 function picturesOf({ images, request }: Generation): HTMLElement {

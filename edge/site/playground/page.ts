@@ -1,10 +1,11 @@
 import './page.css'
 import type { Model } from '../../../shared/catalog.ts'
-import { Darkroom, DarkroomError } from '../../../shared/client.ts'
+import { Darkroom } from '../../../shared/client.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../../shared/contract/order.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { key } from '../api.ts'
+import { attempt } from '../attempt.ts'
 import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
@@ -121,16 +122,13 @@ signIn(async () => {
 	}
 	const gallery = await openGallery(client, models, begin)
 	const follow = async (start: () => Promise<Parameters<typeof develop>[1]>) => {
-		find('trouble').textContent = ''
-		try {
+		await attempt(find('trouble'), async () => {
 			const generation = await develop(client, await start())
 			if (generation.images.length > 0) {
 				gallery.add(generation)
 			}
 			await price()
-		} catch (error) {
-			find('trouble').textContent = error instanceof DarkroomError ? error.message : 'The server cannot be reached.'
-		}
+		})
 	}
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()
