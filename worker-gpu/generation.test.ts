@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, rm, truncate } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -313,6 +313,30 @@ test('a model that this node cannot load is no verdict: another node may have it
 		await rm(modelsDir, { recursive: true })
 	}
 	expect(bodies('finish')).toEqual([])
+})
+
+test('a checkpoint of a node that has the model with another scheduler is done without', async () => {
+	const modelsDir = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(options.modelsDir, 'tiny'), path.join(modelsDir, 'tiny'), { recursive: true })
+	const file = path.join(modelsDir, 'tiny/scheduler/scheduler_config.json')
+	const config = JSON.parse(await readFile(file, 'utf8'))
+	await writeFile(file, JSON.stringify({ ...config, _class_name: 'PNDMScheduler', skip_prk_steps: true }))
+	const other = await startEngine({ ...options, modelsDir, models: ['tiny'] })
+	const long = { ...request, width: 32, height: 32, steps: 90 }
+	answers.start = () => granted(long)
+	try {
+		await work({ engine: acting(other, ({ done }) => void (done > 20 && other.halt())) })
+	} finally {
+		await other.close()
+		await rm(modelsDir, { recursive: true })
+	}
+	stored = bytes('checkpoint')[0]!
+	for (const checkpoint of [undefined, `${origin}/stored`]) {
+		answers.start = () => granted(long, { checkpoint })
+		await work()
+	}
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }, { outcome: 'succeeded' }])
+	expect(new Set(bodies('object')).size).toBe(2)
 })
 
 test.each([

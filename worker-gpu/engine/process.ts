@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { type Rasters, tensorsOf } from '../image/raster.ts'
@@ -39,7 +40,7 @@ const MOST_EVALUATIONS = { cpu: 64, cuda: 256 }
 interface Model {
 	readonly checkpoint: Checkpoint
 	readonly previews: PreviewMap
-	/** Tells it from other models and versions of it. */
+	/** Tells it from other models and versions of it, as far as rows differ: the U-Net, and the scheduler by which they go. */
 	readonly hash: string
 }
 
@@ -109,7 +110,8 @@ async function load(config: EngineConfig): Promise<void> {
 			const folder = path.join(modelsDir, id)
 			// What can be told without loading it is told at the start.
 			await readFamily(folder)
-			const unet = (await lentParts(folder)).get('unet') ?? path.join(folder, 'unet')
+			const lent = await lentParts(folder)
+			const at = (part: string) => lent.get(part) ?? path.join(folder, part)
 			models.set(
 				id,
 				once(async () => {
@@ -117,7 +119,7 @@ async function load(config: EngineConfig): Promise<void> {
 					const model = {
 						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
 						previews: previewMap((await readFacts(folder)).preview),
-						hash: await graphHash(unet)
+						hash: `${await graphHash(at('unet'))} ${await readFile(path.join(at('scheduler'), 'scheduler_config.json'), 'utf8')}`
 					}
 					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
 					return model
