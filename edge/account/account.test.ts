@@ -465,6 +465,19 @@ describe('Account', () => {
 		}, patience)
 	})
 
+	it('ends what no node has taken for a week, at no cost', async () => {
+		await rows("UPDATE generations SET model = 'removed', request = json_set(request, '$.model', 'removed')")
+		vi.setSystemTime(Date.now() + 7 * 86_400_000 - 60_000)
+		await runDurableObjectAlarm(stub)
+		expect(await read()).toMatchObject({ status: 'queued', deadline: null })
+		vi.setSystemTime(Date.now() + 60_000)
+		await vi.waitFor(async () => {
+			await runDurableObjectAlarm(stub)
+			expect(await read()).toMatchObject({ status: 'expired', cost: { held: 0, charged: 0 } })
+		}, patience)
+		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
+	})
+
 	it('never leaves a terminal state', async () => {
 		await stub.start(work(), 'run-one-one')
 		await stub.finish(work(), { outcome: 'failed', detail: 'NaN at step 3' })

@@ -14,6 +14,7 @@ import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
 import type { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
 import type { Order } from '../../shared/contract/order.ts'
+import { week } from '../../shared/contract/terms.ts'
 import {
 	type Delivery,
 	type Endpoint,
@@ -56,6 +57,8 @@ import { Webhooks } from './webhooks/webhooks.ts'
  */
 const shownEvery = 5_000
 const longestBackoff = 5_000
+/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
+const longestWait = week * 1_000
 const receiptsAtOnce = 500
 /** Milliseconds in which a client whose answer got lost on its way has come again. */
 const arriving = 60_000
@@ -572,11 +575,14 @@ export class Account extends DurableObject {
 
 	async #enqueue(ids: string[]): Promise<void> {
 		const account = this.ctx.storage.kv.get<string>('account') as string
+		const now = Date.now()
 		const batch: Batch = {}
-		const raised = this.#books.lineup.raise(Date.now())
+		const raised = this.#books.lineup.raise(now)
 		for (const id of new Set([...ids, ...raised])) {
 			const waiting = this.#books.generations.waiting(id)
-			if (waiting) {
+			if (waiting && waiting.since <= now - longestWait) {
+				this.#decide(() => this.#books.generations.end(id, 'expired', now))
+			} else if (waiting) {
 				batch[waiting.model] ??= []
 				const job = jobFor(this.#env, { account, generation: id, epoch: waiting.epoch })
 				batch[waiting.model]?.push({ job, place: waiting.place, isRaised: raised.has(id) })
@@ -589,9 +595,8 @@ export class Account extends DurableObject {
 			}
 			return
 		}
-		const now = Date.now()
 		for (const id of ids) {
-			this.#books.due.failed('enqueue', id, now, longestBackoff)
+			this.#books.due.failed('enqueue', id, Date.now(), longestBackoff)
 		}
 		this.#agenda.arm()
 	}

@@ -111,10 +111,12 @@ export class Generations {
 		return snapshotOf(row, [], request)
 	}
 
-	/** What a job is made of. Undefined when the generation does not wait for a node. */
-	waiting(id: string): { model: string; epoch: number; place: number } | undefined {
+	/** What a job is made of, and since when it is ordered. Undefined when the generation does not wait for a node. */
+	waiting(id: string): { model: string; epoch: number; place: number; since: number } | undefined {
 		const row = this.find(id)
-		return row?.status === 'queued' ? { model: row.model, epoch: row.epoch, place: row.place ?? 1 } : undefined
+		return row?.status === 'queued'
+			? { model: row.model, epoch: row.epoch, place: row.place ?? 1, since: row.created_at }
+			: undefined
 	}
 
 	/** Where it waits: as which job, and how many of this account go into the queue before it; null where it is there. */
