@@ -6,7 +6,7 @@ export interface CallBounds {
 }
 
 /** Milliseconds. The first call of its kind loads kernels, plans shapes and searches for convolutions; nobody knows how long it takes. */
-const FIRST = 600_000
+export const FIRST = 600_000
 /** No bound is lower: other processes, and memory that is swapped out, slow down short calls the most. */
 const LEAST = 60_000
 /** A call that takes so many times the slowest of its kind does not return. */

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import type { Rasters } from '../image/raster.ts'
+import { FIRST } from './call-bounds.ts'
 import { EngineClosed, EngineCrashed, EngineError, EngineHalted, EngineHung } from './errors.ts'
 import { mallocSettings, nodeOptions } from './heap.ts'
 import type {
@@ -219,10 +220,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		void restart(recycled).catch(() => {}) // Closed meanwhile.
 	}
 
-	/** Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. */
+	/**
+	 * Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. Between calls it may be loading a model,
+	 * for as long as a first call may take.
+	 */
 	function listen(): void {
 		silent += LISTEN_MS
-		if (up && calling.within !== undefined && silent > Math.min(calling.within, longestCall)) {
+		if (up && silent > Math.min(calling.within ?? FIRST, longestCall)) {
 			hung = new EngineHung(silent)
 			up = false
 			child.kill('SIGKILL')

@@ -90,6 +90,16 @@ describe.each([
 		expect(engine.pid).not.toBe(pid)
 	})
 
+	test('a process that hangs while it has nothing to do is ended, and who comes then is served', {
+		timeout: 60_000
+	}, async () => {
+		const alone = await pixelsOf(engine.develop(request))
+		const { pid } = engine
+		process.kill(pid!, 'SIGSTOP')
+		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
+		expect(engine.pid).not.toBe(pid)
+	})
+
 	test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
 		const long = { ...request, steps: 900, count: 4 } // Or it ends before it has told of any progress.
 		const uninterrupted = await pixelsOf(engine.develop(long))
