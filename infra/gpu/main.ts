@@ -6,6 +6,7 @@ import { mallocSettings, nodeOptions } from '../../worker-gpu/engine/heap.ts'
 import type { ProviderChoice } from '../../worker-gpu/onnx/provider.ts'
 import { cases, type Name } from './models.ts'
 import { allResults, type Report, readResults, reporter, writeResults } from './results.ts'
+import { attention } from './stages/attention.ts'
 import { correct } from './stages/correct.ts'
 import { engine } from './stages/engine.ts'
 import { memory } from './stages/memory.ts'
@@ -33,6 +34,7 @@ export interface Options {
 	readonly models: readonly Name[]
 }
 
+/** In the order of what is asked first, should there be no time for all. */
 const stages: Record<string, Stage> = {
 	probe: { what: 'which CUDA and cuDNN are here and wanted, and one product of two matrices', seconds: 30, run: probe },
 	weights: {
@@ -40,27 +42,33 @@ const stages: Record<string, Stage> = {
 		seconds: 60,
 		run: weights
 	},
-	nodes: {
-		what: 'what each network leaves to the CPU, and which operators take the time',
-		seconds: 40,
-		perModel: true,
-		run: nodes
-	},
-	correct: { what: 'how far pictures are from those of the golden files', seconds: 90, run: correct },
 	sizes: {
 		what: 'networks of real sizes: pictures a second, alone and at the best batch',
-		seconds: 60,
+		seconds: 75,
 		perModel: true,
 		run: sizes
+	},
+	engine: { what: 'batch limit, newcomers, 64 mixed requests at once', seconds: 75, run: engine },
+	torch: { what: 'the same networks in PyTorch, and compiled', seconds: 120, run: torch },
+	correct: { what: 'how far pictures are from those of the golden files', seconds: 90, run: correct },
+	attention: {
+		what: "a call with the provider's own choice of attention, and with cuDNN's",
+		seconds: 30,
+		perModel: true,
+		run: attention
 	},
 	overlap: {
 		what: "what the engine's work between two calls costs, with sessions in its own thread and in one of theirs",
 		seconds: 60,
 		run: overlap
 	},
-	engine: { what: 'batch limit, newcomers, 64 mixed requests at once', seconds: 60, run: engine },
-	torch: { what: 'the same networks in PyTorch', seconds: 100, run: torch },
-	memory: { what: "the GPU's memory over 2,000 pictures of mixed shapes", seconds: 60, run: memory }
+	memory: { what: "the GPU's memory over 2,000 pictures of mixed shapes", seconds: 60, run: memory },
+	nodes: {
+		what: 'what each network leaves to the CPU, and which operators take the time',
+		seconds: 40,
+		perModel: true,
+		run: nodes
+	}
 }
 
 const { values, positionals } = parseArgs({

@@ -1,11 +1,14 @@
 """Seconds that PyTorch takes to draw with the networks of networks.py: half precision, channels last, scaled-dot-product attention, and compiled.
 
 One line of JSON for each way. Only the U-Net and the decoder take part, in a loop as plain as can be, so that nothing slows it down. All steps are alike:
-TIMED of them are timed, once for all, and the decoder once.
+TIMED of them are timed, once for all, and the decoder once. First come all models as they are; then each one's U-Net is compiled for the shape of its largest batch, for
+as long as there is time. What cannot be compiled, or not in time, says so.
 """
 
 import argparse
 import json
+import os
+import signal
 import sys
 import time
 
@@ -35,33 +38,44 @@ def main() -> None:
         torch.set_num_threads(1)  # Others may be at work.
     until = time.monotonic() + given.seconds
     known = models(given.tiny)
-    compiled = []
+    drawn = []
     for wanted in given.wanted:
         name, pictures, steps, guided = wanted.split(":")
+        whole = (2 if given.tiny else int(steps), guided == "1")
         counts = sorted({1, int(pictures)})
         try:
             network = Networks(known[name], given.device, given.tiny)
             for count in counts:
-                tell(name, "as it is", count, network.draw(count, 2 if given.tiny else int(steps), guided == "1"))
+                tell(name, "as it is", count, network.draw(count, *whole))
+            drawn.append((name, network, counts[-1], whole))
         except torch.OutOfMemoryError as error:
-            print(f"{name}: {str(error).splitlines()[0][:100]}", flush=True)
-            continue
-        if name == "sd-1.5" and not given.tiny:
-            compiled.append((name, network, counts[-1], int(steps), guided == "1"))
-        else:
-            del network
+            print(f"{name}: {reason(error)}", flush=True)
         if time.monotonic() > until:
             return
-    for name, network, count, steps, guided in compiled:
-        # A minute or so each.
-        if time.monotonic() > until - 45:
-            print(f"{name}: no time left to compile it")
-            continue
+    signal.signal(signal.SIGALRM, late)
+    for name, network, count, whole in drawn:
+        began = time.monotonic()
         try:
-            network.unet = torch.compile(network.unet)
-            tell(name, "compiled", count, network.draw(count, steps, guided))
-        except Exception as error:
-            print(f"{name}: torch.compile failed: {str(error).splitlines()[0][:100]}")
+            signal.alarm(max(1, int(until - began)))
+            network.unet.compile(dynamic=False)
+            tell(name, "compiled", count, network.draw(count, *whole))
+        except (Exception, Late) as error:
+            print(f"{name}: not compiled in {time.monotonic() - began:.0f} s: {reason(error)}", flush=True)
+        signal.alarm(0)
+        if time.monotonic() > until - 1:
+            os._exit(0)  # An exit would wait for what is still being compiled.
+
+
+class Late(BaseException):
+    """Not an Exception, of which torch.compile catches some."""
+
+
+def late(*_) -> None:
+    raise Late("no time left")
+
+
+def reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
 def tell(model: str, way: str, pictures: int, seconds: float) -> None:
