@@ -1,5 +1,36 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import { Model } from '../../shared/catalog.ts'
+import { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
+import { GenerationEvent } from '../../shared/contract/events.ts'
+import { Generation, Picture, ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
+import { GenerationOrder } from '../../shared/contract/order.ts'
+import { FieldError, Problem } from '../../shared/contract/problem.ts'
+import { Upload, UploadRequest } from '../../shared/contract/upload.ts'
+import { Delivery, Endpoint } from '../../shared/contract/webhooks.ts'
 import type { App } from '../app.ts'
+
+/** What is described once, under a name: programs that write clients call their types so. */
+const named = {
+	Account: AccountView,
+	ApiKey,
+	Delivery,
+	FieldError,
+	Generation,
+	GenerationEvent,
+	GenerationOrder,
+	LedgerEntry,
+	Model,
+	Picture,
+	Problem,
+	ResolvedRequest,
+	Upload,
+	UploadRequest,
+	Usage,
+	Warning,
+	Webhook: Endpoint
+}
+
+type Document = ReturnType<OpenAPIHono['getOpenAPI31Document']>
 
 /** As much of an operation as is looked at here. */
 interface Operation {
@@ -39,6 +70,9 @@ export const openapi = (app: OpenAPIHono<App>) => {
 		scheme: 'bearer',
 		description: "The operator's token."
 	})
+	for (const [name, schema] of Object.entries(named)) {
+		app.openAPIRegistry.register(name, schema)
+	}
 	app.get('/openapi.json', (c) => {
 		const servers = [{ url: c.var.env.PUBLIC_ORIGIN }]
 		const document = app.getOpenAPI31Document({ openapi: '3.1.0', info, servers })
@@ -48,8 +82,25 @@ export const openapi = (app: OpenAPIHono<App>) => {
 				asEvents(operation)
 			}
 		}
-		return c.json(document)
+		return c.json(withReferences(document))
 	})
+}
+
+/** The document with a reference wherever a schema is one of those that have a name. */
+function withReferences({ components, ...document }: Document): Document {
+	const schemas = components?.schemas ?? {}
+	const names = new Map(Object.entries(schemas).map(([name, schema]) => [JSON.stringify(schema), name]))
+	const at = (value: unknown): unknown => {
+		if (typeof value !== 'object' || value === null) {
+			return value
+		}
+		const name = names.get(JSON.stringify(value))
+		return name ? { $ref: `#/components/schemas/${name}` } : within(value)
+	}
+	const within = (value: object): unknown =>
+		Array.isArray(value) ? value.map(at) : Object.fromEntries(Object.entries(value).map(([name, part]) => [name, at(part)]))
+	const each = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, within(schema)]))
+	return { ...(within(document) as Document), components: { ...components, schemas: each } } as Document
 }
 
 /** A stream as its events, one of which the schema is about: their `data` is text, and the text is JSON. */

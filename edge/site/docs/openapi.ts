@@ -1,5 +1,6 @@
-/** As much of an OpenAPI document as our own has; schemas stand where they are used. */
+/** As much of an OpenAPI document as our own has. */
 export interface Document {
+	components: { schemas: Record<string, unknown> }
 	info: { description: string }
 	servers: { url: string }[]
 	paths: Record<string, Record<string, Operation>>
@@ -38,6 +39,22 @@ export interface Schema {
 	maxItems?: number
 	/** Of the JSON that a string holds. */
 	contentSchema?: Schema
+}
+
+/** The document with schemas where they are used, in place of references to them. */
+export function spelledOut(document: Document): Document {
+	const at = (value: unknown): unknown => {
+		if (typeof value !== 'object' || value === null) {
+			return value
+		}
+		if ('$ref' in value) {
+			return at(document.components.schemas[String(value.$ref).replace('#/components/schemas/', '')])
+		}
+		return Array.isArray(value)
+			? value.map(at)
+			: Object.fromEntries(Object.entries(value).map(([name, part]) => [name, at(part)]))
+	}
+	return at(document) as Document
 }
 
 /** A schema's type in a few words: `integer 1–8`, `"low" or "normal"`, `array of string`. */

@@ -1,6 +1,6 @@
 import './page.css'
 import { find, h } from '../h.ts'
-import { type Content, type Document, fieldsOf, type Operation, type Schema, typeOf } from './openapi.ts'
+import { type Content, type Document, fieldsOf, type Operation, type Schema, spelledOut, typeOf } from './openapi.ts'
 
 interface Entry {
 	id: string
@@ -88,7 +88,7 @@ const table = (rows: string[][]): HTMLElement =>
 		)
 	)
 
-const document: Document = await (await fetch('/openapi.json')).json()
+const document = spelledOut(await (await fetch('/openapi.json')).json())
 
 find('about').append(...prose(document.info.description))
 const isAside = (tag: string) => tag === 'admin' || tag === 'health'
