@@ -78,8 +78,7 @@ export class Darkroom {
 	events(id: string, signal?: AbortSignal): AsyncGenerator<GenerationEvent> {
 		return followed(async (lastId) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)
-			return body as ReadableStream<Uint8Array>
+			return (await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)).body
 		})
 	}
 

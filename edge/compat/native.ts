@@ -114,7 +114,7 @@ export class Native {
 	events(id: string): AsyncGenerator<GenerationEvent> {
 		return followed(async (lastId) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			return (await this.call(`${pathOf(id)}/events`, { headers })).body as ReadableStream<Uint8Array>
+			return (await this.call(`${pathOf(id)}/events`, { headers })).body
 		})
 	}
 }

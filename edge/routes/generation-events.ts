@@ -23,6 +23,7 @@ const route = createRoute({
 	request: { params: z.object({ id: GenerationId }), headers: z.object({ 'last-event-id': LastEventId }) },
 	responses: {
 		200: { description: 'Events, each with `data` of this form', content: { 'text/event-stream': { schema: GenerationEvent } } },
+		204: { description: 'The client has been told the end before: no more will come, and `EventSource` asks no more' },
 		401: problem('unauthorized'),
 		404: problem('not-found: also when it belongs to another account')
 	}
@@ -34,5 +35,5 @@ export const generationEvents = (app: OpenAPIHono<App>) =>
 		const { id } = c.req.valid('param')
 		unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
 		const events = await env.VIEWER.getByName(id).follow(key.account, id, c.req.valid('header')['last-event-id'])
-		return new Response(events, { headers: eventHeaders })
+		return events ? new Response(events, { headers: eventHeaders }) : c.body(null, 204)
 	})

@@ -4,22 +4,27 @@ import { present } from '../routes/present.ts'
 import { opening, soon, stillThere } from '../sse.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
+/** What a reader with this Last-Event-ID has seen of a timeline that is called `name`: nothing, where it followed another. */
+export function seenOf(name: string, lastId: string | undefined): number {
+	const [of, number] = lastId?.split('.') ?? []
+	return of === name ? Number(number) || 0 : 0
+}
+
 /**
  * Server-sent events of a timeline, each with the id `<name>.<number>`. A reader that comes back with an id of the same `name` goes on after it;
  * any other starts with the present state, in which nothing that matters is missing. It is pulled: a reader is never sent more than it takes.
  *
- * @param lastId the reader's Last-Event-ID
+ * @param from what the reader has seen
  * @param onClose when the reader has left, or `isTold`: has been sent the end
  */
 export function eventStream(
 	env: Env,
 	timeline: Timeline,
 	name: string,
-	lastId: string | undefined,
+	from: number,
 	onClose: (isTold: boolean) => void
 ): ReadableStream<Uint8Array> {
-	const [of, number] = lastId?.split('.') ?? []
-	let seen = of === name ? Number(number) || 0 : 0
+	let seen = from
 	let isOpen = false
 	return new ReadableStream({
 		type: 'bytes',

@@ -71,6 +71,14 @@ describe('GET /v1/generations/{id}/events', () => {
 	const fail = () => call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 	const types = (seen: Seen[]) => seen.map(({ event }) => event.type)
 
+	it('has no more for whoever was told the end, and an EventSource that comes back by itself stays away', async () => {
+		await start()
+		await fail()
+		const { id } = (await reader(await get(path, key)).until('end')).at(-1)!
+		const again = await get(path, key, { 'last-event-id': id })
+		expect([again.status, await again.text()]).toEqual([204, ''])
+	})
+
 	it('tells everyone who watches what happens, as it happens', async () => {
 		const answers = await Promise.all([get(path, key), get(path, key)])
 		const readers = answers.map(reader)

@@ -63,6 +63,10 @@ export class Timeline {
 		return this.#entries.values().find((entry) => entry.seq > seq)
 	}
 
+	get hasEnded(): boolean {
+		return this.#hasEnded
+	}
+
 	get isQueued(): boolean {
 		return this.#isQueued
 	}

@@ -5,7 +5,7 @@ import type { Snapshot } from '../account/snapshot.ts'
 import { standingOf } from '../dispatcher/standing.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { unwrap } from '../errors.ts'
-import { eventStream } from './event-stream.ts'
+import { eventStream, seenOf } from './event-stream.ts'
 import { Timeline } from './timeline.ts'
 
 /** How often a Viewer looks by itself, should the Account's word have been lost. Milliseconds. */
@@ -45,10 +45,18 @@ export class Viewer extends DurableObject {
 		}
 	}
 
-	/** Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end. */
-	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array>> {
+	/**
+	 * Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end; undefined for who has been told
+	 * the end.
+	 */
+	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array> | undefined> {
 		const leave = await this.#enter(account, id, true)
-		return eventStream(this.#env, this.#timeline, this.#name, lastId, (isTold) => {
+		const seen = seenOf(this.#name, lastId)
+		if (this.#timeline.hasEnded && !this.#timeline.after(seen)) {
+			leave()
+			return undefined
+		}
+		return eventStream(this.#env, this.#timeline, this.#name, seen, (isTold) => {
 			leave()
 			if (isTold) {
 				this.ctx.waitUntil(this.#env.ACCOUNT.getByName(account).answered(id))

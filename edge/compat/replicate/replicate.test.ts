@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import { get, newAccount, post } from '../../testing.ts'
+import { fetchEdge, get, newAccount, post } from '../../testing.ts'
 
 const order = (key: string, cancelAfter: string) =>
 	post(
@@ -114,4 +114,15 @@ it.each(['constructor', 'toString', 'aspect_ratio', 'size'])('knows no field %s 
 	expect(answer.status).toBe(422)
 	const { invalid_fields } = await answer.json<{ invalid_fields: { field: string }[] }>()
 	expect(invalid_fields.map((invalid) => invalid.field).sort()).toEqual([`input.${field}`, 'input.scheduler'].sort())
+})
+
+it('lets pages follow a stream as Replicate documents it, with credentials', async () => {
+	const { key } = await newAccount()
+	const answer = await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })
+	const { urls } = await answer.json<{ urls: { stream: string } }>()
+	const origin = 'https://app.example'
+	const { status, headers, body } = await fetchEdge(new URL(urls.stream).pathname, { headers: { origin } })
+	await body?.cancel()
+	expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+	expect([headers.get('access-control-allow-origin'), headers.get('access-control-allow-credentials')]).toEqual([origin, 'true'])
 })

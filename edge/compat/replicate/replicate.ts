@@ -1,5 +1,6 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { cors } from 'hono/cors'
 import { type Model, models } from '../../../shared/catalog.ts'
 import type { AccountView } from '../../../shared/contract/account.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
@@ -116,6 +117,8 @@ export const replicate = (app: OpenAPIHono<App>) => {
 			)
 		)
 	})
+	// Pages follow it with an `EventSource` as Replicate's documentation has it, that is with credentials, though there are none.
+	at.use('/streams/*', cors({ origin: (origin) => origin, credentials: true }))
 	at.get('/streams/:account/:id/:token', (c) => {
 		const { account, id, token } = c.req.param()
 		if (!sameText(token, streamToken(c.var.env, account, id))) {
