@@ -7,6 +7,7 @@ import { type GoldenModel, goldenModels, type Worst, worstMisses } from '../../.
 import { root } from '../../../test/root.ts'
 import type { Options } from '../main.ts'
 import { providerFor } from '../models.ts'
+import { python } from '../python.ts'
 import type { Line, Report } from '../results.ts'
 
 /** Says that this process is to compare, and tell what it found. */
@@ -38,7 +39,15 @@ const ways: Readonly<Record<string, Way>> = {
 
 export async function correct({ provider: choice, quick }: Options, report: Report): Promise<void> {
 	const chosen = Object.keys(ways).filter((way) => way !== 'TF32' || choice === 'cuda')
-	await Promise.all(chosen.map((way) => drawIn(way, { choice, quick }, report)))
+	await Promise.all([...chosen.map((way) => drawIn(way, { choice, quick }, report)), evaluate({ choice, quick }, report)])
+}
+
+/** U-Nets as wide as the fused operators are for, which no golden file is. */
+async function evaluate({ choice, quick }: Pick<Asked, 'choice' | 'quick'>, report: Report): Promise<void> {
+	for await (const line of python('fused.py', '--device', choice, ...(quick ? ['--tiny'] : []))) {
+		const [what, got] = line.split(': ') as [string, string]
+		await report(`an evaluation by ${what}, half precision`, got, '≤ 0.02')
+	}
 }
 
 async function drawIn(way: string, given: Pick<Asked, 'choice' | 'quick'>, report: Report): Promise<void> {

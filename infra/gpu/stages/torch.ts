@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
-import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { z } from 'zod'
-import { root } from '../../../test/root.ts'
 import type { Options } from '../main.ts'
 import { cases, type Name } from '../models.ts'
+import { python } from '../python.ts'
 import { type Report, readResults } from '../results.ts'
 
 const Answer = z.object({
@@ -17,13 +14,8 @@ const Answer = z.object({
 
 /** The same networks in PyTorch, as graphs/torch_speed.py runs them, and how the results of the stage `sizes` compare. */
 export async function torch({ provider, quick, seconds, models }: Options, report: Report): Promise<void> {
-	const script = path.join(root, 'infra/gpu/graphs/torch_speed.py')
-	const given = [script, '--device', provider, '--seconds', String(seconds - 10), ...(quick ? ['--tiny'] : [])]
-	const child = execFile('python3', [...given, ...wanted(models)], {
-		env: { ...process.env, PYTHONPATH: path.join(root, '.data/gpu/site') }
-	})
-	child.stderr!.pipe(process.stderr)
-	for await (const line of createInterface(child.stdout!)) {
+	const given = ['--device', provider, '--seconds', String(seconds - 10), ...(quick ? ['--tiny'] : [])]
+	for await (const line of python('torch_speed.py', ...given, ...wanted(models))) {
 		if (!line.startsWith('{')) {
 			await report('PyTorch', line)
 			continue
