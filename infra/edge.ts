@@ -15,6 +15,8 @@ export interface EdgeOptions {
 	tls?: { key: string; cert: string }
 	/** A line of the Worker's or the runtime's log. */
 	log?: (line: string) => void
+	/** The runtime has ended, and Miniflare could not start it again, which it tries but once. */
+	onLost?: () => void
 }
 
 export interface EdgeSecrets {
@@ -31,7 +33,7 @@ export interface Edge {
 }
 
 /** Starts the edge on 127.0.0.1. Resolves once it answers. */
-export async function startEdge({ port, dataDir, secrets, tls, log = console.log }: EdgeOptions): Promise<Edge> {
+export async function startEdge({ port, dataDir, secrets, tls, log = console.log, onLost }: EdgeOptions): Promise<Edge> {
 	const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 	const worker = JSON.parse(readFileSync(join(dist, 'options.json'), 'utf8'))
 	const s3Credentials = { accessKeyId: secrets.S3_ACCESS_KEY_ID, secretAccessKey: secrets.S3_SECRET_ACCESS_KEY }
@@ -40,7 +42,7 @@ export async function startEdge({ port, dataDir, secrets, tls, log = console.log
 			host: '127.0.0.1',
 			port,
 			cf: false, // Otherwise it is fetched from the internet.
-			log: new LineLog(log),
+			log: new LineLog(log, onLost),
 			handleStructuredLogs: ({ message }) => log(message),
 			...(tls && { https: true, httpsKey: tls.key, httpsCert: tls.cert }),
 			...(dataDir && { resourcePersistencePath: dataDir }),
@@ -88,9 +90,19 @@ export async function startWorker(options: { port: number; script: string; objec
 class LineLog extends Log {
 	readonly #write: (line: string) => void
 
-	constructor(write: (line: string) => void) {
+	readonly #onLost: () => void
+
+	constructor(write: (line: string) => void, onLost = () => {}) {
 		super(LogLevel.WARN)
 		this.#write = write
+		this.#onLost = onLost
+	}
+
+	override error(error: Error & { code?: unknown }): void {
+		super.error(error)
+		if (error.code === 'ERR_RUNTIME_FAILURE') {
+			this.#onLost()
+		}
 	}
 
 	override log(message: string): void {
@@ -104,7 +116,12 @@ if (import.meta.main) {
 		console.error('expected PORT, DATA_DIR and EDGE_SECRETS in the environment; `npm start` sets them')
 		process.exit(78)
 	}
-	const edge = await startEdge({ port: Number(PORT), dataDir: DATA_DIR, secrets: JSON.parse(EDGE_SECRETS) })
+	const edge = await startEdge({
+		port: Number(PORT),
+		dataDir: DATA_DIR,
+		secrets: JSON.parse(EDGE_SECRETS),
+		onLost: () => process.exit(1)
+	})
 	console.log(`ready: ${edge.url}`)
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 		process.once(signal, () => void edge.close().then(() => process.exit(0)))

@@ -22,6 +22,17 @@ describe('npm start', () => {
 		stack = await startStack()
 	})
 	afterAll(() => stack?.close())
+	const healthy = () =>
+		expect
+			.poll(
+				() =>
+					stack.fetch('/health').then(
+						(answer) => answer.status,
+						() => 0
+					),
+				{ timeout: 30_000 }
+			)
+			.toBe(200)
 
 	it('prints a curl line that works when pasted', async () => {
 		await stack.line(/^ {2}-d /)
@@ -49,18 +60,27 @@ describe('npm start', () => {
 		await expect
 			.poll(() => descendants(stack.process.pid!).some((child) => child.command.includes(command)), { timeout: 30_000 })
 			.toBe(true)
-		await expect
-			.poll(
-				() =>
-					stack.fetch('/health').then(
-						(answer) => answer.status,
-						() => 0
-					),
-				{ timeout: 30_000 }
-			)
-			.toBe(200)
+		await healthy()
 		const { id } = await stack.submit(request)
 		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
+	})
+
+	it('starts the edge again whose runtime is killed while it is started again', { timeout: 120_000 }, async () => {
+		const lost = stack.line(/runtime failed to restart/)
+		const killing = setInterval(() => {
+			for (const { pid } of descendants(stack.process.pid!).filter(({ command }) => command.includes('workerd serve'))) {
+				try {
+					process.kill(pid, 'SIGKILL')
+				} catch {
+					// It has ended by itself.
+				}
+			}
+		}, 50)
+		await lost
+		clearInterval(killing)
+		await stack.line(/edge .* ended with exit code 1; starting it again/)
+		await healthy()
+		expect(await stack.finished((await stack.submit(request)).id)).toMatchObject({ status: 'succeeded' })
 	})
 
 	it('stops every child within 5 s of Ctrl-C, and keeps the data for the next start', async () => {
