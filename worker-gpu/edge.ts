@@ -57,7 +57,9 @@ export class EdgeUnreachable extends Error {
 
 /** Milliseconds that one attempt at a call may take. */
 const CALL_TIMEOUT = 5_000
-const PUT_TIMEOUT = 30_000
+const READ_TIMEOUT = 30_000
+/** Longer for more bytes, at 400 kbit/s: a slow way to storage is one all the same. */
+const putTimeout = ({ length }: Uint8Array) => 30_000 + Math.ceil(length / 50)
 /** Milliseconds that a call is attempted again for: as long as a lease lasts, until `start` has told how long that is. */
 const PATIENCE = 15_000
 
@@ -89,7 +91,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			return ProgressAnswer.optional().parse(await post('progress', call))?.watched ?? false
 		},
 		async checkpoint(rows) {
-			await send('checkpoint', rows, 'application/octet-stream', PUT_TIMEOUT)
+			await send('checkpoint', rows, 'application/octet-stream', putTimeout(rows))
 		},
 		async handBack() {
 			await post('yield', {})
@@ -109,7 +111,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				return Buffer.concat(chunks)
 			}
 			return insist('read', patience, signal, take, () =>
-				fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)]) })
+				fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT)]) })
 			)
 		},
 		async upload(call) {
@@ -125,7 +127,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 					headers,
 					body: bytes,
 					redirect: 'manual',
-					signal: AbortSignal.any([signal, AbortSignal.timeout(PUT_TIMEOUT)])
+					signal: AbortSignal.any([signal, AbortSignal.timeout(putTimeout(bytes))])
 				})
 			)
 		},
