@@ -107,7 +107,10 @@ if (values.run) {
 		{ provider, quick: values.quick, seconds: secondsOf(stage), models },
 		reporter(values.run, values.quick)
 	)
-	process.exit()
+	// It is ended from outside: an exit waits for whatever threads and libraries do at an end.
+	process.channel?.ref()
+	process.send?.('done')
+	await new Promise(() => {})
 }
 // Each in a process of its own: none can take another along, or keep the GPU's memory from it.
 for (const stage of positionals.length ? positionals : Object.keys(stages)) {
@@ -118,14 +121,20 @@ for (const stage of positionals.length ? positionals : Object.keys(stages)) {
 		await writeResults(run, [])
 		const own = ['--run', run, ...(given ? ['--models', given] : [])]
 		const child = spawn(process.execPath, [...nodeOptions, import.meta.filename, ...process.argv.slice(2), ...own], {
-			stdio: ['ignore', 'inherit', 'inherit'],
+			stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
 			env: { ...mallocSettings, ...process.env }, // As the engine's own.
 			detached: true
 		})
-		const limit = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), secondsOf(stage) * 1000) // With those that it started.
+		const kill = () => process.kill(-child.pid!, 'SIGKILL') // With those that it started.
+		const limit = setTimeout(kill, secondsOf(stage) * 1000)
+		let done = false
+		child.once('message', () => {
+			done = true
+			kill()
+		})
 		const [code, signal] = await once(child, 'exit')
 		clearTimeout(limit)
-		if (code !== 0) {
+		if (!done) {
 			process.exitCode = 1 // The others are worth their while all the same.
 			const how = signal === 'SIGKILL' ? `stopped after ${secondsOf(stage)} s` : `failed: ${signal ?? `exit code ${code}`}`
 			await writeResults(run, [...readResults(run), { what: 'the rest', got: how, target: '' }])

@@ -13,6 +13,8 @@ import type { Line, Report } from '../results.ts'
 /** Says that this process is to compare, and tell what it found. */
 const CHILD = 'DARKROOM_GPU_CORRECT'
 
+const DONE = 'done'
+
 /** Drawings of each model: on CUDA, which plans for every new shape, all 384 would take too long. */
 const EACH = 2
 /** What graphs/golden.py wrote. */
@@ -61,12 +63,18 @@ async function drawIn(way: string, given: Pick<Asked, 'choice' | 'quick'>, repor
 	})
 	child.stderr!.pipe(process.stderr)
 	const ended = once(child, 'exit')
+	let done = false
 	for await (const line of createInterface(child.stdout!)) {
+		if (line === DONE) {
+			done = true
+			child.kill('SIGKILL') // An exit waits for whatever threads and libraries do at an end.
+			break
+		}
 		const { what, got, target } = JSON.parse(line) as Line
 		await report(`${what}, ${way}`, got, target)
 	}
 	const [code, signal] = await ended
-	if (code !== 0) {
+	if (!done) {
 		await report(way, `ended with ${signal ?? `exit code ${code}`}`)
 	}
 }
@@ -99,4 +107,5 @@ export async function compare(): Promise<void> {
 			tell(model.name, `failed: ${(error as Error).message.split('\n')[0]}`)
 		}
 	}
+	console.log(DONE)
 }
