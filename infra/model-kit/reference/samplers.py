@@ -1,5 +1,7 @@
 """Every scheduler of diffusers that there is a sampler for, walked with a function in the network's place."""
 
+import json
+
 import diffusers
 import numpy
 import torch
@@ -139,6 +141,7 @@ REFUSED = [
     ("DDIMScheduler", {}, 1001),
     ("DDIMScheduler", {"steps_offset": 1}, 1000),
     ("DDIMScheduler", {"clip_sample": False, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}, 5),
+    ("DDIMScheduler", {**THRESHOLD, "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}, 5),
     ("DDPMScheduler", {}, 1001),
     ("DDPMScheduler", {"variance_type": "fixed_large_log"}, 5),
     ("DDPMScheduler", {"variance_type": "learned"}, 5),
@@ -235,14 +238,18 @@ def conversions() -> list[dict]:
         diffusers.DPMSolverMultistepScheduler(**STABLE_DIFFUSION, use_karras_sigmas=True, solver_order=3),
         diffusers.UniPCMultistepScheduler(**ZERO_SNR, prediction_type="v_prediction", timestep_spacing="trailing"),
     ]
+    # As from a file: every key is said, none is a default.
+    files = [(each.to_json_string(), {key: value for key, value in each.config.items() if key != "_use_default_values"}) for each in saved]
+    # A solver type that the class takes for another one, and hands on as that.
+    for cls, solver_type in ((UNIPC, "heun"), (DPM, "bh1")):
+        config = {**STABLE_DIFFUSION, "solver_type": solver_type}
+        files.append((json.dumps({"_class_name": cls, **config}), make(cls, config).config))
     made = []
-    for scheduler in saved:
+    for text, config in files:
         runs = []
         for name, (cls, overrides) in NAMES.items():
             other = getattr(diffusers, cls)
-            # As from a file: every key is said, none is a default.
-            config = {key: value for key, value in scheduler.config.items() if key != "_use_default_values"}
             walked = walk(other.from_config(config, **overrides), 12, (1, 4, 4, 4), 1, 0)
             runs.append({"sampler": name, "timesteps": packed(walked["timesteps"]), "x": packed(walked["states"][-1])})
-        made.append({"json": scheduler.to_json_string(), "steps": 12, "seed": 1, "dims": [4, 4, 4], "runs": runs})
+        made.append({"json": text, "steps": 12, "seed": 1, "dims": [4, 4, 4], "runs": runs})
     return made

@@ -51,7 +51,7 @@ const schedulers = {
 	LCMScheduler: scheduler(LcmConfig, (config, steps, { span }) => lcm(config, steps, span))
 }
 
-const karras = { use_karras_sigmas: true, use_exponential_sigmas: false, use_beta_sigmas: false, use_lu_lambdas: false }
+const karras = { use_karras_sigmas: true }
 const stochastic = { algorithm_type: 'sde-dpmsolver++' }
 
 /** What each name means: a class, and settings that go before the model's own. */
@@ -87,6 +87,17 @@ export async function loadSampler(folder: string, amended: object = {}): Promise
 	return samplersOf(file, await readJson(file), amended)
 }
 
+/** The solver types that two classes take for one of their own, the first one, and hand on as that. */
+const solverTypes: Readonly<Record<string, readonly string[]>> = {
+	DPMSolverMultistepScheduler: ['midpoint', 'logrho', 'bh1', 'bh2'],
+	UniPCMultistepScheduler: ['bh2', 'midpoint', 'heun', 'logrho']
+}
+
+function handedOn(className: string, { solver_type: saved }: { solver_type?: unknown }): object {
+	const types = solverTypes[className] ?? []
+	return types.some((type) => type === saved) ? { solver_type: types[0] } : {}
+}
+
 /**
  * @param file what errors name
  * @param amended goes before the scheduler's own settings; other samplers take of it what the file had said, and their own defaults else
@@ -96,7 +107,8 @@ export function samplersOf(file: string, json: unknown, amended: object = {}): S
 	// Keys that the author left to the class that saved them: each class has its own default.
 	const settings = Object.fromEntries(Object.entries(saved).filter(([key]) => !_use_default_values.includes(key)))
 	const own = schedulers[_class_name](file, { ...settings, ...amended })
-	const shared = { ...settings, ...Object.fromEntries(Object.entries(amended).filter(([key]) => key in settings)) }
+	const said = Object.fromEntries(Object.entries(amended).filter(([key]) => key in settings))
+	const shared = { ...settings, ...said, ...handedOn(_class_name, settings) }
 	return (choice) => {
 		if (!choice.sampler) {
 			return own(choice)

@@ -69,13 +69,13 @@ export function limit(config: Limits): (x0: Tensor) => Tensor {
 	return (x0) => x0
 }
 
-/** Refuses a start where nothing is left of the picture, of which noise tells nothing; but a guess that is clipped is one. */
+/** Refuses a start where nothing is left of the picture, of which noise tells nothing; but a guess that is clipped is one (and a percentile of infinities is none). */
 export function assertSeen(
 	config: Limits & { prediction_type: PredictionType },
 	timesteps: readonly number[],
 	alphas: Float32Array
 ): void {
-	const blind = config.prediction_type === 'epsilon' && !config.clip_sample && !config.thresholding
+	const blind = config.prediction_type === 'epsilon' && (config.thresholding || !config.clip_sample)
 	if (blind && timesteps.some((t) => alphas[t] === 0)) {
 		throw new RangeError(
 			'prediction_type: expected v_prediction or sample where rescale_betas_zero_snr leaves no picture, got epsilon'

@@ -95,6 +95,11 @@ test.each([
 	expect(loading).toThrow(key)
 })
 
+test("Karras' levels are refused, as in the reference, where a model's settings ask for others already", () => {
+	const samplerFor = fromConfig('DDIMScheduler', { use_exponential_sigmas: true })
+	expect(() => samplerFor({ steps: 5, sampler: 'dpm++-2m-karras' })).toThrow('expected at most one of use_karras_sigmas')
+})
+
 test('logarithms are those of numpy', () => {
 	expect(unpack(golden.logarithms.x).map(log32)).toEqual(unpack(golden.logarithms.log))
 })
