@@ -93,6 +93,19 @@ test('killed in the midst of work, it goes on from the latest rows to the same p
 	expect(logged.filter((line) => /^engine: back, loaded in \d+\.\d s$/.test(line))).toHaveLength(kills)
 })
 
+test('started again, it insists on the provider that it had: no CPU stands in for a GPU that is gone', async () => {
+	const choosing = await startEngine({ ...options, provider: 'auto' })
+	try {
+		const { provider, reason } = choosing.report
+		expect(reason).not.toBe('as asked')
+		process.kill(choosing.pid!, 'SIGKILL')
+		await choosing.develop(request)
+		expect(choosing.report).toMatchObject({ provider, reason: 'as asked' })
+	} finally {
+		await choosing.close()
+	}
+})
+
 test('a request that crashes it again and again ends alone, by name; strangers get the same pictures', async () => {
 	const strangers = [long, { ...request, seed: 7 }]
 	const alone = await Promise.all(strangers.map((stranger) => pixelsOf(engine.develop(stranger))))

@@ -158,6 +158,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	let memory = { first: 0, allowed: mostGrowth, since: performance.now() }
 	let up = false
 	report = await start()
+	// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
+	config = { ...config, provider: report.provider }
 	up = true
 	const listening = setInterval(listen, LISTEN_MS)
 
