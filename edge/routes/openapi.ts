@@ -54,7 +54,8 @@ const info = {
 	version: '1',
 	description:
 		'Ask for pictures with `POST /v1/generations`; hold the request with `Prefer: wait=30`, watch its events, poll it, or be told by webhook. ' +
-		'Errors are problem details (RFC 9457) that name each field at fault by its JSON pointer.',
+		'Errors are problem details (RFC 9457) that name each field at fault by its JSON pointer. ' +
+		"The clients of OpenAI, Replicate and fal find their vendors' APIs under `/openai/v1`, `/replicate/v1` and `/fal`.",
 	license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
 }
 
@@ -71,7 +72,8 @@ export const openapi = (app: OpenAPIHono<App>) => {
 		description: "The operator's token."
 	})
 	for (const [name, schema] of Object.entries(named)) {
-		app.openAPIRegistry.register(name, schema)
+		// Those alone can be registered that were made after @hono/zod-openapi was loaded, and which come first differs.
+		app.openAPIRegistry.register(name, schema.clone())
 	}
 	app.get('/openapi.json', (c) => {
 		const servers = [{ url: c.var.env.PUBLIC_ORIGIN }]
