@@ -71,13 +71,10 @@ async function main(): Promise<void> {
 		await supervisor.stop(children, 1_500)
 		process.exit(reason ? 1 : 0)
 	}
-	const supervisor = new Supervisor(log, (message) => void stop(message))
-	const start = async (child: ChildSpec) => {
+	const supervisor = new Supervisor(log, (message) => void stop(message), held.note)
+	const start = (child: ChildSpec) => {
 		children.push(child)
-		const ready = supervisor.start(child)
-		held.note(supervisor.pids)
-		await ready
-		held.note(supervisor.pids)
+		return supervisor.start(child)
 	}
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(signal, () => void stop())

@@ -23,16 +23,14 @@ export class Supervisor {
 	readonly #children = new Map<string, ChildProcess>()
 	readonly #log: (name: string, line: string) => void
 	readonly #fatal: (message: string) => void
+	readonly #note: (pids: number[]) => void
 	#stopping = false
 
-	/** `fatal` is called when a child says that its configuration is wrong. */
-	constructor(log: (name: string, line: string) => void, fatal: (message: string) => void) {
+	/** `fatal` is called when a child says that its configuration is wrong, `note` with all that run whenever one is started. */
+	constructor(log: (name: string, line: string) => void, fatal: (message: string) => void, note: (pids: number[]) => void) {
 		this.#log = log
 		this.#fatal = fatal
-	}
-
-	get pids(): number[] {
-		return [...this.#children.values()].flatMap((child) => child.pid ?? [])
+		this.#note = note
 	}
 
 	/** Starts a child; resolves when it is ready for the first time. */
@@ -48,6 +46,7 @@ export class Supervisor {
 			detached: true
 		})
 		this.#children.set(spec.name, child)
+		this.#note([...this.#children.values()].flatMap(({ pid }) => pid ?? []))
 		let failed = failures + 1
 		for (const stream of [child.stdout, child.stderr]) {
 			createInterface({ input: stream! }).on('line', (line) => {

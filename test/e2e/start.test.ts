@@ -102,6 +102,21 @@ describe('npm start', () => {
 		expect((await fetch(kept.images[0]!.url)).status).toBe(200)
 	})
 
+	it('killed itself, leaves nothing behind that the next start does not end, and be it what it had started again', async () => {
+		const { id } = await stack.submit({ ...request, steps: 60 })
+		const queues = () => descendants(stack.process.pid!).filter(({ command }) => command.includes('bin/postgres -D'))
+		const first = queues()[0]!.pid
+		process.kill(first, 'SIGKILL')
+		await expect.poll(() => queues().filter(({ pid }) => pid !== first).length, { timeout: 30_000 }).toBe(1)
+		const left = descendants(stack.process.pid!).map(({ pid }) => pid)
+		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
+		stack.process.kill('SIGKILL')
+		await exited
+		stack = await startStack({ dataDir: stack.dataDir })
+		expect(left.filter(alive)).toEqual([])
+		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
+	})
+
 	it('starts on what a full disk, a crash or another version has left, and keeps what was accepted', async () => {
 		const { id } = await stack.submit({ ...request, steps: 100, count: 4 })
 		const { dataDir } = stack
