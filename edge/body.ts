@@ -29,9 +29,10 @@ export const limitBody = limited(mebibyte)
 /** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */
 export const limitInputs = limited(20 * mebibyte)
 
-/** Lets those bodies in that say of themselves that they are JSON. */
+/** Lets those bodies in that say of themselves that they are JSON, which is in UTF-8 (RFC 8259, §8.1). */
 export const asJson = createMiddleware<App>(async function asJson(c, next) {
-	if (!/^\s*application\/json\s*(;|$)/i.test(c.req.header('content-type') ?? '')) {
+	const type = c.req.header('content-type') ?? ''
+	if (!/^\s*application\/json\s*(;|$)/i.test(type) || /;\s*charset=(?!"?utf-?8\b)/i.test(type)) {
 		throw new ProblemError(unsupported(c))
 	}
 	await next()

@@ -1,5 +1,4 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
-import { cors } from 'hono/cors'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
 import { readJson, readRest } from './body.ts'
@@ -18,6 +17,7 @@ import { parseEnv } from './env.ts'
 import { onError, ProblemError, respond } from './errors.ts'
 import { withoutFlood } from './flood.ts'
 import { invalid } from './issues.ts'
+import { fromPages } from './pages.ts'
 import { queryOf } from './query.ts'
 import { EdgeRouter } from './router.ts'
 import { auditAccount } from './routes/audit-account.ts'
@@ -91,9 +91,7 @@ app.use(async function begin(c, next) {
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })
-// Pages elsewhere may call, as OpenAI's and fal's APIs let them: a key is in a header that the page itself writes, and there are no cookies.
-const fromPages = cors({ origin: '*', exposeHeaders: ['*'], maxAge: 86_400 })
-for (const path of ['/v1/*', '/openai/*', '/replicate/*', '/fal/*']) {
+for (const path of ['/v1/*', '/openai/*', '/replicate/*', '/fal/*', '/outputs/*']) {
 	app.use(path, fromPages, withoutFlood)
 }
 for (const add of [

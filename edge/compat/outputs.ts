@@ -31,8 +31,6 @@ export const outputs = (app: OpenAPIHono<App>) => {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such output, or its URL has expired.' })
 		}
 		const type = object.httpMetadata?.contentType ?? 'application/octet-stream'
-		return new Response(object.body, {
-			headers: { 'content-type': type, 'content-length': String(object.size), 'access-control-allow-origin': '*' }
-		})
+		return new Response(object.body, { headers: { 'content-type': type, 'content-length': String(object.size) } })
 	})
 }

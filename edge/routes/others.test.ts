@@ -78,6 +78,17 @@ it.each([
 	expect((await answer.json<{ detail: string }>()).detail).toBe(`One field is not as expected: ${detail}`)
 })
 
+it.each([
+	['application/json;charset=UTF-8', 202],
+	['application/json; charset="utf8"', 202],
+	['application/json; charset=iso-8859-1', 415],
+	['application/json; a=b; charset=utf-16', 415]
+])('takes JSON in UTF-8 alone: %s', async (type, status) => {
+	const { key } = await newAccount()
+	const answer = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere' }, { 'content-type': type })
+	expect(answer.status).toBe(status)
+})
+
 it('says that it takes no compressed bodies', async () => {
 	const { key } = await newAccount()
 	const packed = new Blob(['{"model":"scenes","prompt":"a red sphere"}']).stream().pipeThrough(new CompressionStream('gzip'))

@@ -6,15 +6,23 @@ import { parse } from '../../issues.ts'
 
 /** Fields of a form that are no text in JSON. */
 const numbers = new Set([
-	'n',
-	'output_compression',
-	'partial_images',
-	'steps',
-	'seed',
-	'guidance',
-	'strength',
+	'count',
+	'deadline',
 	'eta',
-	'guidance_rescale'
+	'guidance',
+	'guidance_rescale',
+	'height',
+	'n',
+	'noise_level',
+	'output_compression',
+	'output_quality',
+	'partial_images',
+	'seed',
+	'start_deadline',
+	'steps',
+	'strength',
+	'url_ttl',
+	'width'
 ])
 
 /** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */

@@ -48,6 +48,31 @@ it.each(['multipart/form-data', 'Multipart/Form-Data; boundary=x'])('refuses wha
 	}
 })
 
+it('takes fields of ours from a form, numbers too', async () => {
+	const { key } = await newAccount()
+	const form = new FormData()
+	const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
+	form.set('image', new File([Buffer.from(png, 'base64')], 'a.png', { type: 'image/png' }))
+	const fields = {
+		model: 'scenes',
+		prompt: 'a red sphere',
+		stream: 'true',
+		width: '64',
+		height: '96',
+		strength: '0.5',
+		url_ttl: '60'
+	}
+	for (const [name, value] of Object.entries(fields)) {
+		form.set(name, value)
+	}
+	const headers = { authorization: `Bearer ${key}` }
+	const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
+	expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+	await answer.body?.cancel()
+	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
+	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', width: 64, height: 96, strength: 0.5 })
+})
+
 it('lists models for whoever has a key, and for nobody else', async () => {
 	const { account, key } = await newAccount()
 	expect((await get('/openai/v1/models', key)).status).toBe(200)
