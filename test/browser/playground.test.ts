@@ -100,6 +100,26 @@ describe.skipIf(isMissing)('the playground', () => {
 		expect(await issues()).toEqual([])
 	})
 
+	it('orders once where the answer takes long, however often the button is pressed', async () => {
+		let orders = 0
+		await page.route('**/v1/generations', async (route) => {
+			orders += route.request().method() === 'POST' ? 1 : 0
+			await new Promise((resolve) => setTimeout(resolve, 500))
+			await route.continue()
+		})
+		const id = await page.locator('#development').getAttribute('data-id')
+		await page.getByRole('button', { name: 'Develop' }).dblclick()
+		await page.getByText('Asking…').waitFor()
+		await page.locator(`#development:not([data-id="${id}"])`).waitFor()
+		await page.unroute('**/v1/generations')
+		expect(orders).toBe(1)
+		await page.getByRole('button', { name: 'Cancel' }).click()
+		await page
+			.locator('#development')
+			.getByText(/^Canceled/)
+			.waitFor()
+	})
+
 	it('cancels', async () => {
 		await page.getByLabel('Pictures').fill('8')
 		await page.getByRole('button', { name: 'Develop' }).click()

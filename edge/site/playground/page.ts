@@ -130,9 +130,22 @@ signIn(async () => {
 			await price()
 		})
 	}
+	// Where the answer takes long, whoever presses the button again would order twice.
+	let isAsking = false
+	const ask = async () => {
+		isAsking = true
+		find('price').textContent = 'Asking…'
+		try {
+			return await client.create(await order())
+		} finally {
+			isAsking = false
+		}
+	}
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()
-		void follow(async () => client.create(await order()))
+		if (!isAsking) {
+			void follow(ask)
+		}
 	})
 	// What was under way when the page was left is shown again.
 	const { latest } = gallery
