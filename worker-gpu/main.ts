@@ -58,7 +58,12 @@ async function run(): Promise<void> {
 		provider: DARKROOM_PROVIDER,
 		cacheDir: CACHE_DIR,
 		log,
-		onStats: metrics.engine
+		onStats: metrics.engine,
+		onLost() {
+			log('the engine cannot be started again; the node ends')
+			process.exitCode = 1
+			asked.abort()
+		}
 	})
 	if (METRICS_PORT !== undefined) {
 		await serveMetrics(metrics, () => engine.healthy, METRICS_PORT, METRICS_HOST)
@@ -70,7 +75,7 @@ async function run(): Promise<void> {
 	await serve(tools, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
-	process.exit(0)
+	process.exit()
 }
 
 /**

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
@@ -269,6 +272,31 @@ test('a model that is not loaded at the start is loaded when it is first asked f
 	expect(pictures).toHaveLength(request.count)
 	await lazy.close()
 	await expect(startEngine({ ...options, models: ['tiny', 'nowhere'], loaded: [] })).rejects.toMatchObject({ name: 'ModelError' })
+})
+
+test('what cannot be started again gives its work up with its rows, and says so', { timeout: 120_000 }, async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(modelsDir, 'tiny'), path.join(folder, 'tiny'), { recursive: true })
+	const lost = Promise.withResolvers<void>()
+	const other = await startEngine({ ...options, modelsDir: folder, onLost: lost.resolve })
+	try {
+		const working = other.develop(endless, {
+			onProgress({ done }) {
+				if (done > 0) {
+					rmSync(path.join(folder, 'tiny/unet'), { recursive: true, force: true })
+					process.kill(other.pid!, 'SIGKILL')
+				}
+			}
+		})
+		await expect(working).rejects.toMatchObject({ name: 'EngineHalted', rows: expect.any(Uint8Array) })
+		await lost.promise
+		expect(other.healthy).toBe(false)
+		await expect(other.develop(request)).rejects.toMatchObject({ name: 'EngineHalted' })
+		await other.halt()
+	} finally {
+		await other.close()
+		await rm(folder, { recursive: true })
+	}
 })
 
 test('does not outlive its parent, however that ended', async () => {

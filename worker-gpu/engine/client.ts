@@ -21,6 +21,8 @@ import type {
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
 
+/** Milliseconds before the last of seven attempts to start the process again; before each of the others half as many as before the next. */
+const LONGEST_WAIT = 12_800
 /** Crashes in a row, without getting any further, after which a request runs alone; and after which, alone, it has failed. */
 const CRASHES_TO_SUSPECT = 2
 const CRASHES_TO_CONVICT = 3
@@ -39,6 +41,8 @@ export interface EngineOptions extends Partial<EngineConfig> {
 	readonly log?: (line: string) => void
 	/** Every second. */
 	readonly onStats?: (stats: EngineStats) => void
+	/** Its process ended and could not be started again, time and again: work in flight and to come rejects with `EngineHalted`. */
+	readonly onLost?: () => void
 	readonly mostGrowth?: number
 	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
 	readonly longestCall?: number
@@ -137,6 +141,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	const {
 		log = () => {},
 		onStats = () => {},
+		onLost = () => {},
 		mostGrowth = MOST_GROWTH,
 		longestCall = Number.POSITIVE_INFINITY,
 		...given
@@ -248,9 +253,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 
-	/** A crash at once after the start must not become a storm of starts. */
+	/** A crash at once after the start must not become a storm of starts, and what does not start any more must not keep work from other nodes. */
 	async function restart(atOnce: boolean): Promise<void> {
-		for (let wait = atOnce ? 0 : 200; ; wait = Math.min(Math.max(wait * 2, 200), 10_000)) {
+		for (let wait = atOnce ? 0 : 200; ; wait = Math.max(wait * 2, 200)) {
 			await delay(wait)
 			try {
 				if (closed) {
@@ -266,8 +271,19 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 					throw error
 				}
 				log(`engine: ${(error as Error).message}`)
+				if (wait >= LONGEST_WAIT && !halted) {
+					stop()
+					onLost()
+					return
+				}
 			}
 		}
+	}
+
+	/** For good: whoever goes on does so elsewhere. */
+	function stop(): void {
+		halted = true
+		settleAll(({ rows }) => new EngineHalted(rows))
 	}
 
 	/** Gives the process what it does not have yet: everything, or one suspect alone. */
@@ -471,9 +487,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 			}
 		},
 		async halt() {
-			await standstill()
-			halted = true
-			settleAll(({ rows }) => new EngineHalted(rows))
+			if (!halted) {
+				await standstill()
+				stop()
+			}
 		},
 		async close() {
 			closed = true
