@@ -315,8 +315,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	}
 
 	function say(message: ToEngine): void {
-		// A message that cannot be sent has lost its reader; the exit that follows settles the work.
-		child.send(message, () => {})
+		// A message that cannot be sent has lost its reader; the exit that follows settles the work. What could not be started has no channel at all.
+		if (child.connected) {
+			child.send(message, () => {})
+		}
 	}
 
 	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' }>): void {
