@@ -16,7 +16,8 @@ interface Holder {
 export function lock(dataDir: string): { note(children: number[]): void; release(): void } {
 	const file = join(dataDir, 'lock.json')
 	const holder = read(file)
-	if (holder && isOurs(holder.pid)) {
+	// In a container that is started again, processes have the numbers that they had before.
+	if (holder && holder.pid !== process.pid && isOurs(holder.pid)) {
 		throw new Error(`another Darkroom (process ${holder.pid}) runs on ${dataDir}; stop it, or choose another DATA_DIR`)
 	}
 	for (const group of holder?.children ?? []) {

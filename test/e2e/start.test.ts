@@ -140,16 +140,29 @@ describe('npm start with something wrong', () => {
 		return { code, output }
 	}
 
-	it('names a taken port', async () => {
+	async function taken() {
 		const server = createServer()
 		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-		const { port } = server.address() as { port: number }
+		return { server, port: (server.address() as { port: number }).port }
+	}
+
+	it('names a taken port', async () => {
+		const { server, port } = await taken()
 		const { code, output } = await lines({ PORT: String(port) })
 		server.close()
 		expect(code).toBe(1)
 		expect(output).toEqual([
 			`darkroom: port ${port} is taken; stop what listens there, or choose another: PORT=${port + 1} npm start`
 		])
+	})
+
+	it('is not stopped by one before it that had its own number, as in a container that is started again', async () => {
+		const { server, port } = await taken()
+		const script = `printf '{"pid":%s,"children":[]}' $$ > "$DATA_DIR/lock.json"; exec "$0" infra/dev.ts`
+		const env = { ...process.env, DATA_DIR: dataDir, PORT: String(port) }
+		const { stderr } = spawnSync('sh', ['-c', script, process.execPath], { cwd: root, env, encoding: 'utf8' })
+		server.close()
+		expect(stderr).toMatch(/^darkroom: port \d+ is taken/)
 	})
 
 	it('names a port that is none', async () => {
