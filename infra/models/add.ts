@@ -68,6 +68,8 @@ export async function addModel(options: AddOptions): Promise<Added> {
 	mkdirSync(modelsDir, { recursive: true })
 	const staged = mkdtempSync(path.join(modelsDir, `.${id.data}-`))
 	const clear = () => rmSync(staged, { recursive: true, force: true })
+	/** What people have is the source, not a copy that is gone. */
+	const told = (text: string) => text.replaceAll(staged, found.folder)
 	process.once('exit', clear)
 	try {
 		const added = await stage(id.data, found, staged, options.provider, progress)
@@ -81,10 +83,9 @@ export async function addModel(options: AddOptions): Promise<Added> {
 				throw error
 			}
 		}
-		return { found, folder, ...added }
+		return { found, folder, ...added, notes: added.notes.map(told) }
 	} catch (error) {
-		// What people have is the source, not a copy that is gone.
-		const message = (error as Error).message.replaceAll(staged, found.folder)
+		const message = told((error as Error).message)
 		throw error instanceof ModelError ? Object.assign(new Error(message, { cause: error }), { name: error.name }) : error
 	} finally {
 		process.off('exit', clear)

@@ -77,6 +77,12 @@ export async function readExport(given: string): Promise<Export> {
 			oldTokenizers.push(entry.name)
 		}
 	}
+	if (graphs.size === 0) {
+		throw new ModelError(
+			folder,
+			'expected ONNX graphs (unet/model.onnx), found none. `optimum-cli export onnx` or infra/model-kit/export makes them of PyTorch weights'
+		)
+	}
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
 	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }
 }

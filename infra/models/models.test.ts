@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { appendFile, cp, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -256,7 +256,9 @@ test('an encoder that draws inside its graph is kept, and the tasks that need it
 	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])
 	for (const task of ['image-to-image', 'inpainting']) {
 		expect(notes).toContainEqual(
-			expect.stringMatching(`^${task} is not offered: .*expected the output latent_parameters, got latent_sample`)
+			expect.stringMatching(
+				`^${task} is not offered: ${source}/vae_encoder: expected the output latent_parameters, got latent_sample`
+			)
 		)
 	}
 	expect(existsSync(path.join(folder, 'vae_encoder/model.onnx'))).toBe(true)
@@ -338,10 +340,26 @@ function nothingWritten(): void {
 describe('refuses, and writes nothing:', () => {
 	const cases: Record<string, { spoil(): Promise<unknown>; message: RegExp; options?: Partial<AddOptions> }> = {
 		'no folder': { spoil: () => rm(source, { recursive: true }), message: /Tiny SD: expected a folder, found none/ },
-		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, got: ENOENT/ },
+		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
 		'an unknown class': {
 			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
 			message: /model_index.json: _class_name: expected one of .*StableDiffusionPipeline.*, got FluxPipeline/
+		},
+		'weights of PyTorch': {
+			spoil: () =>
+				Promise.all(
+					['unet', 'text_encoder', 'vae_decoder'].map((part) => rename(at(`${part}/model.onnx`), at(`${part}/model.safetensors`)))
+				),
+			message: /Tiny SD: expected ONNX graphs \(unet\/model.onnx\), found none\. .*optimum-cli/
+		},
+		"another U-Net's config": {
+			spoil: () => writeFile(at('unet/config.json'), '{"in_channels":9}'),
+			message: /Tiny SD\/unet\/config.json: in_channels: expected 4, as the graph has it, got 9/
+		},
+		"another decoder's config": {
+			spoil: () => writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4,8,8]}'),
+			message:
+				/Tiny SD\/vae_decoder: expected sides 4 times as long, as block_out_channels of its config.json says, got 2 × 2 to 4 × 4/
 		},
 		'no U-Net': {
 			spoil: () => rm(at('unet'), { recursive: true }),

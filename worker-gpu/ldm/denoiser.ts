@@ -4,7 +4,7 @@ import { ROWS } from '../onnx/branches.ts'
 import { readConfig } from '../onnx/config.ts'
 import { toHalf } from '../onnx/half.ts'
 import { ModelError } from '../onnx/model-error.ts'
-import { type Part, port } from '../onnx/part.ts'
+import { type Part, type Port, port } from '../onnx/part.ts'
 import { type Stackable, stack, stackHalves, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 
@@ -53,9 +53,16 @@ const Config = z.object({
  * whatever its company.
  */
 export async function unet(part: Part, invariantFrom: number): Promise<Denoiser> {
-	const config = await readConfig(path.join(part.folder, 'config.json'), Config)
+	const file = path.join(part.folder, 'config.json')
+	const config = await readConfig(file, Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
+	const declared = { in_channels: port(part, 'inputs', 'sample'), out_channels: port(part, 'outputs', output) }
+	for (const [key, { dims }] of Object.entries(declared) as ['in_channels' | 'out_channels', Port][]) {
+		if (typeof dims[1] === 'number' && dims[1] !== config[key]) {
+			throw new ModelError(file, `${key}: expected ${dims[1]}, as the graph has it, got ${config[key]}`)
+		}
+	}
 	const half = port(part, 'inputs', 'sample').type === 'float16'
 	/** One call's memory, which is its own until it is over. */
 	const memory = () => ({

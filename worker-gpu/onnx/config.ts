@@ -11,7 +11,10 @@ export async function readJson(file: string): Promise<unknown> {
 	try {
 		return JSON.parse(fromPython(await readFile(file, 'utf8')))
 	} catch (error) {
-		throw new ModelError(file, `expected a JSON file, got: ${(error as Error).message}`, { cause: error })
+		const { code, message } = error as NodeJS.ErrnoException
+		throw new ModelError(file, `expected a JSON file, ${code === 'ENOENT' ? 'found no file' : `got: ${message}`}`, {
+			cause: error
+		})
 	}
 }
 

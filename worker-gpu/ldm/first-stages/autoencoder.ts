@@ -28,9 +28,24 @@ export function autoencoder(factor: number, decoder: Part, encoder: Part | undef
 			}
 			port(encoder, 'inputs', 'sample')
 			port(encoder, 'outputs', encoded)
-			return runOne(encoder, 'sample', image, encoded)
+			const latent = await runOne(encoder, 'sample', image, encoded)
+			expectTimes(encoder, latent, image, 1 / factor)
+			return latent
 		},
-		decode: (z) => runOne(decoder, 'latent_sample', z, 'sample')
+		async decode(z) {
+			const image = await runOne(decoder, 'latent_sample', z, 'sample')
+			expectTimes(decoder, image, z, factor)
+			return image
+		}
+	}
+}
+
+/** Refuses a graph that halves sides more often, or less, than the config says: its pictures would have another size than asked for. */
+function expectTimes({ folder }: Part, got: Tensor, given: Tensor, factor: number): void {
+	const [, height, width] = got.dims
+	if (height !== given.dims[1]! * factor || width !== given.dims[2]! * factor) {
+		const expected = `expected sides ${factor} times as long, as block_out_channels of its config.json says`
+		throw new ModelError(folder, `${expected}, got ${given.dims.slice(1).join(' × ')} to ${height} × ${width}`)
 	}
 }
 
