@@ -57,7 +57,10 @@ function fieldAt(schema: z.ZodType | undefined, path: Path): z.ZodType | undefin
 function expectation(issue: Issue, field?: z.ZodType): string {
 	switch (issue.code) {
 		case 'invalid_type':
-			return issue.expected === 'int' || (field instanceof z.ZodNumber && field.isInt) ? 'integer' : issue.expected
+			if (issue.expected === 'int' || (field instanceof z.ZodNumber && field.isInt)) {
+				return 'integer'
+			}
+			return issue.expected === 'record' ? 'object' : issue.expected
 		case 'too_small':
 			return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${unit(issue.origin)}`
 		case 'too_big':

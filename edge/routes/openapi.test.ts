@@ -3,7 +3,7 @@ import { fetchEdge } from '../testing.ts'
 
 interface Document {
 	openapi: string
-	components: { schemas: Record<string, object> }
+	components: { schemas: Record<string, { properties: Record<string, { description?: string }> }> }
 	paths: Record<string, Record<string, { operationId: string; security: object[]; responses: object }>>
 }
 
@@ -20,6 +20,8 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 		responses: { 200: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Generation' } } } } }
 	})
 	expect(components.schemas.Generation).toMatchObject({ type: 'object', additionalProperties: false })
+	const fields = Object.entries(components.schemas.GenerationOrder!.properties)
+	expect(fields.filter(([, { description }]) => !description).map(([name]) => name)).toEqual([])
 	expect(JSON.stringify(components)).not.toContain('allOf')
 	const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
 	expect(new Set(ids).size).toBe(ids.length)

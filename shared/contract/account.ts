@@ -21,12 +21,9 @@ const Limit = z.int().min(1).max(999_999_999_999_999).nullable()
 
 /** What an account, or one key of it, may do. Amounts are micro-units; days and months are UTC. */
 export const Limits = z.strictObject({
-	/** Orders; a full minute's may come at once. */
-	requests_per_minute: Limit,
-	/** Ordered and not delivered. */
-	pictures_in_flight: Limit,
-	/** Charged, and held for what is in flight. */
-	spend_per_day: Limit,
+	requests_per_minute: Limit.describe("Orders; a full minute's may come at once."),
+	pictures_in_flight: Limit.describe('Ordered and not delivered.'),
+	spend_per_day: Limit.describe('Charged, and held for what is in flight.'),
 	spend_per_month: Limit
 })
 export type Limits = z.infer<typeof Limits>
@@ -43,8 +40,7 @@ export const KeyRequest = z.strictObject({
 	name: KeyName.default('default'),
 	scopes: z.array(Scope).min(1).max(Scope.options.length).default(['generate', 'read']),
 	expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
-	/** Of this key alone, beside those of the account. */
-	limits: Limits.partial().default({})
+	limits: Limits.partial().default({}).describe('Of this key alone, beside those of the account.')
 })
 export type KeyRequest = z.output<typeof KeyRequest>
 
@@ -54,8 +50,7 @@ export const ApiKey = z.strictObject({
 	name: KeyName,
 	scopes: z.array(Scope),
 	created_at: Time,
-	/** To the minute. */
-	last_used_at: Time.nullable(),
+	last_used_at: Time.nullable().describe('To the minute.'),
 	expires_at: Time.nullable(),
 	revoked_at: Time.nullable(),
 	limits: Limits.partial()
@@ -76,8 +71,7 @@ export const LedgerEntry = z.strictObject({
 	amount: Amount,
 	generation: z.string().nullable(),
 	picture: z.int().nullable(),
-	/** Of a credit: its name, under which it was booked once. */
-	reference: z.string().nullable()
+	reference: z.string().nullable().describe('Of a credit: its name, under which it was booked once.')
 })
 export type LedgerEntry = z.infer<typeof LedgerEntry>
 

@@ -26,48 +26,60 @@ export const Box = z
 
 /** `POST /v1/generations`: what a client may ask for. The catalog narrows it for each model and task; null is as good as absent. */
 export const GenerationRequest = z.strictObject({
-	model: z.string().min(1).max(64),
-	/** What the other fields say where it is absent: with a `mask` inpainting, with an `image` alone image-to-image, and so on. */
-	task: Task.nullish(),
-	prompt: Text.trim().optional(),
-	/** Null, or absent, differs from an empty one in models such as SDXL. */
-	negative_prompt: Text.nullish(),
-	/** Where to start from, or what to enlarge. */
-	image: Input.nullish(),
-	/** White (or transparent, in a picture that has transparent parts) is drawn anew. */
-	mask: Input.nullish(),
-	/** A picture in the colours of the model's classes. */
-	semantic_map: Input.nullish(),
+	model: z.string().min(1).max(64).describe('An id from `GET /v1/models`, which also lists its limits.'),
+	task: Task.nullish().describe(
+		'What the other fields say where it is absent: with a `mask` inpainting, with an `image` alone image-to-image, and so on.'
+	),
+	prompt: Text.trim().optional().describe('What to draw.'),
+	negative_prompt: Text.nullish().describe(
+		'What to keep away from, with guidance. Null, or absent, differs from an empty one in models such as SDXL.'
+	),
+	image: Input.nullish().describe('Where to start from, or what to enlarge: the id of an upload, a `data:` URI or an https URL.'),
+	mask: Input.nullish().describe('White (or transparent, in a picture that has transparent parts) is drawn anew.'),
+	semantic_map: Input.nullish().describe("A picture in the colours of the model's classes."),
 	layout: z
 		.array(z.strictObject({ label: Label, box: Box }))
 		.min(1)
 		.max(100)
-		.nullish(),
-	class_label: Label.nullish(),
-	/** How much of `image` is drawn anew: from nothing (0) to all of it (1). */
-	strength: Part.nullish(),
-	/** How much noise the upscaler adds to the image, as a timestep. */
-	noise_level: z.int().min(0).nullish(),
-	/** Pixels. With an `image` or a map its own size, in the model's multiples. */
-	width: z.int().min(1).optional(),
-	height: z.int().min(1).optional(),
-	steps: z.int().min(1).optional(),
-	/** Classifier-free guidance scale; 1 and below draw without guidance. */
-	guidance: z.number().min(0).optional(),
-	/** φ of Lin et al. (2024), §3.4: how far guided pictures are brought back to the contrast of unguided ones. */
-	guidance_rescale: Part.optional(),
-	/** How the latent is walked from noise to picture; the model's own way when null. */
-	sampler: SamplerName.nullable().optional(),
-	/** DDIM's η: how much noise its steps add, from none (0, and when null) to as much as DDPM's (1). */
-	eta: z.number().min(0).max(1).nullable().optional(),
-	/** Picture i uses seed + i. Drawn at random when absent. */
-	seed: Seed.optional(),
-	count: z.int().min(1).optional(),
-	output_format: OutputFormat.optional(),
-	/** Of webp, jpeg and avif: the higher, the larger and the more alike. */
-	output_quality: z.int().min(1).max(100).nullish(),
-	/** How often each picture is shown on its way, decoded in full and evenly over its steps; fewer where it has no more steps. */
-	partial_images: z.int().min(0).max(3).nullish()
+		.nullish()
+		.describe('Boxes to fill: `[x0, y0, x1, y1]` in parts of the picture from its top left corner.'),
+	class_label: Label.nullish().describe('A class of the model, by name or number.'),
+	strength: Part.nullish().describe('How much of `image` is drawn anew: from nothing (0) to all of it (1).'),
+	noise_level: z.int().min(0).nullish().describe('How much noise the upscaler adds to the image, as a timestep.'),
+	width: z.int().min(1).optional().describe("Pixels. With an `image` or a map its own size, in the model's multiples."),
+	height: z.int().min(1).optional().describe('Pixels, as `width`.'),
+	steps: z.int().min(1).optional().describe('From noise to picture.'),
+	guidance: z.number().min(0).optional().describe('Classifier-free guidance scale; 1 and below draw without guidance.'),
+	guidance_rescale: Part.optional().describe(
+		'φ of Lin et al. (2024), §3.4: how far guided pictures are brought back to the contrast of unguided ones.'
+	),
+	sampler: SamplerName.nullable()
+		.optional()
+		.describe("How the latent is walked from noise to picture; the model's own way when null."),
+	eta: z
+		.number()
+		.min(0)
+		.max(1)
+		.nullable()
+		.optional()
+		.describe("DDIM's η: how much noise its steps add, from none (0, and when null) to as much as DDPM's (1)."),
+	seed: Seed.optional().describe('Picture i uses seed + i. Drawn at random when absent.'),
+	count: z.int().min(1).optional().describe('How many pictures.'),
+	output_format: OutputFormat.optional().describe('Of the pictures; `png` where it is absent.'),
+	output_quality: z
+		.int()
+		.min(1)
+		.max(100)
+		.nullish()
+		.describe('Of webp, jpeg and avif: the higher, the larger and the more alike.'),
+	partial_images: z
+		.int()
+		.min(0)
+		.max(3)
+		.nullish()
+		.describe(
+			'How often each picture is shown on its way, decoded in full and evenly over its steps; fewer where it has no more steps.'
+		)
 })
 export type GenerationRequest = z.infer<typeof GenerationRequest>
 
@@ -81,8 +93,10 @@ export const ResolvedRequest = GenerationRequest.extend({
 	image: UploadId.optional(),
 	mask: UploadId.optional(),
 	semantic_map: UploadId.optional(),
-	/** Labels by number. */
-	layout: z.array(z.strictObject({ label: z.int(), box: Box })).optional(),
+	layout: z
+		.array(z.strictObject({ label: z.int(), box: Box }))
+		.optional()
+		.describe('Labels by number.'),
 	class_label: z.int().optional(),
 	strength: Part.optional(),
 	noise_level: z.int().optional(),
@@ -104,15 +118,17 @@ const Time = z.iso.datetime()
 /** A delivered picture. */
 export const Picture = z.strictObject({
 	n: z.int().min(0),
-	/** A signed URL that needs no key; it stops working at `expires_at`. Asking for the generation again signs a new one. */
-	url: z.url(),
+	url: z
+		.url()
+		.describe(
+			'A signed URL that needs no key; it stops working at `expires_at`. Asking for the generation again signs a new one.'
+		),
 	expires_at: Time,
 	content_type: z.string(),
 	width: z.int(),
 	height: z.int(),
 	seed: Seed,
-	/** Bytes. */
-	size: z.int()
+	size: z.int().describe('Bytes.')
 })
 export type Picture = z.infer<typeof Picture>
 
@@ -122,10 +138,14 @@ export type Warning = z.infer<typeof Warning>
 
 /** Where a queued generation stands in its model's line. */
 export const Standing = z.strictObject({
-	/** How many are ahead of it; from 1,000 on, at least so many. */
-	position: z.int().min(0),
-	/** Seconds until it is likely to begin, by how fast the line got shorter in the last half minute; null where nobody knows. */
-	eta: z.int().min(0).nullable()
+	position: z.int().min(0).describe('How many are ahead of it; from 1,000 on, at least so many.'),
+	eta: z
+		.int()
+		.min(0)
+		.nullable()
+		.describe(
+			'Seconds until it is likely to begin, by how fast the line got shorter in the last half minute; null where nobody knows.'
+		)
 })
 export type Standing = z.infer<typeof Standing>
 
@@ -133,26 +153,28 @@ export type Standing = z.infer<typeof Standing>
 export const Generation = z.strictObject({
 	id: z.string(),
 	status: Status,
-	/** Told of one generation that waits in the queue, where it was asked for by itself. */
-	queue: Standing.optional(),
+	queue: Standing.optional().describe('Told of one generation that waits in the queue, where it was asked for by itself.'),
 	request: ResolvedRequest,
-	/** U-Net evaluations done and asked for, summed over the pictures; present while it is processing. */
-	progress: z.strictObject({ done: z.int(), total: z.int() }).nullable(),
+	progress: z
+		.strictObject({ done: z.int(), total: z.int() })
+		.nullable()
+		.describe('U-Net evaluations done and asked for, summed over the pictures; present while it is processing.'),
 	images: z.array(Picture),
 	warnings: z.array(Warning),
-	/** Milliseconds inside ONNX Runtime on behalf of this generation; present once it has succeeded. */
-	metrics: z.strictObject({ inference_ms: z.number() }).nullable(),
+	metrics: z
+		.strictObject({ inference_ms: z.number() })
+		.nullable()
+		.describe('Milliseconds inside ONNX Runtime on behalf of this generation; present once it has succeeded.'),
 	error: Problem.pick({ type: true, title: true, detail: true }).nullable(),
 	cost: Cost,
 	priority: Priority,
-	/** When it expires, if it has not ended by then. */
-	deadline: Time.nullable(),
-	/** When it expires, if no node has started it by then. */
-	start_deadline: Time.nullable(),
+	deadline: Time.nullable().describe('When it expires, if it has not ended by then.'),
+	start_deadline: Time.nullable().describe('When it expires, if no node has started it by then.'),
 	created_at: Time,
 	started_at: Time.nullable(),
 	completed_at: Time.nullable(),
-	/** When its pictures were removed from storage, after the days that the account's plan keeps them. */
-	removed_at: Time.nullable()
+	removed_at: Time.nullable().describe(
+		"When its pictures were removed from storage, after the days that the account's plan keeps them."
+	)
 })
 export type Generation = z.infer<typeof Generation>

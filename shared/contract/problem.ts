@@ -15,13 +15,13 @@ export const Problem = z.strictObject({
 	title: z.string(),
 	status: z.int(),
 	detail: z.string(),
-	/** The request's id, as in the x-request-id header. */
-	instance: z.string(),
+	instance: z.string().describe("The request's id, as in the x-request-id header."),
 	errors: z.array(FieldError).optional(),
-	/** Micro-units, where credit does not suffice. */
-	needed: z.int().optional(),
+	needed: z.int().optional().describe('Micro-units, where credit does not suffice.'),
 	available: z.int().optional(),
-	/** The limits that were exceeded (draft-ietf-httpapi-ratelimit-headers). */
-	'violated-policies': z.array(z.string()).optional()
+	'violated-policies': z
+		.array(z.string())
+		.optional()
+		.describe('The limits that were exceeded (draft-ietf-httpapi-ratelimit-headers).')
 })
 export type Problem = z.infer<typeof Problem>

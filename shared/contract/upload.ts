@@ -4,10 +4,8 @@ import { InputType, inputLimits, UploadId } from '../inputs.ts'
 /** `POST /v1/uploads`: what is going to be uploaded. */
 export const UploadRequest = z.strictObject({
 	content_type: InputType,
-	/** Bytes. */
-	size: z.int().min(1).max(inputLimits.bytes),
-	/** Of the bytes, in base64, as in Content-MD5. */
-	md5: z.base64().length(24)
+	size: z.int().min(1).max(inputLimits.bytes).describe('Bytes.'),
+	md5: z.base64().length(24).describe('Of the bytes, in base64, as in Content-MD5.')
 })
 export type UploadRequest = z.infer<typeof UploadRequest>
 

@@ -48,18 +48,15 @@ export const Endpoint = z.strictObject({
 	id: z.string(),
 	url: z.string(),
 	events: z.array(EventName),
-	/** Not any more once it has answered 410. */
-	enabled: z.boolean(),
+	enabled: z.boolean().describe('Not any more once it has answered 410.'),
 	created_at: Time
 })
 export type Endpoint = z.infer<typeof Endpoint>
 
 export const Attempt = z.strictObject({
 	at: Time,
-	/** The HTTP status that came back; null when none did. */
-	status: z.int().nullable(),
-	/** What went wrong, or the beginning of a refusal's body. */
-	error: z.string().nullable(),
+	status: z.int().nullable().describe('The HTTP status that came back; null when none did.'),
+	error: z.string().nullable().describe("What went wrong, or the beginning of a refusal's body."),
 	duration_ms: z.int()
 })
 export type Attempt = z.infer<typeof Attempt>
@@ -69,16 +66,13 @@ export type DeliveryStatus = z.infer<typeof DeliveryStatus>
 
 /** One event on its way to one receiver. */
 export const Delivery = z.strictObject({
-	/** The `webhook-id` of every attempt. */
-	id: z.string(),
-	/** The account's endpoint; null when the URL came with the generation. */
-	endpoint: z.string().nullable(),
+	id: z.string().describe('The `webhook-id` of every attempt.'),
+	endpoint: z.string().nullable().describe("The account's endpoint; null when the URL came with the generation."),
 	url: z.string(),
 	type: z.union([EventName, z.literal('ping')]),
 	generation: z.string().nullable(),
 	status: DeliveryStatus,
-	/** The latest ones, oldest first. */
-	attempts: z.array(Attempt),
+	attempts: z.array(Attempt).describe('The latest ones, oldest first.'),
 	next_attempt_at: Time.nullable(),
 	created_at: Time
 })

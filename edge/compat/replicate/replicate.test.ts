@@ -72,7 +72,7 @@ it('names the fields at fault as Replicate does, by the names that they have the
 		])
 	})
 	expect(await (await refused({ version: 'darkroom/scenes' })).json()).toMatchObject({
-		invalid_fields: [{ type: 'required', field: 'input' }]
+		invalid_fields: [{ type: 'required', field: 'input', description: 'expected object, got nothing' }]
 	})
 	const hooked = { version: 'darkroom/scenes', input, webhook: 'ftp://elsewhere' }
 	expect(await (await refused(hooked)).json()).toMatchObject({ invalid_fields: [{ field: expect.stringMatching(/^webhook/) }] })

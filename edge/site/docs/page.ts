@@ -83,7 +83,7 @@ const table = (rows: string[][]): HTMLElement =>
 			'table',
 			{},
 			...rows.map(([name = '', ...cells]) =>
-				h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), ...cells.map((cell) => h('td', {}, cell)))
+				h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), ...cells.map((cell) => h('td', {}, ...prose(cell))))
 			)
 		)
 	)
