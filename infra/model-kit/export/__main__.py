@@ -18,6 +18,8 @@ from parts import NETWORKS, TEXT
 
 warnings.filterwarnings("ignore")
 
+# These run a first stage whose config says `force_upcast` in float32, whatever the rest: Darkroom refuses one in less.
+UPCASTING = ("StableDiffusionXL", "StableDiffusionUpscale")
 UNUSED = {"safety_checker", "feature_extractor", "image_encoder", "watermark"}
 
 
@@ -26,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python infra/model-kit/export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", metavar="DIFFUSERS_DIR", type=Path)
     parser.add_argument("target", metavar="OUT_DIR", type=Path, help="must not exist")
-    parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs")
+    parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs, but of a first stage that must not (force_upcast)")
     given = parser.parse_args()
     index = given.source / "model_index.json"
     if not index.is_file():
@@ -46,7 +48,8 @@ def main() -> None:
     for name, part in parts.items():
         print(f"{name}: {kind(part)}", flush=True)
         if isinstance(part, torch.nn.Module):
-            part = (part.half() if given.half else part).eval()
+            upcast = getattr(part.config, "force_upcast", False) and saved["_class_name"].startswith(UPCASTING)
+            part = (part.half() if given.half and not upcast else part).eval()
         if isinstance(part, diffusers.SchedulerMixin):
             part.save_pretrained(given.target / name)
         elif kind(part) in NETWORKS:
