@@ -145,7 +145,7 @@ function postgres(connectionString: string): Backend {
 			.join(' '),
 		max: 5,
 		keepAlive: true,
-		connectionTimeoutMillis: 5_000,
+		connectionTimeoutMillis: silence,
 		query_timeout: silence
 	})
 	pool.on('error', () => {}) // An idle connection that drops is replaced by the pool.
@@ -168,7 +168,7 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 		// A producer fails soon and its caller tries again; a consumer waits for as long as it takes (BullMQ insists on null).
 		maxRetriesPerRequest: side === 'producer' ? 1 : null,
 		enableOfflineQueue: true,
-		connectTimeout: 5_000,
+		connectTimeout: silence,
 		socketTimeout: silence,
 		retryStrategy: (attempt) => Math.min(100 * 2 ** attempt, 2_000)
 	})

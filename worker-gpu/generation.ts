@@ -15,6 +15,8 @@ import { wait } from './wait.ts'
 const PROGRESS_MS = 500
 /** From one checkpoint to the next. With the age of the rows and their way to storage, a node that vanishes has done 5 s of work for nothing at most. */
 const CHECKPOINT_MS = 4_000
+/** Longer than most outages of storage. */
+const PERSISTENCE_MS = 2 * 3_600_000
 /** Previews in one post. */
 const MOST_PREVIEWS = 4
 /** Times that one picture is uploaded when the edge does not see it in storage. */
@@ -245,15 +247,15 @@ type Persist = <T>(call: () => Promise<T>) => Promise<T>
 
 /**
  * Storage may be down for longer than a lease lasts, and a generation has few attempts: calls that need it are tried for as long as the work is
- * ours, which the edge says in its answers to progress.
+ * ours, which the edge says in its answers to progress, but not for ever, for what fails may be this work alone.
  */
 async function persistently<T>(call: () => Promise<T>, end: AbortSignal, log: (line: string) => void): Promise<T> {
-	for (;;) {
+	for (const until = performance.now() + PERSISTENCE_MS; ; ) {
 		try {
 			return await call()
 		} catch (error) {
 			end.throwIfAborted()
-			if (!(error instanceof EdgeUnreachable)) {
+			if (!(error instanceof EdgeUnreachable) || performance.now() > until) {
 				throw error
 			}
 			log(`${error.message}; tries on`)

@@ -7,8 +7,8 @@ import { Line, longest } from './line.ts'
 /** Jobs by model. */
 export type Batch = Record<string, Queued[]>
 
-/** Milliseconds. */
-const patience = 5_000
+/** Milliseconds that adding jobs may take: on a slow way a new connection takes many round trips. */
+const patience = 15_000
 const idle = 30_000
 /** For those who only want to know where they stand: how long a look at the queue takes at most, and how long it holds. */
 const lookFor = 500
