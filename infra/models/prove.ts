@@ -10,7 +10,8 @@ const TOLERANCE = 1e-5
 
 /**
  * Shows that the U-Net of `rewritten` draws two rows of one batch at timesteps of their own: each as the U-Net of `original` draws it in a batch
- * whose rows all stand at that timestep. Throws a ModelError where they differ, and where the timestep makes too little difference to tell.
+ * whose rows all stand at that timestep. Throws a ModelError where they differ, which says so if that is for a row's company, and where the timestep
+ * makes too little difference to tell.
  *
  * @param original where the timestep has rank 0 or 1
  * @param [height, width] in latents
@@ -40,6 +41,18 @@ export async function proveTimestep(
 	const error = apart([alone[0]![0]!, alone[1]![1]!])
 	const swapped = apart([alone[1]![0]!, alone[0]![1]!])
 	if (!(error <= TOLERANCE)) {
+		const [one] = await withPart(original, provider, (part) => {
+			const { dims } = part.inputs.get('timestep')!
+			return ask(part, madeUpRows(part, 2, height, width), { data: [TIMESTEPS[0]], dims: dims.map(() => 1) }, 1)
+		})
+		const company = furthest(one!, alone[0]![0]!) / largest
+		if (company > TOLERANCE) {
+			throw new ModelError(
+				original,
+				`expected a row to be answered the same whatever its company, but one alone is ${company.toExponential(1)} of the largest value away ` +
+					'from the same one beside another: dynamic quantisation, which measures the whole batch, does that'
+			)
+		}
 		throw new ModelError(
 			original,
 			`expected each row of a batch to follow its own timestep, but rows at ${TIMESTEPS.join(' and ')} in one batch are ${error.toExponential(1)} ` +

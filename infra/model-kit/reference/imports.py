@@ -9,6 +9,7 @@ import onnx
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from golden import folder as golden, packed, write
+from onnxruntime.quantization import quantize_dynamic
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
@@ -47,6 +48,9 @@ def imports() -> None:
     export_unet(folder / "unet-scalar", unet, torch.tensor(1.0), {})
     export_unet(folder / "unet-int64", unet, torch.tensor([1, 2]), {"timestep": {0: "steps"}})
     export_unet(folder / "unet-half", half(unet), torch.tensor(1.0).half(), {})
+    # And after `optimum-cli onnxruntime quantize`.
+    shutil.copytree(folder / "unet-scalar", folder / "unet-int8")
+    quantize_dynamic(folder / "unet-scalar/model.onnx", folder / "unet-int8/model.onnx", op_types_to_quantize=["MatMul"])
     for name, encoder, ids in (("text_encoder", text, torch.int64), ("text_encoder-half", half(text), torch.int32)):
         export(
             folder / name, encoder, lambda ids, encoder=encoder: encoder(input_ids=ids).last_hidden_state,
