@@ -80,7 +80,7 @@ const unit = (origin: string) => (origin === 'string' ? ' characters' : origin =
 const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`)
 
 /** A JSON pointer (RFC 6901). */
-export const pointer = (path: Path): string =>
+const pointer = (path: Path): string =>
 	path.map((key) => `/${shorten(String(key).replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')
 
 function at(input: unknown, path: Path): unknown {

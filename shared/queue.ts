@@ -14,7 +14,7 @@ export const Job = z.strictObject({
 export type Job = z.infer<typeof Job>
 
 /** One queue a model. */
-export const queueName = (model: string): string => `darkroom-${model}`
+const queueName = (model: string): string => `darkroom-${model}`
 
 /** BullMQ ignores an add whose id is waiting or running, so the same job can be added again without harm. */
 export const jobId = (job: Pick<Job, 'generation' | 'epoch'>): string => `${job.generation}.${job.epoch}`

@@ -88,7 +88,7 @@ async function beginning(body: ReadableStream<Uint8Array> | null, signal: AbortS
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */
-export function secondsOf(header: string | null, now = Date.now()): number | null {
+function secondsOf(header: string | null, now = Date.now()): number | null {
 	if (header === null) {
 		return null
 	}

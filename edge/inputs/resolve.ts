@@ -58,7 +58,7 @@ export async function resolveOrder(
 }
 
 /** What a body asks of which model, inputs as they were given; or a problem, with all that is wrong with it. */
-export function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narrowed: ResolvedRequest & Terms } {
+function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narrowed: ResolvedRequest & Terms } {
 	const fields = withoutNulls(body)
 	const name = fields?.model
 	const model = typeof name === 'string' ? findModel(name) : undefined

@@ -8,7 +8,7 @@ export const Scope = z.enum(['generate', 'read', 'admin'])
 export type Scope = z.infer<typeof Scope>
 
 /** Printable: others read it in tables and terminals. No pattern, for OpenAPI knows none of Unicode's properties. */
-export const KeyName = z
+const KeyName = z
 	.string()
 	.trim()
 	.min(1)

@@ -57,4 +57,4 @@ export function steadySizes(): SteadySizes {
 }
 
 /** The least power of two that holds so many, but no more than the limit where that holds them too. */
-export const fit = (wanted: number, limit: number): number => Math.max(wanted, Math.min(2 ** Math.ceil(Math.log2(wanted)), limit))
+const fit = (wanted: number, limit: number): number => Math.max(wanted, Math.min(2 ** Math.ceil(Math.log2(wanted)), limit))

@@ -4,7 +4,6 @@ const hour = 60 * minute
 
 /** Standard Webhooks' schedule: milliseconds before each attempt, counted from the one before; about three days in all. */
 const pauses = [0, 5 * second, 5 * minute, 30 * minute, 2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour]
-export const mostAttempts = pauses.length
 
 /** A receiver may ask for patience, but not for being forgotten. */
 const longest = 24 * hour

@@ -2,7 +2,7 @@ import type { WebhookSecret } from '../../../shared/contract/webhooks.ts'
 import { newSecret } from './signature.ts'
 
 /** Milliseconds for which a secret goes on signing after it was replaced, so that receivers can change theirs at leisure. */
-export const overlap = 24 * 3_600_000
+const overlap = 24 * 3_600_000
 /** How many are kept beside the latest one: whoever rotates twice in a day breaks no receiver, and nobody makes headers without end. */
 const mostPrevious = 4
 

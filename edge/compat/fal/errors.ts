@@ -13,7 +13,7 @@ const endings: Partial<Record<Generation['status'], { status: number; error_type
 }
 
 /** 422 has FastAPI's shape, from which their client makes a ValidationError; the others a message. */
-export function errorOf({ type, status, detail, errors }: Problem): object {
+function errorOf({ type, status, detail, errors }: Problem): object {
 	if (statusOf({ type, status }) !== 422) {
 		return { message: detail, detail }
 	}
