@@ -89,7 +89,6 @@ export async function startWorker(options: { port: number; script: string; objec
 /** Miniflare's own messages, one line each; its banners and request lines are left out. */
 class LineLog extends Log {
 	readonly #write: (line: string) => void
-
 	readonly #onLost: () => void
 
 	constructor(write: (line: string) => void, onLost = () => {}) {
