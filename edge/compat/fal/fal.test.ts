@@ -102,6 +102,15 @@ it.each(['', '0', '0.1', '-5', '604801', 'nan', 'inf', '1e3', '0x10', '5s', '5, 
 	})
 })
 
+it.each(['', 'high', 'LOW', '1', 'low, normal'])('no priority: %j', async (header) => {
+	const { key } = await newAccount()
+	const answer = await submit(key, { prompt: 'a red sphere' }, app, { 'x-fal-queue-priority': header })
+	expect(answer).toMatchObject({
+		status: 400,
+		body: { message: `x-fal-queue-priority: expected low or normal, got ${JSON.stringify(header)}.` }
+	})
+})
+
 it.each([
 	['', 'expected an https URL'],
 	['http://queue.fal.run/darkroom/scenes', 'expected an https URL'],

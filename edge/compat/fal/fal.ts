@@ -11,10 +11,10 @@ import { respondEvents } from '../../sse.ts'
 import { problemOf } from '../failure.ts'
 import { Native, Refused } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
+import { priorityOf, startTimeoutOf } from './headers.ts'
 import { toNative } from './input.ts'
 import { resultOf, statusOf, submitted } from './shapes.ts'
 import { jwks } from './signature.ts'
-import { startTimeoutOf } from './start-timeout.ts'
 import { initiateUpload, readFile, takeFile } from './storage.ts'
 import { resultEvents, statusEvents } from './stream.ts'
 
@@ -135,7 +135,7 @@ function targetOf(c: Context<App>): URL {
 const Input = z.record(z.string(), z.unknown())
 
 async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
-	const priority = c.req.header('x-fal-queue-priority')
+	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
 	return {
 		...toNative(model, parse(Input, await readJson(c))),
