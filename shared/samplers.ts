@@ -22,16 +22,8 @@ export const SamplerName = z.enum([
 export type SamplerName = z.infer<typeof SamplerName>
 
 /**
- * Most steps of a sampler, where `most` bounds the evaluations of the U-Net. Heun takes two a step, but for the last; LCM's are among the 50
- * that its models are distilled from.
+ * Most steps of a sampler, where `most` bounds the evaluations of the U-Net: Heun takes two a step, but for the last. Models distilled for
+ * LCM have as many as they were distilled from as their own limit.
  */
-export function mostSteps(sampler: SamplerName | null, most: number): number {
-	switch (sampler) {
-		case 'heun':
-			return Math.max(1, Math.floor((most + 1) / 2))
-		case 'lcm':
-			return Math.min(most, 50)
-		default:
-			return most
-	}
-}
+export const mostSteps = (sampler: SamplerName | null, most: number): number =>
+	sampler === 'heun' ? Math.max(1, Math.floor((most + 1) / 2)) : most

@@ -7,6 +7,7 @@ import { Task } from '../../shared/tasks.ts'
 import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
+import { LcmConfig } from '../../worker-gpu/ldm/samplers/lcm.ts'
 import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
@@ -29,6 +30,8 @@ export interface Tried {
 	readonly tasks: ModelTasks
 	/** Whether guidance changes anything, and whether it does so by what a picture is to be kept away from. */
 	readonly guidance: { readonly has: boolean; readonly negative: boolean }
+	/** The most of them. */
+	readonly steps: number
 	/** Pictures of the first task. */
 	readonly pairs: readonly Pair[]
 	/** Why tasks that its parts would allow are left out. */
@@ -46,6 +49,7 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 	const errors: unknown[] = []
 	let pairs: readonly Pair[] = []
 	let guidance = { has: false, negative: false }
+	let steps = 1
 	for (const task of Task.options.filter((task) => checkpoint[task])) {
 		const first = pairs.length === 0
 		const plan = (change: Partial<Drawing>) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
@@ -54,6 +58,7 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			const drawn = await drawAll(await plan({ steps: first ? STEPS : 2 }), first ? SEEDS : [0])
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
+			steps = first ? await mostSteps(plan) : steps
 			const guided = await plan({ guidance: 3 })
 			const branches = guided.evaluate(guided.start(0)).length
 			const embedded = found.graphs.get('unet')!.inputs.has('timestep_cond')
@@ -67,7 +72,7 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 	if (Object.keys(tasks).length === 0) {
 		throw errors[0]
 	}
-	return { tasks, guidance, pairs, notes }
+	return { tasks, guidance, steps, pairs, notes }
 }
 
 const Index = z.object({
@@ -75,6 +80,8 @@ const Index = z.object({
 	id2label: z.record(z.string().regex(/^\d+$/), z.string()).default({}),
 	max_noise_level: z.int().min(0).default(350)
 })
+
+const Distilled = LcmConfig.pick({ original_inference_steps: true })
 
 /** What the catalog says of a task. Numbers that are nowhere else are diffusers' own defaults. */
 async function settingsOf(
@@ -84,15 +91,12 @@ async function settingsOf(
 	plan: (change: Partial<Drawing>) => Promise<Plan>
 ): Promise<object> {
 	const file = path.join(folder, 'model_index.json')
+	const scheduler = path.join(folder, 'scheduler/scheduler_config.json')
 	const { id2label, max_noise_level } = await readConfig(file, Index)
 	/** The names, which must be as many as the model knows: the last number is drawn, the one after it refused. */
 	const named = async (drawing: (label: number) => Partial<Drawing>): Promise<string[]> => {
 		const names = Array.from({ length: Object.keys(id2label).length }, (_, i) => id2label[i])
-		const draws = (label: number) =>
-			plan(drawing(label)).then(
-				() => true,
-				() => false
-			)
+		const draws = (label: number) => works(() => plan(drawing(label)))
 		if (names.length === 0 || names.includes(undefined) || !(await draws(names.length - 1)) || (await draws(names.length))) {
 			throw new ModelError(
 				file,
@@ -102,8 +106,14 @@ async function settingsOf(
 		return names as string[]
 	}
 	switch (task) {
-		case 'image-to-image':
-			return { strength: 0.8 }
+		case 'image-to-image': {
+			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
+			const isSpread = (await plan({ steps: 2, strength: 0.5 })).evaluations === (await plan({ steps: 2 })).evaluations
+			return {
+				strength: 0.8,
+				...(isSpread && { original_steps: (await readConfig(scheduler, Distilled)).original_inference_steps })
+			}
+		}
 		case 'inpainting':
 			return (await plan({ steps: 8, strength: 0.5 })).evaluations < (await plan({ steps: 8 })).evaluations ? { strength: 1 } : {}
 		case 'super-resolution':
@@ -143,7 +153,7 @@ export async function catalogEntry(
 	staged: string,
 	{ pipeline, scheduler, files }: Export,
 	sizes: Sizes,
-	{ tasks, guidance }: Tried
+	{ tasks, guidance, steps }: Tried
 ): Promise<Entry> {
 	const folder = path.join(staged, 'scheduler')
 	const text = files.some((name) => name.startsWith('tokenizer'))
@@ -156,13 +166,28 @@ export async function catalogEntry(
 		tasks,
 		size,
 		samplers: distilled ? ['lcm'] : usable(await loadSampler(folder)),
-		steps: distilled ? { default: 4, min: 1, max: 50 } : { default: 30, min: 1, max: 100 },
+		steps: { default: Math.min(distilled ? 4 : 30, steps), min: 1, max: steps },
 		guidance: guidance.has ? { default: text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
 		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },
 		price: usualPrice
 	}
 }
+
+/** The most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */
+async function mostSteps(plan: (change: Partial<Drawing>) => Promise<Plan>): Promise<number> {
+	let most = 100
+	while (most > 1 && !(await works(() => plan({ steps: most })))) {
+		most--
+	}
+	return most
+}
+
+const works = (work: () => Promise<unknown>): Promise<boolean> =>
+	work().then(
+		() => true,
+		() => false
+	)
 
 /** The samplers that take the model's settings. LCM's is for models distilled for it. */
 const usable = (samplerFor: SamplerFor): SamplerName[] =>

@@ -174,6 +174,24 @@ describe('a model of every kind that the reference draws with', () => {
 		}
 	})
 
+	test.each([
+		['lcm', { original_inference_steps: 20 }, 20],
+		['sd', { _class_name: 'DDIMScheduler', num_train_timesteps: 40 }, 39]
+	])('is offered with no more steps than its sampler has: %s, %o', async (name, settings, most) => {
+		await layModel(models.find((model) => model.name === name)!, {})
+		const file = path.join(source, 'scheduler/scheduler_config.json')
+		await writeFile(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...settings }))
+		const { entry, folder } = await add()
+		expect(entry.steps.max).toBe(most)
+		expect(entry.tasks['image-to-image']!.original_steps).toBe(name === 'lcm' ? most : undefined)
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		// What the edge would let through, and one that it would not.
+		const draws = (change: object) => planFor(checkpoint, exampleDrawing('image-to-image', 16, 2, change))
+		expect((await draws({ steps: most, strength: 1 })).evaluations).toBe(most)
+		expect((await draws({ steps: 10, strength: 0.5 })).evaluations).toBe(name === 'lcm' ? 10 : 5)
+		await expect(draws({ steps: most + 1 })).rejects.toThrow(/^steps: /)
+	})
+
 	const images = ['text-to-image', 'image-to-image', 'inpainting']
 	const tasks: Record<string, string[]> = {
 		sd: images,
@@ -199,7 +217,13 @@ describe('a model of every kind that the reference draws with', () => {
 	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
 	const expected: Record<string, object> = {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
-		lcm: { samplers: ['lcm'], steps: { max: 50 }, guidance: { max: 20 }, prompt: { negative: false } },
+		lcm: {
+			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
+			samplers: ['lcm'],
+			steps: { default: 4, max: 50 },
+			guidance: { max: 20 },
+			prompt: { negative: false }
+		},
 		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },

@@ -181,3 +181,38 @@ test('quality is filled in for formats that lose something, and refused for the 
 	expect(request({ output_format: 'avif', output_quality: 20 }).data).toMatchObject({ output_quality: 20 })
 	expect(request({ output_quality: 20 }).error!.issues).toMatchObject([{ path: ['output_quality'] }])
 })
+
+describe('a strength of which no steps are left', () => {
+	const distilled = Model.parse({
+		...model,
+		tasks: { 'text-to-image': {}, 'image-to-image': { strength: 0.8, original_steps: 50 } },
+		samplers: ['lcm']
+	})
+	const refusal = (of: Model, fields: object) => ask(of, { image: upload, prompt: 'x', ...fields }).error?.issues
+
+	test.each([
+		[1, 0.99, 1],
+		[3, 0.3333, 0.3334],
+		[25, 0.0399, 0.04],
+		[49, 1 / 49, 0.0205]
+	])('is refused for %i steps: %f, with one that would do', (steps, strength, least) => {
+		const message = `at least ${least}: of ${steps} steps not one is left`
+		expect(refusal(able, { steps, strength })).toMatchObject([{ path: ['strength'], message }])
+		expect(refusal(able, { steps, strength: least })).toBeUndefined()
+	})
+
+	// The steps of a latent consistency model are spread over as much of the walk that it was distilled from (lcm.ts).
+	test.each([
+		[4, 0.07, 0.08],
+		[29, 0.58, 0.5801],
+		[50, 0.99, 1]
+	])('is refused for %i steps of a latent consistency model: %f', (steps, strength, least) => {
+		const message = `at least ${least}: there is no room for ${steps} steps`
+		expect(refusal(distilled, { steps, strength })).toMatchObject([{ path: ['strength'], message }])
+		expect(refusal(distilled, { steps, strength: least })).toBeUndefined()
+	})
+
+	test('is not what is told of steps that are too many', () => {
+		expect(refusal(distilled, { steps: 51, strength: 0.5 })).toMatchObject([{ path: ['steps'] }])
+	})
+})

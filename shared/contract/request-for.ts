@@ -133,7 +133,8 @@ function numbered(what: string, names: readonly string[]) {
 /** What holds between fields. */
 const checkTogether =
 	(model: Model): z.core.CheckFn<ResolvedRequest> =>
-	({ value: { sampler = null, steps, eta, strength, output_format, output_quality }, issues }) => {
+	({ value: { task, sampler = null, steps, eta, strength, output_format, output_quality }, issues }) => {
+		const original = task === 'image-to-image' ? model.tasks[task]?.original_steps : undefined
 		const maximum = mostSteps(sampler, model.steps.max)
 		// Beyond the model's own limit, the field itself has said so.
 		if (steps > maximum && steps <= model.steps.max) {
@@ -143,14 +144,28 @@ const checkTogether =
 		if (eta !== null && sampler !== 'ddim') {
 			issues.push({ code: 'custom', path: ['eta'], input: eta, message: 'null: only the sampler "ddim" has it' })
 		}
-		if (strength !== undefined && Math.floor(steps * strength) < 1) {
-			const message = `at least ${1 / steps}: of ${steps} steps not one is left`
+		const [walk, needed] = original === undefined ? [steps, 1] : [original, steps]
+		if (strength !== undefined && steps <= model.steps.max && left(walk, strength) < needed) {
+			const few = original === undefined ? `of ${steps} steps not one is left` : `there is no room for ${steps} steps`
+			const message = `at least ${leastStrength(walk, needed)}: ${few}`
 			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
 		}
 		if (output_quality !== null && output_format === 'png') {
 			issues.push({ code: 'custom', path: ['output_quality'], input: output_quality, message: 'null: PNG loses nothing' })
 		}
 	}
+
+/** Steps of `walk` that a strength leaves, as diffusers counts them. */
+const left = (walk: number, strength: number): number => Math.floor(walk * strength)
+
+/** The least strength, in four places, that leaves `needed` of them. */
+function leastStrength(walk: number, needed: number): number {
+	let parts = Math.ceil((10_000 * needed) / walk)
+	while (left(walk, parts / 10_000) < needed) {
+		parts++
+	}
+	return parts / 10_000
+}
 
 const withQuality = (request: ResolvedRequest): ResolvedRequest => {
 	const { output_format = 'png', output_quality } = request
