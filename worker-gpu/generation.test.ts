@@ -280,25 +280,27 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 test('a partial image that a halted engine still gives is told before the work is handed back', async () => {
 	const other = await startEngine({ ...options, models: ['tiny'] })
 	answers.start = () => granted({ ...request, count: 1, steps: 150, partial_images: 1 })
-	const halting: Engine = {
-		...other,
-		develop: (request, options) =>
-			other.develop(request, {
-				...options,
-				onPartial(partial) {
-					options?.onPartial?.(partial)
-					void other.halt()
-				}
-			})
-	}
 	try {
-		await work({ engine: halting })
+		await work({ engine: haltingHalfway(other) })
 	} finally {
 		await other.close()
 	}
 	const partial = told.findIndex(({ body }) => body.partial_image)
 	expect(partial).toBeGreaterThan(0)
 	expect(told.findIndex(({ call }) => call === 'yield')).toBeGreaterThan(partial)
+})
+
+/** The engine, halted when the partial image of a request of one is there. */
+const haltingHalfway = (other: Engine): Engine => ({
+	...other,
+	develop: (request, options) =>
+		other.develop(request, {
+			...options,
+			onPartial(partial) {
+				options?.onPartial?.(partial)
+				void other.halt()
+			}
+		})
 })
 
 test('a model that this node cannot load is no verdict: another node may have it', async () => {
@@ -322,15 +324,16 @@ test('a checkpoint of a node that has the model with another scheduler is done w
 	const config = JSON.parse(await readFile(file, 'utf8'))
 	await writeFile(file, JSON.stringify({ ...config, _class_name: 'PNDMScheduler', skip_prk_steps: true }))
 	const other = await startEngine({ ...options, modelsDir, models: ['tiny'] })
-	const long = { ...request, width: 32, height: 32, steps: 90 }
+	const long = { ...request, steps: 150, partial_images: 1 }
 	answers.start = () => granted(long)
 	try {
-		await work({ engine: acting(other, ({ done }) => void (done > 20 && other.halt())) })
+		await work({ engine: haltingHalfway(other) })
 	} finally {
 		await other.close()
 		await rm(modelsDir, { recursive: true })
 	}
-	stored = bytes('checkpoint')[0]!
+	const [rows] = bytes('checkpoint')
+	stored = rows!
 	for (const checkpoint of [undefined, `${origin}/stored`]) {
 		answers.start = () => granted(long, { checkpoint })
 		await work()

@@ -55,7 +55,7 @@ describe.each([
 			provider: 'cpu',
 			asOnCuda,
 			threads: 1,
-			longestCall: 3_000,
+			longestCall: 2_000,
 			log: (line) => lines.push(line)
 		})
 	}, 60_000)
@@ -101,7 +101,7 @@ describe.each([
 	})
 
 	test('rows of a process that hangs go on from where they were', { timeout: 120_000 }, async () => {
-		const long = { ...request, steps: 900, count: 4 } // Or it ends before it has told of any progress.
+		const long = { ...request, steps: 500, count: 4 } // Or it ends before it has told of any progress.
 		const uninterrupted = await pixelsOf(engine.develop(long))
 		const { pid } = engine
 		const done: number[] = []
