@@ -4,7 +4,7 @@ import pg from 'pg'
 import { z } from 'zod'
 
 /** What a job carries: where to ask for the work, and the right to ask. Prompts and pictures never enter the queue. */
-export const Job = z.strictObject({
+export const Job = z.object({
 	generation: z.string(),
 	epoch: z.int().min(1),
 	callback: z.url({ protocol: /^https?$/ }),

@@ -14,6 +14,7 @@ import { wait } from './wait.ts'
 
 /** What a node may say to the edge about one generation and epoch; see shared/contract/callbacks.ts. */
 export interface Edge {
+	/** Throws `RequestUnknown` where it is granted work that it does not understand. */
 	start(run: string): Promise<StartAnswer>
 	/** Answers whether anyone would see previews. */
 	progress(call: z.input<typeof ProgressCall>): Promise<boolean>
@@ -50,6 +51,11 @@ export class EdgeRefused extends Error {
 	}
 }
 
+/** The work is ours, but its request is none that this version knows: the edge may be newer. */
+export class RequestUnknown extends Error {
+	override name = 'RequestUnknown'
+}
+
 /** The edge, or storage, gave no answer for as long as a lease lasts. Where it was the edge, someone else will be granted the work. */
 export class EdgeUnreachable extends Error {
 	override name = 'EdgeUnreachable'
@@ -83,9 +89,13 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 
 	return {
 		async start(run) {
-			const answer = StartAnswer.parse(await post('start', { run }))
-			patience = answer.lease
-			return answer
+			const answer = StartAnswer.safeParse(await post('start', { run }))
+			if (!answer.success) {
+				const [{ path, message }] = answer.error.issues as [z.core.$ZodIssue]
+				throw new RequestUnknown(`expected work that this version knows, got another ${path.join('.')} (${message})`)
+			}
+			patience = answer.data.lease
+			return answer.data
 		},
 		async progress(call) {
 			return ProgressAnswer.optional().parse(await post('progress', call))?.watched ?? false

@@ -105,6 +105,23 @@ test('draws, uploads and reports every picture, then says that it has finished',
 	expect(told.at(-1)).toMatchObject({ call: 'finish', body: { outcome: 'succeeded', inference_ms: expect.any(Number) } })
 })
 
+test('an edge that says more than this version knows is understood as far as it is known', async () => {
+	answers.start = () => ({ status: 200, body: { ...granted(request).body, colour: 'red' } })
+	answers.progress = () => ({ status: 200, body: { watched: false, colour: 'red' } })
+	answers.upload = () => ({ status: 200, body: { ...(usual('upload').body as object), colour: 'red' } })
+	await work()
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test.each([
+	['a field', { colour: 'red' }],
+	['a sampler', { sampler: 'leaps' }]
+])('a request with %s that this version does not know is handed back, and not drawn without', async (_, unknown) => {
+	answers.start = () => ({ status: 200, body: { ...granted(request).body, request: { ...request, ...unknown } } })
+	expect(await work()).toEqual({ pictures: 0, failure: 'RequestUnknown' })
+	expect(told.map(({ call }) => call)).toEqual(['start', 'yield'])
+})
+
 test('what is delivered already is not drawn again', async () => {
 	answers.start = () => granted(request, { delivered: [0] })
 	await work()

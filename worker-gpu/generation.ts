@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
-import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, WorkEnded } from './edge.ts'
+import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, RequestUnknown, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/client.ts'
 import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
@@ -17,6 +17,8 @@ const PROGRESS_MS = 500
 const CHECKPOINT_MS = 4_000
 /** Longer than most outages of storage. */
 const PERSISTENCE_MS = 2 * 3_600_000
+/** Before work that is not understood is handed back: if it comes here again, then not too often. Less than a lease. */
+const PUZZLED_MS = 5_000
 /** Previews in one post. */
 const MOST_PREVIEWS = 4
 /** Times that one picture is uploaded when the edge does not see it in storage. */
@@ -78,7 +80,18 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 	const { log } = tools
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
-	const granted = await edge.start(randomUUID())
+	let granted: StartAnswer
+	try {
+		granted = await edge.start(randomUUID())
+	} catch (error) {
+		if (!(error instanceof RequestUnknown)) {
+			throw error
+		}
+		log(`${error.message}; it is left to nodes of a newer version`)
+		await wait(PUZZLED_MS, end.signal)
+		await edge.handBack()
+		return { pictures: 0, failure: error.name }
+	}
 	const { request } = granted
 	const course: Course = { done: 0, total: request.steps * request.count, previews: [], watch() {} }
 	// Over before `finish`: the edge answers a progress that comes after it with `ended`.

@@ -101,6 +101,14 @@ it('keeps the books of an account that was made before they were laid out as the
 	})
 })
 
+it('leaves tables alone that a newer version has laid out', async () => {
+	await runInDurableObject(env.ACCOUNT.getByName(`t-${randomText(10)}`), async (_, { storage }) => {
+		const newer = storage.kv.get<number>('schema')! + 1
+		storage.kv.put('schema', newer)
+		expect(() => migrate(storage)).toThrow(`version ${newer - 1} or older, got version ${newer}`)
+	})
+})
+
 /** One to three orders and whatever may happen to them, in any order, until each has ended. */
 function interleave(
 	books: Books,

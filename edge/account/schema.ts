@@ -277,6 +277,12 @@ const versions = [
 /** `to`: as how many versions there were once, so that tests can make an older account. */
 export function migrate(storage: DurableObjectStorage, to = versions.length): void {
 	const from = storage.kv.get<number>('schema') ?? 0
+	if (from > versions.length) {
+		// What is missing, or means something else by now, nobody can know here.
+		throw new Error(
+			`Expected an account's tables of version ${versions.length} or older, got version ${from}: a newer Darkroom has been here; deploy that one, or a later one`
+		)
+	}
 	if (from >= to) {
 		return
 	}

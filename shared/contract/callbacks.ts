@@ -7,6 +7,9 @@ import { ResolvedRequest, Warning } from './generation.ts'
  * What a GPU node says to the edge about one generation and epoch: `POST <callback>/<name>` with the job's token as bearer.
  * Any of them may answer 409 `superseded` (a later epoch was granted) or 409 `ended` (canceled, or finished already): the node
  * then drops the work without a word. Each call renews the lease.
+ *
+ * Edge and nodes need not be of one version. Calls and answers may get more fields, optional ones; whoever does not know a field leaves it out
+ * of account. A `request` alone is understood whole or not at all: a node that does not know all of it hands the work back.
  */
 
 /** Base64 of the 16 bytes, as in Content-MD5. */
@@ -20,8 +23,8 @@ const PictureNumber = z.int().min(0).max(63)
 const Priority = z.int().min(0).max(3)
 
 /** `start`: asks for the epoch. `run` names this attempt, so that a repeated call after a lost answer is granted again. */
-export const StartCall = z.strictObject({ run: z.string().min(8).max(64) })
-export const StartAnswer = z.strictObject({
+export const StartCall = z.object({ run: z.string().min(8).max(64) })
+export const StartAnswer = z.object({
 	request: ResolvedRequest,
 	/** Milliseconds from the answer until someone else may be granted the work. */
 	lease: z.int(),
@@ -39,7 +42,7 @@ export const StartAnswer = z.strictObject({
 export type StartAnswer = z.infer<typeof StartAnswer>
 
 /** How picture `n` looked after `step` evaluations. */
-export const Preview = z.strictObject({
+export const Preview = z.object({
 	n: PictureNumber,
 	step: z.int().min(1),
 	content_type: z.enum(['image/webp']),
@@ -53,7 +56,7 @@ export const PartialImage = Preview.extend({ index: z.int().min(0).max(2) })
 export type PartialImage = z.infer<typeof PartialImage>
 
 /** `progress`: U-Net evaluations done and asked for, summed over the pictures. Every 500 ms, and with each partial image. */
-export const ProgressCall = z.strictObject({
+export const ProgressCall = z.object({
 	done: z.int().min(0),
 	total: z.int().min(1),
 	previews: z.array(Preview).max(4).optional(),
@@ -61,7 +64,7 @@ export const ProgressCall = z.strictObject({
 })
 export type ProgressCall = z.infer<typeof ProgressCall>
 /** `watched`: someone would see previews; they are drawn for nobody else. */
-export const ProgressAnswer = z.strictObject({ watched: z.boolean() })
+export const ProgressAnswer = z.object({ watched: z.boolean() })
 export type ProgressAnswer = z.infer<typeof ProgressAnswer>
 
 /**
@@ -71,13 +74,13 @@ export type ProgressAnswer = z.infer<typeof ProgressAnswer>
 export const mostCheckpointBytes = 64 * 1024 * 1024
 
 /** `yield`: hands the work back. It is queued again at once, and the attempt does not count. */
-export const YieldCall = z.strictObject({})
+export const YieldCall = z.object({})
 
 /** `upload`: asks for a write-once place for one encoded picture. */
-export const UploadCall = z.strictObject({ n: PictureNumber, size: Bytes, md5: Md5, content_type: OutputType })
+export const UploadCall = z.object({ n: PictureNumber, size: Bytes, md5: Md5, content_type: OutputType })
 export type UploadCall = z.infer<typeof UploadCall>
 /** PUT the bytes to `url` with exactly these headers. 412: they are there already, go on to `image`. */
-export const UploadAnswer = z.strictObject({ url: z.url(), headers: z.record(z.string(), z.string()) })
+export const UploadAnswer = z.object({ url: z.url(), headers: z.record(z.string(), z.string()) })
 export type UploadAnswer = z.infer<typeof UploadAnswer>
 
 /** `image`: the bytes are in place. */
@@ -86,13 +89,13 @@ export type ImageCall = z.infer<typeof ImageCall>
 
 /** `finish`: the end. `succeeded` holds only when every picture was delivered. */
 export const FinishCall = z.discriminatedUnion('outcome', [
-	z.strictObject({
+	z.object({
 		outcome: z.literal('succeeded'),
 		/** Time spent inside ONNX Runtime on behalf of this generation, batches counted whole. */
 		inference_ms: z.number().min(0),
 		/** What came to light on the node. */
-		warnings: z.array(Warning).max(10).optional()
+		warnings: z.array(Warning.strip()).max(10).optional()
 	}),
-	z.strictObject({ outcome: z.literal('failed'), detail: z.string().max(1000) })
+	z.object({ outcome: z.literal('failed'), detail: z.string().max(1000) })
 ])
 export type FinishCall = z.infer<typeof FinishCall>
