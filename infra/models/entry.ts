@@ -157,7 +157,10 @@ export async function catalogEntry(
 ): Promise<Entry> {
 	const folder = path.join(staged, 'scheduler')
 	const text = files.some((name) => name.startsWith('tokenizer'))
-	const distilled = scheduler === 'LCMScheduler'
+	const lcm = scheduler === 'LCMScheduler'
+	const fewSteps = lcm || (await isTurbo(scheduler, path.join(folder, 'scheduler_config.json')))
+	// Its distillation has taken the guidance in, but for where it is an input.
+	const unguided = fewSteps && guidance.negative
 	const { factor, ...size } = sizes
 	return {
 		id,
@@ -165,13 +168,26 @@ export async function catalogEntry(
 		description: `Imported from an export of ${pipeline}, with latents at f = ${factor}.`,
 		tasks,
 		size,
-		samplers: distilled ? ['lcm'] : usable(await loadSampler(folder)),
-		steps: { default: Math.min(distilled ? 4 : 30, steps), min: 1, max: steps },
-		guidance: guidance.has ? { default: text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
+		samplers: lcm ? ['lcm'] : usable(await loadSampler(folder)),
+		steps: { default: Math.min(fewSteps ? 4 : 30, steps), min: 1, max: steps },
+		guidance: guidance.has ? { default: unguided ? 1 : text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
 		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },
 		price: usualPrice
 	}
+}
+
+const Spacing = z.object({
+	timestep_spacing: z.string().default('linspace'),
+	prediction_type: z.string().default('epsilon'),
+	rescale_betas_zero_snr: z.boolean().default(false)
+})
+
+/** SD-Turbo, SDXL-Turbo, Lightning and Hyper-SD come with Euler's steps, trailing; models that take many have them so where their last beta is one. */
+async function isTurbo(scheduler: string, file: string): Promise<boolean> {
+	const { timestep_spacing, prediction_type, rescale_betas_zero_snr } = await readConfig(file, Spacing)
+	const trailing = timestep_spacing === 'trailing' && prediction_type === 'epsilon' && !rescale_betas_zero_snr
+	return trailing && ['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'].includes(scheduler)
 }
 
 /** The most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */

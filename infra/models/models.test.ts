@@ -253,6 +253,19 @@ test('a model that needs no change stays as it is, byte for byte', async () => {
 	expect(entry.samplers).not.toContain('lcm')
 })
 
+test.each([
+	['few steps', {}, 4, 1],
+	['many steps where nothing is left of the signal at its last', { rescale_betas_zero_snr: true }, 30, 7.5]
+])("a model that spaces Euler's steps by their ends is offered with %s", async (_, more, steps, guidance) => {
+	await lay('scalar')
+	const file = path.join(source, 'scheduler/scheduler_config.json')
+	const config = JSON.parse(readFileSync(file, 'utf8'))
+	const turbo = { _class_name: 'EulerAncestralDiscreteScheduler', timestep_spacing: 'trailing', ...more }
+	await writeFile(file, JSON.stringify({ ...config, ...turbo }))
+	const { entry } = await add()
+	expect(entry).toMatchObject({ steps: { default: steps }, guidance: { default: guidance } })
+})
+
 test('weights in other files are copied with the graph', async () => {
 	await lay('scalar')
 	await moveWeights(path.join(source, 'unet'))
