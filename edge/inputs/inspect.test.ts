@@ -55,3 +55,23 @@ test.each([
 	bytes.set(head.slice(0, name.endsWith('png') ? 33 : 30))
 	inspect(bytes)
 })
+
+/** Little-endian TIFF, whose directory is `away` bytes from its beginning. */
+const tiffOf = (away: number) => [0x49, 0x49, 42, 0, ...new Uint8Array(Uint32Array.of(away).buffer)]
+const exif = [0x45, 0x78, 0x69, 0x66, 0, 0]
+
+test.each<[string, string, number, (away: number) => number[]]>([
+	['a JPEG', 'plain.jpg', 2, (away) => [0xff, 0xe1, 0, 16, ...exif, ...tiffOf(away - 10)]],
+	['a PNG', 'plain.png', 33, (away) => [0, 0, 0, 8, 0x65, 0x58, 0x49, 0x66, ...tiffOf(away - 8), 0, 0, 0, 0]],
+	['a WebP', 'on-its-side.webp', 30, (away) => [0x45, 0x58, 0x49, 0x46, 8, 0, 0, 0, ...tiffOf(away - 8)]]
+])('of the hundreds of thousands of Exifs of %s, which all have one long directory, one is read', (_, name, begins, chunk) => {
+	const head = files.find(([other]) => other === name)![1].slice(0, begins)
+	const bytes = new Uint8Array(10 * 1024 * 1024)
+	const directory = bytes.length - 2 - 12 * 65_535
+	bytes.set(head)
+	bytes.set([0xff, 0xff], directory)
+	for (let at = begins; at + 20 <= directory; at += chunk(0).length) {
+		bytes.set(chunk(directory - at), at)
+	}
+	inspect(bytes)
+})

@@ -8,7 +8,7 @@ export interface Inspected extends Size {
 /**
  * Format and size of a picture by what its bytes say, whatever its name or content type are; undefined where it is none that we take. The
  * sides are those of the picture upright. Hostile bytes may claim any size, but each loop below moves on with every turn, and reads beyond
- * the end throw a RangeError.
+ * the end throw a RangeError. A picture has one Exif: the first, for a directory that many of them share would be read as many times.
  */
 export function inspect(bytes: Uint8Array): Inspected | undefined {
 	try {
@@ -22,7 +22,7 @@ export function inspect(bytes: Uint8Array): Inspected | undefined {
 	}
 }
 
-const upright = (type: InputType, width: number, height: number, orientation: number): Inspected | undefined => {
+const upright = (type: InputType, width: number, height: number, orientation = 1): Inspected | undefined => {
 	const isTurned = orientation >= 5
 	return width > 0 && height > 0 ? { type, width: isTurned ? height : width, height: isTurned ? width : height } : undefined
 }
@@ -33,16 +33,19 @@ const text = (view: DataView, at: number, length: number): string =>
 /** Chunk types as they are read. */
 const [IDAT, PNG_EXIF, WEBP_EXIF] = [0x49444154, 0x65584966, 0x45584946]
 
+/** What JPEG has before its Exif. */
+const hasPrefix = (view: DataView, at: number) => view.getUint32(at) === 0x45786966 && view.getUint16(at + 4) === 0
+
 /** PNG (third edition), §5 and §11.3.4.5. */
 function png(view: DataView): Inspected | undefined {
 	if (view.getUint32(0) !== 0x89504e47 || text(view, 12, 4) !== 'IHDR') {
 		return undefined
 	}
-	let orientation = 1
+	let orientation: number | undefined
 	for (let at = 8; at + 8 <= view.byteLength; at += 12 + view.getUint32(at)) {
 		const type = view.getUint32(at + 4)
 		if (type === PNG_EXIF) {
-			orientation = orientationOf(view, at + 8)
+			orientation ??= orientationOf(view, at + 8)
 		}
 		if (type === IDAT) {
 			break
@@ -56,7 +59,7 @@ function jpeg(view: DataView): Inspected | undefined {
 	if (view.getUint16(0) !== 0xffd8) {
 		return undefined
 	}
-	let orientation = 1
+	let orientation: number | undefined
 	for (let at = 2; view.getUint8(at) === 0xff; ) {
 		const marker = view.getUint8(at + 1)
 		if (marker === 0xff) {
@@ -67,8 +70,8 @@ function jpeg(view: DataView): Inspected | undefined {
 		if (isFrame) {
 			return upright('image/jpeg', view.getUint16(at + 7), view.getUint16(at + 5), orientation)
 		}
-		if (marker === 0xe1 && text(view, at + 4, 6) === 'Exif\0\0') {
-			orientation = orientationOf(view, at + 10)
+		if (marker === 0xe1 && hasPrefix(view, at + 4)) {
+			orientation ??= orientationOf(view, at + 10)
 		}
 		at += 2 + view.getUint16(at + 2)
 	}
@@ -76,9 +79,7 @@ function jpeg(view: DataView): Inspected | undefined {
 }
 
 function gif(view: DataView): Inspected | undefined {
-	return /^GIF8[79]a$/.test(text(view, 0, 6))
-		? upright('image/gif', view.getUint16(6, true), view.getUint16(8, true), 1)
-		: undefined
+	return /^GIF8[79]a$/.test(text(view, 0, 6)) ? upright('image/gif', view.getUint16(6, true), view.getUint16(8, true)) : undefined
 }
 
 /** RFC 9649, §2. Only the extended format has metadata, after the picture. */
@@ -88,18 +89,18 @@ function webp(view: DataView): Inspected | undefined {
 	}
 	switch (text(view, 12, 4)) {
 		case 'VP8 ':
-			return upright('image/webp', view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff, 1)
+			return upright('image/webp', view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff)
 		case 'VP8L': {
 			const bits = view.getUint32(21, true)
-			return upright('image/webp', 1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff), 1)
+			return upright('image/webp', 1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff))
 		}
 		case 'VP8X': {
 			const side = (at: number) => 1 + (view.getUint32(at, true) & 0xff_ffff)
-			let orientation = 1
+			let orientation: number | undefined
 			for (let at = 30; at + 8 <= view.byteLength; ) {
 				if (view.getUint32(at) === WEBP_EXIF) {
 					// Some writers keep JPEG's prefix.
-					orientation = orientationOf(view, at + (text(view, at + 8, 6) === 'Exif\0\0' ? 14 : 8))
+					orientation ??= orientationOf(view, at + (hasPrefix(view, at + 8) ? 14 : 8))
 				}
 				const length = view.getUint32(at + 4, true)
 				at += 8 + length + (length % 2)

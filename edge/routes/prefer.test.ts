@@ -19,7 +19,14 @@ it.each([
 	['wait=1.5', undefined],
 	['wait=soon', undefined],
 	['wait=3, wait=9', 3],
-	['waiting=5', undefined]
+	['waiting=5', undefined],
+	['wait-not=5', undefined],
+	['wait="5', undefined],
+	['wait=5=6', undefined]
 ])('Prefer: %s waits %s seconds', (header, seconds) => {
 	expect(waitOf(header)).toBe(seconds)
+})
+
+it('reads a header of thousands of spaces at once', () => {
+	expect(waitOf(`wait=${' '.repeat(8_000)}"""`)).toBeUndefined()
 })

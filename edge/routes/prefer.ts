@@ -15,16 +15,18 @@ export const preferHeader = {
  */
 export function waitOf(prefer: string | undefined): number | undefined {
 	for (const preference of prefer?.split(',') ?? []) {
-		const [, seconds] = /^\s*wait\s*(?:=\s*"?([^;"]*)"?\s*)?(?:;.*)?$/i.exec(preference) ?? []
-		if (/^\s*wait\b/i.test(preference)) {
-			return seconds === undefined ? longestWait : wholeSeconds(seconds)
+		// Taken apart bit by bit: one pattern for all of it would take hours to find that thousands of spaces do not match.
+		const [name = '', ...value] = preference.split(';', 1)[0]!.split('=')
+		if (name.trim().toLowerCase() === 'wait') {
+			return value.length === 0 ? longestWait : wholeSeconds(value.join('=').trim())
 		}
 	}
 	return undefined
 }
 
 function wholeSeconds(text: string): number | undefined {
-	return /^[1-9]\d{0,8}\s*$/.test(text) ? Math.min(Number(text), longestWait) : undefined
+	const seconds = /^("?)([1-9]\d{0,8})\1$/.exec(text)?.[2]
+	return seconds === undefined ? undefined : Math.min(Number(seconds), longestWait)
 }
 
 export const applied = (wait: number) => ({ 'preference-applied': `wait=${wait}` })
