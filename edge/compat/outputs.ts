@@ -31,6 +31,7 @@ export const outputs = (app: OpenAPIHono<App>) => {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such output, or its URL has expired.' })
 		}
 		const type = object.httpMetadata?.contentType ?? 'application/octet-stream'
-		return new Response(object.body, { headers: { 'content-type': type, 'content-length': String(object.size) } })
+		const headers = { 'content-type': type, 'content-length': String(object.size), 'x-content-type-options': 'nosniff' }
+		return new Response(object.body, { headers })
 	})
 }

@@ -4,14 +4,16 @@ import { UploadId } from '../../shared/inputs.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
+import { describe } from '../issues.ts'
 import type { Key } from '../keys.ts'
 import { inspect } from './inspect.ts'
 import { refuse } from './refuse.ts'
 import { inputKey } from './store.ts'
 
 const perPage = 100
-/** Characters; R2 keeps 8 kB of an object's own metadata. */
-const mostMetadata = 2_000
+/** Characters. R2 keeps 8 kB of an object's own metadata, in ASCII alone, so letters may have any three bytes each: nine characters. */
+const longestName = 200
+const mostMetadata = 6_000
 
 /** An input of an account, as it is in storage. */
 export interface StoredFile {
@@ -34,7 +36,7 @@ const Metadata = z.record(z.string(), z.unknown())
 export async function storeFile(env: Env, key: Key, file: File, pointer: string, metadata = '{}'): Promise<StoredFile> {
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
 	if (!isMetadata(metadata)) {
-		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters`, JSON.stringify(metadata.slice(0, 60)))
+		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}
 	const bytes = new Uint8Array(await file.arrayBuffer())
 	const type = inspect(bytes)?.type ?? refuse(pointer, 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
@@ -42,8 +44,11 @@ export async function storeFile(env: Env, key: Key, file: File, pointer: string,
 	const object = await env.BUCKET.put(inputKey(key.account, id), bytes, {
 		sha256: sha256(bytes),
 		httpMetadata: { contentType: type },
-		// Names may have any letters, object metadata only ASCII.
-		customMetadata: { name: encodeURIComponent(file.name.slice(0, 200)), metadata: encodeURIComponent(metadata) }
+		// Cut off, a name may end with half a character.
+		customMetadata: {
+			name: encodeURIComponent(file.name.slice(0, longestName).toWellFormed()),
+			metadata: encodeURIComponent(metadata)
+		}
 	})
 	return fileOf(key.account, object)
 }
@@ -83,7 +88,7 @@ export async function removeFile(env: Env, key: Key, id: string): Promise<void> 
 
 function isMetadata(text: string): boolean {
 	try {
-		return text.length <= mostMetadata && Metadata.safeParse(JSON.parse(text)).success
+		return encodeURIComponent(text).length <= mostMetadata && Metadata.safeParse(JSON.parse(text)).success
 	} catch {
 		return false
 	}

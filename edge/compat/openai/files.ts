@@ -31,7 +31,7 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 		const key = expectKey(c)
 		const { id, type } = await findFile(c.var.env, key, c.req.param('id'))
 		const bytes = (await readInput(c.var.env, key.account, id)) as Uint8Array<ArrayBuffer>
-		return c.body(bytes, 200, { 'content-type': type })
+		return c.body(bytes, 200, { 'content-type': type, 'x-content-type-options': 'nosniff' })
 	})
 	at.delete('/files/:id', async (c) => {
 		const id = c.req.param('id')

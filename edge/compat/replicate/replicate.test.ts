@@ -126,3 +126,11 @@ it('lets pages follow a stream as Replicate documents it, with credentials', asy
 	expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
 	expect([headers.get('access-control-allow-origin'), headers.get('access-control-allow-credentials')]).toEqual([origin, 'true'])
 })
+
+it('reads no words without end to look for a model by', async () => {
+	const ask = (words: string) => fetchEdge('/replicate/v1/models', { method: 'QUERY', body: words })
+	expect(await (await ask('"SCENES"')).json()).toMatchObject({
+		results: expect.arrayContaining([expect.objectContaining({ name: 'scenes' })])
+	})
+	expect((await ask('x'.repeat(1_100_000))).status).toBe(413)
+})

@@ -7,7 +7,7 @@ import { type Generation, isTerminal } from '../../../shared/contract/generation
 import { type EventName, endings, type WebhookSecret } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
-import { limitInputs, readJson } from '../../body.ts'
+import { limitBody, limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
@@ -145,7 +145,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 
 	const bodyOf = (c: Context<App>, model: Model) => modelBody(c.var.env.PUBLIC_ORIGIN, model)
 	at.get('/models', (c) => c.json(page(models.map((model) => bodyOf(c, model)))))
-	at.on('QUERY', '/models', async (c) => {
+	at.on('QUERY', '/models', limitBody, async (c) => {
 		// One client sends the words, the other a JSON string.
 		const words = (await c.req.text()).toLowerCase().replace(/^"(.*)"$/s, '$1')
 		const found = models.filter(({ id, name, description }) => `${id} ${name} ${description}`.toLowerCase().includes(words))
