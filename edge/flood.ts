@@ -21,16 +21,28 @@ function isSuspicious(address: string): boolean {
 	return count > unsuspicious
 }
 
+/** What one client has: an address, and of IPv6 a network of 2^64 of them. */
+function ownerOf(address: string): string {
+	if (!address.includes(':') || address.includes('.')) {
+		return address
+	}
+	const [before = [], after = []] = address.split('::').map((groups) => groups.split(':'))
+	const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0')
+	return [...before, ...zeros, ...after].slice(0, 4).join(':')
+}
+
 /**
  * Turns a flood from one address away before anything is parsed or any object woken. Cloudflare names the address, and counts by
  * location and loosely; who comes from this machine, or has no address named, did not come through Cloudflare.
  */
 export const withoutFlood = createMiddleware<App>(async function withoutFlood(c, next) {
 	const address = c.req.header('cf-connecting-ip')
-	const isOutside = address && address !== '127.0.0.1' && address !== '::1'
-	if (isOutside && isSuspicious(address) && !(await c.get('env').FLOOD.limit({ key: address })).success) {
-		const detail = 'Too many requests from this address.'
-		throw new ProblemError({ code: 'rate-limited', detail, 'violated-policies': ['address'], retryAfter: period })
+	if (address && address !== '127.0.0.1' && address !== '::1') {
+		const key = ownerOf(address)
+		if (isSuspicious(key) && !(await c.get('env').FLOOD.limit({ key })).success) {
+			const detail = 'Too many requests from this address.'
+			throw new ProblemError({ code: 'rate-limited', detail, 'violated-policies': ['address'], retryAfter: period })
+		}
 	}
 	await next()
 })

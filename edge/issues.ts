@@ -20,9 +20,11 @@ export function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<
 
 /** `schema`, where it is at hand, tells what zod's issues do not: the fields that there are, and which numbers are whole. */
 export function invalid(error: z.ZodError, input: unknown, schema?: z.ZodType): ProblemError {
-	const errors = error.issues.flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
-	const count = errors.length === 1 ? 'One field is' : `${errors.length} fields are`
-	const detail = `${count} not as expected: ${errors.slice(0, 3).map(summary).join('; ')}${errors.length > 3 ? '; …' : '.'}`
+	const { issues } = error
+	const count = issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0)
+	const errors = issues.slice(0, mostErrors).flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
+	const fields = count === 1 ? 'One field is' : `${count} fields are`
+	const detail = `${fields} not as expected: ${errors.slice(0, 3).map(summary).join('; ')}${count > 3 ? '; …' : '.'}`
 	return new ProblemError({ code: 'invalid-request', detail, errors: errors.slice(0, mostErrors) })
 }
 
@@ -31,9 +33,11 @@ const summary = ({ pointer, expected, received }: FieldError) => `${pointer || '
 function fieldErrors(issue: Issue, input: unknown, field?: z.ZodType): FieldError[] {
 	if (issue.code === 'unrecognized_keys') {
 		const expected = field instanceof z.ZodObject ? `only ${Object.keys(field.shape).join(', ')}` : 'no field of this name'
-		return issue.keys.map((key) => ({
+		// Where nobody has worded it, the message is a list of all of them.
+		const message = issue.message.startsWith('Unrecognized key') ? 'There is no field of this name' : issue.message
+		return issue.keys.slice(0, mostErrors).map((key) => ({
 			pointer: pointer([...issue.path, key]),
-			detail: sentence(issue.message),
+			detail: sentence(message),
 			expected,
 			received: `the field ${describe(key)}`
 		}))

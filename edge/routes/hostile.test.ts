@@ -113,6 +113,17 @@ describe('a hostile customer', () => {
 		expect(status).toBe(422)
 	})
 
+	it('is told of no more than twenty of its mistakes, however many they are', async () => {
+		const fields = Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`field${i}`, 0]))
+		const { detail, errors } = await refusal(await post('/v1/generations', key, { ...order, ...fields }))
+		expect(detail).toMatch(/^30000 fields are not as expected: \/field0: expected only .*; …$/)
+		expect(errors).toHaveLength(20)
+		expect(JSON.stringify(errors).length).toBeLessThan(20_000)
+		// Of a form that names no model, each field would be told with all the others.
+		const { errors: told } = await refusal(await post('/v1/keys', key, fields))
+		expect(JSON.stringify(told).length).toBeLessThan(20_000)
+	})
+
 	it.each(['\u0000', '\ud800', '\u202egnp.exe', '👩‍🚀'.repeat(50), "'; DROP TABLE generations; --"])(
 		'gets back what it asked for: %j',
 		async (text) => {

@@ -139,6 +139,17 @@ describe('limits', () => {
 		expect((await submit()).status).toBe(202)
 	})
 
+	it('take a whole network of IPv6 for one address: whoever has one has all of it', async () => {
+		vi.useRealTimers()
+		const from = (address: string) => get('/v1/models', key, { 'cf-connecting-ip': address })
+		const answers = await Promise.all(
+			Array.from({ length: 120 }, (_, i) => from(i % 2 ? `2001:db8:0:7::${i}` : `2001:db8::7:${i}:0:0:1`))
+		)
+		expect(answers.map(({ status }) => status)).toContain(429)
+		expect((await from('2001:db8:0:8::1')).status).toBe(200)
+		expect((await from('2001:db8::1')).status).toBe(200)
+	})
+
 	it.each([
 		['/v1/models', '203.0.113.7'],
 		['/openai/v1/files', '203.0.113.17'],

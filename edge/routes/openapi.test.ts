@@ -14,6 +14,7 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 	expect(Object.keys(paths).filter((path) => path.startsWith('/callbacks'))).toEqual([])
 	expect(paths['/v1/generations']!.post).toMatchObject({ operationId: 'postGenerations', security: [{ key: [] }] })
 	expect(paths['/v1/models']!.get).toMatchObject({ security: [] })
+	expect(paths['/v1/webhooks/{id}']!.get!.responses).toHaveProperty('403')
 	expect(paths['/v1/admin/accounts/{account}/keys']!.post).toMatchObject({ security: [{ admin: [] }] })
 	// What programs that write clients name their types by; and nothing that is named is told twice.
 	expect(paths['/v1/generations/{id}']!.get).toMatchObject({

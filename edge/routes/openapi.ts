@@ -75,17 +75,23 @@ export const openapi = (app: OpenAPIHono<App>) => {
 		// Those alone can be registered that were made after @hono/zod-openapi was loaded, and which come first differs.
 		app.openAPIRegistry.register(name, schema.clone())
 	}
+	// Made when it is first asked for: that takes as long as hundreds of requests, and anyone may ask. An isolate has one origin.
+	let made: string | undefined
 	app.get('/openapi.json', (c) => {
-		const servers = [{ url: c.var.env.PUBLIC_ORIGIN }]
-		const document = app.getOpenAPI31Document({ openapi: '3.1.0', info, servers })
-		for (const [path, item] of Object.entries(document.paths ?? {})) {
-			for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
-				Object.assign(operation, described(method, path, operation))
-				asEvents(operation)
-			}
-		}
-		return c.json(withReferences(document))
+		made ??= JSON.stringify(documentOf(app, c.var.env.PUBLIC_ORIGIN))
+		return c.body(made, 200, { 'content-type': 'application/json' })
 	})
+}
+
+function documentOf(app: OpenAPIHono<App>, url: string): Document {
+	const document = app.getOpenAPI31Document({ openapi: '3.1.0', info, servers: [{ url }] })
+	for (const [path, item] of Object.entries(document.paths ?? {})) {
+		for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
+			Object.assign(operation, described(method, path, operation))
+			asEvents(operation)
+		}
+	}
+	return withReferences(document)
 }
 
 /** The document with a reference wherever a schema is one of those that have a name. */
@@ -122,7 +128,12 @@ function described(method: string, path: string, { requestBody, responses }: Ope
 	const words = path.split(/[^a-z]+/).filter((word) => word !== '' && word !== 'v')
 	const isAdmin = words[0] === 'admin'
 	const { content = {} } = responses['401'] ?? {}
-	const known = { ...(path.includes('{') && '401' in responses && { 404: 'not-found' }), ...(requestBody && refusals) }
+	const needsKey = '401' in responses && !isAdmin
+	const known = {
+		...(needsKey && { 403: 'forbidden: the key has not the scope for it' }),
+		...(path.includes('{') && '401' in responses && { 404: 'not-found' }),
+		...(requestBody && refusals)
+	}
 	const refused = Object.entries(known).map(([status, description]) => [status, { description, content }])
 	return {
 		operationId: [method, ...words].map((word, i) => (i === 0 ? word : `${word[0]!.toUpperCase()}${word.slice(1)}`)).join(''),
