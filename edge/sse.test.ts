@@ -40,8 +40,10 @@ it('begins with more than proxies gather, and is never silent for long', async (
 		expect((await silent).value).toBe(': still there\n\n')
 	}
 	// What was asked for before the heartbeats is not lost by them.
-	tell({ id: '1', event: 'log', data: 'one line\nand another' })
-	expect((await reader.read()).value).toBe('id: 1\nevent: log\ndata: one line\ndata: and another\n\n')
+	tell({ id: '1', event: 'log', data: 'one line\nand another\r\nand\revent: none' })
+	expect((await reader.read()).value).toBe(
+		'id: 1\nevent: log\ndata: one line\ndata: and another\ndata: and\ndata: event: none\n\n'
+	)
 	tell({ data: 'the last' })
 	await reader.cancel()
 	await vi.waitFor(() => expect(hasLeft()).toBe(true))

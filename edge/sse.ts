@@ -58,7 +58,7 @@ export function respondEvents(events: AsyncGenerator<Sent>, headers: Record<stri
 				return
 			}
 			const fields = Object.entries(value as Sent).flatMap(([name, text]: [string, string]) =>
-				text.split('\n').map((line) => `${name}: ${line}\n`)
+				text.split(/\r\n|\r|\n/).map((line) => `${name}: ${line}\n`)
 			)
 			send(`${fields.join('')}\n`)
 		},

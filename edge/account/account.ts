@@ -371,8 +371,14 @@ export class Account extends DurableObject {
 
 	/** For the generation's Viewer: how it stands. The Viewer is told of each change until it ends. */
 	async watch(id: string): Promise<Answer<Snapshot>> {
-		this.#watched.add(id)
-		return answer(() => this.#books.generations.read(id))
+		return answer(() => {
+			const snapshot = this.#books.generations.read(id)
+			// Of what has ended there is nothing more to tell.
+			if (!isTerminal(snapshot.status)) {
+				this.#watched.add(id)
+			}
+			return snapshot
+		})
 	}
 
 	/** For whoever asks where a queued generation stands. */
