@@ -40,17 +40,22 @@ export const asJson = createMiddleware<App>(async function asJson(c, next) {
 
 /** The body as JSON; an empty one is none. */
 export async function readJson(c: Context): Promise<unknown> {
+	const bytes = await c.req.arrayBuffer()
 	try {
-		return await c.req.json()
-	} catch {
+		return JSON.parse(utf8.decode(bytes))
+	} catch (error) {
 		const encoding = c.req.header('content-encoding')
+		const fault = error instanceof SyntaxError ? 'could not be parsed as JSON' : 'is not in UTF-8'
 		throw new ProblemError(
 			encoding
 				? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
-				: { code: 'malformed-json', detail: 'The body could not be parsed as JSON.' }
+				: { code: 'malformed-json', detail: `The body ${fault}.` }
 		)
 	}
 }
+
+/** Other letters would come out as U+FFFD, and be drawn. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
 type Form = Record<string, string | File | (string | File)[]>
 

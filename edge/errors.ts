@@ -105,7 +105,7 @@ export function respond(
 
 export const unsupported = (c: Context): Fault => ({
 	code: 'unsupported-media-type',
-	detail: `Expected content-type application/json, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
+	detail: `Expected content-type application/json in UTF-8, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
 })
 
 export function onError(error: Error, c: Context): Response {

@@ -20,12 +20,21 @@ export function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<
 
 /** `schema`, where it is at hand, tells what zod's issues do not: the fields that there are, and which numbers are whole. */
 export function invalid(error: z.ZodError, input: unknown, schema?: z.ZodType): ProblemError {
-	const { issues } = error
-	const count = issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0)
-	const errors = issues.slice(0, mostErrors).flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
+	const issues = error.issues.flatMap(meant)
+	const all = issues.slice(0, mostErrors).flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
+	// What is wrong with a field in two ways is told in the narrower one, which is checked later.
+	const errors = [...new Map(all.map((error) => [error.pointer, error])).values()]
+	const keys = issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0)
+	const count = keys - (all.length - errors.length)
 	const fields = count === 1 ? 'One field is' : `${count} fields are`
 	const detail = `${fields} not as expected: ${errors.slice(0, 3).map(summary).join('; ')}${count > 3 ? '; …' : '.'}`
 	return new ProblemError({ code: 'invalid-request', detail, errors: errors.slice(0, mostErrors) })
+}
+
+/** Of a field that may have several shapes, what is wrong with the one that it has. */
+function meant(issue: Issue): Issue[] {
+	const inside = issue.code === 'invalid_union' && issue.errors.find((branch) => branch.some(({ path }) => path.length > 0))
+	return inside ? inside.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })) : [issue]
 }
 
 const summary = ({ pointer, expected, received }: FieldError) => `${pointer || 'the body'}: expected ${expected}, got ${received}`
@@ -105,7 +114,8 @@ export function describe(value: unknown): string {
 		return value.length > longestText ? `${quoted.slice(0, -1)}…" (${value.length} characters)` : quoted
 	}
 	if (Array.isArray(value)) {
-		return `an array of ${value.length}`
+		const isShort = value.length > 0 && value.length <= 8 && value.every((item) => typeof item === 'number')
+		return isShort ? JSON.stringify(value) : `an array of ${value.length}`
 	}
 	return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

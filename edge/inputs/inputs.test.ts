@@ -140,11 +140,37 @@ describe('inputs', () => {
 	it.each([
 		['data:image/png,plain', 'data:<type>;base64,<data>'],
 		['data:image/png;base64', 'data:<type>;base64,<data>'],
+		['data:image/png;name="a,b.png";base64,AAAA', 'data:<type>;base64,<data>'],
+		['data:image/png;base64,AAAA!AAA', 'base64 after the comma'],
+		['data:image/png;base64,AAAA%21AAA', 'base64 after the comma'],
+		['data:image/png;base64,AAAA#AAA', 'base64 after the comma'],
 		['data:;base64,', 'an image: png, jpeg, webp, gif, avif'],
 		['data:image/png;base64,PHN2Zz48L3N2Zz4=', 'an image: png, jpeg, webp, gif, avif'],
 		[`data:image/png;base64,${'A'.repeat(14_000_000)}`, `at most ${inputLimits.bytes} bytes`]
 	])('are refused as data URIs that are none: %.30s', async (image, expected) => {
 		expect(await refused({ image })).toMatchObject({ pointer: '/image', expected })
+	})
+
+	it('come in the base64 of any writer', async () => {
+		// As much of it as has both letters that differ.
+		const bytes = new Uint8Array(Buffer.concat([bytesOf('plain.png'), Buffer.from([0xfb, 0xff, 0xbf, 0])]))
+		const base64 = Buffer.from(bytes).toString('base64')
+		expect(base64).toMatch(/\+.*\/.*==$/)
+		for (const uri of [
+			`  data:image/png;base64,${base64}\n`,
+			`DATA:image/png;BASE64,${base64}`,
+			`data:;base64,${base64}`,
+			`data:text/html;charset=utf-16;base64,${base64}`,
+			`data:image/png; base64,${base64}`,
+			`data:image/png;base64,${base64.replaceAll('=', '')}`,
+			`data:image/png;base64,${base64.replace(/.{76}/g, '$&\r\n')}`,
+			`data:image/png;base64,${Buffer.from(bytes).toString('base64url')}`,
+			`data:image/png;base64,${encodeURIComponent(base64)}`
+		]) {
+			const { request } = await accepted({ image: uri })
+			const object = await env.BUCKET.get(inputKey(account, request.image!))
+			expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytes)
+		}
 	})
 
 	it('are refused by the size that they claim', async () => {
@@ -166,7 +192,9 @@ describe('inputs', () => {
 		['http://169.254.169.254/latest/meta-data/', isPublic],
 		['https://user:pass@example.com/x.png', isPublic],
 		['file:///etc/passwd', isPublic],
-		['plain.png', isPublic],
+		['plain.png', 'the id of an upload, a data: URI or an https URL'],
+		[files['plain.png']!, 'the id of an upload, a data: URI or an https URL'],
+		[' ', 'the id of an upload, a data: URI or an https URL'],
 		[`${outside}/redirect?to=http://192.168.1.1/`, isPublic],
 		[`${outside}/redirect?to=${encodeURIComponent(`${outside}/redirect?to=http://[fd00::1]/`)}`, isPublic],
 		[`${outside}/redirect?to=file:///etc/passwd`, isPublic],

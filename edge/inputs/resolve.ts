@@ -91,10 +91,13 @@ interface Taken extends Inspected {
 /** An input in storage under an id of ours, looked at: wherever it comes from, nothing is believed but its bytes. */
 async function take(env: Env, account: string, name: InputName, given: unknown, store: typeof storeInput): Promise<Taken> {
 	const pointer = `/${name}`
-	const text = String(given)
+	const text = String(given).trim()
 	if (text.startsWith('upl_')) {
 		const bytes = (await readInput(env, account, text)) ?? refuse(pointer, 'an upload of this account', describe(text))
 		return { ...look(bytes, pointer), id: text }
+	}
+	if (!/^[a-z][a-z\d+.-]*:/i.test(text)) {
+		return refuse(pointer, 'the id of an upload, a data: URI or an https URL', describe(given))
 	}
 	const bytes = /^data:/i.test(text) ? bytesOf(text, pointer) : await fetchInput(env, text, pointer)
 	const seen = look(bytes, pointer)

@@ -174,6 +174,46 @@ describe('generations', () => {
 		expect(await codeOf(answer)).toBe(expected)
 	})
 
+	it('reads bodies as UTF-8 and nothing else', async () => {
+		const send = async (body: Uint8Array, type = 'application/json') => {
+			const answer = await fetchEdge('/v1/generations', {
+				method: 'POST',
+				headers: { authorization: `Bearer ${key}`, 'content-type': type },
+				body
+			})
+			return answer.ok ? (await answer.json<Generation>()).request.prompt : Problem.parse(await answer.json()).detail
+		}
+		const prompt = 'une sphère 😀'
+		const utf8 = Buffer.from(JSON.stringify({ ...good, prompt }))
+		expect(await send(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), utf8]))).toBe(prompt)
+		expect(await send(Buffer.from(utf8.toString(), 'latin1'))).toBe('The body is not in UTF-8.')
+		expect(await send(Buffer.from(utf8.toString(), 'utf16le'))).toBe('The body is not in UTF-8.')
+		expect(await send(utf8, 'application/json; charset=utf-16')).toBe(
+			'Expected content-type application/json in UTF-8, got application/json; charset=utf-16.'
+		)
+	})
+
+	it.each([
+		[{ seed: 2 ** 53 }, '/seed', 'at most 4294967295', '9007199254740992'],
+		[{ output_quality: 0 }, '/output_quality', 'null: PNG loses nothing', '0'],
+		[{ webhook: { url: 'https://example.com', events: ['x'] } }, '/webhook/events/0', /^"generation.started" or /, '"x"'],
+		[{ webhook: { events: [] } }, '/webhook/url', 'string', 'nothing'],
+		[{ webhook: 5 }, '/webhook', 'A URL, or { "url", "events" }', '5'],
+		[{ model: 'scenes-layout', layout: [{ label: 0, box: [0.9, 0, 0.1, 1] }] }, '/layout/0/box', /x0 < x1/, '[0.9,0,0.1,1]'],
+		[{ model: 'scenes-layout', layout: [{ label: 0, box: [0, 0, 1] }] }, '/layout/0/box', /x0 < x1/, '[0,0,1]']
+	])('tells once what is wrong with a field, as narrowly as it can: %j', async (fields, pointer, expected, received) => {
+		const { prompt, ...rest } = good
+		const answer = await post('/v1/generations', key, { ...('layout' in fields ? rest : good), ...fields })
+		const { errors } = Problem.parse(await answer.json())
+		const at = errors!.filter((error) => error.pointer.startsWith(`/${Object.keys(fields).at(-1)}`))
+		expect(at[0]).toMatchObject({
+			pointer,
+			received,
+			expected: typeof expected === 'string' ? expected : expect.stringMatching(expected)
+		})
+		expect(at.filter((error) => error.pointer === pointer)).toHaveLength(1)
+	})
+
 	it('refuses an endless body without reading it', async () => {
 		let pulled = 0
 		const body = new ReadableStream({
