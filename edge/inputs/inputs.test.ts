@@ -181,6 +181,25 @@ describe('inputs', () => {
 		expect(await refused({ image })).toMatchObject({ received: '100000 × 100000 pixels' })
 	})
 
+	it('are refused where they are no wider than a line', async () => {
+		const line = bytesOf('plain.png')
+		new DataView(line.buffer).setUint32(16, 1)
+		new DataView(line.buffer).setUint32(20, 65_536)
+		const image = `data:image/png;base64,${Buffer.from(line).toString('base64')}`
+		expect(await refused({ image })).toMatchObject({ expected: 'at most 65535 pixels a side', received: '1 × 65536 pixels' })
+	})
+
+	it('are refused where their end is missing', async () => {
+		for (const [name, type] of Object.entries({ 'plain.png': 'png', 'progressive.jpg': 'jpeg', 'lossy.webp': 'webp' })) {
+			const half = Buffer.from(bytesOf(name)).subarray(0, bytesOf(name).length - 20)
+			expect(await refused({ image: `data:;base64,${half.toString('base64')}` })).toMatchObject({
+				pointer: '/image',
+				expected: `a whole ${type} of 8 bits a sample`,
+				received: 'one that is cut off'
+			})
+		}
+	})
+
 	it('may be large, but not endless', async () => {
 		const answer = await ask({ image: `data:image/png;base64,${'A'.repeat(21 * 1024 * 1024)}` })
 		expect(await codeOf(answer)).toBe('413 payload-too-large')

@@ -54,6 +54,10 @@ function png(view: DataView): Inspected | undefined {
 	return upright('image/png', view.getUint32(16), view.getUint32(20), orientation)
 }
 
+/** Whether it begins JPEG's frame header. */
+export const isFrame = (marker: number) =>
+	marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
+
 /** ITU-T T.81, annex B: segments up to the frame header, which has the size. */
 function jpeg(view: DataView): Inspected | undefined {
 	if (view.getUint16(0) !== 0xffd8) {
@@ -66,8 +70,7 @@ function jpeg(view: DataView): Inspected | undefined {
 			at += 1 // Fill.
 			continue
 		}
-		const isFrame = marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
-		if (isFrame) {
+		if (isFrame(marker)) {
 			return upright('image/jpeg', view.getUint16(at + 7), view.getUint16(at + 5), orientation)
 		}
 		if (marker === 0xe1 && hasPrefix(view, at + 4)) {

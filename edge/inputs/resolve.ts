@@ -11,6 +11,7 @@ import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { describe, parse } from '../issues.ts'
 import type { Key } from '../keys.ts'
+import { damageOf } from './damage.ts'
 import { bytesOf } from './data-uri.ts'
 import { fetchInput } from './fetch.ts'
 import { type Inspected, inspect } from './inspect.ts'
@@ -109,9 +110,14 @@ function look(bytes: Uint8Array, pointer: string): Inspected {
 	const first = Buffer.from(bytes.subarray(0, 12)).toString('hex')
 	const seen =
 		inspect(bytes) ?? refuse(pointer, `an image: ${types}`, `${bytes.length} bytes that begin ${first || 'with nothing'}`)
-	return seen.width * seen.height > inputLimits.pixels
-		? refuse(pointer, `at most ${inputLimits.pixels} pixels`, pixels(seen))
-		: seen
+	if (seen.width * seen.height > inputLimits.pixels) {
+		return refuse(pointer, `at most ${inputLimits.pixels} pixels`, pixels(seen))
+	}
+	if (Math.max(seen.width, seen.height) > inputLimits.side) {
+		return refuse(pointer, `at most ${inputLimits.side} pixels a side`, pixels(seen))
+	}
+	const damage = damageOf(bytes, seen.type)
+	return damage === undefined ? seen : refuse(pointer, `a whole ${seen.type.replace('image/', '')} of 8 bits a sample`, damage)
 }
 
 function expectEnlargeable(model: Model, image: Size): void {

@@ -93,9 +93,11 @@ describe('pictures', () => {
 		expect(pixels[2]).toEqual(pixels[0])
 	})
 
-	it('that are no whole picture fail the generation, and say so', async () => {
-		const half = dataUri(image.slice(0, image.length / 2))
-		const generation = await stack.submit({ model: 'scenes', prompt: 'a red cube', image: half }, wait)
+	it('that are no whole picture are refused; those whose pixels make no sense fail the generation, and say so', async () => {
+		const order = (bytes: Uint8Array) => ({ model: 'scenes', prompt: 'a red cube', image: dataUri(bytes) })
+		await expect(stack.submit(order(image.slice(0, image.length / 2)), wait)).rejects.toThrow(/cut off/)
+		const noise = new Uint8Array(await sharp(image).avif().toBuffer())
+		const generation = await stack.submit(order(noise.fill(0xff, noise.length / 2)), wait)
 		expect(generation).toMatchObject({
 			status: 'failed',
 			error: { detail: expect.stringMatching(/^image: expected a whole PNG/) }
