@@ -47,11 +47,22 @@ const checks = [
 			WHERE coalesce(r.refunded, 0) <> g.refunded`
 	},
 	{
+		what: 'money of a generation that there is not',
+		query:
+			'SELECT DISTINCT generation FROM ledger WHERE generation IS NOT NULL AND generation NOT IN (SELECT id FROM generations)'
+	},
+	{
 		what: 'an allowance that its generations do not use',
-		query: `SELECT subject, in_flight, held FROM tallies WHERE subject <> ''
-			EXCEPT SELECT k.hash, coalesce(sum(g.count), 0),
-				coalesce(sum(g.price * (g.count - (SELECT count(*) FROM pictures p WHERE p.generation = g.id))), 0)
-			FROM keys k LEFT JOIN generations g ON g.key = k.hash AND g.status IN ('queued', 'processing') GROUP BY k.hash`
+		query: `WITH open AS (
+				SELECT key, count, price * (count - (SELECT count(*) FROM pictures WHERE generation = id)) AS held
+				FROM generations WHERE status IN ('queued', 'processing')
+			), used AS (
+				SELECT '' AS subject, coalesce(sum(count), 0) AS in_flight, coalesce(sum(held), 0) AS held FROM open
+				UNION ALL SELECT key, sum(count), sum(held) FROM open WHERE key IS NOT NULL GROUP BY key
+			)
+			SELECT subject, tallies.in_flight, tallies.held, used.in_flight AS used_in_flight, used.held AS used_held
+			FROM tallies FULL JOIN used USING (subject)
+			WHERE coalesce(tallies.in_flight, 0) <> coalesce(used.in_flight, 0) OR coalesce(tallies.held, 0) <> coalesce(used.held, 0)`
 	},
 	{
 		what: 'usage that the pictures do not make',
@@ -65,5 +76,10 @@ const checks = [
 				SELECT date(p.captured_at / 1000, 'unixepoch'), g.key, g.model, count(*), sum(g.price)
 				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
 			)`
+	},
+	{
+		what: 'a meter event that does not count its pictures',
+		query: `SELECT id, refund, pictures, (SELECT count(*) FROM metered WHERE batch = id) AS counted FROM batches
+			WHERE refund IS NULL AND pictures <> counted`
 	}
 ]
