@@ -10,7 +10,7 @@ export const MeterEvent = z.strictObject({
 	/** The identifier under which it is sent, however often. */
 	id: z.string(),
 	sink: SinkName,
-	/** `parked`: whether it arrived is not known, and it is too late to ask again; a person has to look. */
+	/** `parked`: whether it arrived is not known, or it was refused, and it is too late to send it again; a person has to look. */
 	state: z.enum(['pending', 'sent', 'parked']),
 	minute: Time,
 	model: z.string(),

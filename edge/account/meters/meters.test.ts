@@ -113,6 +113,21 @@ describe('Meters', () => {
 		expect(await codeOf(await resolve('sent'))).toBe('404 not-found')
 	})
 
+	it('hold nothing up behind what a sink has refused until it was too old', async () => {
+		await stripe.plan({ status: 400, body: '{"error":{"message":"No such customer","type":"invalid_request_error"}}' })
+		await charge(2)
+		await pass(2 * minute)
+		expect(await events()).toMatchObject([{ state: 'pending', error: 'No such customer' }])
+		await stripe.plan({ status: 200, meters: true })
+		vi.setSystemTime(Date.now() + 35 * 24 * hour)
+		await charge(1)
+		await untilNothingIsPending(minute)
+		expect(await events()).toMatchObject([
+			{ state: 'sent', value: 1 },
+			{ state: 'parked', value: 2, error: 'No such customer' }
+		])
+	})
+
 	it('tell any receiver of CloudEvents', async () => {
 		const sink = receiver(account)
 		const reading = { id: 'mtr_1', customer: account, model: 'scenes', price: 100, pictures: 3, at: 0 }

@@ -10,6 +10,8 @@ const hour = 60 * minute
 /** Milliseconds for which a batch whose outcome is unknown may be sent again: Stripe knows its identifier for 24 hours at least. */
 const remembered = 23 * hour
 const longestBackoff = hour
+/** Milliseconds after which a sink takes no event any more: Stripe's may be 35 days old (docs.stripe.com/api/billing/meter-event/create). */
+const oldest: Record<SinkName, number> = { stripe: 35 * 24 * hour, cloudevents: Number.POSITIVE_INFINITY }
 
 type Picture = Extract<Happening, { type: 'image' }>
 
@@ -42,7 +44,8 @@ interface Surroundings {
 /**
  * Tells others how many pictures were charged. Pictures of one model and price make one batch a minute; a batch goes to each sink under its own
  * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch: while a sink is out, the others are
- * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice. Methods run inside a transaction.
+ * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice, or would be refused for its age. Methods run
+ * inside a transaction.
  */
 export class Meters {
 	readonly #at: Surroundings
@@ -88,7 +91,8 @@ export class Meters {
 			this.#schedule(sink)
 			return
 		}
-		if (head.unknown_since !== null && now - head.unknown_since >= remembered) {
+		const isInDoubt = head.unknown_since !== null && now - head.unknown_since >= remembered
+		if (isInDoubt || now - head.minute >= oldest[sink]) {
 			this.#set(head, { state: 'parked' })
 			this.#schedule(sink)
 			return
