@@ -98,6 +98,7 @@ async function bringUp({
 }): Promise<void> {
 	const began = performance.now()
 	log('darkroom', 'starting')
+	const url = `http://127.0.0.1:${port}`
 	const secrets = loadSecrets(join(dataDir, 'secrets.json'))
 	const startQueue = async () => {
 		const url = process.env.QUEUE_URL || (await startPostgres(join(dataDir, 'postgres'), start))
@@ -122,14 +123,13 @@ async function bringUp({
 	const startNode = start({
 		name: 'gpu-node',
 		...script('worker-gpu/main.ts'),
-		env: { QUEUE_URL: queueUrl, CACHE_DIR: join(dataDir, 'cache'), DRAIN_SECONDS: '1' },
+		env: { QUEUE_URL: queueUrl, EDGE_ORIGINS: url, CACHE_DIR: join(dataDir, 'cache'), DRAIN_SECONDS: '1' },
 		ready: /^ready: /,
 		stop: 'SIGTERM',
 		ipc: true
 	})
 	await Promise.all([startEdge, startNode])
 
-	const url = `http://127.0.0.1:${port}`
 	const file = join(dataDir, 'dev.json')
 	const apiKey = await demoKey(url, file, secrets.ADMIN_TOKEN)
 	writeWhole(file, `${JSON.stringify({ url, apiKey, adminToken: secrets.ADMIN_TOKEN }, null, '\t')}\n`)

@@ -10,6 +10,8 @@ const RETRY_MS = 1_000
 export interface ConsumerOptions {
 	readonly queueUrl: string
 	readonly model: string
+	/** Origins. A job that calls back elsewhere is passed over: whoever can write into the queue could have the node post to anyone. Absent: any. */
+	readonly edges?: readonly string[] | undefined
 	readonly log: (line: string) => void
 	/** Rejects when the job could not be brought to an end. `waited`: milliseconds that it was in the queue. */
 	work(job: Job, waited: number): Promise<void>
@@ -41,7 +43,7 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 
 /** Resolves with the first error of the worker, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
-	{ queueUrl, model, log, work }: ConsumerOptions,
+	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
 	onReady: () => void
 ): Promise<Error | undefined> {
@@ -51,7 +53,7 @@ async function consumeUntilTrouble(
 	const consumer = openConsumer(queueUrl)
 	const workOn = async ({ id, data, timestamp }: QueueJob<unknown>) => {
 		const job = Job.safeParse(data)
-		if (!job.success) {
+		if (!job.success || !(edges?.includes(new URL(job.data.callback).origin) ?? true)) {
 			log(`queue of ${model}: passed over ${id}, which is no job of ours`)
 			return
 		}

@@ -8,6 +8,11 @@ const known = models.map(({ id }) => id)
 
 const Environment = z.object({
 	QUEUE_URL: z.url({ protocol: /^(postgres(ql)?|rediss?)$/, error: 'expected postgres://, redis:// or rediss://' }),
+	EDGE_ORIGINS: z
+		.string()
+		.transform((list) => list.split(',').map((url) => url.trim()))
+		.pipe(z.array(z.url({ protocol: /^https?$/, error: 'expected http(s) URLs' }).transform((url) => new URL(url).origin)))
+		.optional(),
 	DARKROOM_PROVIDER: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
 	DARKROOM_MODELS: z
 		.string()
@@ -40,6 +45,7 @@ export const usage = `node worker-gpu/main.ts
 
 Takes generations from the queue, develops their pictures and delivers them to the edge. Configured by environment variables:
   QUEUE_URL          postgres://, redis:// or rediss:// (required)
+  EDGE_ORIGINS       comma-separated URLs of the edges whose jobs are taken, others being thrown away; default any
   DARKROOM_PROVIDER  auto (CUDA where its libraries load, else the CPU), cpu or cuda; default auto
   DARKROOM_MODELS    comma-separated ids of the models to serve, which are loaded at the start; default all of the catalog
                      (${known.join(', ')}), of which all but the first are loaded when first asked for

@@ -9,6 +9,7 @@ const queue = 'redis://127.0.0.1:1'
 test.each([
 	['no queue', {}, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['a queue of no known kind', { QUEUE_URL: 'http://queue' }, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
+	['an edge that is none', { QUEUE_URL: queue, EDGE_ORIGINS: 'https://a.example,edge' }, 'EDGE_ORIGINS: expected http(s) URLs'],
 	['an unknown model', { QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,sketches' }, 'expected models of the catalog (scenes, '],
 	[
 		'a model that is not there',
@@ -29,6 +30,7 @@ test('--help names every variable', async () => {
 	const { code, stdout } = await main(['--help'], {})
 	for (const name of [
 		'QUEUE_URL',
+		'EDGE_ORIGINS',
 		'DARKROOM_PROVIDER',
 		'DARKROOM_MODELS',
 		'MODELS_DIR',

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Job } from '../shared/queue.ts'
-import { consume } from './consumer.ts'
+import { type ConsumerOptions, consume } from './consumer.ts'
 import { startEngine } from './engine/client.ts'
 import { readEnvironment, usage } from './environment.ts'
 import { type Tools, workOn } from './generation.ts'
@@ -30,6 +30,7 @@ if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.hel
 async function run(): Promise<void> {
 	const {
 		QUEUE_URL,
+		EDGE_ORIGINS,
 		DARKROOM_PROVIDER,
 		DARKROOM_MODELS,
 		MODELS_DIR,
@@ -72,7 +73,8 @@ async function run(): Promise<void> {
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
 	const tools = { engine, sign: signer?.sign, log }
-	await serve(tools, metrics, DARKROOM_MODELS.models, QUEUE_URL, DRAIN_SECONDS * 1_000, asked.signal)
+	const queues = DARKROOM_MODELS.models.map((model) => ({ queueUrl: QUEUE_URL, model, edges: EDGE_ORIGINS, log }))
+	await serve(tools, metrics, queues, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
 	// Whatever still waits for an answer is abandoned with us.
 	process.exit()
@@ -85,8 +87,7 @@ async function run(): Promise<void> {
 async function serve(
 	tools: Tools,
 	metrics: Metrics,
-	models: readonly string[],
-	queueUrl: string,
+	queues: readonly Omit<ConsumerOptions, 'work'>[],
 	grace: number,
 	asked: AbortSignal
 ): Promise<void> {
@@ -108,7 +109,7 @@ async function serve(
 			done()
 		}
 	}
-	const consumers = models.map((model) => consume({ queueUrl, model, log, work }, asked))
+	const consumers = queues.map((queue) => consume({ ...queue, work }, asked))
 	if (!asked.aborted) {
 		await once(asked, 'abort')
 	}
