@@ -142,6 +142,22 @@ describe('masks', () => {
 		expect([pixel(opaque, 31, 9), pixel(opaque, 32, 9)]).toEqual([[255], [0]])
 	})
 
+	test('of other sizes have an edge, no ramp, where the image has it', async () => {
+		for (const side of [32, 128, 640]) {
+			const { pixels } = await mask(white(side, side))
+			expect(pixels).toEqual(Uint8Array.from({ length: 64 * 64 }, (_, i) => (i % 64 < 32 ? 255 : 0)))
+		}
+	})
+
+	test('are what they are nearest to where they are grey, or a JPEG', async () => {
+		const grey = (value: number) =>
+			sharp({ create: { width: 64, height: 64, channels: 3, background: { r: value, g: value, b: value } } })
+		expect(new Set((await mask(grey(127))).pixels)).toEqual(new Set([0]))
+		expect(new Set((await mask(grey(128))).pixels)).toEqual(new Set([255]))
+		const lossy = sharp(await white(64, 64).jpeg({ quality: 30 }).toBuffer())
+		expect((await mask(lossy)).pixels).toEqual((await mask(white(64, 64))).pixels)
+	})
+
 	test('lie over their image, whatever their own size', async () => {
 		const raster = await mask(white(30, 10), { width: 64, height: 128 })
 		// The image is cut to its middle half, and so is the mask.

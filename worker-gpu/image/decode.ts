@@ -1,11 +1,12 @@
 import sharp, { type Metadata, type Sharp } from 'sharp'
 import type { ModelTasks } from '../../shared/catalog.ts'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { type InputName, inputLimits, type Size } from '../../shared/inputs.ts'
+import { type InputName, inputLimits } from '../../shared/inputs.ts'
 import { covering, takenSize } from '../../shared/size.ts'
 import { nearestColour } from './colours.ts'
 import { InputUnreadable } from './input-unreadable.ts'
 import type { Raster, Rasters } from './raster.ts'
+import { type Cut, lanczos, nearest, type Samples } from './resize.ts'
 
 // What is no picture of the formats that the edge lets through is not even tried: SVG and PDF are programs.
 sharp.block({ operation: ['VipsForeignLoad'] })
@@ -44,39 +45,49 @@ export async function decodeInputs(request: ResolvedRequest, tasks: ModelTasks, 
 	return rasters
 }
 
-/** How an input is cut: scaled to `covered`, of which the middle of size `taken` stays. */
-interface Cut {
-	readonly covered: Size
-	readonly taken: Size
-}
-
 /** RGB; transparent parts over white. */
 async function decodeImage(file: Uint8Array, cut: Cut): Promise<Raster> {
-	return draw('image', file, cut, 'lanczos3', (image) => image.flatten({ background: '#ffffff' }))
+	const flat = (image: Sharp) => image.flatten({ background: '#ffffff' })
+	return { pixels: await withSamples('image', file, flat, (samples) => lanczos(samples, cut)), ...cut.taken }
 }
 
-/** White is 255, drawn anew; in a picture with transparent parts, those are, as OpenAI's API has it. */
+/** 255 where it is drawn anew: what is white; in a picture with transparent parts, what is transparent, as OpenAI's API has it. */
 async function decodeMask(file: Uint8Array, cut: Cut): Promise<Raster> {
-	const { hasAlpha } = await look('mask', file)
-	const isCutOut = hasAlpha && !(await reading('mask', () => sharp(file, options).stats())).isOpaque
-	const { pixels, ...size } = await draw('mask', file, cut, 'nearest', (image) => image.ensureAlpha())
-	const mask = new Uint8Array(pixels.length / 4)
-	for (let i = 0; i < mask.length; i++) {
-		const [r, g, b, alpha] = [0, 1, 2, 3].map((c) => pixels[4 * i + c]!) as [number, number, number, number]
-		mask[i] = isCutOut ? 255 - alpha : Math.round((299 * r + 587 * g + 114 * b) / 1000)
+	const grey = await withSamples(
+		'mask',
+		file,
+		(image) => image.ensureAlpha(),
+		(samples) => lanczos(greyOf(samples), cut)
+	)
+	return { pixels: grey.map((value) => (value < 127.5 ? 0 : 255)), ...cut.taken }
+}
+
+function greyOf({ pixels, ...size }: Samples): Samples {
+	const grey = new Uint8Array(pixels.length / 4)
+	let least = 255
+	for (let i = 0; i < grey.length; i++) {
+		grey[i] = 255 - pixels[4 * i + 3]!
+		least = Math.min(least, pixels[4 * i + 3]!)
 	}
-	return { pixels: mask, ...size }
+	if (least === 255) {
+		for (let i = 0; i < grey.length; i++) {
+			// As Pillow's convert("L").
+			grey[i] = (19_595 * pixels[4 * i]! + 38_470 * pixels[4 * i + 1]! + 7_471 * pixels[4 * i + 2]! + 0x8000) >> 16
+		}
+	}
+	return { ...size, pixels: grey, channels: 1 }
 }
 
 /** The class whose colour is nearest. */
 async function decodeMap(file: Uint8Array, cut: Cut, tasks: ModelTasks): Promise<Raster> {
-	const { pixels, ...size } = await draw('semantic_map', file, cut, 'nearest', (image) => image.removeAlpha())
+	const opaque = (image: Sharp) => image.removeAlpha()
+	const pixels = await withSamples('semantic_map', file, opaque, async (samples) => nearest(samples, cut))
 	const classOf = nearestColour(tasks['semantic-synthesis']?.labels.map(({ color }) => color) ?? [])
 	const classes = new Uint16Array(pixels.length / 3)
 	for (let i = 0; i < classes.length; i++) {
 		classes[i] = classOf(pixels[3 * i]!, pixels[3 * i + 1]!, pixels[3 * i + 2]!)
 	}
-	return { pixels: classes, ...size }
+	return { pixels: classes, ...cut.taken }
 }
 
 /** Of an animation the first frame. Damaged files fail, harmless oddities do not. */
@@ -84,23 +95,29 @@ const options = { limitInputPixels: inputLimits.pixels, failOn: 'error', pages: 
 
 const look = (name: InputName, file: Uint8Array): Promise<Metadata> => reading(name, () => sharp(file, options).metadata())
 
-async function draw(
+/** Pixels of a picture that is read while no other such is: at its largest it takes 200 MB. */
+const LARGE = 4 * 1024 * 1024
+let lastOfLarge: Promise<unknown> = Promise.resolve()
+
+/** What `use` makes of a file's samples: all of them, upright, in sRGB by its colour profile. */
+async function withSamples<T>(
 	name: InputName,
 	file: Uint8Array,
-	{ covered, taken }: Cut,
-	kernel: 'lanczos3' | 'nearest',
-	prepare: (image: Sharp) => Sharp
-): Promise<Raster> {
-	const left = Math.floor((covered.width - taken.width) / 2)
-	const top = Math.floor((covered.height - taken.height) / 2)
-	const pixels = await reading(name, () =>
-		prepare(sharp(file, options).timeout({ seconds: PATIENCE }).autoOrient().toColourspace('srgb')) // By its colour profile.
-			.resize({ ...covered, fit: 'fill', kernel })
-			.extract({ left, top, ...taken })
-			.raw()
-			.toBuffer()
-	)
-	return { pixels: new Uint8Array(pixels), ...taken }
+	prepare: (image: Sharp) => Sharp,
+	use: (samples: Samples) => Promise<T>
+): Promise<T> {
+	const { width, height } = await look(name, file)
+	const work = async () => {
+		const image = prepare(sharp(file, options).timeout({ seconds: PATIENCE }).autoOrient().toColourspace('srgb'))
+		const { data, info } = await reading(name, () => image.raw().toBuffer({ resolveWithObject: true }))
+		return use({ ...info, pixels: new Uint8Array(data.buffer, data.byteOffset, data.length) })
+	}
+	if (width * height <= LARGE) {
+		return work()
+	}
+	const mine = lastOfLarge.then(work)
+	lastOfLarge = mine.catch(() => {})
+	return mine
 }
 
 async function reading<T>(name: InputName, read: () => Promise<T>): Promise<T> {
