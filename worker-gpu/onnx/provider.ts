@@ -4,6 +4,10 @@ import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { InferenceSession, listSupportedBackends } from 'onnxruntime-node'
 
+// Read when the first session is made; otherwise ONNX Runtime (1.30, on Linux and macOS too) tells Microsoft of each session and model, and keeps
+// a number of the machine in its user's home. https://github.com/microsoft/onnxruntime/pull/27379
+process.env.ORT_DISABLE_TELEMETRY ??= '1'
+
 export type ProviderChoice = 'auto' | 'cpu' | 'cuda'
 
 export interface Provider {
