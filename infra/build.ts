@@ -3,7 +3,7 @@
  * bindings beside it as Miniflare wants them, so that what runs here is what ships.
  */
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
@@ -14,10 +14,19 @@ const outdir = join(root, 'dist/edge')
 /** Workers on the free plan are limited to this, gzipped. */
 const maxBytes = 3 * 1024 * 1024
 
+try {
+	mkdirSync(outdir, { recursive: true })
+	accessSync(outdir, constants.W_OK)
+} catch (error) {
+	console.error(`expected that ${outdir} can be written to, got ${(error as Error).message}`)
+	process.exit(1)
+}
+
 const wrangler = join(root, 'node_modules/.bin/wrangler')
 await promisify(execFile)(wrangler, ['deploy', '--dry-run', '--outdir', outdir], {
 	cwd: root,
-	env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' }
+	// Its settings and logs: a container's user may have no home.
+	env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', XDG_CONFIG_HOME: join(root, 'dist') }
 }).catch((error: { stdout: string; stderr: string }) => {
 	console.error(`${error.stdout}${error.stderr}`)
 	process.exit(1)

