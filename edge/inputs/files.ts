@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { newId } from '../../shared/ids.ts'
-import { UploadId } from '../../shared/inputs.ts'
+import { inputLimits, UploadId } from '../../shared/inputs.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
@@ -37,6 +37,9 @@ export async function storeFile(env: Env, key: Key, file: File, pointer: string,
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
+	}
+	if (file.size > inputLimits.bytes) {
+		return refuse(pointer, `at most ${inputLimits.bytes} bytes`, String(file.size))
 	}
 	const bytes = new Uint8Array(await file.arrayBuffer())
 	const type = inspect(bytes)?.type ?? refuse(pointer, 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
