@@ -11,10 +11,9 @@ import {
 	type Usage
 } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
-import { isTerminal, type Warning } from '../../shared/contract/generation.ts'
+import type { Warning } from '../../shared/contract/generation.ts'
 import type { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
 import type { Order } from '../../shared/contract/order.ts'
-import { week } from '../../shared/contract/terms.ts'
 import {
 	type Delivery,
 	type Endpoint,
@@ -25,40 +24,29 @@ import {
 } from '../../shared/contract/webhooks.ts'
 import { newId } from '../../shared/ids.ts'
 import { priceOf } from '../../shared/pricing.ts'
-import { jobFor, type Work } from '../callbacks/capability.ts'
+import type { Work } from '../callbacks/capability.ts'
 import type { Caller } from '../caller.ts'
-import { foreignBody, foreignHeaders } from '../compat/webhooks.ts'
-import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
-import { inputKey } from '../inputs/store.ts'
 import { type Json, pack, unpack } from '../json.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
-import { present } from '../routes/present.ts'
-import { eraseObjects } from '../storage/erase.ts'
 import { Agenda } from './agenda.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
+import { Errands } from './errands.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
 import { Meters } from './meters/meters.ts'
 import type { Repeat } from './repeats.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
+import { Watchers } from './watchers.ts'
+import { Contents } from './webhooks/contents.ts'
 import type { DeliveryFilter } from './webhooks/deliveries.ts'
-import { messageOf } from './webhooks/message.ts'
 import { Webhooks } from './webhooks/webhooks.ts'
 
-/**
- * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
- * repairs a queue that lost its data. Milliseconds.
- */
-const shownEvery = 5_000
-const longestBackoff = 5_000
-/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
-const longestWait = week * 1_000
 const receiptsAtOnce = 500
 /** Milliseconds in which a client whose answer got lost on its way has come again. */
 const arriving = 60_000
@@ -98,12 +86,7 @@ export class Account extends DurableObject {
 	readonly #webhooks: Webhooks
 	readonly #meters: Meters
 	readonly #agenda: Agenda
-	/** What the Viewers are to be told when the transaction that runs now is done. */
-	#seen = new Map<string, Snapshot>()
-	/** Generations that have a Viewer, as far as is known since we woke up. */
-	readonly #watched = new Set<string>()
-	/** Milliseconds: what is shown again, is so at one moment for the whole account, and each account has its own. */
-	readonly #phase = Math.floor(Math.random() * shownEvery)
+	readonly #watchers: Watchers
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
@@ -111,53 +94,45 @@ export class Account extends DurableObject {
 		migrate(ctx.storage)
 		this.#books = openBooks(ctx.storage, (happening) => this.#observe(happening))
 		const { due, generations } = this.#books
+		const account = () => ctx.storage.kv.get<string>('account') as string
+		const defer = (work: Promise<unknown>) => ctx.waitUntil(work)
+		const decide = (work: () => void) => void this.#decide(work)
+		this.#watchers = new Watchers({ env: this.#env, generations, defer })
+		const contents = new Contents({ env: this.#env, generations, account })
 		this.#webhooks = new Webhooks({
 			storage: ctx.storage,
 			due,
 			expectCallable: (url, pointer) => this.#expectCallable(url, pointer),
 			targetOf: (id) => generations.webhook(id),
-			bodyOf: (delivery) => {
-				const { generation } = delivery
-				const isThere = generation !== null && generations.find(generation) !== undefined
-				const snapshot = isThere ? generations.read(generation) : undefined
-				const format = delivery.endpoint === null && isThere ? generations.webhook(generation)?.format : undefined
-				if (snapshot && format && format !== 'darkroom') {
-					const account = ctx.storage.kv.get<string>('account') as string
-					return present(this.#env, snapshot).then((generation) => foreignBody(this.#env, account, generation, format))
-				}
-				return messageOf(this.#env, delivery, snapshot)
-			},
-			headersOf: async ({ endpoint, generation }, at, body) => {
-				const format = endpoint === null && generation !== null ? generations.webhook(generation)?.format : undefined
-				const account = ctx.storage.kv.get<string>('account') as string
-				return format ? foreignHeaders(this.#env, account, generation as string, format, at, body) : {}
-			},
+			bodyOf: (delivery) => contents.bodyOf(delivery),
+			headersOf: (delivery, at, body) => contents.headersOf(delivery, at, body),
 			post: (letter) => ctx.exports.Courier.post(letter),
-			defer: (work) => ctx.waitUntil(work),
-			decide: (work) => this.#decide(work)
+			defer,
+			decide
 		})
 		this.#meters = new Meters({
 			sql: ctx.storage.sql,
 			due,
 			sinks: () => this.#sinks(),
 			send: (sink, reading) => ctx.exports.Courier.meter(sink, reading),
-			defer: (work) => ctx.waitUntil(work),
-			decide: (work) => this.#decide(work)
+			defer,
+			decide
 		})
+		const errands = new Errands({ env: this.#env, books: this.#books, account, decide, arm: () => this.#agenda.arm() })
 		this.#agenda = new Agenda({
 			due,
 			duties: {
-				enqueue: { again: (now) => 2 * shownEvery - ((now + this.#phase) % shownEvery), runAll: (ids) => this.#enqueue(ids) },
+				enqueue: { again: errands.showsAgain, runAll: (ids) => errands.enqueue(ids) },
 				lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
 				deadline: { again: () => 1_000, run: (id, now) => generations.expire(id, now) },
-				erase: { again: () => 60_000, run: (id) => ctx.waitUntil(this.#erase(id)) },
-				sweep: { again: () => 3_600_000, run: () => ctx.waitUntil(this.#sweep()) },
+				erase: { again: () => 60_000, run: (id) => defer(errands.erase(id)) },
+				sweep: { again: () => 3_600_000, run: () => defer(errands.sweep()) },
 				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
 				meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
 			},
 			storage: ctx.storage,
 			transact: (work) => this.#transact(work),
-			defer: (work) => ctx.waitUntil(work)
+			defer
 		})
 	}
 
@@ -371,14 +346,7 @@ export class Account extends DurableObject {
 
 	/** For the generation's Viewer: how it stands. The Viewer is told of each change until it ends. */
 	async watch(id: string): Promise<Answer<Snapshot>> {
-		return answer(() => {
-			const snapshot = this.#books.generations.read(id)
-			// Of what has ended there is nothing more to tell.
-			if (!isTerminal(snapshot.status)) {
-				this.#watched.add(id)
-			}
-			return snapshot
-		})
+		return answer(() => this.#watchers.watch(id))
 	}
 
 	/** For whoever asks where a queued generation stands. */
@@ -397,7 +365,7 @@ export class Account extends DurableObject {
 	async progress({ generation, epoch }: Work, call: Progress): Promise<Answer<{ viewed: boolean }>> {
 		return this.#decide(() => {
 			this.#books.attempts.progress(generation, epoch, call, Date.now())
-			return { viewed: this.#watched.has(generation) }
+			return { viewed: this.#watchers.has(generation) }
 		}, generation)
 	}
 
@@ -519,7 +487,7 @@ export class Account extends DurableObject {
 
 	#reclaim(id: string, now: number): void {
 		this.#books.attempts.reclaim(id, now)
-		this.#see(id)
+		this.#watchers.see(id)
 	}
 
 	/** Lets the admin do everything, and a key what its scopes allow, in an account that there is. */
@@ -543,7 +511,7 @@ export class Account extends DurableObject {
 			this.#transact(() => {
 				const done = work()
 				if (generation) {
-					this.#see(generation)
+					this.#watchers.see(generation)
 				}
 				return done
 			})
@@ -553,11 +521,9 @@ export class Account extends DurableObject {
 	}
 
 	#transact<T>(work: () => T): T {
-		this.#seen.clear()
+		this.#watchers.forget()
 		const done = this.ctx.storage.transactionSync(work)
-		for (const snapshot of this.#seen.values()) {
-			this.#tell(snapshot)
-		}
+		this.#watchers.tell()
 		return done
 	}
 
@@ -569,89 +535,7 @@ export class Account extends DurableObject {
 			this.#meters.observe(happening)
 		}
 		if (type !== 'started' && type !== 'image') {
-			this.#see(id)
+			this.#watchers.see(id)
 		}
-	}
-
-	#see(id: string): void {
-		if (this.#watched.has(id) && this.#books.generations.find(id)) {
-			this.#seen.set(id, this.#books.generations.read(id))
-		}
-	}
-
-	async #enqueue(ids: string[]): Promise<void> {
-		const account = this.ctx.storage.kv.get<string>('account') as string
-		const now = Date.now()
-		const batch: Batch = {}
-		const raised = this.#books.lineup.raise(now)
-		for (const id of new Set([...ids, ...raised])) {
-			const waiting = this.#books.generations.waiting(id)
-			if (waiting && waiting.since <= now - longestWait) {
-				this.#decide(() => this.#books.generations.end(id, 'expired', now))
-			} else if (waiting) {
-				batch[waiting.model] ??= []
-				const job = jobFor(this.#env, { account, generation: id, epoch: waiting.epoch })
-				batch[waiting.model]?.push({ job, place: waiting.place, isRaised: raised.has(id) })
-			}
-		}
-		const fault = await dispatcherOf(this.#env, account).enqueue(batch).catch(String)
-		if (fault === undefined) {
-			for (const id of ids) {
-				this.#books.due.succeeded('enqueue', id)
-			}
-			return
-		}
-		for (const id of ids) {
-			this.#books.due.failed('enqueue', id, Date.now(), longestBackoff)
-		}
-		this.#agenda.arm()
-	}
-
-	/** Removes the objects of a generation that has ended, but those that are retained. */
-	async #erase(id: string): Promise<void> {
-		const now = Date.now()
-		const { due, generations } = this.#books
-		const { keys } = generations.retained(id, now)
-		await eraseObjects(this.#env, `${id}/`, (page) => page.map(({ key }) => key).filter((key) => !keys.has(key)))
-		this.#decide(() => {
-			if (keys.size === 0) {
-				generations.erased(id, now)
-			}
-			// Read again: it may have been deleted meanwhile.
-			const { again } = generations.retained(id, now)
-			if (again === undefined) {
-				due.remove('erase', id)
-			} else {
-				due.put('erase', id, again)
-			}
-		})
-	}
-
-	/** Removes uploads that no generation uses. */
-	async #sweep(): Promise<void> {
-		const account = this.ctx.storage.kv.get<string>('account') as string
-		const now = Date.now()
-		const prefix = inputKey(account, '')
-		const left = await eraseObjects(this.#env, prefix, (page) =>
-			this.#books.inputs
-				.unused(
-					page.map(({ key, at }) => ({ id: key.slice(prefix.length), at })),
-					now
-				)
-				.map((id) => prefix + id)
-		)
-		this.#decide(() => this.#books.inputs.swept(left, now))
-	}
-
-	/** Tells the Viewer of a generation that someone watches how it stands. It looks by itself from time to time, so this may fail. */
-	#tell(snapshot: Snapshot): void {
-		if (isTerminal(snapshot.status)) {
-			this.#watched.delete(snapshot.id)
-		}
-		this.ctx.waitUntil(
-			this.#env.VIEWER.getByName(snapshot.id)
-				.tell(snapshot)
-				.catch(() => {})
-		)
 	}
 }

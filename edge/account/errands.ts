@@ -1,0 +1,106 @@
+import { week } from '../../shared/contract/terms.ts'
+import { jobFor } from '../callbacks/capability.ts'
+import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
+import type { Env } from '../env.ts'
+import { inputKey } from '../inputs/store.ts'
+import { eraseObjects } from '../storage/erase.ts'
+import type { Books } from './books.ts'
+
+/**
+ * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
+ * repairs a queue that lost its data. Milliseconds.
+ */
+const shownEvery = 5_000
+const longestBackoff = 5_000
+/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
+const longestWait = week * 1_000
+
+interface Parts {
+	env: Env
+	books: Books
+	/** The account's name. */
+	account(): string
+	/** One transaction, and then whatever it made due. */
+	decide(work: () => void): void
+	/** Due rows were put off. */
+	arm(): void
+}
+
+/** What the Account does elsewhere, at the queue and in R2, when it is due. Each reads anew what may have changed on the way. */
+export class Errands {
+	readonly #parts: Parts
+	/** Milliseconds: what is shown again, is so at one moment for the whole account, and each account has its own. */
+	readonly #phase = Math.floor(Math.random() * shownEvery)
+
+	constructor(parts: Parts) {
+		this.#parts = parts
+	}
+
+	/** Milliseconds until what was shown to the queue is shown again. */
+	showsAgain = (now: number): number => 2 * shownEvery - ((now + this.#phase) % shownEvery)
+
+	/** Brings queued generations before the GPU nodes. */
+	async enqueue(ids: string[]): Promise<void> {
+		const { env, books, decide, arm } = this.#parts
+		const { due, generations, lineup } = books
+		const account = this.#parts.account()
+		const now = Date.now()
+		const batch: Batch = {}
+		const raised = lineup.raise(now)
+		for (const id of new Set([...ids, ...raised])) {
+			const waiting = generations.waiting(id)
+			if (waiting && waiting.since <= now - longestWait) {
+				decide(() => generations.end(id, 'expired', now))
+			} else if (waiting) {
+				batch[waiting.model] ??= []
+				const job = jobFor(env, { account, generation: id, epoch: waiting.epoch })
+				batch[waiting.model]?.push({ job, place: waiting.place, isRaised: raised.has(id) })
+			}
+		}
+		const fault = await dispatcherOf(env, account).enqueue(batch).catch(String)
+		if (fault === undefined) {
+			for (const id of ids) {
+				due.succeeded('enqueue', id)
+			}
+			return
+		}
+		for (const id of ids) {
+			due.failed('enqueue', id, Date.now(), longestBackoff)
+		}
+		arm()
+	}
+
+	/** Removes the objects of a generation that has ended, but those that are retained. */
+	async erase(id: string): Promise<void> {
+		const { env, books, decide } = this.#parts
+		const { due, generations } = books
+		const now = Date.now()
+		const { keys } = generations.retained(id, now)
+		await eraseObjects(env, `${id}/`, (page) => page.map(({ key }) => key).filter((key) => !keys.has(key)))
+		decide(() => {
+			if (keys.size === 0) {
+				generations.erased(id, now)
+			}
+			// Read again: it may have been deleted meanwhile.
+			const { again } = generations.retained(id, now)
+			if (again === undefined) {
+				due.remove('erase', id)
+			} else {
+				due.put('erase', id, again)
+			}
+		})
+	}
+
+	/** Removes uploads that no generation uses. */
+	async sweep(): Promise<void> {
+		const { env, books, decide } = this.#parts
+		const { inputs } = books
+		const now = Date.now()
+		const prefix = inputKey(this.#parts.account(), '')
+		const left = await eraseObjects(env, prefix, (page) => {
+			const uploads = page.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
+			return inputs.unused(uploads, now).map((id) => prefix + id)
+		})
+		decide(() => inputs.swept(left, now))
+	}
+}
