@@ -7,7 +7,8 @@ import path from 'node:path'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
-import { type Engine, type Progress, startEngine } from './engine/client.ts'
+import { startEngine } from './engine/client.ts'
+import type { Engine, Progress } from './engine/engine.ts'
 import { workOn } from './generation.ts'
 
 const request: ResolvedRequest = {

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { type Developed, type Engine, startEngine } from './client.ts'
+import { startEngine } from './client.ts'
+import type { Developed, Engine } from './engine.ts'
 import type { EngineHalted } from './errors.ts'
 import type { DevelopedPicture, EnginePreview } from './messages.ts'
 
@@ -35,6 +36,19 @@ afterAll(() => engine?.close())
 
 test('reports what it runs on', () => {
 	expect(engine.report).toMatchObject({ provider: 'cpu', reason: 'as asked', threads: 1, models: ['tiny'] })
+})
+
+test.runIf(process.platform === 'linux')('knows none of the secrets of the node', async () => {
+	const secrets = { QUEUE_URL: 'rediss://:secret@queue', C2PA_PRIVATE_KEY: 'a secret key' }
+	Object.assign(process.env, secrets)
+	const other = await startEngine(options)
+	for (const name of Object.keys(secrets)) {
+		delete process.env[name]
+	}
+	const environment = readFileSync(`/proc/${other.pid}/environ`, 'utf8')
+	await other.close()
+	expect(environment).toContain('PATH=')
+	expect(environment).not.toContain('secret')
 })
 
 test('develops every picture of a request, seed by seed', async () => {

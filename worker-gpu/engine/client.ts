@@ -1,22 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
-import type { Rasters } from '../image/raster.ts'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { FIRST } from './call-bounds.ts'
+import type { Developed, DevelopOptions, Engine, EngineOptions } from './engine.ts'
 import { EngineClosed, EngineCrashed, EngineError, EngineHalted, EngineHung } from './errors.ts'
+import { Growth } from './growth.ts'
 import { mallocSettings, nodeOptions } from './heap.ts'
-import type {
-	Calling,
-	DevelopedPicture,
-	EngineConfig,
-	EnginePartial,
-	EnginePreview,
-	EngineReport,
-	EngineStats,
-	FromEngine,
-	ToEngine
-} from './messages.ts'
+import type { Calling, DevelopedPicture, EngineConfig, EngineReport, FromEngine, ToEngine } from './messages.ts'
 
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
@@ -30,90 +21,6 @@ const CRASHES_TO_CONVICT = 3
 const HALT_MS = 30_000
 /** Milliseconds between two looks at whether the engine still says anything. It does every second, but not in the midst of a call. */
 const LISTEN_MS = 1_000
-/** Growth of the engine's memory, in bytes, after which it gives way to a fresh process. Caches and larger pictures take some. */
-const MOST_GROWTH = 2 ** 30
-/** Milliseconds: one that has grown so much so soon needs that much. */
-const SOON = 600_000
-
-export interface EngineOptions extends Partial<EngineConfig> {
-	readonly models: readonly string[]
-	/** Told when the process has crashed and when it is back. */
-	readonly log?: (line: string) => void
-	/** Every second. */
-	readonly onStats?: (stats: EngineStats) => void
-	/** Its process ended and could not be started again, time and again: work in flight and to come rejects with `EngineHalted`. */
-	readonly onLost?: () => void
-	readonly mostGrowth?: number
-	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
-	readonly longestCall?: number
-}
-
-/**
- * Develops pictures in a process of its own; see process.ts. It is started again when it crashes, when a call does not return, and when its memory
- * has grown; rows then go on from their latest copy, half a second old at most. A request in whose calls it crashes or hangs again and again is run
- * alone, and ends alone.
- *
- * ```ts
- * const engine = await startEngine({ models: ['scenes'] })
- * const { pictures, inferenceMs } = await engine.develop(request)
- * await engine.close()
- * ```
- */
-export interface Engine {
-	/** Of the last successful start. */
-	readonly report: EngineReport
-	readonly pid: number | undefined
-	/** Whether it can be asked at once, and is not just being started again. */
-	readonly healthy: boolean
-	/**
-	 * Pictures in their order, raw RGB. Rejects with `EngineCrashed` or `EngineHung` (its own doing), with an `EngineError` named after what went wrong in
-	 * there (`NotFinite`), with `EngineHalted`, or with the signal's reason. While the engine is being started again, it waits.
-	 */
-	develop(request: ResolvedRequest, options?: DevelopOptions): Promise<Developed>
-	/** Stops between two ticks, for good: work in flight rejects with `EngineHalted` and the rows that it had got to. */
-	halt(): Promise<void>
-	/** Ends the process at once; work in flight rejects with `EngineClosed`. */
-	close(): Promise<void>
-}
-
-export interface DevelopOptions {
-	/** Numbers of the pictures to develop; all of the request's by default. */
-	readonly pictures?: readonly number[]
-	/** What the request's inputs are, decoded. */
-	readonly inputs?: Rasters
-	/** Higher goes first; 0 by default. */
-	readonly priority?: number | undefined
-	/** Milliseconds from now until it expires; of equal priority, what expires sooner goes first. Nothing ends by it. */
-	readonly expiresIn?: number | undefined
-	/** Rows of an earlier attempt to go on with; begins anew where they are damaged or others'. */
-	readonly rows?: Uint8Array | undefined
-	/** Evaluations done and asked for, summed over the pictures: at the start, then at most every 500 ms. */
-	readonly onProgress?: (progress: Progress) => void
-	/** Each of the request's partial images, before its picture; once more, the same, where it goes on after a crash. */
-	readonly onPartial?: (partial: EnginePartial) => void
-	/** Each picture as soon as it is there. */
-	readonly onPicture?: (picture: DevelopedPicture) => void
-	readonly signal?: AbortSignal
-}
-
-export interface Progress {
-	readonly done: number
-	readonly total: number
-	/** From which the unfinished pictures can go on, here or elsewhere. */
-	readonly rows: Uint8Array
-	/** While they are wanted: see `watch`. */
-	readonly previews: readonly EnginePreview[]
-	/** Asks for previews from now on, or for no more. */
-	watch(watched: boolean): void
-}
-
-export interface Developed {
-	readonly pictures: DevelopedPicture[]
-	/** Time inside ONNX Runtime of every call that the request took part in, batches counted whole. */
-	readonly inferenceMs: number
-	/** What the client should know though nothing failed. */
-	readonly warnings: readonly Warning[]
-}
 
 interface Work {
 	readonly id: number
@@ -142,7 +49,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		log = () => {},
 		onStats = () => {},
 		onLost = () => {},
-		mostGrowth = MOST_GROWTH,
+		mostGrowth,
 		longestCall = Number.POSITIVE_INFINITY,
 		...given
 	} = options
@@ -160,7 +67,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	let hung: EngineHung | undefined
 	/** Resolves with the rows of the process that was asked to halt. */
 	let halting: PromiseWithResolvers<void> | undefined
-	let memory = { first: 0, allowed: mostGrowth, since: performance.now() }
+	const growth = new Growth(mostGrowth)
 	let up = false
 	report = await start()
 	// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
@@ -173,11 +80,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		calling = { ids: [], within: undefined }
 		silent = 0
 		hung = undefined
-		memory = { ...memory, first: 0, since: performance.now() }
+		growth.begin()
+		// What runs models needs no secrets of the node's.
+		const { QUEUE_URL: _queue, C2PA_PRIVATE_KEY: _key, ...harmless } = process.env
 		const starts = fork(new URL('process.ts', import.meta.url), {
 			serialization: 'advanced',
 			execArgv: nodeOptions,
-			env: { ...mallocSettings, ...process.env }
+			env: { ...mallocSettings, ...harmless }
 		})
 		child = starts
 		starts.once('error', starting.reject)
@@ -334,8 +243,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				return
 			case 'calling':
 				calling = message
-				// A graph is being loaded, the first time or once more: what that takes is no growth.
-				memory.first = message.within === undefined ? 0 : memory.first
+				if (message.within === undefined) {
+					growth.forgive()
+				}
 				return
 			case 'halted':
 				for (const { id, rows } of message.rows) {
@@ -401,17 +311,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
 	/** A process that has grown gives way to a fresh one, between two ticks. */
 	function watchMemory(bytes: number): void {
-		if (calling.within === undefined) {
+		if (calling.within === undefined || halting || halted || closed) {
 			return
 		}
-		memory.first ||= bytes
-		if (bytes - memory.first < memory.allowed || halting || halted || closed) {
-			return
+		const grown = growth.exceeded(bytes)
+		if (grown) {
+			log(`engine: has grown ${grown}; starting a fresh one`)
+			void standstill().then(() => kill())
 		}
-		const allowed = performance.now() - memory.since < SOON ? memory.allowed * 2 : memory.allowed
-		log(`engine: has grown from ${megabytes(memory.first)} to ${megabytes(bytes)}; starting a fresh one`)
-		memory = { ...memory, allowed }
-		void standstill().then(() => kill())
 	}
 
 	/** Every row as it is between two ticks, or its latest copy where the process cannot say. */
@@ -502,5 +409,3 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 }
-
-const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MB`

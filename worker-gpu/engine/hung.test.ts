@@ -6,7 +6,8 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { encoded, newNode } from '../onnx/graph.ts'
 import { bytesField, varintField } from '../onnx/protobuf.ts'
 import { callBounds } from './call-bounds.ts'
-import { type Developed, type Engine, startEngine } from './client.ts'
+import { startEngine } from './client.ts'
+import type { Developed, Engine } from './engine.ts'
 
 const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const request: ResolvedRequest = {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
-import { type Engine, startEngine } from '../../../worker-gpu/engine/client.ts'
+import { startEngine } from '../../../worker-gpu/engine/client.ts'
+import type { Engine } from '../../../worker-gpu/engine/engine.ts'
 import { uniform } from './model.ts'
 
 const request: ResolvedRequest = {
