@@ -59,8 +59,9 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
 			steps = first ? await mostSteps(plan) : steps
-			const guided = await plan({ guidance: 3 })
-			const branches = guided.evaluate(guided.start(0)).length
+			// Refused where a model was never trained without what it is told.
+			const guided = await plan({ guidance: 3 }).catch(() => undefined)
+			const branches = guided?.evaluate(guided.start(0)).length ?? 1
 			const embedded = found.graphs.get('unet')!.inputs.has('timestep_cond')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {

@@ -156,8 +156,9 @@ describe('a model of every kind that the reference draws with', () => {
 
 	test.each(models)('is offered with the tasks that it can do: $name, $class', async (model) => {
 		await layModel(model, { id2label: things })
-		const { entry } = await add({ id: 'mine' })
+		const { entry, notes } = await add({ id: 'mine' })
 		expect(Object.keys(entry.tasks)).toEqual(tasks[model.name])
+		expect(notes.join('\n')).not.toContain('is not offered')
 		expect(entry).toMatchObject(expected[model.name] ?? {})
 		for await (const line of checkModel(modelsDir, catalogFile, provider, 'mine')) {
 			expect(line).toMatch(/^mine: .*: drew /)
