@@ -1,0 +1,285 @@
+"""Exports a checkpoint of the paper's authors (CompVis/latent-diffusion) to ONNX as Darkroom reads it.
+
+    git clone https://github.com/CompVis/latent-diffusion
+    pip install einops omegaconf
+    python infra/model-kit/export/compvis.py latent-diffusion CONFIG.yaml MODEL.ckpt OUT_DIR [--labels FILE] [--tokenizer DIR]
+
+The networks are the authors' own, from their code, so that every structure their configs can name is exported as it is. Weights are the averaged ones where
+there are any, as in their scripts. Then npm run models -- add OUT_DIR.
+"""
+
+import argparse
+import json
+import pickle
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+import yaml
+from diffusers import DDIMScheduler
+from graph import export, gather
+from parts import BATCH, SPACE, WORDS
+from torch import nn
+from torch.nn import functional
+from transformers import BertTokenizerFast
+
+warnings.filterwarnings("ignore")
+
+# ldm/modules/diffusionmodules/util.py:21–42, and diffusers' names for the same.
+SCHEDULES = {"linear": "scaled_linear", "sqrt_linear": "linear"}
+PREDICTIONS = {"eps": "epsilon", "x0": "sample"}
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python infra/model-kit/export/compvis.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", metavar="latent-diffusion", type=Path, help="the authors' code")
+    parser.add_argument("config", metavar="CONFIG.yaml", type=Path, help="of models/ldm or configs/latent-diffusion")
+    parser.add_argument("checkpoint", metavar="MODEL.ckpt", type=Path)
+    parser.add_argument("target", metavar="OUT_DIR", type=Path, help="must not exist")
+    parser.add_argument("--labels", type=Path, help="a line for each class, in the order of their numbers: for models of classes, layouts and semantic maps")
+    parser.add_argument("--tokenizer", default="bert-base-uncased", help="for models of texts: a folder, or a name on Hugging Face; by default %(default)s")
+    given = parser.parse_args()
+    for path in (given.source / "ldm" / "modules", given.config, given.checkpoint):
+        if not path.exists():
+            sys.exit(f"{path}: expected to find it, found nothing")
+    if given.target.exists():
+        sys.exit(f"{given.target}: expected a folder that does not exist yet")
+    sys.path.insert(0, str(given.source))
+    try:
+        Model(given).export()
+    except RuntimeError as error:
+        # Of load_state_dict: which weights are missing, or have another shape.
+        sys.exit(f"{given.checkpoint}: expected what {given.config} describes, got: {error}")
+
+
+class Model:
+    """What a config and its checkpoint describe, and the folder that it becomes."""
+
+    def __init__(self, given: argparse.Namespace):
+        self.given = given
+        self.config = yaml.safe_load(given.config.read_text())["model"]["params"]
+        self.weights = read(given.checkpoint)
+        self.cond = self.config.get("cond_stage_config")
+        self.labels = given.labels.read_text().strip().splitlines() if given.labels else None
+        self.index = {}
+        self.expect("unet_config" in self.config, "model: params", "those of LatentDiffusion, unet_config and others", ", ".join(self.config))
+
+    def expect(self, right: bool, key: str, expected: str, got) -> None:
+        if not right:
+            sys.exit(f"{self.given.config}: {key}: expected {expected}, got {got}")
+
+    def export(self) -> None:
+        families = {
+            "__is_unconditional__": ("LDMPipeline", 0, None),
+            "__is_first_stage__": ("LDMInpaintPipeline", self.config["channels"] + 1, None),
+            "torch.nn.Identity": ("LDMSuperResolutionPipeline", 3, None),
+            "ClassEmbedder": ("LDMClassToImagePipeline", 0, self.class_embedder),
+            "SpatialRescaler": ("LDMSemanticSynthesisPipeline", None, self.spatial_rescaler),
+            "BERTEmbedder": ("LDMTextToImagePipeline", 0, self.bert),
+        }
+        kind = self.cond if isinstance(self.cond, str) else self.cond["target"].removeprefix("ldm.modules.encoders.modules.")
+        self.expect(kind in families, "cond_stage_config", f"one of {', '.join(families)}", kind)
+        name, beside, conditioner = families[kind]
+        if kind == "BERTEmbedder" and not self.cond["params"].get("use_tokenizer", True):
+            name, conditioner = "LDMLayoutToImagePipeline", self.layout_encoder
+        unet = self.config["unet_config"]["params"]
+        shown = unet["in_channels"] - self.config["channels"]
+        self.expect(beside in (None, shown), "unet_config: in_channels", f"{self.config['channels']} of the latent and {beside} beside them", unet["in_channels"])
+        # What may be refused first, before anything is written; the U-Net, which takes longest, last.
+        if conditioner:
+            conditioner(self.cond["params"])
+        self.scheduler()
+        self.first_stage(self.config["first_stage_config"], encoder=kind == "__is_first_stage__")
+        self.unet(unet)
+        (self.given.target / "model_index.json").write_text(json.dumps({"_class_name": name, **self.index}, indent="\t") + "\n")
+
+    def write(self, name: str, network: nn.Module, config: dict, forward, inputs: dict, output: str) -> None:
+        print(name, flush=True)
+        network.config = SimpleNamespace(**config)
+        export(self.given.target / name, network.eval(), forward, inputs, output)
+        gather(self.given.target / name)
+
+    def under(self, prefix: str) -> dict:
+        return {name.removeprefix(prefix): weight for name, weight in self.weights.items() if name.startswith(prefix)}
+
+    def unet(self, params: dict) -> None:
+        from ldm.modules import attention
+        from ldm.modules.diffusionmodules import openaimodel
+
+        # It saves memory in training, and the tracer cannot see through it.
+        attention.checkpoint = openaimodel.checkpoint = lambda function, inputs, parameters, flag: function(*inputs)
+        network = openaimodel.UNetModel(**params)
+        weights = self.under("model.diffusion_model.")
+        # ldm/modules/ema.py:14–20: names of buffers have no dots. ema_scope() of ddpm.py, which all scripts draw in, takes them where use_ema says so.
+        if self.config.get("use_ema", True):
+            averaged = {name: f"model_ema.diffusion_model{name.replace('.', '')}" for name in weights}
+            weights |= {name: self.weights[ema] for name, ema in averaged.items() if ema in self.weights}
+        network.load_state_dict(weights)
+        mult = params["channel_mult"]
+        config = {
+            "in_channels": params["in_channels"], "out_channels": params["out_channels"], "sample_size": params["image_size"],
+            "block_out_channels": [params["model_channels"] * each for each in mult],
+        }
+        side = 2 ** len(mult)
+        inputs = {"sample": (torch.randn(2, params["in_channels"], side, side), SPACE), "timestep": (torch.tensor([1.0, 2.0]), BATCH)}
+        if "context_dim" in params:
+            inputs["encoder_hidden_states"] = (torch.randn(2, 7, params["context_dim"]), WORDS)
+        self.write("unet", network, config, lambda x, t, context=None: network(x, t, context), inputs, "out_sample")
+
+    def first_stage(self, stage: dict, encoder: bool) -> None:
+        """decode_first_stage of ddpm.py:706–763, its division by scale_factor too, which diffusers' super-resolution knows nothing of."""
+        network = Autoencoder(**stage["params"], quantises=stage["target"].endswith("VQModelInterface"))
+        weights = self.under("first_stage_model.")
+        network.load_state_dict({name: weights[name] for name in network.state_dict() if name in weights})
+        # A number of the config's, or of the first batch of training (scale_by_std).
+        scale = float(self.weights.get("scale_factor", self.config.get("scale_factor", 1)))
+        params = stage["params"]["ddconfig"]
+        config = {
+            "block_out_channels": [params["ch"] * each for each in params["ch_mult"]], "scaling_factor": 1, "sample_size": params["resolution"],
+        }
+        name = "vqvae" if network.quantize else "vae"
+        latent = torch.randn(1, self.config["channels"], 8, 8)
+        self.write(f"{name}_decoder", network, config, lambda z: network.decode(z / scale), {"latent_sample": (latent, SPACE)}, "sample")
+        if encoder:
+            side = 2 ** (len(params["ch_mult"]) + 2)
+            image = torch.randn(1, params["in_channels"], side, side)
+            self.write(f"{name}_encoder", network, config, network.encode, {"sample": (image, SPACE)}, "latent_sample")
+
+    def class_embedder(self, params: dict) -> None:
+        count = params.get("n_classes", 1000)
+        names = self.named(count - 1, count)
+        network = nn.Embedding(count, params["embed_dim"])
+        network.load_state_dict(self.under("cond_stage_model.embedding."))
+        config = {"n_classes": count} | ({"unconditional_class": count - 1} if names < count else {})
+        classes = {"class_labels": (torch.zeros(2, dtype=torch.int64), BATCH)}
+        self.write("class_embedder", network, config, lambda labels: network(labels[:, None]), classes, "encoder_hidden_states")
+
+    def spatial_rescaler(self, params: dict) -> None:
+        """ldm/modules/encoders/modules.py:106–136, but mapped first, which comes to the same and needs no map of a channel for each class."""
+        count = params["in_channels"]
+        self.named(count, count)
+        mapper = nn.Conv2d(count, params["out_channels"], 1, bias=params.get("bias", False))
+        mapper.load_state_dict(self.under("cond_stage_model.channel_mapper."))
+
+        def rescale(semantic_map):
+            x = functional.embedding(semantic_map, mapper.weight[:, :, 0, 0].T).permute(0, 3, 1, 2)
+            for _ in range(params.get("n_stages", 1)):
+                x = functional.interpolate(x, scale_factor=params.get("multiplier", 0.5), mode=params.get("method", "bilinear"))
+            return x if mapper.bias is None else x + mapper.bias[:, None, None]
+
+        given = {"semantic_map": (torch.zeros(1, 16, 16, dtype=torch.int64), {0: "batch_size", 1: "height", 2: "width"})}
+        self.write("spatial_rescaler", mapper, {"n_classes": count}, rescale, given, "latent_map")
+
+    def bert(self, params: dict) -> None:
+        tokenizer = BertTokenizerFast.from_pretrained(self.given.tokenizer)
+        self.transformer("bert", params, {})
+        tokenizer.save_pretrained(self.given.target / "tokenizer")
+
+    def layout_encoder(self, params: dict) -> None:
+        """Three tokens a box, and two that say what was cropped."""
+        length, tokens = params["max_seq_len"], params["vocab_size"]
+        names = self.named(1, tokens - 1)
+        config = {"no_object_classes": names, "no_max_objects": length // 3, "no_tokens": tokens, "encode_crop": length % 3 == 2}
+        self.expect(length % 3 in (0, 2), "cond_stage_config: max_seq_len", "three tokens a box, and two or none more", length)
+        self.transformer("layout_encoder", params, config)
+
+    def transformer(self, name: str, params: dict, config: dict) -> None:
+        """BERTEmbedder of ldm/modules/encoders/modules.py, without its tokenizer."""
+        from ldm.modules.x_transformer import Encoder, TransformerWrapper
+
+        length = params.get("max_seq_len", 77)
+        layers = Encoder(dim=params["n_embed"], depth=params["n_layer"])
+        network = TransformerWrapper(num_tokens=params.get("vocab_size", 30522), max_seq_len=length, attn_layers=layers)
+        network.load_state_dict(self.under("cond_stage_model.transformer."))
+        ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), BATCH)}
+        self.write(name, network, config, lambda ids: network(ids, return_embeddings=True), ids, "last_hidden_state")
+
+    def named(self, least: int, most: int) -> int:
+        """How many labels there are, which must be right."""
+        count = len(self.labels or [])
+        counts = f"{least} or {most}" if most == least + 1 else most if most == least else f"{least} to {most}"
+        if not least <= count <= most:
+            sys.exit(f"--labels: expected a file of {counts} lines, got {count}")
+        self.index["id2label"] = {str(i): label for i, label in enumerate(self.labels)}
+        return count
+
+    def scheduler(self) -> None:
+        """The schedule of ddpm.py:117–142, and ddim.py's timesteps (one later than they are) and its last step."""
+        config = self.config
+        schedule, prediction = config.get("beta_schedule", "linear"), config.get("parameterization", "eps")
+        self.expect(schedule in SCHEDULES and not config.get("given_betas"), "beta_schedule", f"one of {', '.join(SCHEDULES)}", schedule)
+        DDIMScheduler(
+            num_train_timesteps=config["timesteps"], beta_start=config.get("linear_start", 1e-4), beta_end=config.get("linear_end", 2e-2),
+            beta_schedule=SCHEDULES[schedule], prediction_type=PREDICTIONS[prediction], clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+        ).save_pretrained(self.given.target / "scheduler")
+
+
+class Autoencoder(nn.Module):
+    """VQModelInterface and AutoencoderKL of ldm/models/autoencoder.py, without what trains them."""
+
+    def __init__(self, ddconfig: dict, embed_dim: int, quantises: bool, n_embed: int | None = None, **unused):
+        super().__init__()
+        from ldm.modules.diffusionmodules.model import Decoder, Encoder
+
+        moments = 2 if ddconfig["double_z"] else 1
+        self.encoder, self.decoder = Encoder(**ddconfig), Decoder(**ddconfig)
+        self.quant_conv = nn.Conv2d(moments * ddconfig["z_channels"], moments * embed_dim, 1)
+        self.post_quant_conv = nn.Conv2d(embed_dim, ddconfig["z_channels"], 1)
+        self.quantize = nn.ModuleDict({"embedding": nn.Embedding(n_embed, embed_dim)}) if quantises else None
+
+    def encode(self, image):
+        return self.quant_conv(self.encoder(image))
+
+    def decode(self, z):
+        return self.decoder(self.post_quant_conv(self.nearest(z) if self.quantize else z))
+
+    def nearest(self, z):
+        """taming/modules/vqvae/quantize.py:271–279: the codebook's row that is nearest to each latent."""
+        codes = self.quantize["embedding"].weight
+        flat = z.permute(0, 2, 3, 1)
+        distances = (flat**2).sum(3, keepdim=True) + (codes**2).sum(1) - 2 * flat @ codes.T
+        return functional.embedding(distances.argmin(3), codes).permute(0, 3, 1, 2)
+
+
+class Nothing(dict):
+    """Stands for whatever else a checkpoint holds: the state of its trainer."""
+
+    def __init__(self, *_, **__):
+        super().__init__()
+
+    def __setstate__(self, state):
+        pass
+
+    def append(self, value):
+        pass
+
+    def extend(self, values):
+        pass
+
+    __hash__ = object.__hash__
+
+
+class Weights(pickle.Unpickler):
+    """Reads tensors. Nothing that a file names beside them is imported, nor called."""
+
+    def find_class(self, module, name):
+        known = {("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")}
+        return super().find_class(module, name) if (module, name) in known else Nothing
+
+
+def read(file: Path) -> dict[str, torch.Tensor]:
+    reader = SimpleNamespace(__name__="weights", Unpickler=Weights, load=lambda stream, **named: Weights(stream, **named).load())
+    try:
+        whole = torch.load(file, map_location="cpu", pickle_module=reader, weights_only=False)
+    except Exception as error:
+        sys.exit(f"{file}: expected a checkpoint of torch.save, got: {error}")
+    if not isinstance(whole, dict) or "state_dict" not in whole:
+        sys.exit(f"{file}: expected a checkpoint of PyTorch Lightning, with a state_dict, got {type(whole).__name__}")
+    return {name: weight.float() if weight.is_floating_point() else weight for name, weight in whole["state_dict"].items() if isinstance(weight, torch.Tensor)}
+
+
+if __name__ == "__main__":
+    main()
