@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { newId } from '../../shared/ids.ts'
-import { inputLimits, UploadId } from '../../shared/inputs.ts'
+import { UploadId } from '../../shared/inputs.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
 import { describe } from '../issues.ts'
 import type { Key } from '../keys.ts'
-import { inspect } from './inspect.ts'
+import { look } from './look.ts'
 import { refuse } from './refuse.ts'
 import { inputKey } from './store.ts'
 
@@ -38,11 +38,8 @@ export async function storeFile(env: Env, key: Key, file: File, pointer: string,
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}
-	if (file.size > inputLimits.bytes) {
-		return refuse(pointer, `at most ${inputLimits.bytes} bytes`, String(file.size))
-	}
 	const bytes = new Uint8Array(await file.arrayBuffer())
-	const type = inspect(bytes)?.type ?? refuse(pointer, 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
+	const { type } = look(bytes, pointer)
 	const id = newId('upl')
 	const object = await env.BUCKET.put(inputKey(key.account, id), bytes, {
 		sha256: sha256(bytes),

@@ -194,10 +194,21 @@ describe('inputs', () => {
 			const half = Buffer.from(bytesOf(name)).subarray(0, bytesOf(name).length - 20)
 			expect(await refused({ image: `data:;base64,${half.toString('base64')}` })).toMatchObject({
 				pointer: '/image',
-				expected: `a whole ${type} of 8 bits a sample`,
+				expected: type === 'jpeg' ? 'a whole jpeg of 8 bits a sample' : `a whole ${type}`,
 				received: 'one that is cut off'
 			})
 		}
+	})
+
+	it.each([
+		['of HEIC', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0')],
+		['of TIFF', Buffer.from('II*\0\0\0\0\0')],
+		['of PDF', Buffer.from('%PDF-1.4')],
+		['of HTML or SVG', Buffer.from('\ufeff\n<!doctype html>')],
+		['that begin 504b0304', Buffer.from('PK\x03\x04')]
+	])('are told for what they are: %s', async (kind, bytes) => {
+		const image = `data:image/png;base64,${bytes.toString('base64')}`
+		expect(await refused({ image })).toMatchObject({ received: `${bytes.length} bytes ${kind}` })
 	})
 
 	it('may be large, but not endless', async () => {

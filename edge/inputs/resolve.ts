@@ -4,17 +4,17 @@ import { GenerationOrder, type Order, orderFor, takeApart } from '../../shared/c
 import { taskOf } from '../../shared/contract/request-for.ts'
 import type { Terms } from '../../shared/contract/terms.ts'
 import { newId } from '../../shared/ids.ts'
-import { InputName, InputType, inputLimits, type Size } from '../../shared/inputs.ts'
+import { InputName, type Size } from '../../shared/inputs.ts'
 import { enlargeable } from '../../shared/size.ts'
 import type { Task } from '../../shared/tasks.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { describe, parse } from '../issues.ts'
 import type { Key } from '../keys.ts'
-import { damageOf } from './damage.ts'
 import { bytesOf } from './data-uri.ts'
 import { fetchInput } from './fetch.ts'
-import { type Inspected, inspect } from './inspect.ts'
+import type { Inspected } from './inspect.ts'
+import { look, pixels } from './look.ts'
 import { refuse } from './refuse.ts'
 import { readInput, storeInput } from './store.ts'
 import { warningsOf } from './warnings.ts'
@@ -105,26 +105,9 @@ async function take(env: Env, account: string, name: InputName, given: unknown, 
 	return { ...seen, id: await store(env, account, bytes, seen.type) }
 }
 
-function look(bytes: Uint8Array, pointer: string): Inspected {
-	const types = InputType.options.map((type) => type.replace('image/', '')).join(', ')
-	const first = Buffer.from(bytes.subarray(0, 12)).toString('hex')
-	const seen =
-		inspect(bytes) ?? refuse(pointer, `an image: ${types}`, `${bytes.length} bytes that begin ${first || 'with nothing'}`)
-	if (seen.width * seen.height > inputLimits.pixels) {
-		return refuse(pointer, `at most ${inputLimits.pixels} pixels`, pixels(seen))
-	}
-	if (Math.max(seen.width, seen.height) > inputLimits.side) {
-		return refuse(pointer, `at most ${inputLimits.side} pixels a side`, pixels(seen))
-	}
-	const damage = damageOf(bytes, seen.type)
-	return damage === undefined ? seen : refuse(pointer, `a whole ${seen.type.replace('image/', '')} of 8 bits a sample`, damage)
-}
-
 function expectEnlargeable(model: Model, image: Size): void {
 	const { min, max } = enlargeable(model)!
 	if (Math.max(image.width, image.height) >= max + 1 || Math.min(image.width, image.height) < min) {
 		refuse('/image', `sides of ${min} to ${max} pixels`, pixels(image))
 	}
 }
-
-const pixels = ({ width, height }: Size) => `${width} × ${height} pixels`

@@ -44,6 +44,8 @@ it.each([
 it.each([
 	[{ image_size: { width: 1024, height: 128 } }, ['image_size', 'width']],
 	[{ image_size: 'constructor' }, ['image_size']],
+	[{ image_size: '128x128' }, ['image_size']],
+	[{ image_size: [128, 128] }, ['image_size']],
 	[{ constructor: 1 }, ['constructor']],
 	[{ aspect_ratio: '0:0' }, ['aspect_ratio']]
 ])('tells where %j is wrong', async (input, path) => {

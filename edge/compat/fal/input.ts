@@ -1,5 +1,7 @@
 import { findModel } from '../../../shared/catalog.ts'
 import type { Size } from '../../../shared/inputs.ts'
+import { refuse } from '../../inputs/refuse.ts'
+import { describe } from '../../issues.ts'
 import { nearestSize, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './storage.ts'
 
@@ -45,9 +47,12 @@ function translated(id: string, name: string, value: unknown): [string, unknown]
 	const model = findModel(id)
 	const named = name === 'image_size' ? sizes.get(value) : undefined
 	const size =
-		name === 'image_size' && typeof value === 'object'
+		name === 'image_size' && typeof value === 'object' && !Array.isArray(value)
 			? value
 			: model && (named ? nearestSize(model, named) : name === 'aspect_ratio' ? sizeOfRatio(model, value) : undefined)
+	if (name === 'image_size' && model && !size) {
+		return refuse('/image_size', `${[...sizes.keys()].join(', ')} or { "width", "height" }`, describe(value))
+	}
 	return size ? Object.entries(size) : [[names.get(name) ?? name, uploadIn(value)]]
 }
 

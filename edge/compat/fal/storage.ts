@@ -1,14 +1,14 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { newId } from '../../../shared/ids.ts'
-import { InputType, inputLimits } from '../../../shared/inputs.ts'
+import { InputType } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
 import { readJson } from '../../body.ts'
 import type { Env } from '../../env.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
 import { hmac, sameText } from '../../hmac.ts'
 import { inspect } from '../../inputs/inspect.ts'
-import { refuse } from '../../inputs/refuse.ts'
+import { look } from '../../inputs/look.ts'
 import { inputKey, readInput } from '../../inputs/store.ts'
 import { parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
@@ -46,10 +46,7 @@ export async function takeFile(c: Context<App>, account: string, id: string): Pr
 		throw noFile()
 	}
 	const bytes = new Uint8Array(await c.req.arrayBuffer())
-	if (bytes.length > inputLimits.bytes) {
-		return refuse('', `at most ${inputLimits.bytes} bytes`, String(bytes.length))
-	}
-	const type = inspect(bytes)?.type ?? refuse('', 'a PNG, JPEG, GIF, WebP or AVIF picture', `${bytes.length} other bytes`)
+	const { type } = look(bytes, '')
 	await env.BUCKET.put(inputKey(account, id), bytes, { httpMetadata: { contentType: type }, onlyIf: { etagDoesNotMatch: '*' } })
 	return c.json({})
 }

@@ -54,7 +54,7 @@ const fromText = (name: string, text: string): unknown =>
 /** A file becomes a data URI; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id already. */
 async function inputOf(value: unknown, pointer: string): Promise<string> {
 	if (value instanceof File) {
-		return `data:${value.type || 'application/octet-stream'};base64,${Buffer.from(await value.arrayBuffer()).toString('base64')}`
+		return `data:;base64,${Buffer.from(await value.arrayBuffer()).toString('base64')}`
 	}
 	const reference = typeof value === 'object' && value !== null ? Object.values(value)[0] : value
 	if (typeof reference !== 'string') {
