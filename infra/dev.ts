@@ -83,7 +83,8 @@ async function main(): Promise<void> {
 	try {
 		await bringUp({ port, dataDir, start })
 	} catch (error) {
-		await stop(error instanceof Error ? error.message : String(error))
+		const { message, cause } = error as Error
+		await stop(cause instanceof Error ? `${message}: ${cause.message}` : message)
 	}
 }
 

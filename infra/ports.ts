@@ -1,17 +1,24 @@
 import { createServer } from 'node:net'
 
-/** Whether 127.0.0.1:`port` can be listened on. */
-export const isFree = (port: number): Promise<boolean> => listen(port).then(Boolean)
+/** Whether nobody listens on 127.0.0.1:`port`. Rejects where we may or can not, either. */
+export const isFree = (port: number): Promise<boolean> =>
+	listen(port).then(
+		() => true,
+		(error: NodeJS.ErrnoException) => {
+			if (error.code !== 'EADDRINUSE') {
+				throw error
+			}
+			return false
+		}
+	)
 
 /** A port of 127.0.0.1 that is free just now. */
-export async function freePort(): Promise<number> {
-	return (await listen(0)) as number
-}
+export const freePort = (): Promise<number> => listen(0)
 
-function listen(port: number): Promise<number | undefined> {
-	return new Promise((resolve) => {
+function listen(port: number): Promise<number> {
+	return new Promise((resolve, reject) => {
 		const server = createServer()
-		server.once('error', () => resolve(undefined))
+		server.once('error', reject)
 		server.listen(port, '127.0.0.1', () => {
 			const { port: taken } = server.address() as { port: number }
 			server.close(() => resolve(taken))
