@@ -10,11 +10,12 @@ import { type Key, readKey } from './keys.ts'
 export function bearer(c: Context): string {
 	const token = /^Bearer +([\w.~+/=-]+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
 	if (!token) {
-		throw unauthorized('Expected a header `Authorization: Bearer <token>`.')
+		throw unauthorized(missing)
 	}
 	return token
 }
 
+const missing = 'Expected a header `Authorization: Bearer <token>`.'
 const unauthorized = (detail: string) => new ProblemError({ code: 'unauthorized', detail })
 
 export const expectKey = (c: Context<App>): Key => expectKeyIn(c.get('env'), bearer(c))
@@ -23,7 +24,7 @@ export const expectKey = (c: Context<App>): Key => expectKeyIn(c.get('env'), bea
 export function expectKeyIn(env: Env, token: string): Key {
 	const key = readKey(env.DARKROOM_SECRET, token)
 	if (!key) {
-		throw unauthorized('The API key is not one of ours.')
+		throw unauthorized(token ? 'The API key is not one of ours.' : missing)
 	}
 	return key
 }

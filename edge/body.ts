@@ -72,17 +72,19 @@ export async function readForm(c: Context): Promise<Form> {
 }
 
 /**
- * The runtime takes longer to break a small body off than to hand it out, so what a refusal has left of one is read; for a second, should it never
- * come.
+ * What a refusal has left of a body is read and thrown away: a small one the runtime takes longer to break off than to hand out, and in the midst of a
+ * large one the client would not see the answer. For a second or ten, should it never come.
  */
 export async function readRest({ req }: Context): Promise<void> {
-	const isSmall = Number(req.header('content-length') ?? small + 1) <= small
-	if (isSmall && !req.raw.bodyUsed) {
-		const { promise, resolve } = Promise.withResolvers<void>()
-		const timer = setTimeout(resolve, 1_000)
-		await Promise.race([promise, req.raw.arrayBuffer().catch(() => {})])
-		clearTimeout(timer)
+	const length = req.header('content-length')
+	if (req.raw.bodyUsed || (length === undefined && req.header('transfer-encoding') === undefined)) {
+		return
 	}
+	const isSmall = Number(length ?? small + 1) <= small
+	const { promise, resolve } = Promise.withResolvers<void>()
+	const timer = setTimeout(resolve, isSmall ? 1_000 : 10_000)
+	await Promise.race([promise, (isSmall ? req.raw.arrayBuffer() : drain(req.raw.body)).catch(() => {})])
+	clearTimeout(timer)
 }
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {

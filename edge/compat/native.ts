@@ -1,5 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import { type Generation, isTerminal } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
@@ -24,6 +25,15 @@ export class Refused extends Error {
 	}
 }
 
+/** What a client shows as its key: each vendor has a word of its own before it. */
+const tokenOf = (c: Context): string => (c.req.header('authorization') ?? '').replace(/^(bearer|token|key) +/i, '')
+
+/** Turns away who has no genuine key before anything of a large body is read. */
+export const withClientKey = createMiddleware<App>(async function withClientKey(c, next) {
+	expectKeyIn(c.var.env, tokenOf(c))
+	await next()
+})
+
 interface Options {
 	method?: string
 	body?: unknown
@@ -44,8 +54,7 @@ export class Native {
 	constructor(app: OpenAPIHono<App>, c: Context<App>) {
 		this.#app = app
 		this.#c = c
-		// Each vendor has a word of its own for it.
-		this.#token = (c.req.header('authorization') ?? '').replace(/^(bearer|token|key) +/i, '')
+		this.#token = tokenOf(c)
 	}
 
 	/** The client's key; throws where it is none of ours. */

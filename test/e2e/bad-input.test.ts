@@ -150,6 +150,18 @@ describe('bad input', () => {
 		expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/)
 	})
 
+	it.each([
+		['our API', '/v1/generations'],
+		['an adapter', '/openai/v1/images/generations']
+	])('a wrong key, before a body of 15 MB that %s does not want', async (_, path) => {
+		const headers = { authorization: 'Bearer hello', 'content-type': 'application/json' }
+		for (let i = 0; i < 3; i++) {
+			const answer = await fetch(`${edge.url}${path}`, { method: 'POST', headers, body: 'x'.repeat(15e6) })
+			expect(answer.status).toBe(401)
+			await answer.text()
+		}
+	})
+
 	it('a body that never comes, with no key', async () => {
 		const headers = { 'content-type': 'application/json', 'content-length': 100 }
 		const calling = request(`${edge.url}/v1/generations`, { method: 'POST', headers })

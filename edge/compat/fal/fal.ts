@@ -9,7 +9,7 @@ import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
 import { problemOf } from '../failure.ts'
-import { Native, Refused } from '../native.ts'
+import { Native, Refused, withClientKey } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
 import { priorityOf, startTimeoutOf } from './headers.ts'
 import { toNative } from './input.ts'
@@ -42,9 +42,9 @@ export const fal = (app: OpenAPIHono<App>) => {
 	}
 	const methods = ['GET', 'POST', 'PUT']
 	// In what they are answered, URLs are theirs, too: fal-js calls no others, and through the proxy they come back here.
-	at.on(methods, '/proxy', limitInputs, (c) => handle(c, targetOf(c), 'https://queue.fal.run'))
+	at.on(methods, '/proxy', withClientKey, limitInputs, (c) => handle(c, targetOf(c), 'https://queue.fal.run'))
 	for (const [path, host] of Object.entries({ '/run': 'https://fal.run', '/queue': 'https://queue.fal.run' })) {
-		at.on(methods, `${path}/*`, limitInputs, (c) => {
+		at.on(methods, `${path}/*`, withClientKey, limitInputs, (c) => {
 			const { pathname, search } = new URL(c.req.url)
 			return handle(
 				c,

@@ -5,10 +5,11 @@ import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { readInput } from '../../inputs/store.ts'
+import { withClientKey } from '../native.ts'
 
 /** Files are uploads here, and there is one purpose for them: `{ "file_id" }` is an image or a mask of an edit. */
 export const addFiles = (at: OpenAPIHono<App>) => {
-	at.post('/files', limitInputs, async (c) => {
+	at.post('/files', withClientKey, limitInputs, async (c) => {
 		const key = expectKey(c)
 		const { file } = await readForm(c)
 		return file instanceof File

@@ -8,7 +8,7 @@ import { ProblemError, unwrap } from '../../errors.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { Native, Refused } from '../native.ts'
+import { Native, Refused, withClientKey } from '../native.ts'
 import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
@@ -41,9 +41,11 @@ export const openai = (app: OpenAPIHono<App>) => {
 		}
 		return withLimits(c.json(await imagesResponse(c.var.env, generation, wanted)), headers)
 	}
-	at.post('/images/generations', limitInputs, async (c) => images(c, await readJson(c), 'image_generation'))
-	at.post('/images/edits', limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))
-	at.post('/images/variations', limitInputs, async (c) => images(c, { prompt: '', ...(await readEdit(c)) }, 'image_edit'))
+	at.post('/images/generations', withClientKey, limitInputs, async (c) => images(c, await readJson(c), 'image_generation'))
+	at.post('/images/edits', withClientKey, limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))
+	at.post('/images/variations', withClientKey, limitInputs, async (c) =>
+		images(c, { prompt: '', ...(await readEdit(c)) }, 'image_edit')
+	)
 
 	at.get('/models', async (c) => {
 		await expectValidKey(c)

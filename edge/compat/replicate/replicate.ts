@@ -16,7 +16,7 @@ import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { Native, Refused } from '../native.ts'
+import { Native, Refused, withClientKey } from '../native.ts'
 import { secondsOf } from './duration.ts'
 import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
@@ -88,10 +88,10 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	const prediction = (c: Context<App>, native: Native, generation: Generation) =>
 		c.json(predictionOf(c.var.env, native.account, generation), 200, limitHeaders(native.headers))
 
-	at.post('/predictions', limitInputs, (c) => create(c))
-	at.post('/models/:owner/:name/predictions', limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
+	at.post('/predictions', withClientKey, limitInputs, (c) => create(c))
+	at.post('/models/:owner/:name/predictions', withClientKey, limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
 	// A deployment is a model that always runs, and here they all do.
-	at.post('/deployments/:owner/:name/predictions', limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
+	at.post('/deployments/:owner/:name/predictions', withClientKey, limitInputs, (c) => create(c, findNamed(c.req.param('name'))))
 	at.get('/deployments', (c) => c.json(page(models.map(deploymentBody))))
 	at.get('/deployments/:owner/:name', (c) => c.json(deploymentBody(findNamed(c.req.param('name')))))
 	at.get('/predictions/:id', async (c) => {
@@ -127,7 +127,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		return respondEvents(predictionEvents(c.var.env, account, id))
 	})
 
-	at.post('/files', limitInputs, (c) => createFile(c, expectKey(c)))
+	at.post('/files', withClientKey, limitInputs, (c) => createFile(c, expectKey(c)))
 	at.get('/files', (c) => filePage(c, expectKey(c)))
 	at.get('/files/:id', async (c) => c.json(fileBody(c, await findFile(c.var.env, expectKey(c), c.req.param('id')))))
 	at.delete('/files/:id', async (c) => {

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest'
+import { fetchEdge } from '../testing.ts'
+
+const form = 'multipart/form-data; boundary=x'
+
+it.each([
+	['/openai/v1/images/generations', 'application/json'],
+	['/openai/v1/images/edits', form],
+	['/openai/v1/images/variations', form],
+	['/openai/v1/files', form],
+	['/replicate/v1/predictions', 'application/json'],
+	['/replicate/v1/models/darkroom/scenes/predictions', 'application/json'],
+	['/replicate/v1/deployments/darkroom/scenes/predictions', 'application/json'],
+	['/replicate/v1/files', form],
+	['/fal/run/darkroom/scenes', 'application/json'],
+	['/fal/queue/darkroom/scenes', 'application/json'],
+	['/fal/proxy', 'application/json']
+])('POST %s keeps nothing of a body that comes without a genuine key', async (path, type) => {
+	for (const authorization of [undefined, 'Bearer dk_acme_x', 'Token nobody', 'Key nobody']) {
+		const headers = {
+			'content-type': type,
+			'x-fal-target-url': 'https://fal.run/darkroom/scenes',
+			...(authorization && { authorization })
+		}
+		// Whoever had read it would find that it is neither JSON nor a form, or that it is too large.
+		const body = new Blob(['{', new Uint8Array(21 * 1024 * 1024)]).stream()
+		const answer = await fetchEdge(path, { method: 'POST', headers, body })
+		expect([authorization, answer.status]).toEqual([authorization, 401])
+	}
+})
