@@ -69,6 +69,14 @@ describe('pictures', () => {
 		expect(difference(before!, after!, side / 2, side)).toBeGreaterThan(12)
 	})
 
+	it('are told to be drawn anew nowhere by a mask that is black', async () => {
+		const black = await sharp(mask).linear(0, 0).png().toBuffer()
+		const { generation, picture } = await draw({ prompt: 'a green cube', steps: 2, mask: dataUri(black) })
+		expect(generation.warnings).toMatchObject([{ code: 'mask-empty' }])
+		const [before, after] = await Promise.all([image, picture].map(rgb))
+		expect(difference(before!, after!, 0, side)).toBeLessThan(6)
+	})
+
 	it('come from an upload, which writes once, or from a URL, and draw the same', async () => {
 		const announced = {
 			content_type: 'image/png',

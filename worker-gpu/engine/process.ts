@@ -186,7 +186,7 @@ async function develop(message: DevelopMessage): Promise<void> {
 					.digest('hex')
 				saved = savedRows(message, work.origin)
 				const plan = await planFor(model.checkpoint, drawingOf(request, inputs), pause)
-				warnings = plan.warnings ?? []
+				warnings = [...Object.values(inputs).flatMap(({ warning }) => warning ?? []), ...(plan.warnings ?? [])]
 				evaluations = plan.evaluations
 				return plan
 			},

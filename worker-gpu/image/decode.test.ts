@@ -158,6 +158,20 @@ describe('masks', () => {
 		expect((await mask(lossy)).pixels).toEqual((await mask(white(64, 64))).pixels)
 	})
 
+	test('that are nowhere so much as half transparent count by how white they are', async () => {
+		const almost = white(64, 64).ensureAlpha(254 / 255)
+		expect((await sharp(await almost.clone().png().toBuffer()).stats()).isOpaque).toBe(false)
+		expect((await mask(almost)).pixels).toEqual((await mask(white(64, 64))).pixels)
+	})
+
+	test('that cover nothing are told of', async () => {
+		const all = (background: string) => mask(sharp({ create: { width: 64, height: 64, channels: 3, background } }))
+		// It is black and white that count, not colours.
+		expect((await all('#000000')).warning).toMatchObject({ code: 'mask-empty' })
+		expect((await all('#ff0000')).warning).toMatchObject({ code: 'mask-empty' })
+		expect(await all('#ffffff')).not.toHaveProperty('warning')
+	})
+
 	test('lie over their image, whatever their own size', async () => {
 		const raster = await mask(white(30, 10), { width: 64, height: 128 })
 		// The image is cut to its middle half, and so is the mask.
@@ -185,6 +199,20 @@ test('a semantic map becomes the numbers of the classes whose colours are neares
 		expect(raster.pixels).toBeInstanceOf(Uint16Array)
 		expect([pixel(raster, 32, 4), pixel(raster, 8, 56), pixel(raster, 56, 56)]).toEqual([[3], [2], [1]])
 	}
+})
+
+test('a semantic map in other colours is told of', async () => {
+	const labels = ['#0000c8', '#c80000', '#00c800'].map((color) => ({ name: color, color }))
+	const tasks = { 'semantic-synthesis': { labels } }
+	const wanted = { ...request, task: 'semantic-synthesis' as const }
+	const warning = async (image: Sharp) =>
+		(await decodeInputs(wanted, tasks, { semantic_map: await file(image) })).semantic_map!.warning
+	expect(await warning(picture().png())).toBeUndefined()
+	expect(await warning(picture(160, 160).jpeg({ quality: 40 }))).toBeUndefined()
+	expect(await warning(picture().negate().png())).toEqual({
+		code: 'map-colours',
+		detail: expect.stringMatching(/^Of the semantic map's pixels 100 % have no colour of the model's classes/)
+	})
 })
 
 test('what cannot be decoded is the client’s fault, by the name of the input', async () => {

@@ -59,9 +59,16 @@ async function decodeMask(file: Uint8Array, cut: Cut): Promise<Raster> {
 		(image) => image.ensureAlpha(),
 		(samples) => lanczos(greyOf(samples), cut)
 	)
-	return { pixels: grey.map((value) => (value < 127.5 ? 0 : 255)), ...cut.taken }
+	const pixels = grey.map((value) => (value < 127.5 ? 0 : 255))
+	return { pixels, ...cut.taken, ...(!pixels.includes(255) && { warning: nothingAnew }) }
 }
 
+const nothingAnew = {
+	code: 'mask-empty',
+	detail: 'The mask is nowhere white, nor transparent, where the picture is: nothing is drawn anew.'
+}
+
+/** Transparent parts, unless nothing is so much as half transparent: then how white it is. */
 function greyOf({ pixels, ...size }: Samples): Samples {
 	const grey = new Uint8Array(pixels.length / 4)
 	let least = 255
@@ -69,7 +76,7 @@ function greyOf({ pixels, ...size }: Samples): Samples {
 		grey[i] = 255 - pixels[4 * i + 3]!
 		least = Math.min(least, pixels[4 * i + 3]!)
 	}
-	if (least === 255) {
+	if (least >= 128) {
 		for (let i = 0; i < grey.length; i++) {
 			// As Pillow's convert("L").
 			grey[i] = (19_595 * pixels[4 * i]! + 38_470 * pixels[4 * i + 1]! + 7_471 * pixels[4 * i + 2]! + 0x8000) >> 16
@@ -84,11 +91,25 @@ async function decodeMap(file: Uint8Array, cut: Cut, tasks: ModelTasks): Promise
 	const pixels = await withSamples('semantic_map', file, opaque, async (samples) => nearest(samples, cut))
 	const classOf = nearestColour(tasks['semantic-synthesis']?.labels.map(({ color }) => color) ?? [])
 	const classes = new Uint16Array(pixels.length / 3)
+	let strange = 0
 	for (let i = 0; i < classes.length; i++) {
-		classes[i] = classOf(pixels[3 * i]!, pixels[3 * i + 1]!, pixels[3 * i + 2]!)
+		const { index, distance } = classOf(pixels[3 * i]!, pixels[3 * i + 1]!, pixels[3 * i + 2]!)
+		classes[i] = index
+		strange += distance > STRANGE ? 1 : 0
 	}
-	return { pixels: classes, ...cut.taken }
+	const share = Math.round((100 * strange) / classes.length)
+	return { pixels: classes, ...cut.taken, ...(share > MOST_STRANGE && { warning: otherColours(share) }) }
 }
+
+/** As far from all colours that there are, as no lossy format takes a pixel, but for those at edges. */
+const STRANGE = 32
+/** Percent of the pixels. */
+const MOST_STRANGE = 25
+
+const otherColours = (share: number) => ({
+	code: 'map-colours',
+	detail: `Of the semantic map's pixels ${share} % have no colour of the model's classes, nor one near it; each was taken for the class whose colour is nearest.`
+})
 
 /** Of an animation the first frame. Damaged files fail, harmless oddities do not. */
 const options = { limitInputPixels: inputLimits.pixels, failOn: 'error', pages: 1 } as const

@@ -1,3 +1,4 @@
+import type { Warning } from '../../shared/contract/generation.ts'
 import type { InputName } from '../../shared/inputs.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import type { Tensor } from '../onnx/tensor.ts'
@@ -8,6 +9,8 @@ export interface Raster {
 	readonly pixels: Uint8Array | Uint16Array
 	readonly width: number
 	readonly height: number
+	/** What its client should know of it, though it can be drawn from. */
+	readonly warning?: Warning
 }
 export type Rasters = Readonly<Partial<Record<InputName, Raster>>>
 
