@@ -52,7 +52,8 @@ function fieldErrors(issue: Issue, input: unknown, field?: z.ZodType): FieldErro
 		}))
 	}
 	const received = describe(at(input, issue.path))
-	return [{ pointer: pointer(issue.path), detail: sentence(issue.message), expected: expectation(issue, field), received }]
+	const message = issue.code === 'invalid_type' && received === 'nothing' ? 'The field is missing' : issue.message
+	return [{ pointer: pointer(issue.path), detail: sentence(message), expected: expectation(issue, field), received }]
 }
 
 /** The schema of one field, without its default. */

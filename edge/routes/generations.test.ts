@@ -212,6 +212,7 @@ describe('generations', () => {
 			expected: typeof expected === 'string' ? expected : expect.stringMatching(expected)
 		})
 		expect(at.filter((error) => error.pointer === pointer)).toHaveLength(1)
+		expect(at[0]!.detail === 'The field is missing.').toBe(received === 'nothing')
 	})
 
 	it('refuses an endless body without reading it', async () => {

@@ -63,7 +63,7 @@ export const GenerationRequest = z.strictObject({
 		.nullable()
 		.optional()
 		.describe("DDIM's η: how much noise its steps add, from none (0, and when null) to as much as DDPM's (1)."),
-	seed: Seed.optional().describe('Picture i uses seed + i. Drawn at random when absent.'),
+	seed: Seed.optional().describe('Picture i uses seed + i; after 4294967295 comes 0. Drawn at random when absent.'),
 	count: z.int().min(1).optional().describe('How many pictures.'),
 	output_format: OutputFormat.optional().describe('Of the pictures; `png` where it is absent.'),
 	output_quality: z
