@@ -28,3 +28,12 @@ it.each([
 		expect([authorization, answer.status]).toEqual([authorization, 401])
 	}
 })
+
+it('keeps nothing of a file that comes with another token than was told', async () => {
+	const body = new Blob([new Uint8Array(21 * 1024 * 1024)]).stream()
+	const answer = await fetchEdge('/fal/files/acme/upl_00000000000000000000000000?until=9999999999&token=x', {
+		method: 'PUT',
+		body
+	})
+	expect(answer.status).toBe(404)
+})

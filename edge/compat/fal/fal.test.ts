@@ -1,5 +1,5 @@
-import { expect, it, vi } from 'vitest'
-import { get, newAccount, patience, post } from '../../testing.ts'
+import { expect, inject, it, vi } from 'vitest'
+import { fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const app = '/fal/queue/darkroom/scenes'
 const submit = async (key: string, body: object, path = app, headers = {}) => {
@@ -58,7 +58,14 @@ it('takes files where older clients have theirs', async () => {
 	const { key } = await newAccount()
 	const target = 'https://rest.alpha.fal.ai/storage/upload/initiate'
 	const answer = await post('/fal/proxy', key, { content_type: 'image/png' }, { 'x-fal-target-url': target })
-	expect([answer.status, await answer.json()]).toMatchObject([200, { upload_url: expect.any(String) }])
+	expect(answer.status).toBe(200)
+	const { upload_url, file_url } = await answer.json<{ upload_url: string; file_url: string }>()
+	const at = (url: string, init?: RequestInit) => fetchEdge(url.replace('http://edge.test', ''), init)
+	const body = Buffer.from(inject('files')['plain.png']!, 'base64')
+	expect((await at(upload_url.replace('/upl_', '/upl_0'), { method: 'PUT', body })).status).toBe(404)
+	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(200)
+	const file = await at(file_url)
+	expect([file.headers.get('content-type'), Buffer.from(await file.arrayBuffer())]).toEqual(['image/png', body])
 })
 
 it('answers for a request that was canceled as fal does', async () => {

@@ -15,7 +15,7 @@ import { priorityOf, startTimeoutOf } from './headers.ts'
 import { toNative } from './input.ts'
 import { resultOf, statusOf, submitted } from './shapes.ts'
 import { jwks } from './signature.ts'
-import { initiateUpload, readFile, takeFile } from './storage.ts'
+import { initiateUpload, readFile, takeFile, withPlace } from './storage.ts'
 import { resultEvents, statusEvents } from './stream.ts'
 
 /**
@@ -53,7 +53,7 @@ export const fal = (app: OpenAPIHono<App>) => {
 			)
 		})
 	}
-	at.put('/files/:account/:id', limitInputs, (c) => takeFile(c, c.req.param('account'), c.req.param('id')))
+	at.put('/files/:account/:id', withPlace, limitInputs, (c) => takeFile(c, c.req.param('account'), c.req.param('id')))
 	at.get('/files/:account/:id', (c) => readFile(c, c.req.param('account'), c.req.param('id')))
 	at.get('/.well-known/jwks.json', async (c) => c.json(await jwks(c.var.env)))
 	app.route('/fal', at)

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { createMiddleware } from 'hono/factory'
 import { z } from 'zod'
 import { newId } from '../../../shared/ids.ts'
 import { InputType } from '../../../shared/inputs.ts'
@@ -38,13 +39,19 @@ export async function initiateUpload(c: Context<App>, key: Key): Promise<Respons
 	})
 }
 
+/** Lets those on alone who were told where to PUT a file, before anything of it is read. */
+export const withPlace = createMiddleware<App>(async function withPlace(c, next) {
+	const [account = '', id = ''] = [c.req.param('account'), c.req.param('id')]
+	const { until = '', token = '' } = c.req.query()
+	if (!sameText(token, tokenOf(c.var.env, 'write', account, id, until)) || Number(until) * 1_000 < Date.now()) {
+		throw noFile()
+	}
+	await next()
+})
+
 /** Takes a file, once: whoever sends it again changes nothing. */
 export async function takeFile(c: Context<App>, account: string, id: string): Promise<Response> {
 	const { env } = c.var
-	const { until = '', token = '' } = c.req.query()
-	if (!sameText(token, tokenOf(env, 'write', account, id, until)) || Number(until) * 1_000 < Date.now()) {
-		throw noFile()
-	}
 	const bytes = new Uint8Array(await c.req.arrayBuffer())
 	const { type } = look(bytes, '')
 	await env.BUCKET.put(inputKey(account, id), bytes, { httpMetadata: { contentType: type }, onlyIf: { etagDoesNotMatch: '*' } })
