@@ -48,11 +48,45 @@ def main() -> None:
     if given.target.exists():
         sys.exit(f"{given.target}: expected a folder that does not exist yet")
     sys.path.insert(0, str(given.source))
+    traceable()
     try:
         Model(given).export()
     except RuntimeError as error:
         # Of load_state_dict: which weights are missing, or have another shape.
         sys.exit(f"{given.checkpoint}: expected what {given.config} describes, got: {error}")
+
+
+def traceable() -> None:
+    """Lets the authors' networks be traced into what ONNX Runtime has operators for. They compute what they did."""
+    from ldm.modules import attention
+    from ldm.modules.diffusionmodules import model, openaimodel
+
+    # It saves memory in training, and the tracer cannot see through it.
+    attention.checkpoint = openaimodel.checkpoint = lambda function, inputs, parameters, flag: function(*inputs)
+
+    def attend(q, k, v, heads):
+        """softmax(QKᵀ/√d)V of [B, S, heads · d], as worker-gpu/onnx/attention.ts finds it."""
+        b, _, width = q.shape
+        q, k, v = (each.reshape(b, -1, heads, width // heads).transpose(1, 2) for each in (q, k, v))
+        return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, -1, width)
+
+    def cross(self, x, context=None, mask=None):
+        context = x if context is None else context
+        return self.to_out(attend(self.to_q(x), self.to_k(context), self.to_v(context), self.heads))
+
+    def by_heads(self, qkv):
+        """[B, heads · 3 · d, S]: each head has its Q, K and V side by side."""
+        q, k, v = (each.flatten(1, 2).transpose(1, 2) for each in qkv.unflatten(1, (self.n_heads, 3, -1)).unbind(2))
+        return attend(q, k, v, self.n_heads).transpose(1, 2)
+
+    def of_pixels(self, x):
+        normal = self.norm(x)
+        q, k, v = (map(normal).flatten(2).transpose(1, 2) for map in (self.q, self.k, self.v))
+        return x + self.proj_out(attend(q, k, v, 1).transpose(1, 2).reshape(x.shape))
+
+    attention.CrossAttention.forward = cross
+    openaimodel.QKVAttentionLegacy.forward = by_heads
+    model.AttnBlock.forward = of_pixels
 
 
 class Model:
@@ -106,11 +140,8 @@ class Model:
         return {name.removeprefix(prefix): weight for name, weight in self.weights.items() if name.startswith(prefix)}
 
     def unet(self, params: dict) -> None:
-        from ldm.modules import attention
         from ldm.modules.diffusionmodules import openaimodel
 
-        # It saves memory in training, and the tracer cannot see through it.
-        attention.checkpoint = openaimodel.checkpoint = lambda function, inputs, parameters, flag: function(*inputs)
         network = openaimodel.UNetModel(**params)
         weights = self.under("model.diffusion_model.")
         # ldm/modules/ema.py:14–20: names of buffers have no dots. ema_scope() of ddpm.py, which all scripts draw in, takes them where use_ema says so.

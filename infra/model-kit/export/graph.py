@@ -50,3 +50,6 @@ def gather(folder: Path) -> None:
             (folder / name).unlink()
     apart = {"save_as_external_data": True, "location": "model.onnx_data"} if model.ByteSize() > LARGEST else {}
     onnx.save(model, folder / "model.onnx", **apart)
+    for file in folder.glob("*.onnx_data"):
+        # onnx lets nobody but its writer read it; a node may be another user.
+        file.chmod((folder / "model.onnx").stat().st_mode)
