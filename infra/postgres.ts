@@ -2,6 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { models } from '../shared/catalog.ts'
+import { mostConnections } from '../shared/queue.ts'
 
 /** How to run one embedded PostgreSQL: `command` with `args` serves `url` until it gets SIGINT. */
 export interface PostgresServer {
@@ -54,7 +56,8 @@ const succeeds = ([command, ...args]: string[]) => spawnSync(command as string, 
 const settings = [
 	'listen_addresses=127.0.0.1',
 	'unix_socket_directories=',
-	'max_connections=40',
+	// Of a node's consumers, one a model, and of the edge's producers and whoever looks in.
+	`max_connections=${mostConnections * models.length + 40}`,
 	'shared_buffers=16MB',
 	'max_wal_size=128MB',
 	'min_wal_size=32MB',

@@ -128,6 +128,9 @@ function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
 /** Milliseconds without an answer after which a connection counts as lost, though nobody closed it: longer than BullMQ's commands block. */
 const silence = 15_000
 
+/** Of a model's consumer, and of a producer, to PostgreSQL. */
+export const mostConnections = 5
+
 const session = {
 	// BullMQ names its tables without their schema when it is given a pool.
 	search_path: 'bullmq',
@@ -143,7 +146,7 @@ function postgres(connectionString: string): Backend {
 		options: Object.entries(session)
 			.map((setting) => `-c ${setting.join('=')}`)
 			.join(' '),
-		max: 5,
+		max: mostConnections,
 		keepAlive: true,
 		connectionTimeoutMillis: silence,
 		query_timeout: silence
