@@ -196,7 +196,7 @@ describe('a strength of which no steps are left', () => {
 		[25, 0.0399, 0.04],
 		[49, 1 / 49, 0.0205]
 	])('is refused for %i steps: %f, with one that would do', (steps, strength, least) => {
-		const message = `at least ${least}: of ${steps} steps not one is left`
+		const message = `at least ${least}: ${strength} of ${steps} steps is not one`
 		expect(refusal(able, { steps, strength })).toMatchObject([{ path: ['strength'], message }])
 		expect(refusal(able, { steps, strength: least })).toBeUndefined()
 	})
@@ -207,7 +207,7 @@ describe('a strength of which no steps are left', () => {
 		[29, 0.58, 0.5801],
 		[50, 0.99, 1]
 	])('is refused for %i steps of a latent consistency model: %f', (steps, strength, least) => {
-		const message = `at least ${least}: there is no room for ${steps} steps`
+		const message = `at least ${least}: ${strength} of 50 steps is fewer than ${steps}`
 		expect(refusal(distilled, { steps, strength })).toMatchObject([{ path: ['strength'], message }])
 		expect(refusal(distilled, { steps, strength: least })).toBeUndefined()
 	})

@@ -146,7 +146,11 @@ const checkTogether =
 		}
 		const [walk, needed] = original === undefined ? [steps, 1] : [original, steps]
 		if (strength !== undefined && steps <= model.steps.max && left(walk, strength) < needed) {
-			const few = original === undefined ? `of ${steps} steps not one is left` : `there is no room for ${steps} steps`
+			// Told with the strength, which may be the model's own.
+			const few =
+				original === undefined
+					? `${strength} of ${steps} steps is not one`
+					: `${strength} of ${walk} steps is fewer than ${steps}`
 			const message = `at least ${leastStrength(walk, needed)}: ${few}`
 			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
 		}
