@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
-// Of all projects. Whole stacks wait much and compute at times: two files at once keep two cores at work.
-process.env.VITEST_MAX_WORKERS ??= String(Math.max(2, availableParallelism() >> 1))
+// Of all projects. Whole stacks wait much and compute at times: three files at once keep two cores at work.
+process.env.VITEST_MAX_WORKERS ??= String(Math.max(3, availableParallelism() >> 1))
 
 export default defineConfig({
 	test: {
