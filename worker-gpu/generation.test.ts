@@ -8,7 +8,7 @@ import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import { startEngine } from './engine/client.ts'
-import type { Engine, Progress } from './engine/engine.ts'
+import type { DevelopOptions, Engine } from './engine/engine.ts'
 import { workOn } from './generation.ts'
 
 const request: ResolvedRequest = {
@@ -256,9 +256,11 @@ test('an engine that crashes every time fails the generation', async () => {
 
 /** The engine, killed as soon as it has begun to work, so many times. */
 const crashing = (times: number): Engine =>
-	acting(engine, () => {
-		if (times-- > 0) {
-			process.kill(engine.pid!, 'SIGKILL')
+	acting(engine, {
+		onProgress() {
+			if (times-- > 0) {
+				process.kill(engine.pid!, 'SIGKILL')
+			}
 		}
 	})
 
@@ -274,7 +276,7 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 	const long = { ...request, steps: 150 }
 	answers.start = () => granted(long)
 	try {
-		await work({ engine: acting(other, () => void other.halt()) })
+		await work({ engine: acting(other, { onProgress: () => void other.halt() }) })
 	} finally {
 		await other.close()
 	}
@@ -285,7 +287,7 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 	stored = rows!
 	answers.start = () => granted(long, { checkpoint: `${origin}/stored` })
 	const done: number[] = []
-	await work({ engine: acting(engine, (progress) => done.push(progress.done)) })
+	await work({ engine: acting(engine, { onProgress: (progress) => done.push(progress.done) }) })
 	expect(done[0]).toBeGreaterThan(0)
 	const resumed = bodies('object').sort()
 
@@ -299,26 +301,13 @@ test('a partial image that a halted engine still gives is told before the work i
 	const other = await startEngine({ ...options, models: ['tiny'] })
 	answers.start = () => granted({ ...request, count: 1, steps: 150, partial_images: 1 })
 	try {
-		await work({ engine: haltingHalfway(other) })
+		await work({ engine: acting(other, { onPartial: () => void other.halt() }) })
 	} finally {
 		await other.close()
 	}
 	const partial = told.findIndex(({ body }) => body.partial_image)
 	expect(partial).toBeGreaterThan(0)
 	expect(told.findIndex(({ call }) => call === 'yield')).toBeGreaterThan(partial)
-})
-
-/** The engine, halted when the partial image of a request of one is there. */
-const haltingHalfway = (other: Engine): Engine => ({
-	...other,
-	develop: (request, options) =>
-		other.develop(request, {
-			...options,
-			onPartial(partial) {
-				options?.onPartial?.(partial)
-				void other.halt()
-			}
-		})
 })
 
 test('a model that this node cannot load is no verdict: another node may have it', async () => {
@@ -345,7 +334,7 @@ test('a checkpoint of a node that has the model with another scheduler is done w
 	const long = { ...request, steps: 150, partial_images: 1 }
 	answers.start = () => granted(long)
 	try {
-		await work({ engine: haltingHalfway(other) })
+		await work({ engine: acting(other, { onPartial: () => void other.halt() }) })
 	} finally {
 		await other.close()
 		await rm(modelsDir, { recursive: true })
@@ -426,15 +415,19 @@ test('of few steps, each but the last has one partial image', async () => {
 	])
 })
 
-/** The engine, whose progress is heard by `act` too. */
-const acting = (other: Engine, act: (progress: Progress) => void): Engine => ({
+/** The engine, whose progress and partial images are heard by others too. */
+const acting = (other: Engine, { onProgress, onPartial }: Pick<DevelopOptions, 'onProgress' | 'onPartial'>): Engine => ({
 	...other,
 	develop: (request, options) =>
 		other.develop(request, {
 			...options,
 			onProgress(progress) {
 				options?.onProgress?.(progress)
-				act(progress)
+				onProgress?.(progress)
+			},
+			onPartial(partial) {
+				options?.onPartial?.(partial)
+				onPartial?.(partial)
 			}
 		})
 })

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { InputType } from '../../shared/inputs.ts'
-import { isFrame } from './inspect.ts'
+import { frameOf } from './inspect.ts'
 
 /**
  * What keeps a picture from being decoded, as far as that is plain to see without decoding it; undefined where nothing does. Almost all that goes
@@ -39,7 +39,7 @@ const checks: Record<InputType, (bytes: Uint8Array, view: DataView) => string | 
 	},
 	/** ITU-T T.81, annex B: the end is marked, and those two bytes are nowhere in coded samples. */
 	'image/jpeg'(bytes, view) {
-		const at = frameOf(view)
+		const at = frameOf(view)! // `inspect` has found it.
 		const bits = view.getUint8(at + 4)
 		if (bits !== 8) {
 			return `one of ${bits} bits a sample`
@@ -78,16 +78,5 @@ const checks: Record<InputType, (bytes: Uint8Array, view: DataView) => string | 
 			at = end
 		}
 		return cutOff
-	}
-}
-
-/** Where JPEG's frame header is, which `inspect` has found there. */
-function frameOf(view: DataView): number {
-	for (let at = 2; ; ) {
-		const marker = view.getUint8(at + 1)
-		if (isFrame(marker)) {
-			return at
-		}
-		at += marker === 0xff ? 1 : 2 + view.getUint16(at + 2)
 	}
 }

@@ -54,31 +54,37 @@ function png(view: DataView): Inspected | undefined {
 	return upright('image/png', view.getUint32(16), view.getUint32(20), orientation)
 }
 
-/** Whether it begins JPEG's frame header. */
-export const isFrame = (marker: number) =>
-	marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
-
-/** ITU-T T.81, annex B: segments up to the frame header, which has the size. */
-function jpeg(view: DataView): Inspected | undefined {
-	if (view.getUint16(0) !== 0xffd8) {
-		return undefined
-	}
-	let orientation: number | undefined
+/** ITU-T T.81, annex B: a JPEG's segments up to its frame header; gives where that is, and each that comes before it to `pass`. */
+export function frameOf(view: DataView, pass = (_marker: number, _at: number) => {}): number | undefined {
 	for (let at = 2; view.getUint8(at) === 0xff; ) {
 		const marker = view.getUint8(at + 1)
 		if (marker === 0xff) {
 			at += 1 // Fill.
 			continue
 		}
-		if (isFrame(marker)) {
-			return upright('image/jpeg', view.getUint16(at + 7), view.getUint16(at + 5), orientation)
+		if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
+			return at
 		}
-		if (marker === 0xe1 && hasPrefix(view, at + 4)) {
-			orientation ??= orientationOf(view, at + 10)
-		}
+		pass(marker, at)
 		at += 2 + view.getUint16(at + 2)
 	}
 	return undefined
+}
+
+/** The frame header has the size. */
+function jpeg(view: DataView): Inspected | undefined {
+	if (view.getUint16(0) !== 0xffd8) {
+		return undefined
+	}
+	let orientation: number | undefined
+	const frame = frameOf(view, (marker, at) => {
+		if (marker === 0xe1 && hasPrefix(view, at + 4)) {
+			orientation ??= orientationOf(view, at + 10)
+		}
+	})
+	return frame === undefined
+		? undefined
+		: upright('image/jpeg', view.getUint16(frame + 7), view.getUint16(frame + 5), orientation)
 }
 
 function gif(view: DataView): Inspected | undefined {

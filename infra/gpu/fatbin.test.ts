@@ -12,19 +12,19 @@ test('keeps the kernels of one architecture, at their places, and not those of l
 		[90, `${experts} ${attention}`],
 		[90, experts]
 	])
-	const library90 = Buffer.from(given)
-	const { kept, dropped } = dropKernels(library90, 90)
+	const cut = Buffer.from(given)
+	const { kept, dropped } = dropKernels(cut, 90)
 	const codes = [attention, `${experts} ${attention}`].map((text) => packed(text).length)
 	expect(kept).toBe(codes[0]! + codes[1]!)
 	expect(dropped).toBe(packed(attention).length + packed(experts).length)
 
 	// Nothing moves: what changed is zero now, and is code of what was dropped.
-	const changed = [...library90.keys()].filter((at) => library90[at] !== given[at])
-	expect(changed.every((at) => library90[at] === 0)).toBe(true)
+	const changed = [...cut.keys()].filter((at) => cut[at] !== given[at])
+	expect(changed.every((at) => cut[at] === 0)).toBe(true)
 	const first = given.indexOf(packed(attention))
-	expect(library90.subarray(first, first + packed(attention).length).every((byte) => byte === 0)).toBe(true)
-	expect(library90.indexOf(packed(attention))).toBeGreaterThan(first)
-	expect(library90.indexOf(packed(experts))).toBe(-1)
+	expect(cut.subarray(first, first + packed(attention).length).every((byte) => byte === 0)).toBe(true)
+	expect(cut.indexOf(packed(attention))).toBeGreaterThan(first)
+	expect(cut.indexOf(packed(experts))).toBe(-1)
 })
 
 test('says what there is where an architecture is not', () => {

@@ -7,6 +7,7 @@ import { Task } from '../../shared/tasks.ts'
 import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
+import { EulerConfig } from '../../worker-gpu/ldm/samplers/euler.ts'
 import { LcmConfig } from '../../worker-gpu/ldm/samplers/lcm.ts'
 import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
@@ -178,17 +179,13 @@ export async function catalogEntry(
 	}
 }
 
-const Spacing = z.object({
-	timestep_spacing: z.string().default('linspace'),
-	prediction_type: z.string().default('epsilon'),
-	rescale_betas_zero_snr: z.boolean().default(false)
-})
-
 /** SD-Turbo, SDXL-Turbo, Lightning and Hyper-SD come with Euler's steps, trailing; models that take many have them so where their last beta is one. */
 async function isTurbo(scheduler: string, file: string): Promise<boolean> {
-	const { timestep_spacing, prediction_type, rescale_betas_zero_snr } = await readConfig(file, Spacing)
-	const trailing = timestep_spacing === 'trailing' && prediction_type === 'epsilon' && !rescale_betas_zero_snr
-	return trailing && ['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'].includes(scheduler)
+	if (!['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'].includes(scheduler)) {
+		return false
+	}
+	const { timestep_spacing, prediction_type, rescale_betas_zero_snr } = await readConfig(file, EulerConfig)
+	return timestep_spacing === 'trailing' && prediction_type === 'epsilon' && !rescale_betas_zero_snr
 }
 
 /** The most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */
