@@ -1,5 +1,6 @@
 import { findModel } from '../../../shared/catalog.ts'
 import { type Generation, isTerminal, type Status } from '../../../shared/contract/generation.ts'
+import { week } from '../../../shared/contract/terms.ts'
 import type { Env } from '../../env.ts'
 import { hmac } from '../../hmac.ts'
 import { outputUrl } from '../outputs.ts'
@@ -19,8 +20,16 @@ const statuses: Record<Status, string> = {
 	expired: 'canceled'
 }
 
-/** The right to follow one generation: their clients ask for the stream without a key. */
-export const streamToken = (env: Env, account: string, id: string): string => hmac(env.DARKROOM_SECRET, 'stream', account, id)
+/** The right to follow one generation `until` a time in seconds: their clients ask for the stream without a key. */
+export const streamToken = (env: Env, account: string, id: string, until: string): string =>
+	hmac(env.DARKROOM_SECRET, 'stream', account, id, until)
+
+/** Good for a week, as long as work may wait for a node; whoever asks for the prediction gets a new one. */
+function streamUrl(env: Env, account: string, id: string): string {
+	const until = String(Math.floor(Date.now() / 1_000) + week)
+	const query = new URLSearchParams({ until, token: streamToken(env, account, id, until) })
+	return `${env.PUBLIC_ORIGIN}${base}/streams/${account}/${id}?${query}`
+}
 
 export function predictionOf(env: Env, account: string, generation: Generation) {
 	const { id, status, request, images, error, deadline, created_at, started_at, completed_at } = generation
@@ -45,7 +54,7 @@ export function predictionOf(env: Env, account: string, generation: Generation) 
 		urls: {
 			get: url,
 			cancel: `${url}/cancel`,
-			stream: `${env.PUBLIC_ORIGIN}${base}/streams/${account}/${id}/${streamToken(env, account, id)}`,
+			stream: streamUrl(env, account, id),
 			web: env.PUBLIC_ORIGIN
 		}
 	}

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { fetchEdge, get, newAccount, post } from '../../testing.ts'
 
@@ -121,10 +121,40 @@ it('lets pages follow a stream as Replicate documents it, with credentials', asy
 	const answer = await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })
 	const { urls } = await answer.json<{ urls: { stream: string } }>()
 	const origin = 'https://app.example'
-	const { status, headers, body } = await fetchEdge(new URL(urls.stream).pathname, { headers: { origin } })
+	const { pathname, search } = new URL(urls.stream)
+	const { status, headers, body } = await fetchEdge(pathname + search, { headers: { origin } })
 	await body?.cancel()
 	expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
 	expect([headers.get('access-control-allow-origin'), headers.get('access-control-allow-credentials')]).toEqual([origin, 'true'])
+})
+
+it("lets nobody follow a stream whose URL has expired, or was given another end; the prediction's own is then a new one", async () => {
+	const { key } = await newAccount()
+	const { id } = await (await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })).json<{
+		id: string
+	}>()
+	const streamOf = async () => {
+		const { urls } = await (await get(`/replicate/v1/predictions/${id}`, key)).json<{ urls: { stream: string } }>()
+		return new URL(urls.stream)
+	}
+	const follow = async ({ pathname, search }: URL) => {
+		const { status, body } = await fetchEdge(pathname + search)
+		await body?.cancel()
+		return status
+	}
+	const old = await streamOf()
+	expect(await follow(old)).toBe(200)
+	vi.useFakeTimers({ toFake: ['Date'] })
+	try {
+		vi.setSystemTime(Date.now() + 7 * 86_400_000 + 1_000)
+		expect(await follow(old)).toBe(404)
+		const next = await streamOf()
+		expect(await follow(next)).toBe(200)
+		old.searchParams.set('until', next.searchParams.get('until')!)
+		expect(await follow(old)).toBe(404)
+	} finally {
+		vi.useRealTimers()
+	}
 })
 
 it('reads no words without end to look for a model by', async () => {

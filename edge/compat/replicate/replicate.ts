@@ -119,10 +119,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	// Pages follow it with an `EventSource` as Replicate's documentation has it, that is with credentials, though there are none.
 	at.use('/streams/*', cors({ origin: (origin) => origin, credentials: true }))
-	at.get('/streams/:account/:id/:token', (c) => {
-		const { account, id, token } = c.req.param()
-		if (!sameText(token, streamToken(c.var.env, account, id))) {
-			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream.' })
+	at.get('/streams/:account/:id', (c) => {
+		const { account, id } = c.req.param()
+		const { until = '', token = '' } = c.req.query()
+		if (!sameText(token, streamToken(c.var.env, account, id, until)) || Number(until) * 1_000 < Date.now()) {
+			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream, or its URL has expired.' })
 		}
 		return respondEvents(predictionEvents(c.var.env, account, id))
 	})
