@@ -39,7 +39,8 @@ interface Row extends Record<string, SqlStorageValue> {
 
 /**
  * How far the account, and each of its keys, have used up their limits. A refused order throws within the transaction that would have
- * counted it, so it is never counted. The account's own subject is the empty one; what is held for it, the ledger writes.
+ * counted it, so it is never counted. The account's own subject is the empty one; what is held for it, the ledger writes. A key's is its
+ * lineage: rotating it is no way round its limits.
  */
 export class Allowances {
 	readonly #sql: SqlStorage
@@ -94,7 +95,7 @@ export class Allowances {
 		this.#sql.exec(
 			`INSERT INTO tallies (subject, in_flight, held) VALUES ('', ?1, 0), (?3, ?1, ?2)
 			ON CONFLICT DO UPDATE SET in_flight = in_flight + excluded.in_flight, held = held + excluded.held`,
-			...[pictures, amount, key]
+			...[pictures, amount, this.#subjectOf(key)]
 		)
 	}
 
@@ -138,19 +139,26 @@ export class Allowances {
 
 	/** The account's row, and a key's. */
 	#read(key: string): [account: Row, key: Row] {
+		const own = this.#subjectOf(key)
 		const rows = this.#sql
-			.exec<Row>("SELECT subject, arrival, in_flight, held FROM tallies WHERE subject IN ('', ?)", key)
+			.exec<Row>("SELECT subject, arrival, in_flight, held FROM tallies WHERE subject IN ('', ?)", own)
 			.toArray()
 		const rowOf = (subject: string) =>
 			rows.find((row) => row.subject === subject) ?? { subject, arrival: 0, in_flight: 0, held: 0 }
-		return [rowOf(''), rowOf(key)]
+		return [rowOf(''), rowOf(own)]
+	}
+
+	/** Generations from before keys were noted have none: the empty one. */
+	#subjectOf(key: string): string {
+		const row = this.#sql.exec<{ lineage: string }>('SELECT lineage FROM keys WHERE hash = ?', key).toArray()[0]
+		return row?.lineage ?? ''
 	}
 
 	#release(key: string, pictures: number, amount: number): void {
 		this.#sql.exec(
 			`UPDATE tallies SET in_flight = in_flight - ?, held = held - CASE subject WHEN '' THEN 0 ELSE ? END
 			WHERE subject IN ('', ?)`,
-			...[pictures, amount, key]
+			...[pictures, amount, this.#subjectOf(key)]
 		)
 	}
 }

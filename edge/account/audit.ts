@@ -54,11 +54,11 @@ const checks = [
 	{
 		what: 'an allowance that its generations do not use',
 		query: `WITH open AS (
-				SELECT key, count, price * (count - (SELECT count(*) FROM pictures WHERE generation = id)) AS held
-				FROM generations WHERE status IN ('queued', 'processing')
+				SELECT lineage, count, price * (count - (SELECT count(*) FROM pictures WHERE generation = generations.id)) AS held
+				FROM generations LEFT JOIN keys ON hash = generations.key WHERE status IN ('queued', 'processing')
 			), used AS (
 				SELECT '' AS subject, coalesce(sum(count), 0) AS in_flight, coalesce(sum(held), 0) AS held FROM open
-				UNION ALL SELECT key, sum(count), sum(held) FROM open WHERE key IS NOT NULL GROUP BY key
+				UNION ALL SELECT lineage, sum(count), sum(held) FROM open WHERE lineage IS NOT NULL GROUP BY lineage
 			)
 			SELECT subject, tallies.in_flight, tallies.held, used.in_flight AS used_in_flight, used.held AS used_held
 			FROM tallies FULL JOIN used USING (subject)

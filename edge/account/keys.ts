@@ -17,6 +17,7 @@ interface Row extends Record<string, SqlStorageValue> {
 	expires_at: number | null
 	revoked_at: number | null
 	limits: string
+	lineage: string
 }
 
 /** The account's API keys, by their hashes alone. */
@@ -29,7 +30,7 @@ export class Keys {
 		this.#sql = sql
 	}
 
-	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number): ApiKey {
+	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number, lineage = hash): ApiKey {
 		const valid = 'SELECT count(*) AS n FROM keys WHERE revoked_at IS NULL AND coalesce(expires_at > ?, true)'
 		const { n } = this.#sql.exec<{ n: number }>(valid, now).one()
 		if (n >= mostKeys) {
@@ -37,14 +38,15 @@ export class Keys {
 			throw new ProblemError({ code: 'too-many-keys', detail })
 		}
 		this.#sql.exec(
-			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at, limits) VALUES (?, ?, ?, ?, ?, ?, ?)',
+			'INSERT INTO keys (hash, id, name, scopes, created_at, expires_at, limits, lineage) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
 			hash,
 			newId('key', now),
 			name,
 			JSON.stringify(scopes),
 			now,
 			expires_at && Date.parse(expires_at),
-			JSON.stringify(limits)
+			JSON.stringify(limits),
+			lineage
 		)
 		return present(this.#find('hash', hash) as Row)
 	}
@@ -77,15 +79,16 @@ export class Keys {
 			.map(present)
 	}
 
-	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. */
+	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. They share their limits. */
 	rotate(id: string, hash: string, overlap: number, now: number): ApiKey {
-		const { name, scopes, expires_at, revoked_at, limits } = this.#expect(id)
+		const { name, scopes, expires_at, revoked_at, limits, lineage } = this.#expect(id)
 		if (revoked_at !== null || (expires_at !== null && expires_at <= now)) {
 			throw new ProblemError({ code: 'not-found', detail: `${id} is not valid any more.` })
 		}
 		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
 		this.#known.clear()
-		return this.add(hash, { name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) }, now)
+		const request = { name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) }
+		return this.add(hash, request, now, lineage)
 	}
 
 	/** At once and for ever. */

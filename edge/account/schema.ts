@@ -271,6 +271,12 @@ const versions = [
 	ALTER TABLE generations ADD COLUMN reached INTEGER NOT NULL DEFAULT 0;
 	UPDATE generations SET lost = epoch - 1 - yields;
 	ALTER TABLE generations DROP COLUMN yields;
+	`,
+	`
+	-- lineage: the hash of the first of those keys that were rotated one into the next, which share their limits; a tally's subject
+	ALTER TABLE keys ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
+	UPDATE keys SET lineage = hash;
+	CREATE INDEX keys_lineage ON keys (lineage);
 	`
 ]
 

@@ -22,14 +22,14 @@ export class UsageCounts {
 		)
 	}
 
-	/** Micro-units charged since the beginning of a day, by one key where it is named. */
-	spent(since: string, key?: string): number {
+	/** Micro-units charged since the beginning of a day, by the keys of one lineage where it is named. */
+	spent(since: string, lineage?: string): number {
 		return this.#sql
 			.exec<{ amount: number }>(
-				'SELECT coalesce(sum(amount), 0) AS amount FROM usage WHERE day >= ? AND (? IS NULL OR key = ?)',
+				`SELECT coalesce(sum(amount), 0) AS amount FROM usage
+				WHERE day >= ?1 AND (?2 IS NULL OR key IN (SELECT hash FROM keys WHERE lineage = ?2))`,
 				since,
-				key ?? null,
-				key ?? null
+				lineage ?? null
 			)
 			.one().amount
 	}

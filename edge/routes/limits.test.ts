@@ -30,6 +30,16 @@ const end = async ({ id }: Generation) => {
 	await call(work, 'start', { run: 'run-one-one' })
 	await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 }
+const deliver = async ({ id, request }: Generation) => {
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	for (let n = 0; n < request.count; n++) {
+		await env.BUCKET.put(`${id}/1/${n}`, 'test')
+		const bytes = { size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png' }
+		await call(work, 'image', { n, ...bytes, width: 128, height: 128, seed: 5 + n })
+	}
+	expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })).status).toBe(200)
+}
 
 describe('limits', () => {
 	it('are those of the plan, but for the account’s own', async () => {
@@ -87,6 +97,34 @@ describe('limits', () => {
 		expect((await submit()).status).toBe(202)
 	})
 
+	it('are those that are left of a key, when it is rotated, for both', async () => {
+		vi.setSystemTime('2026-11-29T12:00:00Z')
+		const limits = { requests_per_minute: 3, pictures_in_flight: 2, spend_per_day: 3 * price }
+		const old = await (await post('/v1/keys', key, { limits })).json<{ id: string; key: string }>()
+		const first = await (await submit({}, {}, old.key)).json<Generation>()
+		const next = await (await post(`/v1/keys/${old.id}/rotate`, key, { overlap: 60 })).json<{ id: string; key: string }>()
+		const left = async (by: string) =>
+			(await submit({}, {}, by)).headers
+				.get('ratelimit')
+				?.match(/"key.*/)?.[0]
+				.replace(/;t=\d+/g, '')
+		expect(await left(next.key)).toBe(`"key";r=1, "key-in-flight";r=0, "key-spend-day";r=${price}`)
+		for (const by of [old.key, next.key]) {
+			expect(await codeOf(await submit({}, {}, by))).toBe('429 too-many-in-flight')
+		}
+		await deliver(first)
+		const last = await (await post(`/v1/keys/${next.id}/rotate`, key, { overlap: 0 })).json<{ key: string }>()
+		expect(await left(last.key)).toBe('"key";r=0, "key-in-flight";r=0, "key-spend-day";r=0')
+		vi.setSystemTime(Date.now() + 59_000)
+		expect(await (await submit({}, {}, old.key)).json()).toMatchObject({
+			'violated-policies': ['key-in-flight', 'key-spend-day']
+		})
+		const { differences } = await (await post(`/v1/admin/accounts/${account}/audit`, env.ADMIN_TOKEN, {})).json<{
+			differences: string[]
+		}>()
+		expect(differences).toEqual([])
+	})
+
 	it('bound the pictures in flight, until they end', async () => {
 		await put({ plan: 'standard', limits: { requests_per_minute: null, pictures_in_flight: 3 } })
 		const first = await submit({ count: 2 })
@@ -110,16 +148,6 @@ describe('limits', () => {
 		expect(refused.headers.get('retry-after')).toBe(String(12 * 3_600))
 		expect(await codeOf(refused)).toBe('429 spend-limit')
 		await end(failed)
-		const deliver = async (generation: Generation) => {
-			const work = { account, generation: generation.id, epoch: 1 }
-			await call(work, 'start', { run: 'run-one-one' })
-			for (let n = 0; n < generation.request.count; n++) {
-				await env.BUCKET.put(`${generation.id}/1/${n}`, 'test')
-				const bytes = { size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png' }
-				await call(work, 'image', { n, ...bytes, width: 128, height: 128, seed: 5 + n })
-			}
-			expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })).status).toBe(200)
-		}
 		await deliver(await (await submit({ count: 2 })).json<Generation>())
 		expect(await codeOf(await submit())).toBe('429 spend-limit')
 		vi.setSystemTime('2026-11-30T00:00:00Z')
