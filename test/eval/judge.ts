@@ -11,7 +11,7 @@ export const side = 128
 const batch = 50
 
 /** Names of the classes, in the order of the judge's outputs. */
-const labels = JSON.parse(readFileSync(join(kit, 'judge.json'), 'utf8')).heads as Record<
+export const labels = JSON.parse(readFileSync(join(kit, 'judge.json'), 'utf8')).heads as Record<
 	'colour' | 'shape' | 'size' | 'material' | 'floor',
 	string[]
 >

@@ -13,22 +13,25 @@ import { root } from '../root.ts'
 import { type Judgement, kit, loadJudge } from './judge.ts'
 import { loadReader, type Thing } from './reader.ts'
 import { readSheet, writeSheet } from './sheets.ts'
+import { areAsAsked, isAsAsked, isOnItsSide, type Seen, type Wording, wordings } from './wordings.ts'
 
-const { values: options } = parseArgs({
+const { values: options, positionals } = parseArgs({
 	options: {
 		help: { type: 'boolean', short: 'h' },
 		steps: { type: 'string', default: '25' },
 		guidance: { type: 'string' },
 		seed: { type: 'string', default: '0' },
 		models: { type: 'string' }
-	}
+	},
+	allowPositionals: true
 })
-if (options.help) {
-	console.log(`npm run eval:scenes [-- --steps 25] [--guidance G] [--seed 0] [--models DIR]
+const evaluations = { captions: evaluateCaptions, wordings: evaluateWordings }
+if (options.help || positionals.some((name) => !(name in evaluations))) {
+	console.log(`npm run eval:scenes [-- captions wordings] [--steps 25] [--guidance G] [--seed 0] [--models DIR]
 
-Caption i of each list is drawn with seed + i. Sheets of the pictures go to .data/eval/. DIR holds another export of
-the model, in a folder "scenes".`)
-	process.exit(0)
+Captions of the grammar that the model was trained on, and prompts worded otherwise; both by default. Prompt i of each list
+is drawn with seed + i. Sheets of the pictures go to .data/eval/. DIR holds another export of the model, in a folder "scenes".`)
+	process.exit(options.help ? 0 : 1)
 }
 
 interface Things {
@@ -62,52 +65,82 @@ const judge = await loadJudge()
 const read = await loadReader(judge)
 await judgeTheJudges()
 
-const captions: { single: Single[]; double: Double[] } = file('captions.json')
 const engine = await startEngine({ models: ['scenes'], ...(options.models && { modelsDir: resolvePath(options.models) }) })
-const { seen: singles } = await draw(
-	'single',
-	captions.single.map(({ caption }) => caption)
-)
-const { seen: doubles, pictures: twoObjects } = await draw(
-	'double',
-	captions.double.map(({ caption }) => caption)
-)
+for (const name of positionals.length > 0 ? positionals : Object.keys(evaluations)) {
+	await evaluations[name as keyof typeof evaluations]()
+}
 await engine.close()
 
-const pairs = captions.single.map((asked, i) => ({ asked, seen: singles[i] as Judgement }))
-const colour = ({ asked, seen }: (typeof pairs)[number]) => seen.colour === asked.colour
-const shape = ({ asked, seen }: (typeof pairs)[number]) => seen.shape === asked.shape
-const size = ({ asked, seen }: (typeof pairs)[number]) => seen.size === asked.size
-const material = ({ asked, seen }: (typeof pairs)[number]) => seen.material === asked.material
-const unseen = pairs.filter(({ asked }) => asked.unseen)
-console.log(
-	`\n${pairs.length} captions of one object, ${unseen.length} of them with a colour and shape never seen together in training`
-)
-row('colour', pairs, colour, '>= 99 %')
-row('shape', pairs, shape, '>= 97 %')
-row('size', pairs, size)
-row('material', pairs, material)
-row('floor', pairs, ({ asked, seen }) => seen.floor === asked.floor)
-row('colour, shape, size and material', pairs, (pair) => colour(pair) && shape(pair) && size(pair) && material(pair), '>= 95 %')
-row('colour and shape, unseen pairs', unseen, (pair) => colour(pair) && shape(pair), '>= 93 %')
-row('exactly one object', pairs, ({ seen }) => seen.count === 1, '>= 97 %')
+async function evaluateCaptions(): Promise<void> {
+	const captions: { single: Single[]; double: Double[] } = file('captions.json')
+	const { seen: singles } = await draw(
+		'single',
+		captions.single.map(({ caption }) => caption)
+	)
+	const { seen: doubles, pictures: twoObjects } = await draw(
+		'double',
+		captions.double.map(({ caption }) => caption)
+	)
+	const pairs = captions.single.map((asked, i) => ({ asked, seen: singles[i] as Judgement }))
+	const colour = ({ asked, seen }: (typeof pairs)[number]) => seen.colour === asked.colour
+	const shape = ({ asked, seen }: (typeof pairs)[number]) => seen.shape === asked.shape
+	const size = ({ asked, seen }: (typeof pairs)[number]) => seen.size === asked.size
+	const material = ({ asked, seen }: (typeof pairs)[number]) => seen.material === asked.material
+	const unseen = pairs.filter(({ asked }) => asked.unseen)
+	console.log(
+		`\n${pairs.length} captions of one object, ${unseen.length} of them with a colour and shape never seen together in training`
+	)
+	row('colour', pairs, colour, '>= 99 %')
+	row('shape', pairs, shape, '>= 97 %')
+	row('size', pairs, size)
+	row('material', pairs, material)
+	row('floor', pairs, ({ asked, seen }) => seen.floor === asked.floor)
+	row('colour, shape, size and material', pairs, (pair) => colour(pair) && shape(pair) && size(pair) && material(pair), '>= 95 %')
+	row('colour and shape, unseen pairs', unseen, (pair) => colour(pair) && shape(pair), '>= 93 %')
+	row('exactly one object', pairs, ({ seen }) => seen.count === 1, '>= 97 %')
 
-const twos = await Promise.all(
-	captions.double.map(async (asked, i) => ({
-		asked,
-		seen: doubles[i] as Judgement,
-		found: (await read(twoObjects[i]!)).things
-	}))
-)
-const bound = ({ asked, found }: { asked: Pick<Double, 'objects'>; found: readonly Thing[] }) =>
-	asked.objects.every((thing) => found.some(({ name }) => name === nameOf(thing)))
-console.log(`\n${twos.length} captions of two objects`)
-row('both colours', twos, ({ asked, seen }) => asked.objects.every(({ colour }) => seen.colours.has(colour)), '>= 92 %')
-row('both shapes', twos, ({ asked, seen }) => asked.objects.every(({ shape }) => seen.shapes.has(shape)))
-row('each shape in its own colour', twos, bound, '>= 85 %')
-const beside = twos.filter(({ asked }) => isBeside(asked))
-row(`left or right as asked, of ${beside.length}`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 85 %')
-row('exactly two objects', twos, ({ seen }) => seen.count === 2)
+	const twos = await Promise.all(
+		captions.double.map(async (asked, i) => ({
+			asked,
+			seen: doubles[i] as Judgement,
+			found: (await read(twoObjects[i]!)).things
+		}))
+	)
+	const bound = ({ asked, found }: { asked: Pick<Double, 'objects'>; found: readonly Thing[] }) =>
+		asked.objects.every((thing) => found.some(({ name }) => name === nameOf(thing)))
+	console.log(`\n${twos.length} captions of two objects`)
+	row('both colours', twos, ({ asked, seen }) => asked.objects.every(({ colour }) => seen.colours.has(colour)), '>= 92 %')
+	row('both shapes', twos, ({ asked, seen }) => asked.objects.every(({ shape }) => seen.shapes.has(shape)))
+	row('each shape in its own colour', twos, bound, '>= 85 %')
+	const beside = twos.filter(({ asked }) => isBeside(asked))
+	row(`left or right as asked, of ${beside.length}`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 85 %')
+	row('exactly two objects', twos, ({ seen }) => seen.count === 2)
+}
+
+async function evaluateWordings(): Promise<void> {
+	const look = async (name: string, asked: readonly Wording[]): Promise<Seen[]> => {
+		const { pictures, seen } = await draw(
+			name,
+			asked.map(({ prompt }) => prompt)
+		)
+		return Promise.all(
+			asked.map(async (wording, i) => ({ asked: wording, seen: seen[i]!, found: (await read(pictures[i]!)).things }))
+		)
+	}
+	const ones = await look('worded-one', wordings.one)
+	const twos = await look('worded-two', wordings.two)
+	const counts = await look('worded-counts', wordings.counts)
+	const beside = twos.filter(({ asked }) => isBeside(asked))
+	console.log('\nWorded otherwise than the captions')
+	row(`one object, as asked, of ${ones.length}`, ones, isAsAsked, '>= 95 %')
+	row(`two objects, as asked, of ${twos.length}`, twos, areAsAsked, '>= 85 %')
+	row(`left or right as asked, of ${beside.length}`, beside, isOnItsSide)
+	row(`several alike, or three, of ${counts.length}`, counts, areAsAsked)
+	const missed = [...ones.filter((one) => !isAsAsked(one)), ...[...twos, ...counts].filter((some) => !areAsAsked(some))]
+	for (const { asked, seen, found } of missed) {
+		console.log(`    missed: ${asked.prompt} (${seen.count}: ${found.map(({ name }) => name).join(', ')})`)
+	}
+}
 
 function nameOf({ colour, shape }: Things): string {
 	return `${colour} ${shape}`

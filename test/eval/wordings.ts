@@ -1,0 +1,57 @@
+/**
+ * Prompts as people word them, and what their pictures are to show (infra/model-kit/judge/wordings.json). They were written by hand, before the text
+ * encoder was taught other words than its captions', and none of them comes from the grammar that taught it.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Judgement, kit, labels } from './judge.ts'
+import type { Thing } from './reader.ts'
+
+export interface Wording {
+	readonly prompt: string
+	/** "small red cube": what is said of each, in the judge's words. */
+	readonly objects: readonly string[]
+	readonly floor?: string
+	/** Where the first object stands, seen from the second. */
+	readonly relation?: 'left' | 'right' | 'front' | 'behind'
+}
+
+export interface Seen {
+	readonly asked: Wording
+	readonly seen: Judgement
+	readonly found: readonly Thing[]
+}
+
+export const wordings: Record<'one' | 'two' | 'counts', readonly Wording[]> = JSON.parse(
+	readFileSync(join(kit, 'wordings.json'), 'utf8')
+)
+
+/** One object, with all that was said of it and of the floor. */
+export function isAsAsked({ asked: { objects, floor }, seen }: Seen): boolean {
+	const said = (kind: 'colour' | 'shape' | 'size' | 'material') =>
+		labels[kind].every((word) => !objects[0]!.split(' ').includes(word) || seen[kind] === word)
+	return (
+		seen.count === 1 && said('colour') && said('shape') && said('size') && said('material') && (!floor || seen.floor === floor)
+	)
+}
+
+/** Each asked shape in its own colour, no others, and as many as were asked for. Two alike that touch are read as one thing, so the judge counts. */
+export function areAsAsked({ asked: { objects }, seen, found }: Seen): boolean {
+	return (
+		seen.count === objects.length &&
+		objects.every((said) => found.some(({ name }) => isNamed(said, name))) &&
+		found.every(({ name }) => objects.some((said) => isNamed(said, name)))
+	)
+}
+
+/** Whether the first object stands on the side of the second that was asked for. */
+export function isOnItsSide({ asked: { objects, relation }, found }: Seen): boolean {
+	const [first, second] = objects.map((said) => found.find(({ name }) => isNamed(said, name))?.x)
+	return first !== undefined && second !== undefined && (relation === 'left' ? first < second : first > second)
+}
+
+/** Whether a thing is of the colour and shape that were said, where they were. */
+function isNamed(said: string, name: string): boolean {
+	const words = [...labels.colour, ...labels.shape].filter((word) => said.split(' ').includes(word))
+	return words.every((word) => name.split(' ').includes(word))
+}
