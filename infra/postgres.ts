@@ -23,6 +23,8 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 	// Reads the cluster's files. What another version made, or was half made or half lost, is made anew: a queue may lose everything.
 	const isWhole = () => succeeds([...wrap, postgres, '-D', dataDir, '-C', 'data_checksums'])
 	if (!existsSync(passwordFile) || !isWhole()) {
+		expectSpeakable(initdb, /["$`\\\r\n]/)
+		expectSpeakable(dataDir, /[\r\n]/)
 		rmSync(dataDir, { recursive: true, force: true })
 		mkdirSync(join(dataDir, '..'), { recursive: true })
 		writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
@@ -43,6 +45,16 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 		command: server[0] as string,
 		args: server.slice(1),
 		url: `postgres://darkroom:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
+	}
+}
+
+/** initdb calls PostgreSQL through a shell. It quotes a data directory's name but for line ends, and its own not at all. */
+function expectSpeakable(path: string, unspeakable: RegExp): void {
+	const [character] = unspeakable.exec(path) ?? []
+	if (character !== undefined) {
+		throw new Error(
+			`PostgreSQL cannot be prepared where a folder has ${JSON.stringify(character)} in its name (${JSON.stringify(path)}): rename it, or set QUEUE_URL to a PostgreSQL or Redis of yours`
+		)
 	}
 }
 
