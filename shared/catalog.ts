@@ -44,8 +44,8 @@ export const Model = z.strictObject({
 	tasks: ModelTasks,
 	/** Pixels of the picture; width and height are each a multiple of `multiple`. */
 	size: z.strictObject({ default: z.int(), min: z.int(), max: z.int(), multiple: z.int() }),
-	/** What a request may name in place of the model's own sampler. */
-	samplers: z.array(SamplerName).min(1),
+	/** What a request may name in place of the model's own sampler; nothing where no other reads its settings. */
+	samplers: z.array(SamplerName),
 	/** Evaluations of the U-Net for one picture. */
 	steps: z.strictObject({ default: z.int(), min: z.int(), max: z.int() }),
 	/** At most 1: the model has no guidance. */

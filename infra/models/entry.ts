@@ -160,7 +160,7 @@ export async function catalogEntry(
 	const folder = path.join(staged, 'scheduler')
 	const text = files.some((name) => name.startsWith('tokenizer'))
 	const lcm = scheduler === 'LCMScheduler'
-	const fewSteps = lcm || (await isTurbo(scheduler, path.join(folder, 'scheduler_config.json')))
+	const fewSteps = lcm || scheduler === 'TCDScheduler' || (await isTurbo(scheduler, path.join(folder, 'scheduler_config.json')))
 	// Its distillation has taken the guidance in, but for where it is an input.
 	const unguided = fewSteps && guidance.negative
 	const { factor, ...size } = sizes
@@ -170,7 +170,7 @@ export async function catalogEntry(
 		description: `Imported from an export of ${pipeline}, with latents at f = ${factor}.`,
 		tasks,
 		size,
-		samplers: lcm ? ['lcm'] : usable(await loadSampler(folder)),
+		samplers: lcm ? ['lcm'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),
 		steps: { default: Math.min(fewSteps ? 4 : 30, steps), min: 1, max: steps },
 		guidance: guidance.has ? { default: unguided ? 1 : text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
@@ -178,6 +178,9 @@ export async function catalogEntry(
 		price: usualPrice
 	}
 }
+
+/** What these have in their settings, or were distilled for, is theirs alone: others would read it, and draw something else. */
+const alone = new Set(['TCDScheduler', 'EDMEulerScheduler', 'EDMDPMSolverMultistepScheduler'])
 
 /** SD-Turbo, SDXL-Turbo, Lightning and Hyper-SD come with Euler's steps, trailing; models that take many have them so where their last beta is one. */
 async function isTurbo(scheduler: string, file: string): Promise<boolean> {

@@ -267,6 +267,22 @@ test.each([
 	expect(entry).toMatchObject({ steps: { default: steps }, guidance: { default: guidance } })
 })
 
+test.each([
+	['TCDScheduler', {}, { steps: { default: 4, max: 50 }, guidance: { default: 1 }, samplers: [] }],
+	['EDMDPMSolverMultistepScheduler', {}, { steps: { default: 30 }, guidance: { default: 7.5 }, samplers: [] }],
+	[
+		'DEISMultistepScheduler',
+		{ algorithm_type: 'deis', solver_type: 'logrho' },
+		{ samplers: expect.arrayContaining(['dpm++-2m']) }
+	]
+])('a model that comes with %s is offered with what reads its settings', async (_class_name, more, expected) => {
+	await lay('scalar')
+	const file = path.join(source, 'scheduler/scheduler_config.json')
+	await writeFile(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), _class_name, ...more }))
+	const { entry } = await add()
+	expect(Model.parse(entry)).toMatchObject(expected)
+})
+
 test('weights in other files are copied with the graph', async () => {
 	await lay('scalar')
 	await moveWeights(path.join(source, 'unet'))
@@ -418,8 +434,8 @@ describe('refuses, and writes nothing:', () => {
 			message: /Tiny SD\/tokenizer\/merges.txt: expected a text file/
 		},
 		'a scheduler without a sampler': {
-			spoil: () => writeFile(at('scheduler/scheduler_config.json'), '{"_class_name":"DEISMultistepScheduler"}'),
-			message: /scheduler_config.json: .*got DEISMultistepScheduler/
+			spoil: () => writeFile(at('scheduler/scheduler_config.json'), '{"_class_name":"SASolverScheduler"}'),
+			message: /scheduler_config.json: .*got SASolverScheduler/
 		},
 		'a truncated graph': {
 			spoil: () => truncate(at('unet/model.onnx'), 30_000),

@@ -36,7 +36,7 @@ export function describeAdded({ entry, facts, folder, notes }: Added): string {
 		['steps', range(steps)],
 		['guidance', range(guidance)],
 		['count', range(count)],
-		['samplers', entry.samplers.join(', ')],
+		['samplers', entry.samplers.join(', ') || "the model's own alone"],
 		['same bits', facts.invariantFrom === undefined ? 'no batch' : `from batches of ${facts.invariantFrom}`],
 		...notes.map((note, i) => [i === 0 ? 'notes' : '', note])
 	])

@@ -36,6 +36,13 @@ describe('sampler', () => {
 		expect(error!.issues).toMatchObject([{ code: 'invalid_value', path: ['sampler'], values: ['ddim', 'heun', 'euler'] }])
 	})
 
+	test('of a model that has none but its own is null', () => {
+		const alone = requestFor({ ...model, samplers: [] })
+		const asked = { model: 'model', prompt: 'a cube', seed: 1 }
+		expect(alone.safeParse(asked).data).toMatchObject({ sampler: null })
+		expect(alone.safeParse({ ...asked, sampler: 'ddim' }).error!.issues).toMatchObject([{ path: ['sampler'], expected: 'null' }])
+	})
+
 	test.each([{ eta: 0.5 }, { eta: 0, sampler: 'euler' }])('with an eta that it does not have is refused: %o', (fields) => {
 		expect(request(fields).error!.issues).toMatchObject([{ path: ['eta'], message: expect.stringContaining('"ddim"') }])
 	})

@@ -65,7 +65,7 @@ export function requestFor(model: Model, options: Options = {}): z.ZodType<Resol
 			steps: z.int().min(model.steps.min).max(model.steps.max).default(model.steps.default),
 			guidance: z.number().min(model.guidance.min).max(model.guidance.max).default(model.guidance.default),
 			guidance_rescale: GenerationRequest.shape.guidance_rescale.unwrap().default(0),
-			sampler: SamplerName.extract(model.samplers).nullable().default(null),
+			sampler: (model.samplers.length > 0 ? SamplerName.extract(model.samplers).nullable() : z.null()).default(null),
 			eta: GenerationRequest.shape.eta.unwrap().default(null),
 			seed: Seed.default(() => crypto.getRandomValues(new Uint32Array(1))[0] as number),
 			count: z.int().min(1).max(model.count.max).default(model.count.default),

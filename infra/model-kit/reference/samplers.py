@@ -45,6 +45,7 @@ def variant(cls: str, config: dict, **options) -> dict:
 
 
 DPM, UNIPC, EULER = "DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "EulerDiscreteScheduler"
+SINGLE, EDM = "DPMSolverSinglestepScheduler", "EDMDPMSolverMultistepScheduler"
 SDE = {**STABLE_DIFFUSION, "algorithm_type": "sde-dpmsolver++"}
 PLMS = {**STABLE_DIFFUSION, "skip_prk_steps": True}
 THRESHOLD = {"thresholding": True, "sample_max_value": 1.5, "dynamic_thresholding_ratio": 0.9}
@@ -134,6 +135,41 @@ CASES = [
     variant("LCMScheduler", {"clip_sample": True, "original_inference_steps": 100}, predictions=ALL, steps=(3, 100)),
     variant("LCMScheduler", {**THRESHOLD}),
     variant("LCMScheduler", {"rescale_betas_zero_snr": True}, predictions=("v_prediction",)),
+    # What models come with, and no request names.
+    case("DEISMultistepScheduler", STABLE_DIFFUSION),
+    case("DEISMultistepScheduler", {**STABLE_DIFFUSION, "solver_order": 3}),
+    variant("DEISMultistepScheduler", {**STABLE_DIFFUSION, "use_karras_sigmas": True, "solver_type": "bh2"}, predictions=ALL, spacings=SPACINGS),
+    variant("DEISMultistepScheduler", {**STABLE_DIFFUSION, "use_exponential_sigmas": True, "solver_order": 3, "steps_offset": 1}),
+    variant("DEISMultistepScheduler", {**COSINE, "lower_order_final": False, "algorithm_type": "dpmsolver++"}, steps=(2, 5, 20)),
+    variant("DEISMultistepScheduler", {**STABLE_DIFFUSION, **THRESHOLD, "solver_order": 1}),
+    case(SINGLE, STABLE_DIFFUSION, spacings=("leading",)),
+    case(SINGLE, {**STABLE_DIFFUSION, "solver_order": 3}, spacings=("leading",), steps=(1, 2, 3, 4, 5, 20, 21)),
+    case(SINGLE, {**SDE, "lower_order_final": True}, spacings=("leading",)),
+    variant(SINGLE, {**SDE, "solver_order": 3, "use_karras_sigmas": True, "lower_order_final": True}, steps=(6, 7, 8)),
+    variant(SINGLE, {**SDE, "solver_order": 3, "solver_type": "heun"}, steps=(6, 20)),
+    variant(SINGLE, {**STABLE_DIFFUSION, "solver_order": 3, "solver_type": "heun", "final_sigmas_type": "sigma_min"}, steps=(5, 6, 20, 21)),
+    variant(SINGLE, {**STABLE_DIFFUSION, "solver_type": "heun", "final_sigmas_type": "sigma_min"}, predictions=ALL, steps=(5, 6)),
+    variant(SINGLE, {**STABLE_DIFFUSION, "final_sigmas_type": "sigma_min", "lower_order_final": True, "solver_order": 3}, steps=(5, 6, 7)),
+    variant(SINGLE, {**COSINE, "lambda_min_clipped": -5.1, "solver_type": "bh2", "final_sigmas_type": "sigma_min"}),
+    variant(SINGLE, {**STABLE_DIFFUSION, **THRESHOLD, "use_exponential_sigmas": True}),
+    case("KDPM2DiscreteScheduler", STABLE_DIFFUSION),
+    variant("KDPM2DiscreteScheduler", {**COSINE, "steps_offset": 1}),
+    variant("KDPM2DiscreteScheduler", {**STABLE_DIFFUSION, "use_karras_sigmas": True}, predictions=BOTH, spacings=SPACINGS),
+    variant("KDPM2DiscreteScheduler", {"use_exponential_sigmas": True}),
+    # In two steps from one end of training to the other a last digit decides how far below the second one is.
+    case("KDPM2AncestralDiscreteScheduler", {**STABLE_DIFFUSION, "steps_offset": 1}, steps=(1, 7, 50)),
+    variant("KDPM2AncestralDiscreteScheduler", {**STABLE_DIFFUSION, "use_karras_sigmas": True}, predictions=BOTH, spacings=SPACINGS, steps=(7, 20)),
+    case("TCDScheduler", {}, predictions=ALL, spacings=("leading",), steps=(1, 2, 7, 50)),
+    case("TCDScheduler", {"original_inference_steps": 100}, spacings=("leading",), steps=(1, 4, 30), eta=0.3),
+    variant("TCDScheduler", {"rescale_betas_zero_snr": True, "beta_schedule": "linear"}, predictions=("v_prediction",), steps=(4,), eta=1),
+    case("EDMEulerScheduler", {}, spacings=("leading",)),
+    variant("EDMEulerScheduler", {"sigma_schedule": "exponential", "final_sigmas_type": "sigma_min", "sigma_data": 1.0, "sigma_max": 120.0}),
+    variant("EDMEulerScheduler", {"rho": 3, "final_sigmas_type": "sigma_min"}),
+    case(EDM, {}, spacings=("leading",)),
+    case(EDM, {"solver_order": 3}, spacings=("leading",)),
+    variant(EDM, {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun", "sigma_schedule": "exponential"}),
+    variant(EDM, {"algorithm_type": "sde-dpmsolver++", "euler_at_final": True, "final_sigmas_type": "sigma_min"}),
+    variant(EDM, {**THRESHOLD, "solver_type": "bh2", "lower_order_final": False}),
 ]
 
 # The reference raises an error, or gives NaN or infinity.
@@ -161,6 +197,16 @@ REFUSED = [
     (UNIPC, {"shift_terminal": 0.1}, 5),
     ("LCMScheduler", {}, 51),
     ("LCMScheduler", {"original_inference_steps": 2000}, 4),
+    ("DEISMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}, 5),
+    ("DEISMultistepScheduler", {"solver_type": "euler"}, 5),
+    (SINGLE, {"solver_order": 4}, 5),
+    (SINGLE, {"algorithm_type": "dpmsolver"}, 5),
+    ("KDPM2DiscreteScheduler", {"prediction_type": "sample"}, 5),
+    ("KDPM2AncestralDiscreteScheduler", {"use_karras_sigmas": True, "use_exponential_sigmas": True}, 5),
+    ("TCDScheduler", {}, 51),
+    ("EDMEulerScheduler", {"prediction_type": "sample"}, 5),
+    ("EDMEulerScheduler", {"sigma_schedule": "linear"}, 5),
+    (EDM, {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}, 20),
 ]
 
 
@@ -237,6 +283,10 @@ def conversions() -> list[dict]:
         diffusers.PNDMScheduler(**PLMS, steps_offset=1),
         diffusers.DPMSolverMultistepScheduler(**STABLE_DIFFUSION, use_karras_sigmas=True, solver_order=3),
         diffusers.UniPCMultistepScheduler(**ZERO_SNR, prediction_type="v_prediction", timestep_spacing="trailing"),
+        diffusers.DPMSolverSinglestepScheduler(**STABLE_DIFFUSION, solver_type="heun", use_karras_sigmas=True, lower_order_final=True),
+        diffusers.KDPM2AncestralDiscreteScheduler(**STABLE_DIFFUSION, timestep_spacing="trailing"),
+        diffusers.TCDScheduler(beta_start=0.00085, prediction_type="v_prediction"),
+        diffusers.DEISMultistepScheduler(**STABLE_DIFFUSION, solver_order=3),
     ]
     # As from a file: every key is said, none is a default.
     files = [(each.to_json_string(), {key: value for key, value in each.config.items() if key != "_use_default_values"}) for each in saved]
@@ -249,6 +299,9 @@ def conversions() -> list[dict]:
         runs = []
         for name, (cls, overrides) in NAMES.items():
             other = getattr(diffusers, cls)
+            if config.get("algorithm_type") == "deis" and cls == DPM:
+                # Which it means by that, but refuses beside its own default, "zero".
+                overrides = {"algorithm_type": "dpmsolver++", **overrides}
             walked = walk(other.from_config(config, **overrides), 12, (1, 4, 4, 4), 1, 0)
             runs.append({"sampler": name, "timesteps": packed(walked["timesteps"]), "x": packed(walked["states"][-1])})
         made.append({"json": text, "steps": 12, "seed": 1, "dims": [4, 4, 4], "runs": runs})

@@ -47,15 +47,33 @@ export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<Histo
 	const { timesteps, sigmas } =
 		respacedLevels(config, steps, training, config.use_karras_sigmas ? rounded : (t) => t) ??
 		spacedLevels(config, steps, training, firstPlace(config))
-	const stochastic = config.algorithm_type === 'sde-dpmsolver++'
 	const end = config.final_sigmas_type === 'zero' ? 0 : training[0]!
 	const places = [...Array.from(sigmas, f), end].map(placeAt)
+	const pairs = places.map(({ alpha, sigma }) => pictureFrom(config.prediction_type, alpha, sigma))
+	const limited = limit(config)
+	return multistep(config, timesteps, places, (x, output, k) => limited(apply(pairs[k]!, x, output)))
+}
+
+type Solver = Pick<
+	DpmSolverConfig,
+	'solver_order' | 'solver_type' | 'algorithm_type' | 'lower_order_final' | 'euler_at_final' | 'final_sigmas_type'
+>
+
+/**
+ * @param places where the evaluations stand, and one more, where the walk ends
+ * @param guess x̂_0 by the network's answer at evaluation k
+ */
+export function multistep(
+	config: Solver,
+	timesteps: readonly number[],
+	places: readonly Place[],
+	guess: (x: Tensor, output: Tensor, k: number) => Tensor
+): Sampler<History> {
+	const stochastic = config.algorithm_type === 'sde-dpmsolver++'
 	const most = orders(config, timesteps.length)
 	const updateAt = (k: number, guesses: number) =>
 		update(places, k, Math.min(most[k]!, guesses), config.solver_type === 'heun', stochastic)
 	assertApart(timesteps.map((_, k) => updateAt(k, k + 1)))
-	const pairs = places.map(({ alpha, sigma }) => pictureFrom(config.prediction_type, alpha, sigma))
-	const limited = limit(config)
 
 	return {
 		timesteps,
@@ -65,18 +83,18 @@ export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<Histo
 		scale: (x) => x,
 		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x, history }, output, k, noise) {
-			const x0 = limited(apply(pairs[k]!, x, output))
+			const x0 = guess(x, output, k)
 			const guesses = [x0, ...history.slice(0, 2)]
 			const c = updateAt(k, guesses.length)
-			const terms = c.guesses.map((weight, i): Term => [weight, guesses[i]!])
+			const weighted = c.guesses.map((weight, i): Term => [weight, guesses[i]!])
 			const drawn: Term[] = stochastic ? [[c.noise, noise.normal(x.dims)]] : []
-			return { x: combine([c.x, x], ...terms, ...drawn), history: guesses, x0 }
+			return { x: combine([c.x, x], ...weighted, ...drawn), history: guesses, x0 }
 		}
 	}
 }
 
 /** The order of each update where there are guesses enough: low at the end of a short walk. */
-function orders(config: DpmSolverConfig, count: number): number[] {
+function orders(config: Solver, count: number): number[] {
 	const short = config.lower_order_final && count < 15
 	const onlyFirst = config.euler_at_final || short || config.final_sigmas_type === 'zero'
 	return Array.from({ length: count }, (_, k) => {
@@ -86,7 +104,8 @@ function orders(config: DpmSolverConfig, count: number): number[] {
 	})
 }
 
-function firstPlace(config: DpmSolverConfig): number {
+/** One past the training timestep that walks begin at. */
+export function firstPlace(config: Parameters<typeof alphasCumprod>[0] & Pick<DpmSolverConfig, 'lambda_min_clipped'>): number {
 	const alphas = alphasCumprod(config)
 	const lambdas = alphas.map((alpha) => f(Math.log(f(Math.sqrt(alpha)))) - f(Math.log(f(Math.sqrt(1 - alpha)))))
 	return lambdas.filter((lambda) => lambda >= config.lambda_min_clipped).length
@@ -102,26 +121,34 @@ function firstPlace(config: DpmSolverConfig): number {
  */
 function update(places: readonly Place[], k: number, order: number, heun: boolean, stochastic: boolean): Update {
 	const [t, s0, s1, s2] = [places[k + 1]!, places[k]!, places[k - 1]!, places[k - 2]!]
-	const h = f(t.lambda - s0.lambda)
-	/** ∫ over the step of the exponential weight, negated: the ODE's and the SDE's differ by a factor of 2 in h. */
-	const g = stochastic ? 2 * h : h
-	const phi1 = Math.expm1(-g)
-	const x = (t.sigma / s0.sigma) * (stochastic ? Math.exp(-h) : 1)
-	const noise = stochastic ? t.sigma * Math.sqrt(-Math.expm1(-2 * h)) : 0
-	const first = -t.alpha * phi1
+	const { h, x, first, second, third, noise } = terms(s0, t, stochastic)
 	if (order === 1) {
 		return { x, guesses: [first], noise }
 	}
 	const r0 = f(s0.lambda - s1.lambda) / h
-	const second = t.alpha * (phi1 / g + 1)
 	if (order === 2) {
 		const a1 = heun ? second : first / 2
 		return { x, guesses: [first + a1 / r0, -a1 / r0], noise }
 	}
 	const r1 = f(s1.lambda - s2.lambda) / h
-	const third = t.alpha * (stochastic ? (-phi1 - g) / g ** 2 - 0.5 : -((phi1 + g) / g ** 2 - 0.5))
 	// D_1 and D_2 by their coefficients of D_1⁰ and D_1¹.
 	const d0 = second * (1 + r0 / (r0 + r1)) + third / (r0 + r1)
 	const d1 = -second * (r0 / (r0 + r1)) - third / (r0 + r1)
 	return { x, guesses: [first + d0 / r0, -d0 / r0 + d1 / r1, -d1 / r1], noise }
+}
+
+/** What stands before x, D_0, D_1, D_2 and z on the way from s to t. */
+export function terms(s: Place, t: Place, stochastic: boolean) {
+	const h = f(t.lambda - s.lambda)
+	/** ∫ over the step of the exponential weight, negated: the ODE's and the SDE's differ by a factor of 2 in h. */
+	const g = stochastic ? 2 * h : h
+	const phi1 = Math.expm1(-g)
+	return {
+		h,
+		x: (t.sigma / s.sigma) * (stochastic ? Math.exp(-h) : 1),
+		first: -t.alpha * phi1,
+		second: t.alpha * (phi1 / g + 1),
+		third: t.alpha * (stochastic ? (-phi1 - g) / g ** 2 - 0.5 : -((phi1 + g) / g ** 2 - 0.5)),
+		noise: stochastic ? t.sigma * Math.sqrt(-Math.expm1(-2 * h)) : 0
+	}
 }

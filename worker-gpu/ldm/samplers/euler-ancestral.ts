@@ -18,12 +18,8 @@ export function eulerAncestral(config: EulerAncestralConfig, steps: number): Sam
 	const { timesteps, sigmas } = places(config, steps, trainingSigmas(config))
 	const { guess, slope, follow, ...shared } = exploding(config, { timesteps, sigmas })
 
-	/** σ_up² = σ_to² (σ² − σ_to²) / σ², σ_down² = σ_to² − σ_up²: the variances of DDPM's posterior. */
 	const coefficients = timesteps.map((_, k) => {
-		const [from2, to2] = [f(sigmas[k]! ** 2), f(sigmas[k + 1]! ** 2)]
-		const up = f(Math.sqrt(f(f(to2 * f(from2 - to2)) / from2)))
-		// A difference of near equals where σ is large: float32's digits of it decide.
-		const down = f(Math.sqrt(Math.max(f(to2 - f(up ** 2)), 0)))
+		const { down, up } = belowAndUp(sigmas[k]!, sigmas[k + 1]!)
 		return { length: f(down - sigmas[k]!), noise: up }
 	})
 
@@ -38,4 +34,12 @@ export function eulerAncestral(config: EulerAncestralConfig, steps: number): Sam
 			return { x: combine([1, down], [c.noise, noise.normal(x.dims)]), history: null, x0 }
 		}
 	}
+}
+
+/** σ_up² = σ_to² (σ² − σ_to²) / σ², σ_down² = σ_to² − σ_up²: the variances of DDPM's posterior. */
+export function belowAndUp(from: number, to: number): { down: number; up: number } {
+	const [from2, to2] = [f(from ** 2), f(to ** 2)]
+	const up = f(Math.sqrt(f(f(to2 * f(from2 - to2)) / from2)))
+	// A difference of near equals where σ is large: float32's digits of it decide.
+	return { down: f(Math.sqrt(Math.max(f(to2 - f(up ** 2)), 0))), up }
 }

@@ -29,19 +29,8 @@ const DATA = 0.5
  * @param span how much of the distilled walk the steps are spread over, from its end
  */
 export function lcm(config: LcmConfig, steps: number, span = 1): Sampler<null> {
-	const { num_train_timesteps: n, original_inference_steps: original } = config
-	if (original > n) {
-		throw new RangeError(`original_inference_steps: expected at most ${n}, got ${original}`)
-	}
-	assertSteps(steps, original)
-	const first = Math.trunc(original * span)
-	if (!(span >= 0 && span <= 1 && first >= steps)) {
-		throw new RangeError(`strength: expected ${steps / original} to 1, for ${steps} steps out of ${original}, got ${span}`)
-	}
 	const alphas = alphasCumprod(config)
-	const stride = Math.floor(n / original)
-	const timesteps = Array.from({ length: steps }, (_, i) => (first - Math.floor(i * (first / steps))) * stride - 1)
-	assertTrained(timesteps, alphas)
+	const timesteps = lcmTimesteps(config, steps, alphas, span)
 	assertSeen(config, timesteps, alphas)
 	const limited = limit(config)
 
@@ -78,4 +67,26 @@ export function lcm(config: LcmConfig, steps: number, span = 1): Sampler<null> {
 			return { x: next, history: null, x0 }
 		}
 	}
+}
+
+/** Some of the timesteps of the walk that the model was distilled from, beginning with its last one. */
+export function lcmTimesteps(
+	config: Pick<LcmConfig, 'num_train_timesteps' | 'original_inference_steps'>,
+	steps: number,
+	alphas: Float32Array,
+	span = 1
+): number[] {
+	const { num_train_timesteps: n, original_inference_steps: original } = config
+	if (original > n) {
+		throw new RangeError(`original_inference_steps: expected at most ${n}, got ${original}`)
+	}
+	assertSteps(steps, original)
+	const first = Math.trunc(original * span)
+	if (!(span >= 0 && span <= 1 && first >= steps)) {
+		throw new RangeError(`strength: expected ${steps / original} to 1, for ${steps} steps out of ${original}, got ${span}`)
+	}
+	const stride = Math.floor(n / original)
+	const timesteps = Array.from({ length: steps }, (_, i) => (first - Math.floor(i * (first / steps))) * stride - 1)
+	assertTrained(timesteps, alphas)
+	return timesteps
 }

@@ -4,14 +4,19 @@ import type { SamplerName } from '../../../shared/samplers.ts'
 import { parseConfig, readJson } from '../../onnx/config.ts'
 import { DdimConfig, ddim } from './ddim.ts'
 import { DdpmConfig, ddpm } from './ddpm.ts'
+import { DeisConfig, deis } from './deis.ts'
 import { DpmSolverConfig, dpmSolver } from './dpm-solver.ts'
+import { dpmSolverSinglestep, SinglestepConfig } from './dpm-solver-singlestep.ts'
+import { EdmDpmSolverConfig, EdmEulerConfig, edmDpmSolver, edmEuler } from './edm.ts'
 import { EulerConfig, euler } from './euler.ts'
 import { EulerAncestralConfig, eulerAncestral } from './euler-ancestral.ts'
 import { HeunConfig, heun } from './heun.ts'
+import { Kdpm2Config, kdpm2, kdpm2Ancestral } from './kdpm2.ts'
 import { LcmConfig, lcm } from './lcm.ts'
 import { LmsConfig, lms } from './lms.ts'
 import { PndmConfig, pndm } from './pndm.ts'
 import type { Sampler } from './sampler.ts'
+import { TcdConfig, tcd } from './tcd.ts'
 import { UniPcConfig, uniPc } from './unipc.ts'
 
 /** What a request says about its sampler; the model's own where it says nothing. */
@@ -48,7 +53,15 @@ const schedulers = {
 	HeunDiscreteScheduler: scheduler(HeunConfig, heun),
 	DPMSolverMultistepScheduler: scheduler(DpmSolverConfig, dpmSolver),
 	UniPCMultistepScheduler: scheduler(UniPcConfig, uniPc),
-	LCMScheduler: scheduler(LcmConfig, (config, steps, { span }) => lcm(config, steps, span))
+	LCMScheduler: scheduler(LcmConfig, (config, steps, { span }) => lcm(config, steps, span)),
+	// What models come with, and no request names.
+	DEISMultistepScheduler: scheduler(DeisConfig, deis),
+	DPMSolverSinglestepScheduler: scheduler(SinglestepConfig, dpmSolverSinglestep),
+	KDPM2DiscreteScheduler: scheduler(Kdpm2Config, kdpm2),
+	KDPM2AncestralDiscreteScheduler: scheduler(Kdpm2Config, kdpm2Ancestral),
+	TCDScheduler: scheduler(TcdConfig, (config, steps, { eta }) => tcd(config, steps, eta ?? 0)),
+	EDMEulerScheduler: scheduler(EdmEulerConfig, edmEuler),
+	EDMDPMSolverMultistepScheduler: scheduler(EdmDpmSolverConfig, edmDpmSolver)
 }
 
 const karras = { use_karras_sigmas: true }
@@ -87,15 +100,21 @@ export async function loadSampler(folder: string, amended: object = {}): Promise
 	return samplersOf(file, await readJson(file), amended)
 }
 
-/** The solver types that two classes take for one of their own, the first one, and hand on as that. */
-const solverTypes: Readonly<Record<string, readonly string[]>> = {
-	DPMSolverMultistepScheduler: ['midpoint', 'logrho', 'bh1', 'bh2'],
-	UniPCMultistepScheduler: ['bh2', 'midpoint', 'heun', 'logrho']
+/** Values that classes take for one of their own, the first, and hand on as that. */
+const taken: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+	DPMSolverMultistepScheduler: { solver_type: ['midpoint', 'logrho', 'bh1', 'bh2'] },
+	DPMSolverSinglestepScheduler: { solver_type: ['midpoint', 'logrho', 'bh1', 'bh2'] },
+	UniPCMultistepScheduler: { solver_type: ['bh2', 'midpoint', 'heun', 'logrho'] },
+	// The reference's solvers would take "deis" for dpmsolver++, and refuse it beside the final_sigmas_type that they have by default.
+	DEISMultistepScheduler: {
+		solver_type: ['logrho', 'midpoint', 'heun', 'bh1', 'bh2'],
+		algorithm_type: ['dpmsolver++', 'deis', 'dpmsolver']
+	}
 }
 
-function handedOn(className: string, { solver_type: saved }: { solver_type?: unknown }): object {
-	const types = solverTypes[className] ?? []
-	return types.some((type) => type === saved) ? { solver_type: types[0] } : {}
+function handedOn(className: string, saved: Readonly<Record<string, unknown>>): object {
+	const takes = Object.entries(taken[className] ?? {}).filter(([key, values]) => values.some((value) => value === saved[key]))
+	return Object.fromEntries(takes.map(([key, [first]]) => [key, first]))
 }
 
 /**

@@ -39,17 +39,15 @@ interface Levels {
 	readonly sigmas: ArrayLike<number>
 }
 
-type Config = z.infer<typeof LogSnrConfig> & { num_train_timesteps: number }
-
 /** @param last one past the training timestep to begin at, where that is not the end of training */
-export function spacedLevels(config: Config, steps: number, training: Float32Array, last?: number): Levels {
+export function spacedLevels(config: SpacingConfig, steps: number, training: Float32Array, last?: number): Levels {
 	const timesteps = spacedTimestepsToPicture(config, steps, last)
 	return { timesteps, sigmas: interpolate(training, timesteps) }
 }
 
 /** Karras' or exponential levels over the whole of training. Their timesteps become whole numbers. */
 export function respacedLevels(
-	config: Config,
+	config: RespacingConfig,
 	steps: number,
 	training: Float32Array,
 	whole: (t: number) => number

@@ -88,7 +88,8 @@ test.each([
 	['DPMSolverMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
 	['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min' }, 'algorithm_type'],
 	['DPMSolverMultistepScheduler', { variance_type: 'learned' }, 'variance_type'],
-	['DEISMultistepScheduler', {}, '_class_name']
+	['DEISMultistepScheduler', { use_beta_sigmas: true }, 'use_beta_sigmas'],
+	['SASolverScheduler', {}, '_class_name']
 ])('%s %s, which diffusers has and Darkroom has not, is refused by name', (className, config, key) => {
 	const loading = () => fromConfig(className, config)
 	expect(loading).toThrow(ModelError)

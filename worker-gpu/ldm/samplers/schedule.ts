@@ -80,7 +80,7 @@ function zeroTerminalSnr(betas: Float32Array): Float32Array {
 /** As `torch.linspace`: float32, from both ends towards the middle, each value rounded once. */
 export function linspace32(from: number, to: number, count: number): Float32Array {
 	const [a, b] = [f(from), f(to)]
-	const step = f(f(b - a) / (count - 1))
+	const step = count > 1 ? f(f(b - a) / (count - 1)) : 0
 	return Float32Array.from({ length: count }, (_, i) =>
 		i < count >> 1 || count === 1 ? a + step * i : b - step * (count - 1 - i)
 	)
