@@ -12,7 +12,7 @@ import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
 import { type Export, readExport } from './folder.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
-import { fitPreview } from './preview.ts'
+import { explainedBy, fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
 import { latentSizes, withPart } from './unet.ts'
@@ -151,9 +151,12 @@ async function stage(
 		factor
 	}
 	const tried = await tryTasks(checkpoint, found, sizes, progress('drawing  ', Object.keys(checkpoint).length))
-	const { preview, explained } = fitPreview(tried.pairs)
+	const preview = fitPreview(tried.pairs)
 	await write({ ...facts, preview })
-	notes.push(...tried.notes, `previews from latents explain ${Math.round(100 * explained)} % of the colours`)
+	notes.push(
+		...tried.notes,
+		`previews from latents explain ${Math.round(100 * explainedBy(preview, tried.pairs))} % of the colours`
+	)
 	return { entry: await catalogEntry(id, staged, found, sizes, tried), facts: { ...facts, preview }, notes }
 }
 

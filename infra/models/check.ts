@@ -3,7 +3,7 @@ import type { Task } from '../../shared/tasks.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { readCatalog } from './catalog-file.ts'
-import { drawAll, exampleDrawing } from './draw.ts'
+import { draw, exampleDrawing } from './draw.ts'
 import { find } from './find.ts'
 
 /** Loads models and draws with every task that their entries offer, at the smallest size; a line for each. Throws at the first that cannot. */
@@ -19,8 +19,8 @@ export async function* checkModel(
 		for (const task of Object.keys(tasks) as Task[]) {
 			const factor = tasks['super-resolution']?.factor ?? 1
 			const plan = await planFor(checkpoint, exampleDrawing(task, size.min, factor))
-			const [pair] = await drawAll(plan, [0])
-			yield `${name}: ${task}: drew ${pair!.image.dims[2]} × ${pair!.image.dims[1]} in ${plan.evaluations} evaluations`
+			const { image } = await draw(plan, 0)
+			yield `${name}: ${task}: drew ${image.dims[2]} × ${image.dims[1]} in ${plan.evaluations} evaluations`
 		}
 	}
 }

@@ -31,6 +31,27 @@ export function exampleDrawing(task: Task, side: number, factor: number, change:
 	}
 }
 
+const colours = ['red', 'green', 'blue', 'yellow', 'white', 'black', 'purple', 'orange']
+
+/**
+ * What pictures show that are to have as many colours as so few can; a grey one tells nothing of red. `known`: how many classes or labels the
+ * model has, whatever they are.
+ */
+export const colourfulDrawings = (known: number, side: number): Partial<Drawing>[] =>
+	colours.map((prompt, i) => {
+		const label = Math.floor((i * known) / colours.length)
+		return {
+			prompt,
+			class_label: label,
+			layout: [{ label, box: [0, 0, 0.5, 0.5] }],
+			// A band of each.
+			semantic_map: {
+				data: Float32Array.from({ length: side ** 2 }, (_, at) => Math.floor((at * known) / side ** 2)),
+				dims: [1, side, side]
+			}
+		}
+	})
+
 /** Each channel grows from −1 to 1, along another diagonal. */
 function gradient(channels: number, side: number): Tensor {
 	const data = Float32Array.from({ length: channels * side ** 2 }, (_, i) => {
@@ -40,27 +61,17 @@ function gradient(channels: number, side: number): Tensor {
 	return { data, dims: [channels, side, side] }
 }
 
-/** Draws a picture from each seed, all in one batch. Throws where a number is not finite. */
-export async function drawAll(plan: Plan, seeds: readonly number[]): Promise<Pair[]> {
-	const rows = await Promise.all(seeds.map((seed) => plan.start(seed)))
+/** Draws a picture from a seed. Throws where a number is not finite. */
+export async function draw(plan: Plan, seed: number): Promise<Pair> {
+	const row = await plan.start(seed)
 	for (let k = 0; k < plan.evaluations; k++) {
-		const asked = rows.map((row) => plan.evaluate(row))
-		const answers = await plan.denoiser.predict(asked.flat())
-		let at = 0
-		rows.forEach((row, i) => {
-			const own = answers.slice(at, at + asked[i]!.length)
-			for (const answer of own) {
-				assertFinite(answer, 'output of the U-Net')
-			}
-			plan.advance(row, own)
-			at += own.length
-		})
+		const answers = await plan.denoiser.predict(plan.evaluate(row))
+		for (const answer of answers) {
+			assertFinite(answer, 'output of the U-Net')
+		}
+		plan.advance(row, answers)
 	}
-	const pairs: Pair[] = []
-	for (const row of rows) {
-		const image = await plan.finish(row)
-		assertFinite(image, 'picture as decoded')
-		pairs.push({ latent: row.x, image })
-	}
-	return pairs
+	const image = await plan.finish(row)
+	assertFinite(image, 'picture as decoded')
+	return { latent: row.x, image }
 }

@@ -13,7 +13,7 @@ import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Entry } from './catalog-file.ts'
-import { drawAll, exampleDrawing } from './draw.ts'
+import { colourfulDrawings, draw, exampleDrawing } from './draw.ts'
 import type { Export } from './folder.ts'
 import type { Pair } from './preview.ts'
 
@@ -40,8 +40,7 @@ export interface Tried {
 }
 
 /** For the pictures that the preview is fitted to. */
-const STEPS = 8
-const SEEDS = [0, 1, 2, 3]
+const STEPS = 4
 
 /** Draws with each of the model's tasks, at its smallest size, and calls `tick` after each. Throws where it can do none of them. */
 export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Sizes, tick: () => void): Promise<Tried> {
@@ -56,7 +55,12 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 		const plan = (change: Partial<Drawing>) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
 		try {
 			const settings = await settingsOf(task, sizes, found, plan)
-			const drawn = await drawAll(await plan({ steps: first ? STEPS : 2 }), first ? SEEDS : [0])
+			const { classes = [{}], labels = classes } = settings as { classes?: object[]; labels?: object[] }
+			const changes = first ? colourfulDrawings(labels.length, sizes.min) : [{ steps: 2 }]
+			const drawn: Pair[] = []
+			for (const [seed, change] of changes.entries()) {
+				drawn.push(await draw(await plan({ steps: STEPS, ...change }), seed))
+			}
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
 			steps = first ? await mostSteps(plan) : steps

@@ -18,7 +18,7 @@ import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { type AddOptions, addModel } from './add.ts'
 import { changeCatalog } from './catalog-file.ts'
 import { checkModel } from './check.ts'
-import { drawAll, exampleDrawing } from './draw.ts'
+import { draw, exampleDrawing } from './draw.ts'
 import { listModels } from './list.ts'
 import { removeModel } from './remove.ts'
 import { describeExport } from './table.ts'
@@ -85,9 +85,9 @@ describe.each([
 
 		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 		for (const { seed, drawing, latent, pixels } of drawings) {
-			const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
-			expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(tolerance)
-			expect(distance(drawn!.image.data, unpack(pixels))).toBeLessThan(10 * tolerance)
+			const drawn = await draw(await planFor(checkpoint, drawing), seed)
+			expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(tolerance)
+			expect(distance(drawn.image.data, unpack(pixels))).toBeLessThan(10 * tolerance)
 		}
 	})
 })
@@ -126,8 +126,8 @@ test("an export of diffusers' own script has no configs, which are made of its g
 	expect(notes).toContainEqual(expect.stringContaining('unet/config.json was made of the graph'))
 	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 	for (const { seed, drawing, latent } of drawings) {
-		const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
-		expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(1e-4)
+		const drawn = await draw(await planFor(checkpoint, drawing), seed)
+		expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 	}
 })
 
@@ -292,8 +292,8 @@ test('weights in other files are copied with the graph', async () => {
 	expect(statSync(path.join(unet, 'model.onnx')).size).toBeLessThan(45_000)
 	const checkpoint = await loadCheckpoint(path.join(modelsDir, 'tiny-sd'), provider, { milliseconds: 0 })
 	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
-	const [drawn] = await drawAll(await planFor(checkpoint, drawing), [seed])
-	expect(distance(drawn!.latent.data, unpack(latent))).toBeLessThan(1e-4)
+	const drawn = await draw(await planFor(checkpoint, drawing), seed)
+	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 })
 
 test('a U-Net of one size is offered in that size', async () => {

@@ -1,4 +1,3 @@
-import { type Rgb, toRgb } from '../image/rgb.ts'
 import type { Facts } from '../ldm/facts.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 
@@ -11,8 +10,10 @@ export interface PreviewMap {
 	readonly ready: boolean
 	/** Learns from a latent [C, h, w] and its picture [3, H, W]. */
 	learn(latent: Tensor, image: Tensor): void
-	/** [C, h, w] to h × w pixels. */
-	draw(latent: Tensor): Rgb
+	/** As `darkroom.json` has it. */
+	facts(): NonNullable<Facts['preview']>
+	/** [C, h, w] to [3, h, w], −1 to 1 but for what a linear map makes of the strongest. */
+	colours(latent: Tensor): Tensor
 }
 
 /** Pictures that a fit learns from; more change nothing that anyone sees. */
@@ -21,6 +22,10 @@ const MOST_LEARNED = 16
 export function previewMap(shipped: Facts['preview']): PreviewMap {
 	/** Rows for red, green and blue: C weights, and the bias. */
 	let map: readonly (readonly number[])[] | undefined = shipped?.weight.map((row, i) => [...row, shipped.bias[i]!])
+	const rgb = <T>(of: (row: readonly number[]) => T): [T, T, T] => {
+		const [red, green, blue] = map!
+		return [of(red!), of(green!), of(blue!)]
+	}
 	let learned = 0
 	/** Normal equations: AᵀA, and Aᵀb for each colour. */
 	let square: number[][] = []
@@ -56,7 +61,11 @@ export function previewMap(shipped: Facts['preview']): PreviewMap {
 			map = right.map((b) => solve(square, b))
 			learned += 1
 		},
-		draw({ data, dims }) {
+		facts: () => ({
+			weight: rgb((row) => row.slice(0, -1)),
+			bias: rgb((row) => row.at(-1)!)
+		}),
+		colours({ data, dims }) {
 			const [channels, h, w] = dims as [number, number, number]
 			const area = h * w
 			const image = new Float32Array(3 * area)
@@ -69,13 +78,13 @@ export function previewMap(shipped: Facts['preview']): PreviewMap {
 					image[colour * area + at] = sum
 				}
 			}
-			return toRgb({ data: image, dims: [3, h, w] })
+			return { data: image, dims: [3, h, w] }
 		}
 	}
 }
 
-/** Means over the pixels that lie under each of h × w. */
-function shrink({ data, dims }: Tensor, h: number, w: number): Float32Array {
+/** Means over the pixels that lie under each of h × w, as bright as they can be shown. */
+export function shrink({ data, dims }: Tensor, h: number, w: number): Float32Array {
 	const [, height, width] = dims as [number, number, number]
 	const [fy, fx] = [height / h, width / w]
 	const shrunk = new Float32Array(3 * h * w)
@@ -83,7 +92,7 @@ function shrink({ data, dims }: Tensor, h: number, w: number): Float32Array {
 		for (let y = 0; y < height; y++) {
 			for (let x = 0; x < width; x++) {
 				const at = colour * h * w + Math.floor(y / fy) * w + Math.floor(x / fx)
-				shrunk[at]! += data[(colour * height + y) * width + x]! / (fy * fx)
+				shrunk[at]! += Math.min(1, Math.max(-1, data[(colour * height + y) * width + x]!)) / (fy * fx)
 			}
 		}
 	}

@@ -270,7 +270,7 @@ function partialIndex(wanted: number, k: number, evaluations: number): number | 
 }
 
 const previewOf = (previews: PreviewMap, n: number, { x0, k }: Row): EnginePreview[] =>
-	x0 ? [{ n, step: k, ...previews.draw(x0) }] : []
+	x0 ? [{ n, step: k, ...toRgb(previews.colours(x0)) }] : []
 
 function watch({ id, watched }: Extract<ToEngine, { type: 'watch' }>): void {
 	const work = works.get(id)
