@@ -4,7 +4,7 @@ import { cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import type { Denoiser } from '../ldm/denoiser.ts'
-import { graphHash } from '../onnx/graph-hash.ts'
+import { fileHash } from '../onnx/file-hash.ts'
 import type { Provider } from '../onnx/provider.ts'
 import type { LimitStore } from './limits.ts'
 
@@ -18,7 +18,7 @@ const Limits = z.record(z.string(), z.record(z.string(), z.object({ most: z.int(
 export function openLimitStore(folder: string, provider: Pick<Provider, 'name' | 'threads'>): LimitStore {
 	const file = path.join(folder, 'batch-limits.json')
 	const place = [machine, ...(provider.name === 'cuda' ? gpus() : []), provider.name, `${provider.threads} threads`]
-	const section = async ({ id }: Denoiser) => [...place, await graphHash(id)].join(' | ')
+	const section = async ({ id }: Denoiser) => [...place, await fileHash(path.join(id, 'model.onnx'))].join(' | ')
 	/** Without the network's folder, which is not what it is. */
 	const shapeOf = ({ id }: Denoiser, key: string) => key.replace(`${id} | `, '')
 	const readAll = async () => Limits.parse(JSON.parse(await readFile(file, 'utf8')))

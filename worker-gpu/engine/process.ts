@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { type Rasters, tensorsOf } from '../image/raster.ts'
@@ -8,9 +7,9 @@ import { type Checkpoint, loadCheckpoint, planFor, readFamily } from '../ldm/che
 import type { Drawing } from '../ldm/drawing.ts'
 import { readFacts } from '../ldm/facts.ts'
 import { lentParts } from '../ldm/model-folder.ts'
+import { modelHash } from '../ldm/model-hash.ts'
 import type { Row } from '../ldm/plan.ts'
 import { isDeviceLost } from '../onnx/device-lost.ts'
-import { graphHash } from '../onnx/graph-hash.ts'
 import type { Part, Stopwatch } from '../onnx/part.ts'
 import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
@@ -110,8 +109,7 @@ async function load(config: EngineConfig): Promise<void> {
 			const folder = path.join(modelsDir, id)
 			// What can be told without loading it is told at the start.
 			await readFamily(folder)
-			const lent = await lentParts(folder)
-			const at = (part: string) => lent.get(part) ?? path.join(folder, part)
+			await lentParts(folder)
 			models.set(
 				id,
 				once(async () => {
@@ -119,7 +117,7 @@ async function load(config: EngineConfig): Promise<void> {
 					const model = {
 						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
 						previews: previewMap((await readFacts(folder)).preview),
-						hash: `${await graphHash(at('unet'))} ${await readFile(path.join(at('scheduler'), 'scheduler_config.json'), 'utf8')}`
+						hash: await modelHash(folder)
 					}
 					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
 					return model
