@@ -1,6 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { expect, it } from 'vitest'
-import { call, env, fetchEdge, newAccount, post } from '../testing.ts'
+import { call, deliver, env, fetchEdge, newAccount, post } from '../testing.ts'
 import { audit } from './audit.ts'
 import { openBooks } from './books.ts'
 
@@ -17,9 +17,7 @@ async function busyAccount(): Promise<string> {
 		ids.push(id)
 		const work = { account, generation: id, epoch: 1 }
 		await call(work, 'start', { run: 'run-one-one' })
-		await env.BUCKET.put(`${id}/1/0`, 'test')
-		const seen = { n: 0, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 128, height: 128, seed: 5 }
-		expect((await call(work, 'image', seen)).status).toBe(200)
+		await deliver(work, 0, 5)
 	}
 	await post(`/v1/generations/${ids[0]}/cancel`, key, '')
 	expect((await post(`/v1/admin/accounts/${account}/generations/${ids[0]}/refund`, env.ADMIN_TOKEN, '')).status).toBe(200)

@@ -10,21 +10,22 @@ const tokenOf = (env: Env, key: string, expires: string) => hmac(env.DARKROOM_SE
 
 /**
  * Where a picture is for the vendors' clients. Not in storage itself: some of them (replicate-python, Open WebUI, the AI SDK) send their key along,
- * and S3 refuses whoever shows both a key and a signature.
+ * and S3 refuses whoever shows both a key and a signature. It ends as a file of its type does, for some (replicate-python's `use`) keep it under that name.
  */
-export function outputUrl(env: Env, { url, expires_at }: Picture): string {
+export function outputUrl(env: Env, { url, expires_at, content_type }: Picture): string {
 	const key = keyOf(env, url)
 	const expires = String(Math.floor(Date.parse(expires_at) / 1_000))
-	return `${env.PUBLIC_ORIGIN}/outputs/${key}?${new URLSearchParams({ expires, token: tokenOf(env, key, expires) })}`
+	const query = new URLSearchParams({ expires, token: tokenOf(env, key, expires) })
+	return `${env.PUBLIC_ORIGIN}/outputs/${key}.${content_type.replace('image/', '')}?${query}`
 }
 
 /** The pictures at such URLs. */
 export const outputs = (app: OpenAPIHono<App>) => {
-	app.get('/outputs/:generation/:epoch/:n', async (c) => {
+	app.get('/outputs/:generation/:epoch/:file', async (c) => {
 		const { env } = c.var
-		const { generation, epoch, n } = c.req.param()
+		const { generation, epoch, file } = c.req.param()
 		const { expires = '', token = '' } = c.req.query()
-		const key = `${generation}/${epoch}/${n}`
+		const key = `${generation}/${epoch}/${file.split('.')[0]}`
 		const isGood = sameText(token, tokenOf(env, key, expires)) && Number(expires) * 1_000 > Date.now()
 		const object = isGood ? await env.BUCKET.get(key) : null
 		if (!object) {

@@ -4,7 +4,7 @@ import type { Env } from '../env.ts'
 import { failureOf } from './failure.ts'
 import { resultOf } from './fal/shapes.ts'
 import { signedByFal } from './fal/signature.ts'
-import { predictionOf } from './replicate/prediction.ts'
+import { outputOf, predictionOf } from './replicate/prediction.ts'
 
 /** What is posted to a webhook that came through an adapter: the body that its vendor would post. */
 export function foreignBody(
@@ -14,7 +14,7 @@ export function foreignBody(
 	format: Exclude<WebhookFormat, 'darkroom'>
 ): string {
 	if (format === 'replicate') {
-		return JSON.stringify(predictionOf(env, account, generation))
+		return JSON.stringify({ ...predictionOf(env, account, generation), output: outputOf(env, generation) })
 	}
 	const { id, status } = generation
 	const isGood = status === 'succeeded'

@@ -2,7 +2,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
 /** Of 128 × 128 pixels in 25 steps. */
@@ -21,18 +21,16 @@ describe('an account', () => {
 	const submit = async (fields: object = {}, by = key) =>
 		(await post('/v1/generations', by, { ...order, ...fields })).json<Generation>()
 	const work = (generation: Generation) => ({ account, generation: generation.id, epoch: 1 })
-	const deliver = async (generation: Generation, n: number) => {
+	const startAndDeliver = async (generation: Generation, n: number) => {
 		await call(work(generation), 'start', { run: 'run-one-one' })
-		await env.BUCKET.put(`${generation.id}/1/${n}`, 'test')
-		const seen = { n, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 128, height: 128, seed: 5 + n }
-		expect((await call(work(generation), 'image', seen)).status).toBe(200)
+		await deliver(work(generation), n, 5 + n)
 	}
 
 	it('is charged for delivered pictures alone', async () => {
 		const generation = await submit()
 		expect(generation.cost).toEqual({ picture: price, held: 2 * price, charged: 0 })
 		expect(await balance()).toEqual({ available: plenty - 2 * price, held: 2 * price, charged: 0 })
-		await deliver(generation, 1)
+		await startAndDeliver(generation, 1)
 		expect((await read(generation.id)).cost).toEqual({ picture: price, held: price, charged: price })
 		expect(await balance()).toEqual({ available: plenty - 2 * price, held: price, charged: price })
 		await post(`/v1/generations/${generation.id}/cancel`, key, '')
@@ -50,7 +48,7 @@ describe('an account', () => {
 
 	it('keeps what it paid for deleted pictures in its books', async () => {
 		const generation = await submit({ count: 1 })
-		await deliver(generation, 0)
+		await startAndDeliver(generation, 0)
 		await fetchEdge(`/v1/generations/${generation.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
 		expect(await balance()).toEqual({ available: plenty - price, held: 0, charged: price })
 		expect(await audit()).toEqual({ differences: [], objects: 0 })
@@ -58,7 +56,7 @@ describe('an account', () => {
 
 	it('gets back what its admin refunds, once', async () => {
 		const generation = await submit()
-		await deliver(generation, 0)
+		await startAndDeliver(generation, 0)
 		expect(await codeOf(await admin(`/generations/${generation.id}/refund`))).toBe('409 not-ended')
 		await post(`/v1/generations/${generation.id}/cancel`, key, '')
 		expect((await admin(`/generations/${generation.id}/refund`)).status).toBe(200)
@@ -102,7 +100,7 @@ describe('an account', () => {
 
 	it('lists every move of money, page by page', async () => {
 		const generation = await submit({ count: 1 })
-		await deliver(generation, 0)
+		await startAndDeliver(generation, 0)
 		const page = async (query: string) =>
 			(await get(`/v1/ledger?${query}`, key)).json<{ entries: LedgerEntry[]; next: number | null }>()
 		const first = await page('limit=2')
@@ -118,8 +116,8 @@ describe('an account', () => {
 
 	it('counts its usage by day, model and key, as JSON and as CSV', async () => {
 		const generation = await submit()
-		await deliver(generation, 0)
-		await deliver(generation, 1)
+		await startAndDeliver(generation, 0)
+		await startAndDeliver(generation, 1)
 		const { usage } = await (await get('/v1/usage', key)).json<{ usage: Usage[] }>()
 		expect(usage).toEqual([
 			{
@@ -214,7 +212,7 @@ describe('an account', () => {
 
 	it('shows its admin whatever the books do not make', async () => {
 		const generation = await submit()
-		await deliver(generation, 0)
+		await startAndDeliver(generation, 0)
 		await env.BUCKET.put(`${generation.id}/1/0`, 'tset')
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => {
 			storage.sql.exec("UPDATE tallies SET available = available - 7, held = held + 7 WHERE subject = ''")

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Work } from '../callbacks/capability.ts'
-import { call, codeOf, env, get, newAccount, post } from '../testing.ts'
+import { call, codeOf, deliver, env, get, newAccount, post } from '../testing.ts'
 import type { Viewer } from './viewer.ts'
 
 type Seen = { id: string; event: GenerationEvent }
@@ -47,9 +47,6 @@ function reader(answer: Response) {
 	}
 }
 
-const md5 = 'CY9rzUYh03PK3k6DJie09g==' // of "test"
-const picture = (n: number) => ({ n, size: 4, md5, content_type: 'image/png', width: 128, height: 128, seed: 7 + n })
-
 describe('GET /v1/generations/{id}/events', () => {
 	let key: string
 	let work: Work
@@ -64,10 +61,6 @@ describe('GET /v1/generations/{id}/events', () => {
 	})
 
 	const start = () => call(work, 'start', { run: 'run-one-one' })
-	const deliver = async (n: number) => {
-		await env.BUCKET.put(`${work.generation}/1/${n}`, 'test')
-		expect((await call(work, 'image', picture(n))).status).toBe(200)
-	}
 	const fail = () => call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 	const types = (seen: Seen[]) => seen.map(({ event }) => event.type)
 
@@ -93,9 +86,9 @@ describe('GET /v1/generations/{id}/events', () => {
 		const preview = { n: 0, step: 3, content_type: 'image/webp', data: 'UklGRg==' }
 		await call(work, 'progress', { done: 3, total: 50, previews: [preview] })
 		expect(await all('preview')).toEqual([['preview'], ['preview']])
-		await deliver(1)
+		await deliver(work, 1, 8)
 		expect(await all('image')).toEqual([['image'], ['image']])
-		await deliver(0)
+		await deliver(work, 0, 7)
 		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 5 })
 		expect(await all('end')).toEqual([
 			['image', 'end'],
@@ -110,7 +103,7 @@ describe('GET /v1/generations/{id}/events', () => {
 			const partial_image = { n: 0, index, step: 10 * (index + 1), content_type: 'image/webp', data: 'UklGRg==' }
 			expect((await call(work, 'progress', { done: 3, total: 50, partial_image })).status).toBe(200)
 		}
-		await deliver(0)
+		await deliver(work, 0, 7)
 		const seen = await reader(await get(path, key)).until('image')
 		const told = seen.map(({ event }) => (event.type === 'partial_image' ? [event.n, event.index, event.step] : event.type))
 		expect(told).toEqual([[0, 0, 10], [0, 1, 20], 'status', 'progress', 'image'])
@@ -119,7 +112,7 @@ describe('GET /v1/generations/{id}/events', () => {
 	it('shows no preview of a picture that is there: it may come late', async () => {
 		await start()
 		const events = reader(await get(path, key))
-		await deliver(0)
+		await deliver(work, 0, 7)
 		await events.until('image')
 		const preview = { step: 50, content_type: 'image/webp', data: 'UklGRg==' }
 		await call(work, 'progress', { done: 50, total: 50, previews: [0, 1].map((n) => ({ n, ...preview })) })
@@ -130,7 +123,7 @@ describe('GET /v1/generations/{id}/events', () => {
 
 	it('signs the pictures that it tells of, and ends with the whole generation', async () => {
 		await start()
-		await deliver(0)
+		await deliver(work, 0, 7)
 		await fail()
 		const events = (await reader(await get(path, key)).until('end')).map(({ event }) => event)
 		expect(events).toEqual([
@@ -145,20 +138,20 @@ describe('GET /v1/generations/{id}/events', () => {
 		const [status] = await first.until('status')
 		await first.leave()
 		await call(work, 'progress', { done: 3, total: 50 })
-		await deliver(0)
+		await deliver(work, 0, 7)
 		const second = reader(await get(path, key, { 'last-event-id': status!.id }))
 		expect(types(await second.until('image'))).toEqual(['progress', 'image'])
 	})
 
 	it('has lost nothing that matters when its Viewer vanished', async () => {
 		await start()
-		await deliver(0)
+		await deliver(work, 0, 7)
 		const first = reader(await get(path, key))
 		const before = await first.until('image')
 		const viewer = env.VIEWER.getByName(work.generation)
 		await runInDurableObject(viewer, (_: Viewer, state) => state.abort('gone')).catch(() => {})
 		await expect(first.until('end')).rejects.toThrow()
-		await deliver(1)
+		await deliver(work, 1, 8)
 		const second = reader(await get(path, key, { 'last-event-id': before.at(-1)!.id }))
 		await fail()
 		const after = (await second.until('end')).map(({ event }) => (event.type === 'image' ? event.image.n : event.type))

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent } from '../../../shared/contract/meters.ts'
 import { tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -37,9 +37,7 @@ describe('Meters', () => {
 		const work = { account, generation: id, epoch: 1 }
 		await call(work, 'start', { run: 'run-one-one' })
 		for (let n = 0; n < count; n++) {
-			await env.BUCKET.put(`${id}/1/${n}`, 'test')
-			const seen = { n, content_type: 'image/png', width: 128, height: 128, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
-			expect((await call(work, 'image', { ...seen, seed: (request.seed + n) >>> 0 })).status).toBe(200)
+			await deliver(work, n, (request.seed + n) >>> 0)
 		}
 		return work
 	}

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
 import { randomText } from '../../../shared/ids.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
 const hour = 3_600_000
@@ -29,9 +29,7 @@ describe('Webhooks', () => {
 	const develop = async ({ id, request }: Awaited<ReturnType<typeof submit>>) => {
 		const work = { account, generation: id, epoch: 1 }
 		await call(work, 'start', { run: 'run-one-one' })
-		await env.BUCKET.put(`${id}/1/0`, 'test')
-		const seen = { n: 0, content_type: 'image/png', width: 128, height: 128, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' }
-		expect((await call(work, 'image', { ...seen, seed: request.seed })).status).toBe(200)
+		await deliver(work, 0, request.seed)
 		expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 3 })).status).toBe(200)
 	}
 	const subscribe = async (url: string, events: readonly string[] = all) =>
@@ -85,6 +83,18 @@ describe('Webhooks', () => {
 		await post(`/v1/generations/${id}/cancel`, key, {})
 		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', endpoint: null, generation: id }]))
 		expect((await place.letters()).map(({ body }) => JSON.parse(body).type)).toEqual(['generation.canceled'])
+	})
+
+	it('tell Replicate’s receivers of each picture as it comes', async () => {
+		const place = receiver(randomText(8))
+		const webhook = { url: place.url, events: ['generation.image'], format: 'replicate' }
+		const { id, request } = await submit({ count: 2, webhook })
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await deliver(work, 0, request.seed)
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
+		const [letter] = await place.letters()
+		expect(JSON.parse(letter!.body)).toMatchObject({ id, status: 'processing', output: [expect.stringContaining('/1/0.png?')] })
 	})
 
 	it('tell nothing of what was deleted', async () => {

@@ -31,8 +31,12 @@ function streamUrl(env: Env, account: string, id: string): string {
 	return `${env.PUBLIC_ORIGIN}${base}/streams/${account}/${id}?${query}`
 }
 
+/** The pictures that there are by now. */
+export const outputOf = (env: Env, { images }: Generation): string[] | null =>
+	images.length > 0 ? images.map((image) => outputUrl(env, image)) : null
+
 export function predictionOf(env: Env, account: string, generation: Generation) {
-	const { id, status, request, images, error, deadline, created_at, started_at, completed_at } = generation
+	const { id, status, request, error, deadline, created_at, started_at, completed_at } = generation
 	const url = `${env.PUBLIC_ORIGIN}${base}/predictions/${id}`
 	const model = findModel(request.model)
 	return {
@@ -40,7 +44,8 @@ export function predictionOf(env: Env, account: string, generation: Generation) 
 		model: `${owner}/${request.model}`,
 		version: model ? versionOf(model) : 'hidden',
 		input: fromNative(request),
-		output: images.length > 0 ? images.map((image) => outputUrl(env, image)) : null,
+		// All or none: the AI SDK takes any for all.
+		output: isTerminal(status) ? outputOf(env, generation) : null,
 		logs: logsOf(generation),
 		error: error?.detail ?? (status === 'expired' ? 'The deadline had passed.' : null),
 		status: statuses[status],

@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import { fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, deliver, fetchEdge, get, newAccount, post } from '../../testing.ts'
 
 const order = (key: string, cancelAfter: string) =>
 	post(
@@ -50,7 +50,14 @@ it.each([
 		'Invalid version or not permitted',
 		expect.stringMatching(/^- version: expected .*scenes.*, got "0000/)
 	],
-	['a call', '/replicate/v1/trainings', {}, 404, 'Not found', 'POST /replicate/v1/trainings is not served here.']
+	[
+		'a call',
+		'/replicate/v1/trainings',
+		{},
+		404,
+		'Not found',
+		expect.stringMatching(/^POST \/replicate\/v1\/trainings is not served here; there are predictions, /)
+	]
 ])('%s that is not here is refused as Replicate does it', async (_, path, body, status, title, detail) => {
 	const { key } = await newAccount()
 	const answer = await post(path, key, body)
@@ -155,6 +162,26 @@ it("lets nobody follow a stream whose URL has expired, or was given another end;
 	} finally {
 		vi.useRealTimers()
 	}
+})
+
+it('tells of no output before all of it is there, for the AI SDK takes any for the whole', async () => {
+	const { account, key } = await newAccount()
+	const created = await post('/replicate/v1/predictions', key, {
+		version: 'darkroom/scenes',
+		input: { ...input, num_outputs: 2, seed: 5 }
+	})
+	const { id: generation } = await created.json<{ id: string }>()
+	const work = { account, generation, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await deliver(work, 0, 5)
+	const prediction = async () => (await get(`/replicate/v1/predictions/${generation}`, key)).json<{ output: string[] }>()
+	expect(await prediction()).toMatchObject({ status: 'processing', output: null })
+	await deliver(work, 1, 6)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const { output } = await prediction()
+	expect(output.map((url) => new URL(url).pathname)).toEqual([0, 1].map((n) => `/outputs/${generation}/1/${n}.png`))
+	// Whoever shows a key where none is needed sees the picture, too.
+	expect(await (await get(output[1]!.replace('http://edge.test', ''), key)).text()).toBe('test')
 })
 
 it('reads no words without end to look for a model by', async () => {
