@@ -19,7 +19,6 @@ export function failureOf({ id, status, error }: Generation): Problem {
 	return { type, title, detail, status: status === 'failed' ? 500 : 409, instance: id }
 }
 
-/** The last route of an adapter: what its vendor has and we have not is refused in its vendor's words, too. */
-export function notServed(c: Context): never {
-	throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${c.req.path} is not served here.` })
-}
+/** What a vendor has and we have not, as a problem that its adapter words; `there` says what we have. */
+export const notServed = (call: string, there: string): ProblemError =>
+	new ProblemError({ code: 'not-found', detail: `${call} is not served here; there are ${there}.` })

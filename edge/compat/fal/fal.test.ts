@@ -126,7 +126,9 @@ it.each([
 	['https://queue.fal.run.evil.test/darkroom/scenes', 'expected an https URL'],
 	['https://queue.fal.run@evil.test/darkroom/scenes', 'expected an https URL'],
 	['https://queue.fal.run:8443/darkroom/scenes', 'expected an https URL'],
-	['https://queue.fal.run/scenes', 'is not served here']
+	['https://queue.fal.run/scenes', 'is not served here'],
+	// Asked for before a realtime connection.
+	['https://rest.fal.ai/tokens/', 'no realtime connections']
 ])('the proxy goes nowhere but to what fal has: %j', async (target, message) => {
 	const { key } = await newAccount()
 	const answer = await post('/fal/proxy', key, { prompt: 'a red sphere' }, { 'x-fal-target-url': target })

@@ -8,7 +8,7 @@ import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
-import { problemOf } from '../failure.ts'
+import { notServed, problemOf } from '../failure.ts'
 import { Native, Refused, withClientKey } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
 import { priorityOf, startTimeoutOf } from './headers.ts'
@@ -36,7 +36,7 @@ export const fal = (app: OpenAPIHono<App>) => {
 		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests${what}` : path === '/stream' ? path : ''
 		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {
-			throw new ProblemError({ code: 'not-found', detail: `${c.req.method} ${host}${pathname} is not served here.` })
+			throw notServed(`${c.req.method} ${host}${pathname}`, served)
 		}
 		return handler(call)
 	}
@@ -69,6 +69,8 @@ interface Call {
 	id: string
 	query: URLSearchParams
 }
+
+const served = 'fal.run/<owner>/<model> with its /stream, queue.fal.run/<owner>/<model> and uploads, but no realtime connections'
 
 /** All that is served, by method and address. */
 const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import { env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const generations = '/openai/v1/images/generations'
 
@@ -12,6 +12,65 @@ async function ordered(key: string, body: object): Promise<Generation['request']
 	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
 	return listed[0]!.request
 }
+
+it.each([
+	[{ model: 'dall-e-3' }, ['url']],
+	[{}, ['url']],
+	[{ model: 'gpt-image-2' }, ['b64_json']],
+	// The AI SDK asks for nothing and expects base64, LangChain's tool a URL.
+	[{ model: 'scenes' }, ['b64_json', 'url']],
+	[{ model: 'scenes', response_format: null }, ['b64_json', 'url']],
+	[{ model: 'scenes', response_format: 'url' }, ['url']],
+	[{ model: 'gpt-image-2', response_format: 'url' }, ['url']]
+])('answers %j with %j', async (asked, expected) => {
+	const { account, key } = await newAccount()
+	const answering = post(generations, key, { prompt: 'a red sphere', ...asked })
+	const [{ id, request }] = await vi.waitFor(async () => {
+		const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: [Generation] }>()
+		expect(listed).toHaveLength(1)
+		return listed
+	}, patience)
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await deliver(work, 0, request.seed)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const [{ revised_prompt: _prompt, seed: _seed, ...picture }] = (
+		await (await answering).json<{ data: [Record<string, string>] }>()
+	).data
+	expect(Object.keys(picture).sort()).toEqual(expected)
+	const { url, b64_json } = picture
+	if (url) {
+		expect(new URL(url).pathname).toMatch(/\.png$/)
+		expect(await (await fetchEdge(url.replace('http://edge.test', ''))).text()).toBe('test')
+	}
+	if (b64_json) {
+		expect(Buffer.from(b64_json, 'base64').toString()).toBe('test')
+	}
+})
+
+it.each([
+	[{ quality: 'low' }, 13],
+	[{ quality: 'auto' }, 25],
+	[{ quality: 'hd' }, 50],
+	[{ quality: 'xhigh' }, 75],
+	[{ quality: 'max', complexity: 'low', safety_identifier: 'someone', moderation: 'low' }, 100]
+])('takes %j for %i steps', async (asked, steps) => {
+	const { key } = await newAccount()
+	expect(await ordered(key, { model: 'scenes', ...asked })).toMatchObject({ steps })
+})
+
+it('says what is there in place of what is not', async () => {
+	const { key } = await newAccount()
+	const answer = await post('/openai/v1/responses', key, { model: 'gpt-5', input: 'x', tools: [{ type: 'image_generation' }] })
+	expect([answer.status, await answer.json()]).toMatchObject([
+		404,
+		{
+			error: {
+				message: expect.stringMatching(/^POST \/openai\/v1\/responses is not served here; there are images\/generations, /)
+			}
+		}
+	])
+})
 
 it.each([
 	['1024x1024', [256, 256]],

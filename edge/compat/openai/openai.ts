@@ -60,7 +60,9 @@ export const openai = (app: OpenAPIHono<App>) => {
 		return c.json(modelOf(model))
 	})
 	addFiles(at)
-	at.all('*', notServed)
+	at.all('*', (c) => {
+		throw notServed(`${c.req.method} ${c.req.path}`, 'images/generations, images/edits, images/variations, files and models')
+	})
 	app.route('/openai/v1', at)
 }
 

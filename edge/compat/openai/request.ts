@@ -11,7 +11,7 @@ const ImagesRequest = z.looseObject({
 		.string()
 		.regex(/^(auto|\d{1,5}x\d{1,5})$/)
 		.optional(),
-	quality: z.enum(['auto', 'low', 'medium', 'standard', 'high', 'hd']).optional(),
+	quality: z.enum(['auto', 'low', 'medium', 'standard', 'high', 'hd', 'xhigh', 'max']).optional(),
 	response_format: z.enum(['url', 'b64_json']).optional(),
 	output_format: z.string().optional(),
 	output_compression: z.int().min(0).max(100).optional(),
@@ -22,15 +22,20 @@ const ImagesRequest = z.looseObject({
 
 /** How the answer is to look. */
 export interface Wanted {
-	as: 'url' | 'b64_json'
+	as: ('url' | 'b64_json')[]
 	quality: string
 	isStream: boolean
 }
 
 /** OpenAI's own models; here they mean the first model of the catalog, and their sizes the nearest that it has. */
 const theirs = /^(dall-e-|gpt-image|chatgpt-image)/
-/** They answer with base64 unless told otherwise, the others with URLs. */
-const answersBase64 = /^(gpt-image|chatgpt-image)/
+
+/**
+ * Where nothing is asked for, OpenAI's older models answer with URLs and the others with base64. Clients know which of them they ask; of a model of ours
+ * they expect the one or the other (the AI SDK's edits base64, LangChain's tool URLs).
+ */
+const formatsOf = (model: string): Wanted['as'] =>
+	model.startsWith('dall-e-') ? ['url'] : theirs.test(model) ? ['b64_json'] : ['url', 'b64_json']
 
 /** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. */
 export function readImagesRequest(body: unknown): { order: Record<string, unknown>; wanted: Wanted } {
@@ -52,7 +57,9 @@ export function readImagesRequest(body: unknown): { order: Record<string, unknow
 		moderation: _moderation,
 		style: _style,
 		user: _user,
+		safety_identifier: _safetyIdentifier,
 		input_fidelity: _inputFidelity,
+		complexity: _complexity,
 		...others
 	} = parse(ImagesRequest, given)
 	const isTheirs = theirs.test(name)
@@ -71,16 +78,16 @@ export function readImagesRequest(body: unknown): { order: Record<string, unknow
 			...others
 		},
 		wanted: {
-			as: response_format ?? (answersBase64.test(name) ? 'b64_json' : 'url'),
+			as: response_format ? [response_format] : formatsOf(name),
 			quality,
 			isStream: stream
 		}
 	}
 }
 
-/** Half the model's usual steps, or twice as many; as many as usual where nothing else is asked for. */
+/** Half the model's usual steps, or two to four times as many; as many as usual where nothing else is asked for. */
 function stepsFor(quality: string, name: string): { steps?: number } {
 	const steps = findModel(name)?.steps
-	const factor = { low: 0.5, high: 2, hd: 2 }[quality]
+	const factor = { low: 0.5, high: 2, hd: 2, xhigh: 3, max: 4 }[quality]
 	return steps && factor ? { steps: Math.min(steps.max, Math.max(steps.min, Math.round(steps.default * factor))) } : {}
 }

@@ -10,7 +10,8 @@ const sizeOf = ({ request: { width, height } }: Generation) => `${width}x${heigh
 export async function imagesResponse(env: Env, generation: Generation, wanted: Wanted) {
 	const { id, images, completed_at, request } = generation
 	const data = images.map(async (picture) => ({
-		...(wanted.as === 'url' ? { url: outputUrl(env, picture) } : { b64_json: await base64Of(env, picture) }),
+		...(wanted.as.includes('url') && { url: outputUrl(env, picture) }),
+		...(wanted.as.includes('b64_json') && { b64_json: await base64Of(env, picture) }),
 		revised_prompt: request.prompt,
 		seed: picture.seed
 	}))

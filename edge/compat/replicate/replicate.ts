@@ -163,7 +163,9 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	at.get('/collections', (c) => c.json(page([])))
 	at.get('/hardware', (c) => c.json([{ name: 'GPU', sku: 'gpu' }]))
-	at.all('*', notServed)
+	at.all('*', (c) => {
+		throw notServed(`${c.req.method} ${c.req.path}`, 'predictions, models and their versions, deployments, files and the account')
+	})
 	app.route(base, at)
 }
 
