@@ -21,7 +21,7 @@ import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
 /** What an order would cost, in micro-units, and what the account has. Inputs are looked at and not stored, so `request` has none. */
-const DryRun = z.strictObject({
+export const DryRun = z.strictObject({
 	request: ResolvedRequest.omit({ image: true, mask: true, semantic_map: true }),
 	cost: z.strictObject({ picture: Amount, total: Amount }),
 	available: Amount,

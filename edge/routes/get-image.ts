@@ -10,6 +10,7 @@ const PictureNumber = z
 	.string()
 	.regex(/^\d{1,2}$/)
 	.transform(Number)
+	.openapi({ type: 'integer' })
 
 const route = createRoute({
 	method: 'get',

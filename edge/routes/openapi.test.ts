@@ -23,6 +23,17 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 	expect(components.schemas.Generation).toMatchObject({ type: 'object', additionalProperties: false })
 	const fields = Object.entries(components.schemas.GenerationOrder!.properties)
 	expect(fields.filter(([, { description }]) => !description).map(([name]) => name)).toEqual([])
+	// Programs that write clients take what has a default for what must be sent.
+	expect(JSON.stringify(components.schemas.GenerationOrder)).not.toContain('"default":')
+	expect(paths['/v1/generations']!.post!.responses).toMatchObject({
+		200: {
+			content: {
+				'application/json': {
+					schema: { anyOf: [{ $ref: '#/components/schemas/Generation' }, { $ref: '#/components/schemas/DryRun' }] }
+				}
+			}
+		}
+	})
 	expect(JSON.stringify(components)).not.toContain('allOf')
 	const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
 	expect(new Set(ids).size).toBe(ids.length)

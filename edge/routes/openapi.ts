@@ -8,12 +8,14 @@ import { FieldError, Problem } from '../../shared/contract/problem.ts'
 import { Upload, UploadRequest } from '../../shared/contract/upload.ts'
 import { Delivery, Endpoint } from '../../shared/contract/webhooks.ts'
 import type { App } from '../app.ts'
+import { DryRun } from './create-generation.ts'
 
 /** What is described once, under a name: programs that write clients call their types so. */
 const named = {
 	Account: AccountView,
 	ApiKey,
 	Delivery,
+	DryRun,
 	FieldError,
 	Generation,
 	GenerationEvent,
@@ -107,9 +109,19 @@ function withReferences({ components, ...document }: Document): Document {
 	}
 	const within = (value: object): unknown =>
 		Array.isArray(value) ? value.map(at) : Object.fromEntries(Object.entries(value).map(([name, part]) => [name, at(part)]))
-	const each = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, within(schema)]))
+	const each: Record<string, unknown> = Object.fromEntries(
+		Object.entries(schemas).map(([name, schema]) => [name, within(schema)])
+	)
+	each.GenerationOrder = withoutDefaults(each.GenerationOrder)
 	return { ...(within(document) as Document), components: { ...components, schemas: each } } as Document
 }
+
+/**
+ * The schema of what is sent, whose descriptions say what absent fields mean: openapi-typescript takes a field of a named schema that has a default for
+ * one that is never absent.
+ */
+const withoutDefaults = (schema: unknown): unknown =>
+	JSON.parse(JSON.stringify(schema, (name, value) => (name === 'default' ? undefined : value)))
 
 /** A stream as its events, one of which the schema is about: their `data` is text, and the text is JSON. */
 function asEvents({ responses }: Operation): void {

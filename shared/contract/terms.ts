@@ -16,14 +16,21 @@ const Deadline = z
 
 /** How an order is to be served. Fields of `POST /v1/generations` beside those that say what is drawn; none changes a picture. */
 export const Terms = z.strictObject({
-	priority: Priority.default('normal').describe("`low` lets everyone's normal work go first, though not for ever."),
+	priority: Priority.default('normal').describe(
+		"`low` lets everyone's normal work go first, though not for ever; `normal` where it is absent."
+	),
 	deadline: Deadline.describe(
 		'The work ends then at the latest: seconds from now, or a time. What is not delivered by then costs nothing.'
 	),
 	start_deadline: Deadline.describe(
 		'The work ends then if no node has started it yet. Work that was started and lost, and waits for another node, is left alone.'
 	),
-	url_ttl: z.int().min(60).max(week).default(3_600).describe('Seconds that each signed picture URL lives.'),
+	url_ttl: z
+		.int()
+		.min(60)
+		.max(week)
+		.default(3_600)
+		.describe('Seconds that each signed picture URL lives; 3600 where it is absent.'),
 	webhook: WebhookTarget.nullable().default(null).describe("Who is told how it goes, beside the account's own webhooks.")
 })
 export type Terms = z.infer<typeof Terms>

@@ -23,7 +23,14 @@ export type WebhookFormat = z.infer<typeof WebhookFormat>
 
 /** A generation's own webhook: a URL, or one with the events that it is told of. */
 export const WebhookTarget = z.union(
-	[Url, z.strictObject({ url: Url, events: Events.default(endings), format: WebhookFormat.default('darkroom') })],
+	[
+		Url,
+		z.strictObject({
+			url: Url,
+			events: Events.default(endings).describe('How it ends, where it is absent.'),
+			format: WebhookFormat.default('darkroom').describe('Whose shape the messages have; `darkroom` where it is absent.')
+		})
+	],
 	{
 		error: 'A URL, or { "url", "events" }'
 	}
