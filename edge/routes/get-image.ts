@@ -3,7 +3,7 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
-import { signGet } from '../storage/storage.ts'
+import { outputAt } from './outputs.ts'
 import { problem } from './responses.ts'
 
 const PictureNumber = z
@@ -35,5 +35,5 @@ export const getImage = (app: OpenAPIHono<App>) =>
 			throw new ProblemError({ code: 'not-found', detail: `${id} has no delivered picture ${n}.` })
 		}
 		c.header('cache-control', 'private, no-store')
-		return c.redirect((await signGet(env, picture.key, url_ttl)).url, 302)
+		return c.redirect(outputAt(env, picture.key, picture.content_type, Date.now() + url_ttl * 1_000), 302)
 	})

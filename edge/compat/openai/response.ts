@@ -1,7 +1,7 @@
 import type { Generation, Picture } from '../../../shared/contract/generation.ts'
 import type { Env } from '../../env.ts'
+import { outputUrl } from '../../routes/outputs.ts'
 import { readPicture } from '../../storage/storage.ts'
-import { outputUrl } from '../outputs.ts'
 import type { Wanted } from './request.ts'
 
 const formatOf = ({ content_type }: Picture) => content_type.replace('image/', '')

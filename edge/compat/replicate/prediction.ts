@@ -3,7 +3,7 @@ import { type Generation, isTerminal, type Status } from '../../../shared/contra
 import { week } from '../../../shared/contract/terms.ts'
 import type { Env } from '../../env.ts'
 import { hmac } from '../../hmac.ts'
-import { outputUrl } from '../outputs.ts'
+import { outputUrl } from '../../routes/outputs.ts'
 import { fromNative } from './input.ts'
 import { owner, versionOf } from './models.ts'
 

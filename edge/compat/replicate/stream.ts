@@ -1,7 +1,7 @@
 import { followed } from '../../../shared/followed.ts'
 import type { Env } from '../../env.ts'
+import { outputUrl } from '../../routes/outputs.ts'
 import type { Sent } from '../../sse.ts'
-import { outputUrl } from '../outputs.ts'
 import { progressLine } from './prediction.ts'
 
 /**

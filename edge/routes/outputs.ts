@@ -9,15 +9,21 @@ import { keyOf } from '../storage/storage.ts'
 const tokenOf = (env: Env, key: string, expires: string) => hmac(env.DARKROOM_SECRET, 'output', key, expires)
 
 /**
- * Where a picture is for the vendors' clients. Not in storage itself: some of them (replicate-python, Open WebUI, the AI SDK) send their key along,
- * and S3 refuses whoever shows both a key and a signature. It ends as a file of its type does, for some (replicate-python's `use`) keep it under that name.
+ * Where a picture is for who sends a key along (replicate-python, Open WebUI, the AI SDK, whoever follows a redirect and leaves no header behind). Not
+ * in storage itself: S3 refuses whoever shows both a key and a signature. It ends as a file of its type does, for some (replicate-python's `use`) keep it
+ * under that name.
+ *
+ * @param expires in milliseconds
  */
-export function outputUrl(env: Env, { url, expires_at, content_type }: Picture): string {
-	const key = keyOf(env, url)
-	const expires = String(Math.floor(Date.parse(expires_at) / 1_000))
-	const query = new URLSearchParams({ expires, token: tokenOf(env, key, expires) })
+export function outputAt(env: Env, key: string, content_type: string, expires: number): string {
+	const until = String(Math.floor(expires / 1_000))
+	const query = new URLSearchParams({ expires: until, token: tokenOf(env, key, until) })
 	return `${env.PUBLIC_ORIGIN}/outputs/${key}.${content_type.replace('image/', '')}?${query}`
 }
+
+/** The same for a picture as clients see it, until its own URL expires. */
+export const outputUrl = (env: Env, { url, expires_at, content_type }: Picture): string =>
+	outputAt(env, keyOf(env, url), content_type, Date.parse(expires_at))
 
 /** The pictures at such URLs. */
 export const outputs = (app: OpenAPIHono<App>) => {
