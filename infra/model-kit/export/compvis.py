@@ -2,7 +2,7 @@
 
     git clone https://github.com/CompVis/latent-diffusion
     pip install einops omegaconf
-    python infra/model-kit/export/compvis.py latent-diffusion CONFIG.yaml MODEL.ckpt OUT_DIR [--labels FILE] [--tokenizer DIR]
+    python infra/model-kit/export/compvis.py latent-diffusion CONFIG.yaml MODEL.ckpt OUT_DIR [--labels FILE] [--tokenizer DIR] [--half]
 
 The networks are the authors' own, from their code, so that every structure their configs can name is exported as it is. Weights are the averaged ones where
 there are any, as in their scripts. Then npm run models -- add OUT_DIR.
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("target", metavar="OUT_DIR", type=Path, help="must not exist")
     parser.add_argument("--labels", type=Path, help="a line for each class, in the order of their numbers: for models of classes, layouts and semantic maps")
     parser.add_argument("--tokenizer", default="bert-base-uncased", help="for models of texts: a folder, or a name on Hugging Face; by default %(default)s")
+    parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs")
     given = parser.parse_args()
     for path in (given.source / "ldm" / "modules", given.config, given.checkpoint):
         if not path.exists():
@@ -48,7 +49,7 @@ def main() -> None:
     if given.target.exists():
         sys.exit(f"{given.target}: expected a folder that does not exist yet")
     sys.path.insert(0, str(given.source))
-    traceable()
+    traceable(given.half)
     try:
         Model(given).export()
     except RuntimeError as error:
@@ -56,10 +57,16 @@ def main() -> None:
         sys.exit(f"{given.checkpoint}: expected what {given.config} describes, got: {error}")
 
 
-def traceable() -> None:
-    """Lets the authors' networks be traced into what ONNX Runtime has operators for. They compute what they did."""
+def traceable(half: bool) -> None:
+    """Lets the authors' networks be traced into what ONNX Runtime has operators for. They compute what they did, in half precision if asked to."""
     from ldm.modules import attention
-    from ldm.modules.diffusionmodules import model, openaimodel
+    from ldm.modules.diffusionmodules import model, openaimodel, util
+
+    if half:
+        embedding = openaimodel.timestep_embedding
+        openaimodel.timestep_embedding = lambda *given, **named: embedding(*given, **named).half()
+        # Theirs goes to float32 and back, whatever its weights are in.
+        util.GroupNorm32.forward = nn.GroupNorm.forward
 
     # It saves memory in training, and the tracer cannot see through it.
     attention.checkpoint = openaimodel.checkpoint = lambda function, inputs, parameters, flag: function(*inputs)
@@ -133,6 +140,9 @@ class Model:
     def write(self, name: str, network: nn.Module, config: dict, forward, inputs: dict, output: str) -> None:
         print(name, flush=True)
         network.config = SimpleNamespace(**config)
+        if self.given.half:
+            network.half()
+            inputs = {key: (example.half() if example.is_floating_point() and key != "timestep" else example, axes) for key, (example, axes) in inputs.items()}
         export(self.given.target / name, network.eval(), forward, inputs, output)
         gather(self.given.target / name)
 
@@ -142,7 +152,7 @@ class Model:
     def unet(self, params: dict) -> None:
         from ldm.modules.diffusionmodules import openaimodel
 
-        network = openaimodel.UNetModel(**params)
+        network = openaimodel.UNetModel(**params | {"use_fp16": self.given.half})
         weights = self.under("model.diffusion_model.")
         # ldm/modules/ema.py:14–20: names of buffers have no dots. ema_scope() of ddpm.py, which all scripts draw in, takes them where use_ema says so.
         if self.config.get("use_ema", True):
@@ -268,10 +278,10 @@ class Autoencoder(nn.Module):
         return self.decoder(self.post_quant_conv(self.nearest(z) if self.quantize else z))
 
     def nearest(self, z):
-        """taming/modules/vqvae/quantize.py:271–279: the codebook's row that is nearest to each latent."""
+        """taming/modules/vqvae/quantize.py:271–279: the codebook's row that is nearest to each latent, which half precision does not always tell."""
         codes = self.quantize["embedding"].weight
-        flat = z.permute(0, 2, 3, 1)
-        distances = (flat**2).sum(3, keepdim=True) + (codes**2).sum(1) - 2 * flat @ codes.T
+        flat, table = z.permute(0, 2, 3, 1).float(), codes.float()
+        distances = (flat**2).sum(3, keepdim=True) + (table**2).sum(1) - 2 * flat @ table.T
         return functional.embedding(distances.argmin(3), codes).permute(0, 3, 1, 2)
 
 
