@@ -84,7 +84,8 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 const Index = z.object({
 	/** Names by number, as diffusers' DiTPipeline has them. */
 	id2label: z.record(z.string().regex(/^\d+$/), z.string()).default({}),
-	max_noise_level: z.int().min(0).default(350)
+	max_noise_level: z.int().min(0).default(350),
+	requires_aesthetics_score: z.boolean().default(false)
 })
 
 const Distilled = LcmConfig.pick({ original_inference_steps: true })
@@ -98,7 +99,7 @@ async function settingsOf(
 ): Promise<object> {
 	const file = path.join(folder, 'model_index.json')
 	const scheduler = path.join(folder, 'scheduler/scheduler_config.json')
-	const { id2label, max_noise_level } = await readConfig(file, Index)
+	const { id2label, max_noise_level, requires_aesthetics_score: refines } = await readConfig(file, Index)
 	/** The names, which must be as many as the model knows: the last number is drawn, the one after it refused. */
 	const named = async (drawing: (label: number) => Partial<Drawing>): Promise<string[]> => {
 		const names = Array.from({ length: Object.keys(id2label).length }, (_, i) => id2label[i])
@@ -116,7 +117,7 @@ async function settingsOf(
 			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
 			const isSpread = (await plan({ steps: 2, strength: 0.5 })).evaluations === (await plan({ steps: 2 })).evaluations
 			return {
-				strength: 0.8,
+				strength: refines ? 0.3 : 0.8,
 				...(isSpread && { original_steps: (await readConfig(scheduler, Distilled)).original_inference_steps })
 			}
 		}

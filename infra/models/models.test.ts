@@ -201,6 +201,9 @@ describe('a model of every kind that the reference draws with', () => {
 		'sd-v': images,
 		inpainting: ['inpainting'],
 		xl: images,
+		'xl-edm': images,
+		refiner: ['image-to-image', 'inpainting'],
+		'sd-taesd': images,
 		lcm: ['text-to-image', 'image-to-image'],
 		upscaler: ['super-resolution'],
 		'text2im-kl': ['text-to-image'],
@@ -218,6 +221,8 @@ describe('a model of every kind that the reference draws with', () => {
 	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
 	const expected: Record<string, object> = {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
+		'xl-edm': { samplers: [], steps: { default: 30 } },
+		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
 		lcm: {
 			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
 			samplers: ['lcm'],
@@ -269,7 +274,6 @@ test.each([
 
 test.each([
 	['TCDScheduler', {}, { steps: { default: 4, max: 50 }, guidance: { default: 1 }, samplers: [] }],
-	['EDMDPMSolverMultistepScheduler', {}, { steps: { default: 30 }, guidance: { default: 7.5 }, samplers: [] }],
 	[
 		'DEISMultistepScheduler',
 		{ algorithm_type: 'deis', solver_type: 'logrho' },
@@ -397,7 +401,26 @@ describe('refuses, and writes nothing:', () => {
 		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
 		'an unknown class': {
 			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
-			message: /model_index.json: _class_name: expected one of .*StableDiffusionPipeline.*, got FluxPipeline/
+			message: /model_index.json: _class_name: expected a pipeline .*, got FluxPipeline. It knows StableDiffusionPipeline, /
+		},
+		'a pipeline with a part that nothing here runs': {
+			spoil: () =>
+				writeFile(
+					at('model_index.json'),
+					JSON.stringify({
+						_class_name: 'StableDiffusionControlNetPipeline',
+						controlnet: ['diffusers', 'ControlNetModel'],
+						feature_extractor: ['transformers', 'CLIPImageProcessor'],
+						image_encoder: [null, null],
+						safety_checker: ['stable_diffusion', 'StableDiffusionSafetyChecker'],
+						scheduler: ['diffusers', 'DDIMScheduler'],
+						text_encoder: ['transformers', 'CLIPTextModel'],
+						tokenizer: ['transformers', 'CLIPTokenizer'],
+						unet: ['diffusers', 'UNet2DConditionModel'],
+						vae: ['diffusers', 'AutoencoderKL']
+					})
+				),
+			message: /got StableDiffusionControlNetPipeline, with controlnet \(ControlNetModel\), which nothing here runs. It/
 		},
 		'weights of PyTorch': {
 			spoil: () =>

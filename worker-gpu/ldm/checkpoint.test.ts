@@ -68,7 +68,7 @@ describe('parts of another model', () => {
 test('refuses a pipeline that it does not know, and tells those that it does', async () => {
 	await writeFile(path.join(folder, 'model_index.json'), '{"_class_name":"FluxPipeline"}')
 	await expect(loading()).rejects.toThrow(
-		/model_index.json: _class_name: expected one of StableDiffusionPipeline.*, got FluxPipeline/
+		/model_index.json: _class_name: expected a pipeline that Darkroom draws with, got FluxPipeline/
 	)
 })
 
@@ -92,8 +92,8 @@ test('names a fact beside the model that cannot be one', async () => {
 })
 
 test('refuses a scheduler that there is no sampler for', async () => {
-	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"DEISMultistepScheduler"}')
-	await expect(loading()).rejects.toThrow(/expected one of .*DDIMScheduler.*, got DEISMultistepScheduler/)
+	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), '{"_class_name":"SASolverScheduler"}')
+	await expect(loading()).rejects.toThrow(/expected one of .*DDIMScheduler.*, got SASolverScheduler/)
 })
 
 test('reads infinity, which JSON does not have, as Python writes it', async () => {

@@ -58,12 +58,30 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 	}
 	const index = path.join(folder, 'model_index.json')
 	// Optimum writes its own classes: ORTStableDiffusionPipeline.
-	const { _class_name: name } = await readConfig(index, z.object({ _class_name: z.string() }))
+	const { _class_name: name, ...saved } = await readConfig(index, z.looseObject({ _class_name: z.string() }))
 	const family = families[name.replace(/^(ORT|Onnx)/, '')]
 	if (!family) {
-		throw new ModelError(index, `_class_name: expected one of ${Object.keys(families).join(', ')}, got ${name}`)
+		const strange = strangers(saved)
+		const parts = strange.length > 0 ? `, with ${strange.join(' and ')}, which nothing here runs` : ''
+		const known = Object.keys(families).join(', ')
+		throw new ModelError(
+			index,
+			`_class_name: expected a pipeline that Darkroom draws with, got ${name}${parts}. It knows ${known}`
+		)
 	}
 	return { family, name }
+}
+
+/** Classes of parts that some family reads, or leaves aside. */
+const FAMILIAR =
+	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert)Model\w*|\w+Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
+
+/** Parts of a pipeline, as `model_index.json` lists them ("controlnet": ["diffusers", "ControlNetModel"]), that are of no such class. */
+function strangers(saved: Readonly<Record<string, unknown>>): string[] {
+	return Object.entries(saved).flatMap(([part, named]) => {
+		const className = Array.isArray(named) && typeof named[1] === 'string' ? named[1] : undefined
+		return className && !FAMILIAR.test(className) ? [`${part} (${className})`] : []
+	})
 }
 
 /**

@@ -37,13 +37,15 @@ def main() -> None:
         sys.exit(f"{given.target}: expected a folder that does not exist yet")
 
     saved = json.loads(index.read_text())
+    # Told before gigabytes are read, and before a class is looked for that this version may not have.
+    strange = [f"{name} ({part[1]})" for name, part in saved.items() if isinstance(part, list) and part[1] and name not in UNUSED and is_strange(part[1])]
+    if strange:
+        sys.exit(f"{index}: expected networks of {', '.join(NETWORKS | TEXT)}, got {', '.join(strange)}")
+
     # A null leaves a part out; what is left out here is not needed to draw.
     left_out = {name: None for name in UNUSED & saved.keys()}
     pipeline = diffusers.DiffusionPipeline.from_pretrained(given.source, torch_dtype=torch.float32, **left_out)
     parts = {name: part for name, part in pipeline.components.items() if part is not None and name not in UNUSED}
-    unknown = [f"{name} ({kind(part)})" for name, part in parts.items() if isinstance(part, torch.nn.Module) and kind(part) not in NETWORKS | TEXT]
-    if unknown:
-        sys.exit(f"{index}: expected networks of {', '.join(NETWORKS | TEXT)}, got {', '.join(unknown)}")
 
     for name, part in parts.items():
         print(f"{name}: {kind(part)}", flush=True)
@@ -53,12 +55,17 @@ def main() -> None:
         if isinstance(part, diffusers.SchedulerMixin):
             part.save_pretrained(given.target / name)
         elif kind(part) in NETWORKS:
-            NETWORKS[kind(part)](given.target, name, part)
+            scored = name == "unet" and saved.get("requires_aesthetics_score")
+            NETWORKS[kind(part)](given.target, name, part, **({"time_ids": 5} if scored else {}))
         elif kind(part) in TEXT:
             TEXT[kind(part)](given.target, name, part, part.config.max_position_embeddings)
         elif name.startswith("tokenizer"):
             part.save_pretrained(given.target / name)
     (given.target / "model_index.json").write_text(json.dumps(saved, indent="\t") + "\n")
+
+
+def is_strange(name: str) -> bool:
+    return name not in NETWORKS | TEXT and not name.endswith(("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Extractor"))
 
 
 def kind(part) -> str:

@@ -8,7 +8,8 @@ BATCH = {0: "batch_size"}
 WORDS = {0: "batch_size", 1: "sequence_length"}
 
 
-def unet_with_context(folder, name, network):
+def unet_with_context(folder, name, network, time_ids=6):
+    """`time_ids`: how many numbers SDXL's are; the refiner's are five."""
     config = network.config
     dtype = network.dtype
     width = config.cross_attention_dim if isinstance(config.cross_attention_dim, int) else config.cross_attention_dim[0]
@@ -19,9 +20,9 @@ def unet_with_context(folder, name, network):
         "encoder_hidden_states": (torch.randn(2, 7, width, dtype=dtype), WORDS),
     }
     if config.addition_embed_type == "text_time":
-        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+        pooled = config.projection_class_embeddings_input_dim - time_ids * config.addition_time_embed_dim
         inputs["text_embeds"] = (torch.randn(2, pooled, dtype=dtype), BATCH)
-        inputs["time_ids"] = (torch.randn(2, 6, dtype=dtype), BATCH)
+        inputs["time_ids"] = (torch.randn(2, time_ids, dtype=dtype), BATCH)
     if config.time_cond_proj_dim:
         inputs["timestep_cond"] = (torch.randn(2, config.time_cond_proj_dim, dtype=dtype), BATCH)
     if config.num_class_embeds:
@@ -49,6 +50,11 @@ def unet(folder, name, network):
 def autoencoder_kl(folder, name, network):
     """Whatever the pipeline calls it: the moments of what is encoded, for what is drawn inside a graph no seed reaches."""
     coder(folder, "vae", network, lambda x: network.encode(x).latent_dist.parameters, "latent_parameters")
+
+
+def autoencoder_tiny(folder, name, network):
+    """What it encodes is no distribution: config.json says by its class that no noise is drawn inside."""
+    coder(folder, "vae", network, lambda x: network.encode(x).latents, "latent_sample")
 
 
 def vq_model(folder, name, network):
@@ -93,6 +99,7 @@ NETWORKS = {
     "UNet2DConditionModel": unet_with_context,
     "UNet2DModel": unet,
     "AutoencoderKL": autoencoder_kl,
+    "AutoencoderTiny": autoencoder_tiny,
     "VQModel": vq_model,
 }
 TEXT = {"CLIPTextModel": text_encoder, "CLIPTextModelWithProjection": text_encoder, "BertModel": text_encoder, "LDMBertModel": ldm_bert}

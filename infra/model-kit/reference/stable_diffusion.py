@@ -5,7 +5,7 @@ import shutil
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel
 from export import export
 from golden import folder as golden, packed, write
 from samplers import NAMES, STABLE_DIFFUSION
@@ -54,7 +54,8 @@ def conditions(network: UNet2DConditionModel) -> dict:
     if isinstance(network, UNet2DModel):
         return made
     if config.addition_embed_type == "text_time":
-        made |= {"text_embeds": (torch.ones(1, PROJECTION), BATCH), "time_ids": (torch.ones(1, 6), BATCH)}
+        numbers = (config.projection_class_embeddings_input_dim - PROJECTION) // config.addition_time_embed_dim
+        made |= {"text_embeds": (torch.ones(1, PROJECTION), BATCH), "time_ids": (torch.ones(1, numbers), BATCH)}
     if config.time_cond_proj_dim:
         made["timestep_cond"] = (torch.ones(1, config.time_cond_proj_dim), BATCH)
     if config.num_class_embeds:
@@ -102,7 +103,14 @@ class Parts:
             ),
             "unet-lcm": unet(time_cond_proj_dim=8),
             "unet-upscaler": unet(7, num_class_embeds=40),
+            "unet-refiner": unet(
+                context=4, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=5 * 4 + PROJECTION
+            ),
         }
+        self.vae_tiny = AutoencoderTiny(
+            encoder_block_out_channels=(4, 4, 4), decoder_block_out_channels=(4, 4, 4), num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)
+        ).eval()
+        loud(self.vae_tiny)
 
     def export(self) -> None:
         target = golden / "stable-diffusion"
@@ -123,6 +131,8 @@ class Parts:
         self.export_one("text_encoder_2", self.text_encoder_2, read("text_embeds"), ids, ["text_embeds", *HIDDEN])
         self.export_one("vae_decoder", self.vae, lambda vae, z: vae.decode(z).sample, latent, "sample")
         self.export_one("vae_encoder", self.vae, lambda vae, x: vae.encode(x).latent_dist.parameters, image, "latent_parameters")
+        self.export_one("vae_decoder-tiny", self.vae_tiny, lambda vae, z: vae.decode(z).sample, latent, "sample")
+        self.export_one("vae_encoder-tiny", self.vae_tiny, lambda vae, x: vae.encode(x).latents, image, "latent_sample")
 
     def export_one(self, name: str, network, forward, inputs: dict, outputs) -> None:
         """As it is, and those of the plain model also as `model.half()` gives them."""
@@ -166,6 +176,8 @@ UPSCALER = {"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "c
 LOW_RES = {"_class_name": "DDPMScheduler", "beta_schedule": "scaled_linear"}
 
 PLAIN = folders("unet")
+TINY = {part: f"{folder}-tiny" if part.startswith("vae") else folder for part, folder in PLAIN.items()}
+REFINER = {part: folder for part, folder in folders("unet-refiner", two=True).items() if part not in ("tokenizer", "text_encoder")}
 HALF = {part: f"{folder}-fp16" if part in HALVED else folder for part, folder in PLAIN.items()}
 
 IMAGE, MASK = "image-to-image", "inpainting"
@@ -176,6 +188,9 @@ MODELS = {
     "sd-v": ("StableDiffusionImg2ImgPipeline", ("text-to-image", IMAGE, MASK), folders("unet"), V, {}),
     "inpainting": ("StableDiffusionInpaintPipeline", (MASK,), folders("unet-inpainting"), STABLE, {}),
     "xl": ("StableDiffusionXLPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl", two=True), XL, {"force_zeros_for_empty_prompt": True}),
+    "xl-edm": ("StableDiffusionXLPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl", two=True), {"_class_name": "EDMDPMSolverMultistepScheduler"}, {"force_zeros_for_empty_prompt": True}),
+    "refiner": ("StableDiffusionXLImg2ImgPipeline", (IMAGE, MASK), REFINER, XL, {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}),
+    "sd-taesd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), TINY, STABLE, {}),
     "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), {"_class_name": "LCMScheduler"}, {}),
     "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
 }
@@ -200,13 +215,15 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     cls, _, files, scheduler, index = model or MODELS[name]
     task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
     network = parts.unets[files["unet"].split("/")[1].removesuffix("-fp16")]
-    common = {"vae": parts.vae, "text_encoder": parts.text_encoder, "tokenizer": parts.tokenizer, "unet": network}
+    vae = parts.vae_tiny if files is TINY else parts.vae
+    common = {"vae": vae, "text_encoder": parts.text_encoder, "tokenizer": parts.tokenizer, "unet": network}
     common["scheduler"] = getattr(diffusers, scheduler["_class_name"]).from_config(scheduler)
     checked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     size = {"width": width, "height": height}
     call = {}
     if "XL" in cls:
         made = getattr(diffusers, f"StableDiffusionXL{CLASSES[task]}Pipeline")
+        common |= {} if "text_encoder" in files else {"text_encoder": None, "tokenizer": None}
         pipeline = made(**common, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2, add_watermarker=False, **index)
     elif "Consistency" in cls:
         made = getattr(diffusers, f"LatentConsistencyModel{CLASSES[task]}Pipeline")
@@ -235,14 +252,14 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         prompt=request["prompt"], guidance_scale=request["guidance"], num_inference_steps=request["steps"],
         generator=torch.Generator("cpu").manual_seed(seed), output_type="latent", **call,
     ).images
-    config = parts.vae.config
+    config = vae.config
     # Which the upscaler sets by itself.
     raw = latent / config.scaling_factor
     if "XL" in cls and config.latents_mean:
         mean, std = (torch.tensor(value).view(1, -1, 1, 1) for value in (config.latents_mean, config.latents_std))
         raw = latent * std / config.scaling_factor + mean
     parts.vae.register_to_config(scaling_factor=SCALING)
-    return latent, parts.vae.decode(raw).sample
+    return latent, vae.decode(raw).sample
 
 
 def requests(name: str, task: str) -> list[dict]:
@@ -252,6 +269,10 @@ def requests(name: str, task: str) -> list[dict]:
     chosen = [(None, 6, None), (None, 1, None), (None, 20, None), ("ddim", 7, 0.6), *((sampler, 6, None) for sampler in NAMES if sampler != "ddim")]
     if name == "lcm":
         chosen = [(None, 4, None), (None, 1, None), ("lcm", 8, None), (None, 2, None)]
+    if name == "xl-edm":
+        chosen = [(None, steps, None) for steps in (6, 1, 20)]
+    if name in ("refiner", "sd-taesd"):
+        chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None)]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":
         chosen = [(sampler, 3, None) for sampler in (None, "ddpm", "euler", "heun")]

@@ -14,4 +14,6 @@ export interface Conditioner<Condition> {
 export interface Text extends Pick<Drawing, 'width' | 'height'> {
 	/** Null where none was given, which SDXL tells from an empty one. */
 	readonly text: string | null
+	/** Whether to keep away from it; not by default. */
+	readonly negative?: boolean
 }

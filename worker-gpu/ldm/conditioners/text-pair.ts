@@ -17,36 +17,51 @@ interface Reader {
 
 const Config = z.object({ hidden_size: z.int().min(1), projection_dim: z.int().min(1).default(512) })
 
+/** What the refiner is told of how beautiful a picture is, as diffusers' pipelines tell it: that which is drawn, and that which it is to be kept away from. */
+const SCORES = { drawn: 6, negative: 2.5 }
+
+export interface TextPairOptions {
+	/** Whether a text that was not given is all zeros, and not an empty text. */
+	readonly zeros: boolean
+	/** Whether the U-Net is told an aesthetic score in place of the size after cropping. */
+	readonly scored: boolean
+}
+
 /**
  * SDXL's two text encoders (Podell et al., 2023, §2.1): the U-Net attends to the last but one hidden states of both, side by side, and is told
- * the second one's summary of the text, and the sizes before and after cropping (§2.2), here those of the picture.
+ * the second one's summary of the text, and the sizes before and after cropping (§2.2), here those of the picture. The refiner has the second one alone.
  *
- * @param zeros whether a text that was not given is all zeros, and not an empty text
+ * @param first undefined where there is none
  */
-export async function textPair(first: Reader, second: Reader, zeros: boolean): Promise<Conditioner<Text>> {
+export async function textPair(
+	first: Reader | undefined,
+	second: Reader,
+	{ zeros, scored }: TextPairOptions
+): Promise<Conditioner<Text>> {
 	port(second.encoder, 'outputs', 'text_embeds')
-	const [a, b] = await Promise.all(
-		[first, second].map(({ encoder }) => readConfig(path.join(encoder.folder, 'config.json'), Config))
-	)
+	const readers = first ? [first, second] : [second]
+	const configs = await Promise.all(readers.map(({ encoder }) => readConfig(path.join(encoder.folder, 'config.json'), Config)))
 	const nothing = (dims: readonly number[]): Tensor => ({
 		data: new Float32Array(dims.reduce((product, dim) => product * dim)),
 		dims
 	})
 	return {
-		async encode({ text, width, height }, pause) {
-			const time_ids = { data: Float32Array.of(height, width, 0, 0, height, width), dims: [6] }
+		async encode({ text, negative = false, width, height }, pause) {
+			const rest = scored ? [SCORES[negative ? 'negative' : 'drawn']] : [height, width]
+			const time_ids = { data: Float32Array.of(height, width, 0, 0, ...rest), dims: [4 + rest.length] }
 			if (text === null && zeros) {
-				const length = first.tokenize('').ids.length
-				const attended = nothing([length, a!.hidden_size + b!.hidden_size])
-				return { encoder_hidden_states: attended, text_embeds: nothing([b!.projection_dim]), time_ids }
+				const length = readers[0]!.tokenize('').ids.length
+				const attended = nothing([length, configs.reduce((sum, { hidden_size }) => sum + hidden_size, 0)])
+				return { encoder_hidden_states: attended, text_embeds: nothing([configs.at(-1)!.projection_dim]), time_ids }
 			}
 			await pause?.()
-			const [hidden] = await read(first, text ?? '', [penultimate(first.encoder)])
+			const [hidden] = first ? await read(first, text ?? '', [penultimate(first.encoder)]) : []
 			await pause?.()
 			const [also, text_embeds] = await read(second, text ?? '', [penultimate(second.encoder), 'text_embeds'])
-			return { encoder_hidden_states: sideBySide(hidden!, also!), text_embeds: text_embeds!, time_ids }
+			const attended = hidden ? sideBySide(hidden, also!) : also!
+			return { encoder_hidden_states: attended, text_embeds: text_embeds!, time_ids }
 		},
-		cutOff: ({ text }) => first.tokenize(text ?? '').cutOff || second.tokenize(text ?? '').cutOff
+		cutOff: ({ text }) => readers.map(({ tokenize }) => tokenize(text ?? '').cutOff).find(Boolean) ?? ''
 	}
 }
 

@@ -8,16 +8,23 @@ import { byText, loadParts } from './stable-diffusion.ts'
 
 const Index = z.object({
 	force_zeros_for_empty_prompt: z.boolean().default(true),
-	requires_aesthetics_score: z.literal(false, 'expected false: the refiner is another model').default(false)
+	requires_aesthetics_score: z.boolean().default(false)
 })
 
-/** Stable Diffusion XL, the base model: as Stable Diffusion, with a second tokenizer_2 and text_encoder_2. */
+/**
+ * Stable Diffusion XL: as Stable Diffusion, with a second tokenizer_2 and text_encoder_2. The refiner has these alone, is told an aesthetic score, and
+ * goes on from an image.
+ */
 export const stableDiffusionXl: Family = async (folder) => {
-	const { force_zeros_for_empty_prompt: zeros } = await readConfig(path.join(folder.path, 'model_index.json'), Index)
+	const index = await readConfig(path.join(folder.path, 'model_index.json'), Index)
 	const reader = async (number: '' | '_2') => ({
 		encoder: await folder.part(`text_encoder${number}`),
 		tokenize: await loadTokenizer(folder.at(`tokenizer${number}`))
 	})
-	const conditioner = await textPair(await reader(''), await reader('_2'), zeros)
-	return byText(folder, await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true }))
+	const scored = index.requires_aesthetics_score
+	const first = scored && !folder.has('text_encoder') ? undefined : await reader('')
+	const conditioner = await textPair(first, await reader('_2'), { zeros: index.force_zeros_for_empty_prompt, scored })
+	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true })
+	const { 'text-to-image': drawn, ...fromImages } = byText(folder, parts)
+	return scored ? fromImages : { ...(drawn && { 'text-to-image': drawn }), ...fromImages }
 }

@@ -24,6 +24,8 @@ const Config = z.object({
  *
  * Beside each lies VQModel's `config.json`. An output `codes` [B, h, w] (the codebook's rows, as floats) may be there; it is for tests.
  *
+ * diffusers' AutoencoderTiny (TAESD) is read likewise, as `vae_encoder` and `vae_decoder`: it quantises nothing, and its latents are as certain.
+ *
  * @param scaling false where the pipeline leaves scaling_factor out, as LDMSuperResolutionPipeline; "decoding" where it does so for what it encodes, as
  * the paper's inpainting
  */

@@ -40,8 +40,8 @@ export const inpaintingByBlending: Pipeline<Parts> = async (drawing, parts, paus
 		begin(noise) {
 			const x0 = whole(noise)
 			const e = noise.normal(dims)
-			// The reference draws the latent of the masked image here, and never uses it.
-			noise.normal(dims)
+			// The reference draws the latent of the masked image here, as it has drawn this one, and never uses it.
+			whole(noise)
 			return { x: fresh ? pureNoise(sampler, e) : sampler.renoise(x0, e, 0), given: [x0, e] }
 		},
 		settle({ x, k, given: [x0, e] }) {

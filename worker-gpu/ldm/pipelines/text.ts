@@ -31,12 +31,15 @@ export async function textGuidance(
 	more: Inputs = {}
 ): Promise<Guidance> {
 	const { prompt, negative_prompt, guidance, guidance_rescale, width, height } = drawing
-	const encode = async (text: string | null) => ({ ...(await conditioner.encode({ text, width, height }, pause)), ...more })
+	const encode = async (text: string | null, negative = false) => ({
+		...(await conditioner.encode({ text, negative, width, height }, pause)),
+		...more
+	})
 	if (denoiser.guidanceEmbedding !== undefined) {
 		return unguided({ ...(await encode(prompt)), timestep_cond: guidanceEmbedding(guidance - 1, denoiser.guidanceEmbedding) })
 	}
 	const cond = await encode(prompt)
-	return guidance > 1 ? guided(await encode(negative_prompt), cond, guidance, guidance_rescale) : unguided(cond)
+	return guidance > 1 ? guided(await encode(negative_prompt, true), cond, guidance, guidance_rescale) : unguided(cond)
 }
 
 /** Sines and cosines of 1000 w at frequencies from 1 down to 1/10000, in float32 as the reference: 1000 w is many turns. */

@@ -58,7 +58,7 @@ function solver(
 	const half = ends.map(({ to }, j) => f(Math.exp(f((log(sigmas[j]!) + log(to)) / 2))))
 	const all = timesteps.slice(0, -1).flatMap((t, j) => [
 		{ t, sigma: sigmas[j]! },
-		{ t: f(timestepOf(half[j]!, training)), sigma: half[j]! }
+		{ t: timestepOf(half[j]!, training, true), sigma: half[j]! }
 	])
 	all.push({ t: timesteps.at(-1)!, sigma: sigmas.at(-2)! })
 	const evaluated = { timesteps: all.map(({ t }) => t), sigmas: Float32Array.from([...all.map(({ sigma }) => sigma), 0]) }

@@ -54,15 +54,20 @@ export function respace(config: RespacingConfig, levels: ArrayLike<number>, coun
 	return undefined
 }
 
-/** The timestep at which the schedule has this noise, by interpolation in log σ: the inverse of `interpolate`, nearly. */
-export function timestepOf(sigma: number, training: Float32Array): number {
-	const log = Math.log(Math.max(sigma, 1e-10))
+/**
+ * The timestep at which the schedule has this noise, by interpolation in log σ: the inverse of `interpolate`, nearly.
+ *
+ * @param single in float32 all the way, as the reference has it where σ is a tensor: neighbouring logarithms are so near that it shows
+ */
+export function timestepOf(sigma: number, training: Float32Array, single = false): number {
+	const rounded = single ? f : (value: number) => value
+	const log = single ? log32(Math.max(sigma, f(1e-10))) : Math.log(Math.max(sigma, 1e-10))
 	const logs = (t: number) => log32(training[t]!)
 	let low = 0
 	while (low < training.length - 2 && logs(low + 1) <= log) {
 		low++
 	}
-	const w = (logs(low) - log) / f(logs(low) - logs(low + 1))
+	const w = rounded(rounded(logs(low) - log) / f(logs(low) - logs(low + 1)))
 	const clipped = Math.min(Math.max(w, 0), 1)
-	return (1 - clipped) * low + clipped * (low + 1)
+	return rounded(rounded(rounded(1 - clipped) * low) + rounded(clipped * (low + 1)))
 }
