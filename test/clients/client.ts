@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import sharp from 'sharp'
 import type { ClientStack } from './stack.ts'
 
-/** An official client, unmodified, and what is done with it. Calls of one name do the same with different clients. */
+/** A client as it is on npm or PyPI, and what is done with it. Calls of one name do the same with different clients. */
 export interface Client {
 	name: string
 	calls: Partial<Record<CallName, (stack: ClientStack) => Promise<void>>>

@@ -1,6 +1,6 @@
 /**
- * `npm run clients`: every call with every official client against the whole of Darkroom over TLS; writes the table of README.md. `PYTHON` names
- * an interpreter that has `openai`, `replicate` and `fal-client` from PyPI.
+ * `npm run clients`: every call with every client against the whole of Darkroom over TLS; writes the table of README.md. `PYTHON` names an
+ * interpreter that has the packages of PyPI.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Limits } from '../../shared/contract/account.ts'
 import { root } from '../root.ts'
+import { aiSdk } from './ai-sdk.ts'
 import { type CallName, type Client, callNames, long } from './client.ts'
 import { fal } from './fal.ts'
 import { openai } from './openai.ts'
@@ -17,6 +18,21 @@ import { type ClientStack, startClientStack } from './stack.ts'
 /** So that one order more than `occupy` makes is one too many. */
 const narrow: Partial<Limits> = { pictures_in_flight: long.count }
 
+const execute = promisify(execFile)
+const interpreter = process.env.PYTHON || 'python3'
+const packages = ['openai', 'replicate', 'fal-client', 'litellm'] as const
+try {
+	const look = 'import importlib.metadata, sys; [importlib.metadata.version(name) for name in sys.argv[1:]]'
+	await execute(interpreter, ['-c', look, ...packages])
+} catch (error) {
+	const reason = String((error as { stderr?: string }).stderr || error).trim()
+	console.error(
+		`${interpreter}: ${reason.split('\n').at(-1)}. Expected ${packages.join(', ')} of PyPI: ` +
+			`python3 -m venv DIR && DIR/bin/pip install ${packages.join(' ')} && PYTHON=DIR/bin/python npm run clients`
+	)
+	process.exit(1)
+}
+
 const stack = await startClientStack()
 try {
 	const clients = [
@@ -25,7 +41,9 @@ try {
 		replicate,
 		await pythonClient('replicate'),
 		fal,
-		await pythonClient('fal-client')
+		await pythonClient('fal-client'),
+		aiSdk,
+		await pythonClient('litellm')
 	]
 	const columns: string[][] = []
 	for (const client of clients) {
@@ -61,11 +79,11 @@ async function tryAll({ name, calls }: Client): Promise<string[]> {
 	return column
 }
 
-async function pythonClient(name: string): Promise<Client> {
+async function pythonClient(name: (typeof packages)[number]): Promise<Client> {
 	const python =
 		(...args: string[]) =>
 		(env: Record<string, string>) =>
-			promisify(execFile)(process.env.PYTHON || 'python3', [join(import.meta.dirname, 'python.py'), name, ...args], {
+			execute(interpreter, [join(import.meta.dirname, 'python.py'), name, ...args], {
 				env: { ...process.env, DARKROOM_URL: stack.url, SSL_CERT_FILE: stack.ca, ...env }
 			})
 	const { stdout } = await python()({ DARKROOM_API_KEY: await stack.key() })

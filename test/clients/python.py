@@ -1,4 +1,4 @@
-"""The PyPI clients as they are: `python python.py <openai|replicate|fal-client> <call>`, with DARKROOM_URL and DARKROOM_API_KEY."""
+"""The PyPI clients as they are: `python python.py <openai|replicate|fal-client|litellm> <call>`, with DARKROOM_URL and DARKROOM_API_KEY."""
 
 import base64
 import http.server
@@ -426,7 +426,69 @@ def fal_calls():
     }
 
 
-calls = {"openai": openai_calls, "replicate": replicate_calls, "fal-client": fal_calls}[sys.argv[1]]()
+def litellm_calls():
+    # Otherwise it fetches its list of prices when it is imported.
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+
+    litellm.suppress_debug_info = True
+    model = {"model": "openai/scenes", "api_base": f"{url}/openai/v1", "api_key": key}
+    fal = {"model": "fal_ai/darkroom/scenes", "api_base": f"{url}/fal/run/darkroom/scenes", "api_key": key}
+
+    def by_url():
+        for at in (model, fal):
+            expect_png(fetch(litellm.image_generation(prompt=prompt, **at).data[0].url))
+
+    def as_bytes():
+        answer = litellm.image_generation(prompt=prompt, **{**model, "model": "openai/gpt-image-2"})
+        expect_png(base64.b64decode(answer.data[0].b64_json))
+
+    def seeded():
+        draw = lambda: litellm.image_generation(prompt=prompt, n=2, size="128x96", extra_body={"seed": 7, "steps": 4}, **model)
+        first, again = draw().data, draw().data
+        assert len(first) == 2 and [p.b64_json for p in first] == [p.b64_json for p in again]
+
+    def edited():
+        edited = litellm.image_edit(image=drawing(), mask=drawing(alpha=0), prompt=prompt, **model)
+        expect_png(fetch(edited.data[0].url))
+
+    def refused():
+        try:
+            litellm.image_generation(prompt=prompt, n=99, **model)
+            raise AssertionError("accepted")
+        except litellm.BadRequestError as error:
+            assert "at most 8" in str(error)
+
+    def throttled():
+        # It waits for its caller, or for the router in front of it.
+        leave = occupy()
+        try:
+            litellm.image_generation(prompt=prompt, max_retries=0, **model)
+            raise AssertionError("accepted")
+        except litellm.RateLimitError:
+            pass
+        leave()
+        assert len(litellm.image_generation(prompt=prompt, **model).data) == 1
+
+    def wrong_key():
+        try:
+            litellm.image_generation(prompt=prompt, **{**model, "api_key": "sk-nothing"})
+            raise AssertionError("accepted")
+        except litellm.AuthenticationError:
+            pass
+
+    return {
+        "a picture by URL": by_url,
+        "a picture as bytes": as_bytes,
+        "several pictures, seeded": seeded,
+        "an image to start from, as a file": edited,
+        "what is wrong with a request": refused,
+        "too many requests": throttled,
+        "a wrong key": wrong_key,
+    }
+
+
+calls = {"openai": openai_calls, "replicate": replicate_calls, "fal-client": fal_calls, "litellm": litellm_calls}[sys.argv[1]]()
 if len(sys.argv) == 2:
     print("\n".join(calls))
 else:
