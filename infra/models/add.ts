@@ -1,11 +1,14 @@
 import { constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { Model } from '../../shared/catalog.ts'
 import { loadCheckpoint } from '../../worker-gpu/ldm/checkpoint.ts'
 import { tokenizerJson } from '../../worker-gpu/ldm/conditioners/tokenizer-json.ts'
 import { FACTS, type Facts } from '../../worker-gpu/ldm/facts.ts'
+import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import { port } from '../../worker-gpu/onnx/part.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { changeCatalog, type Entry, readCatalog } from './catalog-file.ts'
 import { missingConfigs } from './configs.ts'
@@ -184,13 +187,9 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		return 1
 	}
 	return withPart(path.join(staged, name), provider, async (part) => {
-		const channels = part.inputs.get('latent_sample')?.dims[1]
-		if (typeof channels !== 'number') {
-			throw new ModelError(
-				part.folder,
-				'expected the input latent_sample [batch, channels, height, width] with a fixed number of channels'
-			)
-		}
+		const declared = port(part, 'inputs', 'latent_sample').dims[1]
+		// Exports of Optimum 1.17 and before leave them free.
+		const channels = typeof declared === 'number' ? declared : await latentChannels(part.folder)
 		const dims = [1, channels, 8, 8]
 		const [image] = await part.run({ latent_sample: { data: new Float32Array(channels * 64), dims } }, [
 			[...part.outputs.keys()][0]!
@@ -201,6 +200,20 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		}
 		return factor
 	})
+}
+
+async function latentChannels(folder: string): Promise<number> {
+	const file = path.join(folder, 'config.json')
+	const { latent_channels } = existsSync(file)
+		? await readConfig(file, z.object({ latent_channels: z.int().min(1).optional() }))
+		: {}
+	if (latent_channels === undefined) {
+		throw new ModelError(
+			folder,
+			'expected the input latent_sample [batch, channels, height, width] with a fixed number of channels, or latent_channels in its config.json'
+		)
+	}
+	return latent_channels
 }
 
 const slug = (name: string): string =>

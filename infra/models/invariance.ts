@@ -1,6 +1,6 @@
 import type { Part } from '../../worker-gpu/onnx/part.ts'
 import type { Tensor } from '../../worker-gpu/onnx/tensor.ts'
-import { ask, madeUpRows } from './unet.ts'
+import { ask, madeUpRows, type Shape } from './unet.ts'
 
 /** Batches are compared up to this many rows. */
 export const LARGEST_BATCH = 8
@@ -9,17 +9,12 @@ export const LARGEST_BATCH = 8
  * The smallest batch whose rows come out with the same bits in every larger one that was tried, `LARGEST_BATCH` the last of them; undefined
  * where there is none but that last one itself. Kernels are chosen by shape, so sizes are tried too.
  *
- * @param sizes latents [height, width]
- * @param tick called after each run, `sizes.length * LARGEST_BATCH` times
+ * @param tick called after each run, `shapes.length * LARGEST_BATCH` times
  */
-export async function measureInvariance(
-	part: Part,
-	sizes: readonly (readonly [number, number])[],
-	tick: () => void
-): Promise<number | undefined> {
+export async function measureInvariance(part: Part, shapes: readonly Shape[], tick: () => void): Promise<number | undefined> {
 	let from = 1
-	for (const [height, width] of sizes) {
-		const rows = madeUpRows(part, LARGEST_BATCH, height, width)
+	for (const shape of shapes) {
+		const rows = madeUpRows(part, LARGEST_BATCH, shape)
 		const answers: Tensor[][] = []
 		for (let count = 1; count <= LARGEST_BATCH; count++) {
 			// Rows of a batch stand at different steps of their walks.

@@ -338,7 +338,9 @@ test('a dry run does everything and keeps nothing', async () => {
 	expect(bars.map(({ label, left }) => `${label.trim()} ${left}`)).toEqual(['copying 0', 'proving 0', 'measuring 0', 'drawing 0'])
 	expect(entry.id).toBe('tiny-sd')
 	expect(found).toMatch(/ORTStableDiffusionPipeline, DDIMScheduler, \d+ kB/)
-	expect(found).toMatch(/unet +\S+ kB +→ +sample +float32 +\[batch_size, 4, height, width\]\n +→ +timestep +int64 +\[steps\]/)
+	expect(found).toMatch(
+		/unet +\S+ kB +→ +sample +float32 +\[batch_size, num_channels, height, width\]\n +→ +timestep +int64 +\[steps\]/
+	)
 	nothingWritten()
 })
 

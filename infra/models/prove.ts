@@ -1,7 +1,7 @@
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import type { Tensor } from '../../worker-gpu/onnx/tensor.ts'
-import { ask, madeUpRows, withPart } from './unet.ts'
+import { ask, madeUpRows, type Shape, withPart } from './unet.ts'
 
 /** Far apart, whole, and exact in float16: every exporter's timestep can say them. */
 const TIMESTEPS = [981, 21] as const
@@ -14,16 +14,10 @@ const TOLERANCE = 1e-5
  * makes too little difference to tell.
  *
  * @param original where the timestep has rank 0 or 1
- * @param [height, width] in latents
  */
-export async function proveTimestep(
-	original: string,
-	rewritten: string,
-	provider: Provider,
-	[height, width]: readonly [number, number]
-): Promise<void> {
+export async function proveTimestep(original: string, rewritten: string, provider: Provider, shape: Shape): Promise<void> {
 	const alone = await withPart(original, provider, async (part) => {
-		const rows = madeUpRows(part, 2, height, width)
+		const rows = madeUpRows(part, 2, shape)
 		const { dims } = part.inputs.get('timestep')!
 		const answers: Tensor[][] = []
 		for (const t of TIMESTEPS) {
@@ -33,7 +27,7 @@ export async function proveTimestep(
 		return answers
 	})
 	const together = await withPart(rewritten, provider, (part) =>
-		ask(part, madeUpRows(part, 2, height, width), { data: TIMESTEPS, dims: [2] }, 2)
+		ask(part, madeUpRows(part, 2, shape), { data: TIMESTEPS, dims: [2] }, 2)
 	)
 	const largest = Math.max(...together.map(({ data }) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)))
 	const apart = (answers: readonly [Tensor, Tensor]) =>
@@ -43,7 +37,7 @@ export async function proveTimestep(
 	if (!(error <= TOLERANCE)) {
 		const [one] = await withPart(original, provider, (part) => {
 			const { dims } = part.inputs.get('timestep')!
-			return ask(part, madeUpRows(part, 2, height, width), { data: [TIMESTEPS[0]], dims: dims.map(() => 1) }, 1)
+			return ask(part, madeUpRows(part, 2, shape), { data: [TIMESTEPS[0]], dims: dims.map(() => 1) }, 1)
 		})
 		const company = furthest(one!, alone[0]![0]!) / largest
 		if (company > TOLERANCE) {

@@ -10,6 +10,7 @@ import { unstack } from '../../worker-gpu/onnx/rows.ts'
 import { type Tensor, volume } from '../../worker-gpu/onnx/tensor.ts'
 
 const Config = z.object({
+	in_channels: z.int().min(1).optional(),
 	/** Latents along each side that it was trained on. */
 	sample_size: z.union([z.int().min(1), z.array(z.int().min(1)).min(1)]).nullish(),
 	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280])
@@ -17,6 +18,9 @@ const Config = z.object({
 
 /** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */
 const LARGEST = 1024
+
+/** Of what the U-Net is shown of a picture. */
+export type Shape = readonly [channels: number, height: number, width: number]
 
 /** Latents along each side. */
 export interface LatentSizes {
@@ -26,8 +30,8 @@ export interface LatentSizes {
 	readonly max: number
 	/** What its halvings divide. */
 	readonly multiple: number
-	/** [height, width] that show how it computes and cost little. */
-	readonly probes: readonly (readonly [number, number])[]
+	/** What to show it to see how it computes, at little cost. */
+	readonly probes: readonly Shape[]
 }
 
 /**
@@ -36,14 +40,19 @@ export interface LatentSizes {
  * @param factor pixels that a latent stands for, along each side
  */
 export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Port>, factor: number): Promise<LatentSizes> {
-	const { sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
+	const { in_channels, sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
 	const multiple = 2 ** (block_out_channels.length - 1)
-	const [, , height, width] = inputs.get('sample')?.dims ?? []
+	const [, declared, height, width] = inputs.get('sample')?.dims ?? []
+	// Exports of Optimum 1.17 and before leave them free.
+	const channels = typeof declared === 'number' ? declared : in_channels
+	if (channels === undefined) {
+		throw new ModelError(folder, 'expected the input sample with a fixed number of channels, or in_channels in its config.json')
+	}
 	if (typeof height === 'number' || typeof width === 'number') {
 		if (typeof height !== 'number' || height !== width) {
 			throw new ModelError(folder, `expected the input sample with a free height and width or square, got ${height} × ${width}`)
 		}
-		return { default: height, min: height, max: height, multiple, probes: [[height, height]] }
+		return { default: height, min: height, max: height, multiple, probes: [[channels, height, height]] }
 	}
 	const whole = (latents: number) => Math.max(1, Math.round(latents / multiple)) * multiple
 	// diffusers' own default for U-Nets that do not say.
@@ -55,8 +64,8 @@ export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Po
 		max: Math.max(trained, whole(Math.min(2 * trained, LARGEST / factor))),
 		multiple,
 		probes: [
-			[small, small],
-			[small, small + multiple]
+			[channels, small, small],
+			[channels, small, small + multiple]
 		]
 	}
 }
@@ -66,12 +75,10 @@ export interface Rows {
 	readonly [input: string]: Tensor
 }
 
-export function madeUpRows({ inputs, folder }: Part, count: number, height: number, width: number): Rows {
+export function madeUpRows({ inputs, folder }: Part, count: number, shape: Shape): Rows {
 	const rows = Array.from(inputs, ([name, { dims, type }], i): [string, Tensor] => {
-		const space = name === 'sample' ? { 2: height, 3: width } : {}
-		const row = dims
-			.slice(1)
-			.map((dim, axis) => (typeof dim === 'number' ? dim : ((space as Record<number, number>)[axis + 1] ?? 8)))
+		const free = name === 'sample' ? shape : []
+		const row = dims.slice(1).map((dim, axis) => (typeof dim === 'number' ? dim : (free[axis] ?? 8)))
 		if (name !== 'timestep' && typeof dims[0] === 'number') {
 			throw new ModelError(folder, `expected the input ${name} with a free first axis, the batch's, got [${dims.join(', ')}]`)
 		}

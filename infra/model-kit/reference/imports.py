@@ -14,6 +14,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
 BATCH = {0: "batch_size", 1: "sequence_length"}
+# Optimum up to 1.17 left the channels free too.
+FREE = {**SPACE, 1: "num_channels"}
 
 
 def imports() -> None:
@@ -46,7 +48,7 @@ def imports() -> None:
 
     # Optimum from 1.24 on, up to 1.23, and with --dtype fp16.
     export_unet(folder / "unet-scalar", unet, torch.tensor(1.0), {})
-    export_unet(folder / "unet-int64", unet, torch.tensor([1, 2]), {"timestep": {0: "steps"}})
+    export_unet(folder / "unet-int64", unet, torch.tensor([1, 2]), {"timestep": {0: "steps"}, "sample": FREE})
     export_unet(folder / "unet-half", half(unet), torch.tensor(1.0).half(), {})
     # And after `optimum-cli onnxruntime quantize`.
     shutil.copytree(folder / "unet-scalar", folder / "unet-int8")
@@ -56,9 +58,9 @@ def imports() -> None:
             folder / name, encoder, lambda ids, encoder=encoder: encoder(input_ids=ids).last_hidden_state,
             {"input_ids": torch.zeros(2, 77, dtype=ids)}, "last_hidden_state", {"input_ids": BATCH},
         )
-    for name, decoder in (("vae_decoder", vae), ("vae_decoder-half", half(vae))):
+    for name, decoder, space in (("vae_decoder", vae, SPACE), ("vae_decoder-half", half(vae), FREE)):
         z = torch.zeros(1, 4, 8, 8, dtype=decoder.dtype)
-        export(folder / name, decoder, lambda z, decoder=decoder: decoder.decode(z).sample, {"latent_sample": z}, "sample", {"latent_sample": SPACE})
+        export(folder / name, decoder, lambda z, decoder=decoder: decoder.decode(z).sample, {"latent_sample": z}, "sample", {"latent_sample": space})
     # Optimum up to 1.20 drew inside the graph.
     export(
         folder / "vae_encoder", vae, lambda image: vae.encode(image).latent_dist.sample(), {"sample": torch.zeros(1, 3, 16, 16)}, "latent_sample",
