@@ -164,6 +164,24 @@ it("lets nobody follow a stream whose URL has expired, or was given another end;
 	}
 })
 
+it('tells the end alone to a webhook of the older name', async () => {
+	const { key } = await newAccount()
+	const body = { version: 'darkroom/scenes', input, webhook_completed: 'http://127.0.0.1:1/' }
+	const { id } = await (await post('/replicate/v1/predictions', key, body)).json<{ id: string }>()
+	await post(`/replicate/v1/predictions/${id}/cancel`, key, {})
+	const { deliveries } = await (await get('/v1/webhooks/deliveries', key)).json<{ deliveries: object[] }>()
+	expect(deliveries).toMatchObject([{ generation: id, type: 'generation.canceled', url: 'http://127.0.0.1:1/' }])
+	const both = await post('/replicate/v1/predictions', key, { ...body, webhook: 'http://127.0.0.1:2/' })
+	expect([both.status, await both.json()]).toMatchObject([422, { invalid_fields: [{ field: 'webhook_completed' }] }])
+})
+
+it('names a parameter of a list that it does not know, and no input', async () => {
+	const { key } = await newAccount()
+	expect(await (await get('/replicate/v1/predictions?source=web', key)).json()).toMatchObject({
+		invalid_fields: [{ field: 'source' }]
+	})
+})
+
 it('tells of no output before all of it is there, for the AI SDK takes any for the whole', async () => {
 	const { account, key } = await newAccount()
 	const created = await post('/replicate/v1/predictions', key, {

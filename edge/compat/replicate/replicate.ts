@@ -4,14 +4,15 @@ import { cors } from 'hono/cors'
 import { type Model, models } from '../../../shared/catalog.ts'
 import type { AccountView } from '../../../shared/contract/account.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
-import { type EventName, endings, type WebhookSecret } from '../../../shared/contract/webhooks.ts'
+import { type EventName, endings, type WebhookSecret, type WebhookTarget } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
 import { limitBody, limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
-import { parse } from '../../issues.ts'
+import { refuse } from '../../inputs/refuse.ts'
+import { describe, parse } from '../../issues.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
@@ -31,7 +32,9 @@ const PredictionRequest = z.looseObject({
 	model: z.string().optional(),
 	input: z.record(z.string(), z.unknown()),
 	webhook: z.string().nullish(),
-	webhook_events_filter: z.array(z.enum(['start', 'output', 'logs', 'completed'])).nullish()
+	webhook_events_filter: z.array(z.enum(['start', 'output', 'logs', 'completed'])).nullish(),
+	/** An older name for a webhook that is told of the end alone. */
+	webhook_completed: z.string().nullish()
 })
 
 /** Nobody is called for lines of a log. */
@@ -50,29 +53,22 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	at.onError(async (error, c) => {
 		const problem = await problemOf(error, c)
 		const headers = error instanceof Refused ? limitHeaders(error.headers) : {}
-		return c.newResponse(JSON.stringify(errorOf(problem, error instanceof Refused)), problem.status as 400, {
+		const isOrder = error instanceof Refused && c.req.method === 'POST'
+		return c.newResponse(JSON.stringify(errorOf(problem, isOrder)), problem.status as 400, {
 			...headers,
 			'content-type': 'application/problem+json'
 		})
 	})
 
 	const create = async (c: Context<App>, model?: Model) => {
-		const {
-			version,
-			model: named = version,
-			input,
-			webhook: url,
-			webhook_events_filter: filter
-		} = parse(PredictionRequest, await readJson(c))
+		const { version, model: named = version, input, ...hooks } = parse(PredictionRequest, await readJson(c))
 		const native = new Native(app, c)
 		const wait = waitOf(c.req.header('prefer'))
 		const deadline = secondsOf(c.req.header('cancel-after'))
-		const told = (filter ?? ['output', 'completed']).flatMap((name) => events[name] ?? [])
-		const webhook = url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
 		const id = model?.id ?? modelNamed(named ?? '')
 		const order = {
 			...toNative(id, input),
-			webhook,
+			webhook: webhookOf(hooks),
 			model: id,
 			...(deadline !== undefined && { deadline })
 		}
@@ -167,6 +163,17 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		throw notServed(`${c.req.method} ${c.req.path}`, 'predictions, models and their versions, deployments, files and the account')
 	})
 	app.route(base, at)
+}
+
+type Hooks = Pick<z.infer<typeof PredictionRequest>, 'webhook' | 'webhook_events_filter' | 'webhook_completed'>
+
+function webhookOf({ webhook, webhook_events_filter: filter, webhook_completed: last }: Hooks): WebhookTarget | null {
+	if (webhook && last && webhook !== last) {
+		return refuse('/webhook_completed', 'the same URL as webhook, or none', describe(last))
+	}
+	const url = webhook || last
+	const told = (filter ?? (webhook ? ['output', 'completed'] : ['completed'])).flatMap((name) => events[name] ?? [])
+	return url && told.length > 0 ? { url, events: told, format: 'replicate' } : null
 }
 
 /** Limits under the names that Replicate's clients may read. */
