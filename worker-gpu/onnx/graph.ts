@@ -35,6 +35,7 @@ const MOST_NUMBERS = 8
  * The nodes of a `model.onnx`, to be read and some of them replaced. Weights are looked at only when the whole is put together.
  */
 export class Graph {
+	/** Each after those that it takes from. */
 	readonly nodes: readonly Node[]
 	/** Which node makes a value. */
 	readonly maker: ReadonlyMap<string, Node>
@@ -64,8 +65,9 @@ export class Graph {
 		const namesOf = (number: number) => this.#fields.flatMap((field) => (field.number === number ? [this.#text(field, 1)] : []))
 		this.inputs = namesOf(11).filter((name) => !this.#initializers.has(name))
 		this.outputs = namesOf(12)
-		this.nodes = [...this.#places.values()]
-		this.maker = new Map(this.nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+		const nodes = [...this.#places.values()]
+		this.maker = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+		this.nodes = inOrder(nodes, this.maker)
 		const users = new Map<string, Node[]>()
 		for (const node of this.nodes) {
 			for (const name of new Set(node.inputs)) {
@@ -144,7 +146,6 @@ export class Graph {
 	needed(replaced: Replaced): { nodes: ReadonlySet<Node>; names: ReadonlySet<string> } {
 		const names = new Set(this.outputs)
 		const nodes = new Set<Node>()
-		// Nodes come after those that they take from.
 		for (const node of this.nodes.toReversed()) {
 			if (node.outputs.some((name) => names.has(name))) {
 				nodes.add(node)
@@ -270,6 +271,26 @@ export class Graph {
 		const found = this.#inside(field, number)
 		return found ? this.#proto.text(found) : ''
 	}
+}
+
+/** As ONNX has them in a file, and ONNX Runtime does without: converters to float16 write what they cast at its end. */
+function inOrder(nodes: readonly Node[], maker: ReadonlyMap<string, Node>): Node[] {
+	const [seen, order] = [new Set<Node>(), new Set<Node>()]
+	for (const node of nodes) {
+		const open = [node]
+		for (let last = open.at(-1); last; last = open.at(-1)) {
+			const before = seen.has(last) ? [] : last.inputs.flatMap((name) => maker.get(name) ?? [])
+			const missing = before.filter((other) => !order.has(other))
+			seen.add(last)
+			if (missing.length > 0) {
+				open.push(...missing)
+			} else {
+				order.add(last)
+				open.pop()
+			}
+		}
+	}
+	return [...order]
 }
 
 /** New bytes, or a field as it lies in the file. */

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, test } from 'vitest'
@@ -8,6 +10,7 @@ import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
 import { Graph, type Rewrite } from './graph.ts'
 import { cutProjections } from './projections.ts'
+import { bytesField, type Field, ProtobufFile } from './protobuf.ts'
 import { rewritten } from './rewritten.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
@@ -111,6 +114,40 @@ describe('what the branches of guidance share is computed once', () => {
 		expect(placesIn(fileOf(part), sharedByBranches)).toBe(0)
 	})
 })
+
+test('what is found, and what it gives, does not depend on the order of the nodes in the file', async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const file = fileOf('golden/stable-diffusion/unet')
+	const backwards = path.join(folder, 'model.onnx')
+	await writeFile(backwards, withNodesBackwards(file))
+	const rewrites = [fusedAttention, cutProjections, phasedUpsampling, movedBiases]
+	for (const rewrite of rewrites) {
+		expect(placesIn(backwards, rewrite)).toBe(placesIn(file, rewrite))
+	}
+	const [before, after] = [
+		await InferenceSession.create(file),
+		await InferenceSession.create(rewritten(backwards, [...rewrites, sharedByBranches])!)
+	]
+	const feeds = await feedsOf(before)
+	const rows = { [ROWS]: new Tensor('int64', BigInt64Array.from([0n, 1n, 2n]), [3]) }
+	expect(apart(await answer(after, { ...feeds, ...rows }), await answer(before, feeds))).toBeLessThan(1e-5)
+	await rm(folder, { recursive: true })
+})
+
+function withNodesBackwards(file: string): Buffer {
+	const proto = new ProtobufFile(file)
+	const bytes = ({ start, to }: Field) => proto.bytes(start, to)
+	const graph = [...proto.fields()].find(({ number }) => number === 7)!
+	const inside = [...proto.fields(graph.from, graph.to)]
+	const nodes = inside.filter(({ number }) => number === 1).map(bytes)
+	const rest = inside.filter(({ number }) => number !== 1).map(bytes)
+	const whole = Buffer.concat([
+		...[...proto.fields()].filter((field) => field.number !== 7).map(bytes),
+		bytesField(7, Buffer.concat([...nodes.reverse(), ...rest]))
+	])
+	proto.close()
+	return whole
+}
 
 test('what was rewritten is gone', () => {
 	const whole = rewritten(fileOf('models/scenes/unet'), [fusedAttention, cutProjections, phasedUpsampling])!.toString('latin1')
