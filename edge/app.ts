@@ -1,4 +1,5 @@
 import type { Env } from './env.ts'
+import type { Held } from './held.ts'
 
 declare global {
 	namespace Cloudflare {
@@ -12,5 +13,10 @@ declare global {
 /** What every handler finds in its context. */
 export interface App {
 	Bindings: object
-	Variables: { env: Env; requestId: string }
+	Variables: {
+		env: Env
+		requestId: string
+		/** The body, where it is large; released when the request ends, or before. */
+		body?: Held
+	}
 }

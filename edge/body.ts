@@ -1,33 +1,47 @@
+import { getMultipartBoundary, parseMultipart } from '@remix-run/multipart-parser'
 import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
 import { ProblemError, respond, unsupported } from './errors.ts'
+import { Held } from './held.ts'
+import { Given } from './inputs/given.ts'
+import { mostBesides, shorten } from './inputs/long-json.ts'
 
 const mebibyte = 1024 * 1024
 const small = 16 * 1024
 /** A client that is still sending sees a broken connection in place of our answer, so this much is read and thrown away first. */
 const drained = 32 * mebibyte
+/** Where inputs may come along: the largest one in base64, and half as much for a mask. */
+const mostInputs = 20 * mebibyte
+/** Bodies up to here are read as they are, and not counted. */
+const mostUncounted = 64 * 1024
 
-/** JSON bodies end at `maxSize` bytes, whether or not their length was announced; what is over is never kept. */
-function limited(maxSize: number): MiddlewareHandler<App> {
-	const limit = bodyLimit({
-		maxSize,
-		onError: async (c) => {
-			await drain(c.req.raw.body)
-			return respond(c, { code: 'payload-too-large', detail: `Expected at most ${maxSize} bytes.` })
-		}
-	})
+const tooLarge = (maxSize: number, of = '') =>
+	({ code: 'payload-too-large', detail: `Expected at most ${maxSize} bytes${of}.` }) as const
+
+/** The announced length of a body; of one in pieces undefined. */
+const lengthOf = ({ req }: Context): number | undefined =>
+	req.header('transfer-encoding') === undefined && req.header('content-length') ? Number(req.header('content-length')) : undefined
+
+/** Lets no body of more than `maxSize` bytes on; one that announces no length is for `pieces` to judge. */
+function limited(maxSize: number, pieces: MiddlewareHandler): MiddlewareHandler<App> {
 	return async function limited(c, next) {
-		// Almost every request, which needs no stream of its body opened.
-		const isAnnounced = Number(c.req.header('content-length')) <= maxSize && c.req.header('transfer-encoding') === undefined
-		return isAnnounced ? next() : limit(c, next)
+		const length = lengthOf(c)
+		if (length === undefined) {
+			return pieces(c, next)
+		}
+		if (length > maxSize) {
+			await drain(c.req.raw.body)
+			return respond(c, tooLarge(maxSize))
+		}
+		return next()
 	}
 }
 
-export const limitBody = limited(mebibyte)
-/** Where inputs may be `data:` URIs: the largest one in base64, and half as much for a mask. A Worker has 128 MB, and holds such a body thrice. */
-export const limitInputs = limited(20 * mebibyte)
+export const limitBody = limited(mebibyte, bodyLimit({ maxSize: mebibyte, onError: (c) => respond(c, tooLarge(mebibyte)) }))
+/** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */
+export const limitInputs = limited(mostInputs, (_, next) => next())
 
 /** Lets those bodies in that say of themselves that they are JSON, which is in UTF-8 (RFC 8259, §8.1). */
 export const asJson = createMiddleware<App>(async function asJson(c, next) {
@@ -38,14 +52,49 @@ export const asJson = createMiddleware<App>(async function asJson(c, next) {
 	await next()
 })
 
-/** The body as JSON; an empty one is none. */
+/** The whole body, for as long as its request takes. */
+export async function holdBody(c: Context): Promise<Held> {
+	const held = await Held.read(c.req.raw.body, mostInputs, lengthOf(c))
+	c.set('body', held)
+	if (held.bytes.length > mostInputs) {
+		throw new ProblemError(tooLarge(mostInputs))
+	}
+	return held
+}
+
+/** Bodies of requests that were made here. */
+const made = new WeakMap<Request, { value: unknown; body: Held | undefined }>()
+
+/** Makes `value` the body of a request to our own API: as it is, for as text it could be large. */
+export function handOver(c: Context, request: Request, value: unknown): void {
+	request.headers.set('content-type', 'application/json')
+	made.set(request, { value, body: c.get('body') })
+}
+
+/** The body as JSON; an empty one is none. Long `data:` URIs in it are Givens. */
 export async function readJson(c: Context): Promise<unknown> {
-	const bytes = await c.req.arrayBuffer()
+	const handed = made.get(c.req.raw)
+	if (handed) {
+		c.set('body', handed.body)
+		return handed.value
+	}
 	try {
-		return JSON.parse(utf8.decode(bytes))
+		if ((lengthOf(c) ?? mostInputs) <= mostUncounted) {
+			return JSON.parse(utf8.decode(await c.req.arrayBuffer()))
+		}
+		const body = await holdBody(c)
+		const { text, revive } = shorten(body)
+		const value = JSON.parse(utf8.decode(text), revive)
+		if (!revive) {
+			body.release()
+		}
+		return value
 	} catch (error) {
+		if (!(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError)) {
+			throw error
+		}
 		const encoding = c.req.header('content-encoding')
-		const fault = error instanceof SyntaxError ? 'could not be parsed as JSON' : 'is not in UTF-8'
+		const fault = error instanceof TypeError ? 'is not in UTF-8' : 'could not be parsed as JSON'
 		throw new ProblemError(
 			encoding
 				? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
@@ -57,17 +106,56 @@ export async function readJson(c: Context): Promise<unknown> {
 /** Other letters would come out as U+FFFD, and be drawn. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
-type Form = Record<string, string | File | (string | File)[]>
+type Field = string | Given
+type Form = Record<string, Field | Field[]>
 
-/** The body as a form: `multipart/form-data`, or urlencoded; one of any other type has no fields. */
+/** The body as a form, `multipart/form-data`; one of any other type has no fields. A field that comes more than once is an array. */
 export async function readForm(c: Context): Promise<Form> {
+	const type = c.req.header('content-type') ?? ''
+	const form: Form = Object.create(null)
+	if (!/^\s*multipart\/form-data\s*(;|$)/i.test(type)) {
+		return form
+	}
+	const body = await holdBody(c)
 	try {
-		return await c.req.parseBody({ all: true })
+		for (const [name, value] of fieldsOf(body, type)) {
+			form[name] = name in form ? [form[name]!, value].flat() : value
+		}
 	} catch (error) {
+		if (error instanceof ProblemError) {
+			throw error
+		}
 		throw new ProblemError({
 			code: 'malformed-form',
 			detail: `The body could not be parsed as a form: ${(error as Error).message}`
 		})
+	}
+	return form
+}
+
+/** Files stay where they are in the body, whole as it is. */
+function* fieldsOf(body: Held, type: string): Generator<[string, Field]> {
+	const { bytes } = body
+	const boundary = getMultipartBoundary(type)
+	if (!boundary) {
+		throw new Error('content-type names no boundary')
+	}
+	let besides = 0
+	for (const part of parseMultipart(bytes, { boundary, maxFileSize: bytes.length, maxTotalSize: bytes.length })) {
+		const { name, filename, size } = part
+		if (name === undefined) {
+			throw new Error('a part has no name')
+		}
+		if (filename !== undefined) {
+			const start = part.content[0]?.byteOffset ?? 0
+			yield [name, new Given(body, start, start + size, filename)]
+			continue
+		}
+		besides += size
+		if (besides > mostBesides) {
+			throw new ProblemError(tooLarge(mostBesides, ' besides files'))
+		}
+		yield [name, part.text]
 	}
 }
 

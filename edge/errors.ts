@@ -31,6 +31,7 @@ const problems = {
 	'rate-limited': [429, 'Too many requests'],
 	'too-many-in-flight': [429, 'Too many pictures in flight'],
 	'spend-limit': [429, 'The spend limit is reached'],
+	busy: [503, 'Too much is sent at once'],
 	internal: [500, 'Something went wrong on our side']
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 export type Code = keyof typeof problems

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { FieldError } from '../shared/contract/problem.ts'
 import { ProblemError } from './errors.ts'
+import { Given } from './inputs/given.ts'
 
 /** A body of nothing but unknown fields must not make an answer as large as itself. */
 const mostErrors = 20
@@ -113,6 +114,9 @@ export function describe(value: unknown): string {
 	if (typeof value === 'string') {
 		const quoted = JSON.stringify(value.slice(0, longestText))
 		return value.length > longestText ? `${quoted.slice(0, -1)}…" (${value.length} characters)` : quoted
+	}
+	if (value instanceof Given) {
+		return String(value)
 	}
 	if (Array.isArray(value)) {
 		const isShort = value.length > 0 && value.length <= 8 && value.every((item) => typeof item === 'number')

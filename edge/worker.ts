@@ -1,7 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { newId } from '../shared/ids.ts'
 import type { App } from './app.ts'
-import { readJson, readRest } from './body.ts'
+import { readRest } from './body.ts'
 import { checkpoint } from './callbacks/checkpoint.ts'
 import { finish } from './callbacks/finish.ts'
 import { image } from './callbacks/image.ts'
@@ -65,7 +65,7 @@ const app = new OpenAPIHono<App>({
 		if (result.target === 'param') {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
 		}
-		const given = result.target === 'json' ? await readJson(c) : result.target === 'query' ? queryOf(c) : undefined
+		const given = result.target === 'json' ? await c.req.json() : result.target === 'query' ? queryOf(c) : undefined
 		throw invalid(result.error, given)
 	}
 })
@@ -88,6 +88,7 @@ app.use(async function begin(c, next) {
 	c.set('requestId', requestId)
 	c.set('env', parseEnv(c.env))
 	await next()
+	c.var.body?.release()
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })

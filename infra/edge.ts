@@ -13,6 +13,8 @@ export interface EdgeOptions {
 	secrets: EdgeSecrets
 	/** PEM, to serve https. */
 	tls?: { key: string; cert: string }
+	/** Where V8's inspector listens. */
+	inspectorPort?: number
 	/** A line of the Worker's or the runtime's log. */
 	log?: (line: string) => void
 	/** The runtime has ended, and Miniflare could not start it again, which it tries but once. */
@@ -33,7 +35,8 @@ export interface Edge {
 }
 
 /** Starts the edge on 127.0.0.1. Resolves once it answers. */
-export async function startEdge({ port, dataDir, secrets, tls, log = console.log, onLost }: EdgeOptions): Promise<Edge> {
+export async function startEdge(options: EdgeOptions): Promise<Edge> {
+	const { port, dataDir, secrets, tls, inspectorPort, log = console.log, onLost } = options
 	const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 	const worker = JSON.parse(readFileSync(join(dist, 'options.json'), 'utf8'))
 	const s3Credentials = { accessKeyId: secrets.S3_ACCESS_KEY_ID, secretAccessKey: secrets.S3_SECRET_ACCESS_KEY }
@@ -45,6 +48,7 @@ export async function startEdge({ port, dataDir, secrets, tls, log = console.log
 			log: new LineLog(log, onLost),
 			handleStructuredLogs: ({ message }) => log(message),
 			...(tls && { https: true, httpsKey: tls.key, httpsCert: tls.cert }),
+			...(inspectorPort && { inspectorPort }),
 			...(dataDir && { resourcePersistencePath: dataDir }),
 			workers: [
 				{

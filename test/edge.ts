@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Edge, startEdge } from '../infra/edge.ts'
+import { type Edge, type EdgeOptions, startEdge } from '../infra/edge.ts'
 import { freePort } from '../infra/ports.ts'
 import type { Job } from '../shared/queue.ts'
 import { consume } from '../worker-gpu/consumer.ts'
@@ -26,13 +26,13 @@ export interface BareEdge extends Edge {
 	takeJob(timeout?: number): Promise<Job | undefined>
 }
 
-export async function startBareEdge(): Promise<BareEdge> {
+export async function startBareEdge(options: Partial<EdgeOptions> = {}): Promise<BareEdge> {
 	if (!existsSync(join(root, 'dist/edge/options.json'))) {
 		execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'inherit' })
 	}
 	const queue = await postgresServer()
 	await queue.start()
-	const edge = await startEdge({ port: await freePort(), secrets: { ...secrets, QUEUE_URL: queue.url } })
+	const edge = await startEdge({ port: await freePort(), secrets: { ...secrets, QUEUE_URL: queue.url }, ...options })
 	const closing = new AbortController()
 	let consumer: Promise<void> | undefined
 	const jobs: Job[] = []

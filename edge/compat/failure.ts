@@ -4,9 +4,13 @@ import type { Problem } from '../../shared/contract/problem.ts'
 import { onError, ProblemError } from '../errors.ts'
 import { Refused } from './native.ts'
 
-/** Whatever was thrown, as the problem that the native API would answer with. */
-export async function problemOf(error: Error, c: Context): Promise<Problem> {
-	return error instanceof Refused ? error.problem : onError(error, c).json()
+/** Whatever was thrown, as the problem that the native API would answer with, and the headers of that answer. */
+export async function problemOf(error: Error, c: Context): Promise<{ problem: Problem; headers: Headers }> {
+	if (error instanceof Refused) {
+		return error
+	}
+	const answer = onError(error, c)
+	return { problem: await answer.json(), headers: answer.headers }
 }
 
 /** Why a generation that has ended has no pictures to answer with, as a problem for clients whose calls end with the pictures. */

@@ -7,6 +7,7 @@ import { Problem } from '../../shared/contract/problem.ts'
 import { followed } from '../../shared/followed.ts'
 import type { App } from '../app.ts'
 import { expectKeyIn } from '../bearer.ts'
+import { handOver } from '../body.ts'
 import type { Key } from '../keys.ts'
 
 /** Seconds; the longest that the native API holds a request. */
@@ -78,14 +79,14 @@ export class Native {
 		sent.delete('cf-connecting-ip')
 		sent.set('authorization', `Bearer ${this.#token}`)
 		sent.set('x-request-id', this.#c.var.requestId)
-		if (body !== undefined) {
-			sent.set('content-type', 'application/json')
-		}
 		for (const [name, value] of Object.entries(headers)) {
 			sent.set(name, value)
 		}
-		const init = { method, headers: sent, ...(body !== undefined && { body: JSON.stringify(body) }) }
-		const answer = await this.#app.fetch(new Request(new URL(path, req.url), init), env, executionCtx)
+		const request = new Request(new URL(path, req.url), { method, headers: sent })
+		if (body !== undefined) {
+			handOver(this.#c, request, body)
+		}
+		const answer = await this.#app.fetch(request, env, executionCtx)
 		this.headers = answer.headers
 		if (!answer.ok) {
 			throw new Refused(Problem.parse(await answer.json()), answer.headers)

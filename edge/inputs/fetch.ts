@@ -1,5 +1,6 @@
 import { inputLimits } from '../../shared/inputs.ts'
 import type { Env } from '../env.ts'
+import { BrokenOff, Held } from '../held.ts'
 import { outboundUrl } from '../outbound.ts'
 import { refuse } from './refuse.ts'
 
@@ -9,7 +10,7 @@ const mostRedirects = 3
 const redirects = new Set([301, 302, 303, 307, 308])
 
 /** The bytes behind a customer's URL. Each address on the way there has to be public; nothing of what it answers is believed but the bytes. */
-export async function fetchInput(env: Env, text: string, pointer: string): Promise<Uint8Array> {
+export async function fetchInput(env: Env, text: string, pointer: string): Promise<Held> {
 	const signal = AbortSignal.timeout(patience)
 	let url = outboundUrl(text, pointer, env.ALLOW_LOCAL_URLS)
 	for (let hop = 0; hop <= mostRedirects; hop++) {
@@ -38,19 +39,19 @@ async function ask(url: URL, pointer: string, signal: AbortSignal): Promise<Resp
 	}
 }
 
-async function readAll({ body }: Response, pointer: string): Promise<Uint8Array> {
-	const chunks: Uint8Array[] = []
-	let length = 0
+async function readAll({ body, headers }: Response, pointer: string): Promise<Held> {
 	try {
-		for await (const chunk of body ?? []) {
-			length += chunk.byteLength
-			if (length > inputLimits.bytes) {
-				break // That cancels the stream.
-			}
-			chunks.push(chunk)
+		const held = await Held.read(body, inputLimits.bytes, Number(headers.get('content-length')) || undefined)
+		if (held.bytes.length <= inputLimits.bytes) {
+			return held
 		}
-	} catch {
-		return refuse(pointer, `a whole image within ${patience / 1_000} seconds`, `its first ${length} bytes`)
+		held.release()
+	} catch (error) {
+		if (error instanceof BrokenOff) {
+			return refuse(pointer, `a whole image within ${patience / 1_000} seconds`, `its first ${error.length} bytes`)
+		}
+		throw error
 	}
-	return length > inputLimits.bytes ? refuse(pointer, `at most ${inputLimits.bytes} bytes`, 'more') : Buffer.concat(chunks)
+	await body?.cancel()
+	return refuse(pointer, `at most ${inputLimits.bytes} bytes`, 'more')
 }

@@ -6,6 +6,7 @@ import { ProblemError, unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
 import { describe } from '../issues.ts'
 import type { Key } from '../keys.ts'
+import type { Given } from './given.ts'
 import { look } from './look.ts'
 import { refuse } from './refuse.ts'
 import { inputKey } from './store.ts'
@@ -33,12 +34,12 @@ export interface StoredFile {
 const Metadata = z.record(z.string(), z.unknown())
 
 /** Keeps a picture that came as a file; its id is an input then. `pointer`: where the file was in the request. */
-export async function storeFile(env: Env, key: Key, file: File, pointer: string, metadata = '{}'): Promise<StoredFile> {
+export async function storeFile(env: Env, key: Key, file: Given, pointer: string, metadata = '{}'): Promise<StoredFile> {
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}
-	const bytes = new Uint8Array(await file.arrayBuffer())
+	const { bytes, name = '' } = file
 	const { type } = look(bytes, pointer)
 	const id = newId('upl')
 	const object = await env.BUCKET.put(inputKey(key.account, id), bytes, {
@@ -46,7 +47,7 @@ export async function storeFile(env: Env, key: Key, file: File, pointer: string,
 		httpMetadata: { contentType: type },
 		// Cut off, a name may end with half a character.
 		customMetadata: {
-			name: encodeURIComponent(file.name.slice(0, longestName).toWellFormed()),
+			name: encodeURIComponent(name.slice(0, longestName).toWellFormed()),
 			metadata: encodeURIComponent(metadata)
 		}
 	})

@@ -4,19 +4,21 @@ import { GenerationOrder, type Order, orderFor, takeApart } from '../../shared/c
 import { taskOf } from '../../shared/contract/request-for.ts'
 import type { Terms } from '../../shared/contract/terms.ts'
 import { newId } from '../../shared/ids.ts'
-import { InputName, type Size } from '../../shared/inputs.ts'
+import { InputName, inputLimits, type Size } from '../../shared/inputs.ts'
 import { enlargeable } from '../../shared/size.ts'
 import type { Task } from '../../shared/tasks.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
+import { Held } from '../held.ts'
 import { describe, parse } from '../issues.ts'
 import type { Key } from '../keys.ts'
-import { bytesOf } from './data-uri.ts'
+import { decode } from './data-uri.ts'
 import { fetchInput } from './fetch.ts'
+import { Given } from './given.ts'
 import type { Inspected } from './inspect.ts'
 import { look, pixels } from './look.ts'
 import { refuse } from './refuse.ts'
-import { readInput, storeInput } from './store.ts'
+import { findInput, storeInput } from './store.ts'
 import { warningsOf } from './warnings.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -45,15 +47,16 @@ export async function resolveOrder(
 	// Fetching and storing is for those alone whose order would be taken.
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
 	const store = isKept ? storeInput : async () => newId('upl')
-	const taken = await Promise.all(
-		given.map(async (name) => [name, await take(env, key.account, name, fields[name], store)] as const)
-	)
-	const inputs: Partial<Record<InputName, Taken>> = Object.fromEntries(taken)
+	const inputs: Partial<Record<InputName, Taken>> = {}
+	// One after another: whoever had one in memory and waited for room for the other could wait for ever.
+	for (const name of given) {
+		inputs[name] = await take(env, key.account, name, fields[name], store)
+	}
 	const image = inputs.image ?? inputs.semantic_map
 	if (image && task === 'super-resolution') {
 		expectEnlargeable(model, image)
 	}
-	const ids = Object.fromEntries(taken.map(([name, { id }]) => [name, id]))
+	const ids = Object.fromEntries(Object.entries(inputs).map(([name, { id }]) => [name, id]))
 	const order = takeApart(parse(orderFor(model, { task, image }), { ...fields, ...ids }))
 	return { order, warnings: warningsOf(model, fields, order.request, inputs) }
 }
@@ -65,9 +68,9 @@ function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narr
 	const model = typeof name === 'string' ? findModel(name) : undefined
 	if (fields && model) {
 		const task = taskOf(model, fields)
-		return { model, task, fields, narrowed: parse(orderFor(model, { task, stored: false }), fields) }
+		return { model, task, fields, narrowed: parse(orderFor(model, { task, stored: false }), shown(fields)) }
 	}
-	parse(GenerationOrder, body)
+	parse(GenerationOrder, fields ? shown(fields) : body)
 	const expected = models.map(({ id }) => id).join(', ')
 	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
 	throw new ProblemError({
@@ -85,6 +88,15 @@ function withoutNulls(body: unknown): Fields | undefined {
 	return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !nullable.has(name)))
 }
 
+/** Fields as schemas may see them, to which an input is a text. */
+const shown = (fields: Fields): Fields =>
+	Object.fromEntries(
+		Object.entries(fields).map(([name, value]) => [
+			name,
+			value instanceof Given && InputName.safeParse(name).success ? 'data:' : value
+		])
+	)
+
 interface Taken extends Inspected {
 	readonly id: string
 }
@@ -92,17 +104,32 @@ interface Taken extends Inspected {
 /** An input in storage under an id of ours, looked at: wherever it comes from, nothing is believed but its bytes. */
 async function take(env: Env, account: string, name: InputName, given: unknown, store: typeof storeInput): Promise<Taken> {
 	const pointer = `/${name}`
-	const text = String(given).trim()
-	if (text.startsWith('upl_')) {
-		const bytes = (await readInput(env, account, text)) ?? refuse(pointer, 'an upload of this account', describe(text))
-		return { ...look(bytes, pointer), id: text }
+	const keep = async (bytes: Uint8Array): Promise<Taken> => {
+		const seen = look(bytes, pointer)
+		return { ...seen, id: await store(env, account, bytes, seen.type) }
 	}
-	if (!/^[a-z][a-z\d+.-]*:/i.test(text)) {
+	if (given instanceof Given) {
+		return keep(given.name === undefined ? decode(given.bytes, pointer) : given.bytes)
+	}
+	const text = String(given).trim()
+	if (/^data:/i.test(text)) {
+		return keep(decode(Buffer.from(JSON.stringify(text).slice(1, -1)), pointer))
+	}
+	const isUpload = text.startsWith('upl_')
+	if (!(isUpload || /^[a-z][a-z\d+.-]*:/i.test(text))) {
 		return refuse(pointer, 'the id of an upload, a data: URI or an https URL', describe(given))
 	}
-	const bytes = /^data:/i.test(text) ? bytesOf(text, pointer) : await fetchInput(env, text, pointer)
-	const seen = look(bytes, pointer)
-	return { ...seen, id: await store(env, account, bytes, seen.type) }
+	const held = await (isUpload ? readUpload(env, account, text, pointer) : fetchInput(env, text, pointer))
+	try {
+		return isUpload ? { ...look(held.bytes, pointer), id: text } : await keep(held.bytes)
+	} finally {
+		held.release()
+	}
+}
+
+async function readUpload(env: Env, account: string, id: string, pointer: string): Promise<Held> {
+	const { body, size } = (await findInput(env, account, id)) ?? refuse(pointer, 'an upload of this account', describe(id))
+	return Held.read(body, inputLimits.bytes, size)
 }
 
 function expectEnlargeable(model: Model, image: Size): void {

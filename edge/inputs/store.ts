@@ -15,8 +15,8 @@ export async function storeInput(env: Env, account: string, bytes: Uint8Array, t
 	return id
 }
 
-/** The bytes of an upload; undefined where the account has none of this id. */
-export async function readInput(env: Env, account: string, id: string): Promise<Uint8Array | undefined> {
+/** An upload; undefined where the account has none of this id. */
+export async function findInput(env: Env, account: string, id: string): Promise<R2ObjectBody | undefined> {
 	const object = UploadId.safeParse(id).success ? await env.BUCKET.get(inputKey(account, id)) : null
-	return object ? new Uint8Array(await object.arrayBuffer()) : undefined
+	return object ?? undefined
 }

@@ -55,7 +55,8 @@ const route = createRoute({
 		413: problem('payload-too-large'),
 		415: problem('unsupported-media-type'),
 		422: problem('invalid-request, unknown-model, idempotency-key-reused'),
-		429: problem('rate-limited, too-many-in-flight, spend-limit')
+		429: problem('rate-limited, too-many-in-flight, spend-limit'),
+		503: problem('busy')
 	}
 })
 
@@ -90,6 +91,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }: Accepted) {
 	const env = c.get('env')
 	const key = c.get('key')
+	c.var.body?.release()
 	const headers = { location: `/v1/generations/${accepted.id}`, ...quotaHeaders(quotas), ...(repeated && replayed) }
 	const wait = waitOf(c.req.header('prefer'))
 	const latest = wait === undefined ? accepted : await hold(env, key, accepted, wait)

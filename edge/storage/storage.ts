@@ -35,6 +35,14 @@ export async function readPicture(env: Env, url: string): Promise<ArrayBuffer> {
 	return object.arrayBuffer()
 }
 
+/** An object as it is in storage, and nothing that a browser would take for a page. */
+export function respondObject({ body, size, httpMetadata }: R2ObjectBody): Response {
+	const type = httpMetadata?.contentType ?? 'application/octet-stream'
+	return new Response(body, {
+		headers: { 'content-type': type, 'content-length': String(size), 'x-content-type-options': 'nosniff' }
+	})
+}
+
 /** What is known of the bytes before they come. */
 type Announced = Readonly<Pick<UploadCall, 'size' | 'md5'> & { content_type: string }>
 

@@ -7,6 +7,7 @@ import { faults } from './faults.ts'
 import { footprint } from './footprint.ts'
 import { imports } from './imports.ts'
 import { latency } from './latency.ts'
+import { memory } from './memory.ts'
 import { pictures } from './pictures.ts'
 
 interface Benchmark {
@@ -22,6 +23,7 @@ const benchmarks: Record<string, Benchmark> = {
 	footprint: { what: 'resident memory of each process, at rest and at work', run: footprint },
 	imports: { what: "memory that rewriting a U-Net's graph takes, by the weights in it", run: imports },
 	edge: { what: 'accepted and refused requests a second, beside an object and a route that do next to nothing', run: edge },
+	memory: { what: 'memory that large bodies take of the Worker, by the door that they come through', run: memory },
 	faults: { what: 'what nodes that are killed while they draw lose', run: faults },
 	engine: {
 		what: 'what continuous batching gains and costs, against other ways on the same networks',

@@ -9,7 +9,7 @@ import { ProblemError } from '../../errors.ts'
 import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
-import { Native, Refused, withClientKey } from '../native.ts'
+import { Native, withClientKey } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
 import { priorityOf, startTimeoutOf } from './headers.ts'
 import { toNative } from './input.ts'
@@ -27,7 +27,8 @@ import { resultEvents, statusEvents } from './stream.ts'
 export const fal = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
-		return respondError(c, await problemOf(error, c), error instanceof Refused ? error.headers.get('retry-after') : null)
+		const { problem, headers } = await problemOf(error, c)
+		return respondError(c, problem, headers.get('retry-after'))
 	})
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []

@@ -4,16 +4,15 @@ import { z } from 'zod'
 import { newId } from '../../../shared/ids.ts'
 import { InputType } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
-import { readJson } from '../../body.ts'
+import { holdBody, readJson } from '../../body.ts'
 import type { Env } from '../../env.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
 import { hmac, sameText } from '../../hmac.ts'
-import { inspect } from '../../inputs/inspect.ts'
 import { look } from '../../inputs/look.ts'
-import { inputKey, readInput } from '../../inputs/store.ts'
+import { findInput, inputKey } from '../../inputs/store.ts'
 import { parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
-import { writable } from '../../storage/storage.ts'
+import { respondObject, writable } from '../../storage/storage.ts'
 
 const Announced = z.looseObject({
 	content_type: z.string({ error: `one of ${InputType.options.join(', ')}` }),
@@ -52,7 +51,7 @@ export const withPlace = createMiddleware<App>(async function withPlace(c, next)
 /** Takes a file, once: whoever sends it again changes nothing. */
 export async function takeFile(c: Context<App>, account: string, id: string): Promise<Response> {
 	const { env } = c.var
-	const bytes = new Uint8Array(await c.req.arrayBuffer())
+	const { bytes } = await holdBody(c)
 	const { type } = look(bytes, '')
 	await env.BUCKET.put(inputKey(account, id), bytes, { httpMetadata: { contentType: type }, onlyIf: { etagDoesNotMatch: '*' } })
 	return c.json({})
@@ -62,12 +61,11 @@ export async function takeFile(c: Context<App>, account: string, id: string): Pr
 export async function readFile(c: Context<App>, account: string, id: string): Promise<Response> {
 	const { env } = c.var
 	const isTold = sameText(c.req.query('token') ?? '', tokenOf(env, 'read', account, id))
-	const bytes = isTold ? await readInput(env, account, id) : undefined
-	if (!bytes) {
+	const object = isTold ? await findInput(env, account, id) : undefined
+	if (!object) {
 		throw noFile()
 	}
-	const type = inspect(bytes)?.type ?? 'application/octet-stream'
-	return c.body(bytes as Uint8Array<ArrayBuffer>, 200, { 'content-type': type, 'x-content-type-options': 'nosniff' })
+	return respondObject(object)
 }
 
 /** The upload that a file's URL stands for. */

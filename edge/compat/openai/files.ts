@@ -3,8 +3,10 @@ import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
 import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
+import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
-import { readInput } from '../../inputs/store.ts'
+import { findInput } from '../../inputs/store.ts'
+import { respondObject } from '../../storage/storage.ts'
 import { withClientKey } from '../native.ts'
 
 /** Files are uploads here, and there is one purpose for them: `{ "file_id" }` is an image or a mask of an edit. */
@@ -12,7 +14,7 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 	at.post('/files', withClientKey, limitInputs, async (c) => {
 		const key = expectKey(c)
 		const { file } = await readForm(c)
-		return file instanceof File
+		return file instanceof Given
 			? c.json(fileBody(await storeFile(c.var.env, key, file, '/file')))
 			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')
 	})
@@ -30,9 +32,8 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 	at.get('/files/:id', async (c) => c.json(fileBody(await findFile(c.var.env, expectKey(c), c.req.param('id')))))
 	at.get('/files/:id/content', async (c) => {
 		const key = expectKey(c)
-		const { id, type } = await findFile(c.var.env, key, c.req.param('id'))
-		const bytes = (await readInput(c.var.env, key.account, id)) as Uint8Array<ArrayBuffer>
-		return c.body(bytes, 200, { 'content-type': type, 'x-content-type-options': 'nosniff' })
+		const { id } = await findFile(c.var.env, key, c.req.param('id'))
+		return respondObject((await findInput(c.var.env, key.account, id))!)
 	})
 	at.delete('/files/:id', async (c) => {
 		const id = c.req.param('id')

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { z } from 'zod'
 import { readForm, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { Given } from '../../inputs/given.ts'
 import { parse } from '../../issues.ts'
 
 /** Fields of a form that are no text in JSON. */
@@ -34,7 +35,7 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	if (first === undefined || more.length > 0) {
 		throw fault('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
 	}
-	return { ...others, image: await inputOf(first, '/image'), ...(mask ? { mask: await inputOf(mask, '/mask') } : {}) }
+	return { ...others, image: inputOf(first, '/image'), ...(mask ? { mask: inputOf(mask, '/mask') } : {}) }
 }
 
 async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
@@ -51,13 +52,11 @@ const fromText = (name: string, text: string): unknown =>
 			? text === 'true'
 			: text
 
-/** A file becomes a data URI; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id already. */
-async function inputOf(value: unknown, pointer: string): Promise<string> {
-	if (value instanceof File) {
-		return `data:;base64,${Buffer.from(await value.arrayBuffer()).toString('base64')}`
-	}
-	const reference = typeof value === 'object' && value !== null ? Object.values(value)[0] : value
-	if (typeof reference !== 'string') {
+/** What came with the request is an input as it is; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id. */
+function inputOf(value: unknown, pointer: string): string | Given {
+	const isReference = typeof value === 'object' && value !== null && !(value instanceof Given)
+	const reference = isReference ? Object.values(value)[0] : value
+	if (!(typeof reference === 'string' || reference instanceof Given)) {
 		throw fault(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
 	}
 	return reference

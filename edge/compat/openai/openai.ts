@@ -8,7 +8,7 @@ import { ProblemError, unwrap } from '../../errors.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { Native, Refused, withClientKey } from '../native.ts'
+import { Native, withClientKey } from '../native.ts'
 import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
@@ -22,8 +22,8 @@ const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, 
 export const openai = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
-		const answer = respondError(c, await problemOf(error, c))
-		return error instanceof Refused ? withLimits(answer, error.headers) : answer
+		const { problem, headers } = await problemOf(error, c)
+		return withLimits(respondError(c, problem), headers)
 	})
 
 	const images = async (c: Context<App>, body: unknown, kind: 'image_generation' | 'image_edit') => {

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import type { App } from '../../app.ts'
 import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
+import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import type { Key } from '../../keys.ts'
 import { base } from './prediction.ts'
@@ -9,10 +10,11 @@ import { base } from './prediction.ts'
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */
 export async function createFile(c: Context<App>, key: Key): Promise<Response> {
 	const { content, metadata } = await readForm(c)
-	if (!(content instanceof File)) {
+	if (!(content instanceof Given)) {
 		return refuse('/content', 'a file', content === undefined ? 'nothing' : 'text')
 	}
-	const text = metadata instanceof File ? await metadata.text() : typeof metadata === 'string' ? metadata : undefined
+	const text =
+		metadata instanceof Given ? Buffer.from(metadata.bytes).toString() : typeof metadata === 'string' ? metadata : undefined
 	return c.json(fileBody(c, await storeFile(c.var.env, key, content, '/content', text)), 201)
 }
 

@@ -51,11 +51,10 @@ const page = <T>(results: T[], next: string | null = null) => ({ previous: null,
 export const replicate = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
-		const problem = await problemOf(error, c)
-		const headers = error instanceof Refused ? limitHeaders(error.headers) : {}
+		const { problem, headers } = await problemOf(error, c)
 		const isOrder = error instanceof Refused && c.req.method === 'POST'
 		return c.newResponse(JSON.stringify(errorOf(problem, isOrder)), problem.status as 400, {
-			...headers,
+			...limitHeaders(headers),
 			'content-type': 'application/problem+json'
 		})
 	})

@@ -1,0 +1,115 @@
+import { waitUntil } from 'cloudflare:workers'
+import { ProblemError } from './errors.ts'
+
+/** Bytes of bodies and files that an isolate holds at once: it has 128 MB for all the requests that it serves, and over that they are all killed. */
+const room = 48 * 1024 * 1024
+/** Milliseconds: how long one waits until others are done, and how often it looks. */
+const patience = 10_000
+const pause = 100
+/** Bytes that it begins with; then it doubles. */
+const first = 64 * 1024
+
+/** A stream failed after `length` bytes. */
+export class BrokenOff extends Error {
+	override name = 'BrokenOff' as const
+	readonly length: number
+
+	constructor(length: number, cause: unknown) {
+		super(`The stream broke off after ${length} bytes`, { cause })
+		this.length = length
+	}
+}
+
+/**
+ * A large body or file, once in memory: read into one buffer, which grows as bytes come and there is room for them, and let go of at once, without
+ * waiting for a collector of garbage. Whoever has one releases it.
+ */
+export class Held {
+	static readonly #all = new Set<Held>()
+	#buffer = new ArrayBuffer(0)
+	#length = 0
+	/** Bytes of the buffer, which at times is lent to a stream; and how many they may become. */
+	#size = 0
+	#whole: number
+	readonly #released = Promise.withResolvers<void>()
+
+	private constructor(whole: number) {
+		this.#whole = whole
+		Held.#all.add(this)
+		// A request whose client has gone would end where it waits, and its bytes would count for ever.
+		waitUntil(this.#released.promise)
+	}
+
+	/**
+	 * All of `stream`, which announces so many bytes; of one with more than `most` its first `most` + 1.
+	 *
+	 * @throws ProblemError `busy` where no room was made; BrokenOff
+	 */
+	static async read(stream: ReadableStream<Uint8Array> | null, most: number, announced = most): Promise<Held> {
+		// One more tells that there are too many.
+		const held = new Held(Math.min(announced, most) + 1)
+		const reader = stream?.getReader({ mode: 'byob' })
+		try {
+			for (let isDone = !reader; !isDone && held.#length <= most; ) {
+				if (held.#length === held.#size) {
+					// More may have come than was announced.
+					held.#whole = held.#size < held.#whole ? held.#whole : most + 1
+					await held.#grow(Math.min(2 * held.#size || first, held.#whole))
+				}
+				const { done, value } = await reader!.read(new Uint8Array(held.#buffer, held.#length))
+				held.#buffer = value!.buffer as ArrayBuffer
+				held.#length += value!.byteLength
+				isDone = done
+			}
+			held.#whole = held.#size
+			return held
+		} catch (error) {
+			const length = held.#length
+			held.release()
+			throw error instanceof ProblemError ? error : new BrokenOff(length, error)
+		} finally {
+			reader?.releaseLock()
+		}
+	}
+
+	get bytes(): Uint8Array<ArrayBuffer> {
+		return new Uint8Array(this.#buffer, 0, this.#length)
+	}
+
+	async #grow(size: number): Promise<void> {
+		for (let waited = 0; !this.#mayHave(size); waited += pause) {
+			if (waited >= patience) {
+				const detail = `There was no room for ${size} bytes within ${patience / 1_000} seconds; others send large bodies, too.`
+				throw new ProblemError({ code: 'busy', detail, retryAfter: 5 })
+			}
+			await scheduler.wait(pause)
+		}
+		this.#size = size
+		this.#buffer = this.#buffer.transfer(size)
+	}
+
+	/** Whether all would have room to end in some order, so that none of them waits for ever for another (Dijkstra's banker). */
+	#mayHave(size: number): boolean {
+		const all = [...Held.#all].map((held) => {
+			const has = held === this ? size : held.#size
+			return { has, needs: held.#whole - has }
+		})
+		let free = all.reduce((rest, { has }) => rest - has, room)
+		return all
+			.sort((a, b) => a.needs - b.needs)
+			.every(({ has, needs }) => {
+				const isEnough = needs <= free
+				free += has
+				return isEnough
+			})
+	}
+
+	/** What was read is gone, also for those who still have views of it. */
+	release(): void {
+		Held.#all.delete(this)
+		this.#length = 0
+		// One that was lent to a stream that failed does not come back.
+		this.#buffer = this.#buffer.detached ? new ArrayBuffer(0) : this.#buffer.transfer(0)
+		this.#released.resolve()
+	}
+}

@@ -1,0 +1,117 @@
+import { beforeAll, expect, inject, it } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { Problem } from '../../shared/contract/problem.ts'
+import { codeOf, env, fetchEdge, newAccount, post } from '../testing.ts'
+import { inputKey } from './store.ts'
+
+const png = Buffer.from(inject('files')['plain.png']!, 'base64')
+/** The picture, and after it what decoders pass over, until all letters of base64 are in it many times. */
+const long = Buffer.concat([png, Uint8Array.from({ length: 100_000 }, (_, i) => (i * i) >> 3)])
+const order = { model: 'scenes', prompt: 'a red sphere', seed: 1 }
+
+let account: string
+let key: string
+beforeAll(async () => {
+	;({ account, key } = await newAccount())
+}, 20_000)
+
+const stored = async (id: string) => Buffer.from(await (await env.BUCKET.get(inputKey(account, id)))!.arrayBuffer())
+
+it.each<[string, (base64: string) => string]>([
+	['as it is', (base64) => base64],
+	['in lines', (base64) => base64.replace(/.{60}/g, '$&\\n')],
+	['with its slashes escaped', (base64) => base64.replaceAll('/', '\\/')],
+	['with letters by number', (base64) => base64.replaceAll('+', '\\u002B').replaceAll('=', '\\u003d')],
+	['percent-encoded', (base64) => encodeURIComponent(base64)],
+	['without padding', (base64) => base64.replaceAll('=', '')]
+])('takes a long data: URI as writers of JSON have it: %s', async (_, written) => {
+	const uri = `data:image/png;base64,${written(long.toString('base64'))}`
+	const body = `{"image":"${uri}","mask" : "${uri}" ,${JSON.stringify({ ...order, prompt: '"\\' }).slice(1)}`
+	const answer = await post('/v1/generations', key, body)
+	const { request } = await answer.json<Generation>()
+	expect([answer.status, request]).toMatchObject([202, { prompt: '"\\', task: 'inpainting' }])
+	expect((await stored(request.image!)).equals(long)).toBe(true)
+	expect((await stored(request.mask!)).equals(long)).toBe(true)
+})
+
+it.each([
+	['base64 after the comma', '"!" at its character 80001', `data:;base64,${'A'.repeat(80_000)}!${'A'.repeat(9)}`],
+	['base64 after the comma', '"ä" at its character 80001', `data:;base64,${'A'.repeat(80_000)}ä${'A'.repeat(9)}`],
+	['base64 after the comma', '"%" at its character 80001', `data:;base64,${'A'.repeat(80_000)}%4`],
+	['data:<type>;base64,<data>', undefined, `data:${'A'.repeat(80_000)}`],
+	[
+		'an image: png, jpeg, webp, gif, avif',
+		'60000 bytes that begin 000000000000000000000000',
+		`data:;base64,${'A'.repeat(80_000)}`
+	]
+])('refuses a long data: URI that is not %s', async (expected, received, image) => {
+	const { errors } = await (await post('/v1/generations', key, { ...order, image })).json<Problem>()
+	expect(errors).toMatchObject([{ pointer: '/image', expected, ...(received && { received }) }])
+})
+
+it('tells of a long data: URI where none is expected', async () => {
+	const uri = `data:;base64,${'A'.repeat(80_000)}`
+	const { errors } = await (await post('/v1/generations', key, { ...order, prompt: uri })).json<Problem>()
+	expect(errors).toMatchObject([{ pointer: '/prompt', received: 'a data: URI of 80013 characters' }])
+})
+
+it.each([
+	['one long text', `{"prompt":"${'x'.repeat(1_100_000)}"}`, '413 payload-too-large'],
+	['many small values', `{"prompt":[${'[],'.repeat(400_000)}[]]}`, '413 payload-too-large'],
+	['many texts', `["${'a","'.repeat(300_000)}"]`, '413 payload-too-large'],
+	['backslashes', `"${'\\\\'.repeat(50_000)}`, '400 malformed-json'],
+	['a URI without an end', `{"image":"data:;base64,${'A'.repeat(80_000)}`, '400 malformed-json'],
+	['a URI and no more', `{"image":"data:;base64,${'A'.repeat(80_000)}"`, '400 malformed-json'],
+	[
+		'deep',
+		`${'['.repeat(100_000)}"data:;base64,${'A'.repeat(2_000)}"${']'.repeat(100_000)}`,
+		/^4(00 malformed-json|22 invalid-request)$/
+	]
+])('refuses a large body of %s', async (_, body, expected) => {
+	const code = await codeOf(await post('/v1/generations', key, body))
+	expect(code).toMatch(expected)
+})
+
+it('knows the order of a form again by its file', async () => {
+	const ask = async (bytes: Buffer) => {
+		const form = new FormData()
+		form.set('image', new File([bytes], 'a.png'))
+		form.set('prompt', 'a red sphere')
+		form.set('model', 'scenes')
+		form.set('stream', 'true')
+		const headers = { authorization: `Bearer ${key}`, 'idempotency-key': 'a-form' }
+		const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
+		if (!answer.ok) {
+			return [answer.status, await answer.text()]
+		}
+		await answer.body?.cancel()
+		return [answer.status, '']
+	}
+	const before = (await env.BUCKET.list({ prefix: inputKey(account, '') })).objects.length
+	expect(await ask(long)).toEqual([200, ''])
+	expect(await ask(long)).toEqual([200, ''])
+	expect((await env.BUCKET.list({ prefix: inputKey(account, '') })).objects).toHaveLength(before + 1)
+	expect(await ask(png)).toEqual([400, expect.stringContaining('idempotency_key_reused')])
+})
+
+const part = (head: string, body = 'x') => `--b\r\n${head}\r\n\r\n${body}\r\n`
+const named = (name: string) => `Content-Disposition: form-data; name="${name}"`
+
+it.each([
+	['nothing', '', 422],
+	['another boundary', `--c\r\n${named('a')}\r\n\r\nx\r\n--c--`, 400],
+	['no end', part(named('a')), 400],
+	['half a head', '--b\r\nContent-Disposition: form-da', 400],
+	['a part without a name', `${part('Content-Type: text/plain')}--b--`, 400],
+	['a head of 20 kB', `${part(`${named('a')}\r\nX: ${'x'.repeat(20_000)}`)}--b--`, 400],
+	['5,000 parts', `${part(named('a')).repeat(5_000)}--b--`, 400],
+	['text that is not UTF-8', Buffer.from(`${part(named('a'), '\xff')}--b--`, 'latin1'), 400],
+	['text over a mebibyte', `${part(named('a'), 'x'.repeat(1_100_000))}--b--`, 413],
+	['no file', `${part(named('__proto__'))}${part(named('a[b][c]'))}--b--`, 422],
+	['text in place of a file', `${part(named('content'))}--b--`, 422],
+	['two files', `${part(`${named('content')}; filename="a"`).repeat(2)}--b--`, 422]
+])('refuses a form of %s', async (_, body, status) => {
+	const headers = { authorization: `Bearer ${key}`, 'content-type': 'multipart/form-data; boundary="b"' }
+	const answer = await fetchEdge('/replicate/v1/files', { method: 'POST', headers, body })
+	expect([answer.status, await answer.text()]).toEqual([status, expect.stringMatching(/"detail":".+"/)])
+})
