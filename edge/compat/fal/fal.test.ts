@@ -41,6 +41,20 @@ it.each([
 	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({ request: { width, height } })
 })
 
+it('takes the image of a list of one, as models have it that take several', async () => {
+	const { key } = await newAccount()
+	const image = `data:image/png;base64,${inject('files')['plain.png']}`
+	const { status, body } = await submit(key, { prompt: 'a red sphere', image_urls: [image] })
+	expect(status).toBe(200)
+	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({
+		request: { task: 'image-to-image' }
+	})
+	expect(await submit(key, { prompt: 'a red sphere', image_urls: [image, image] })).toMatchObject({
+		status: 422,
+		body: { detail: [{ loc: ['body', 'image_urls'], msg: 'Expected a list of one image, got 2' }] }
+	})
+})
+
 it.each([
 	[{ image_size: { width: 1024, height: 128 } }, ['image_size', 'width']],
 	[{ image_size: 'constructor' }, ['image_size']],

@@ -2,6 +2,7 @@ import { findModel } from '../../../shared/catalog.ts'
 import type { Size } from '../../../shared/inputs.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { describe } from '../../issues.ts'
+import { onlyImage } from '../images.ts'
 import { nearestSize, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './storage.ts'
 
@@ -44,6 +45,9 @@ export function toNative(model: string, input: Readonly<Record<string, unknown>>
 
 /** One of its fields as those that it means here. */
 function translated(id: string, name: string, value: unknown): [string, unknown][] {
+	if (name === 'image_urls') {
+		return onlyImage('/image_urls', value).map((image) => ['image', uploadIn(image)])
+	}
 	const model = findModel(id)
 	const named = name === 'image_size' ? sizes.get(value) : undefined
 	const size =

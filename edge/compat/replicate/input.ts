@@ -1,6 +1,7 @@
 import { findModel } from '../../../shared/catalog.ts'
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import type { SamplerName } from '../../../shared/samplers.ts'
+import { onlyImage } from '../images.ts'
 import { sizeIn, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './files.ts'
 
@@ -12,7 +13,9 @@ const names = new Map<string, string>([
 	['steps', 'num_inference_steps'],
 	['strength', 'prompt_strength']
 ] satisfies [keyof ResolvedRequest, string][])
-const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native]))
+const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native])).set('input_image', 'image')
+/** Of models that take several images. */
+const lists = new Set(['image_input', 'input_images'])
 
 const schedulers = new Map<unknown, SamplerName>([
 	['DDIM', 'ddim'],
@@ -50,6 +53,9 @@ export function toNative(model: string, input: Readonly<Record<string, unknown>>
 
 /** One of its fields as those that it means here. */
 function translated(id: string, name: string, value: unknown): [string, unknown][] {
+	if (lists.has(name)) {
+		return onlyImage(`/input/${name}`, value).map((image) => ['image', native(name, image) ?? image])
+	}
 	const model = findModel(id)
 	const size = name === 'size' ? sizeIn(value) : name === 'aspect_ratio' && model ? sizeOfRatio(model, value) : undefined
 	if (size) {

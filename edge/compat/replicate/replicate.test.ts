@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { expect, inject, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { call, deliver, fetchEdge, get, newAccount, post } from '../../testing.ts'
 
@@ -112,6 +112,25 @@ it.each([
 	expect(answer.status).toBe(201)
 	const { id } = await answer.json<{ id: string }>()
 	expect(await (await get(`/v1/generations/${id}`, key)).json()).toMatchObject({ request })
+})
+
+it.each(['image', 'input_image', 'image_input', 'input_images'])('takes an image as %s, of which there is one', async (name) => {
+	const { key } = await newAccount()
+	const isList = name.startsWith('image_') || name.endsWith('s')
+	const image = `data:image/png;base64,${inject('files')['plain.png']}`
+	const order = (value: unknown) =>
+		post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { ...input, [name]: value } })
+	const answer = await order(isList ? [image] : image)
+	expect(answer.status).toBe(201)
+	expect(await answer.json()).toMatchObject({ input: { task: 'image-to-image' } })
+	const several = await order([image, image])
+	expect([several.status, await several.json()]).toMatchObject([
+		422,
+		{ invalid_fields: [{ field: isList ? `input.${name}` : 'input.image' }] }
+	])
+	if (isList) {
+		expect(await (await order([])).json()).toMatchObject({ input: { task: 'text-to-image' } })
+	}
 })
 
 it.each(['constructor', 'toString', 'aspect_ratio', 'size'])('knows no field %s of that kind', async (field) => {
