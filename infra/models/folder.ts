@@ -77,6 +77,11 @@ export async function readExport(given: string): Promise<Export> {
 			oldTokenizers.push(entry.name)
 		}
 	}
+	const others = graphs.has('unet') ? [] : otherGraphs(folder)
+	if (others.length > 0) {
+		const found = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ' …' : ''}`
+		throw new ModelError(folder, `expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${found}`)
+	}
 	if (graphs.size === 0) {
 		throw new ModelError(
 			folder,
@@ -86,3 +91,9 @@ export async function readExport(given: string): Promise<Export> {
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
 	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }
 }
+
+/** Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`. */
+const otherGraphs = (folder: string): string[] =>
+	readdirSync(folder, { recursive: true, encoding: 'utf8' })
+		.filter((name) => name.endsWith('.onnx') && !/^[^/]+\/model\.onnx$/.test(name))
+		.sort()

@@ -431,6 +431,17 @@ describe('refuses, and writes nothing:', () => {
 				),
 			message: /Tiny SD: expected ONNX graphs \(unet\/model.onnx\), found none\. .*optimum-cli/
 		},
+		'a graph of another name': {
+			spoil: () => rename(at('unet/model.onnx'), at('unet/model_fp16.onnx')),
+			message: /Tiny SD: expected a graph called model.onnx in each part's folder .*, found unet\/model_fp16.onnx$/
+		},
+		'graphs a folder deeper': {
+			spoil: async () => {
+				await mkdir(at('unet/onnx'))
+				await rename(at('unet/model.onnx'), at('unet/onnx/model.onnx'))
+			},
+			message: /Tiny SD: expected a graph called model.onnx .*, found unet\/onnx\/model.onnx$/
+		},
 		"another U-Net's config": {
 			spoil: () => writeFile(at('unet/config.json'), '{"in_channels":9}'),
 			message: /Tiny SD\/unet\/config.json: in_channels: expected 4, as the graph has it, got 9/
