@@ -30,8 +30,8 @@ def post(path: str, body: dict) -> dict:
 
 
 def occupy():
-    """Orders as much as the key may have in flight; what ends it."""
-    order = {"model": "scenes", "prompt": prompt, "steps": 100, "count": 4}
+    """Orders as much as the key may have in flight, of a model that no node of the stack serves; what ends it."""
+    order = {"model": "scenes-unconditional", "count": 4}
     generation = post("/v1/generations", order)["id"]
     return lambda: post(f"/v1/generations/{generation}/cancel", {})
 
