@@ -114,6 +114,10 @@ async function settingsOf(
 	}
 	switch (task) {
 		case 'image-to-image': {
+			// It leaves no step, and is refused where it is read.
+			if (await works(() => plan({ strength: 0 }))) {
+				return {}
+			}
 			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
 			const isSpread = (await plan({ steps: 2, strength: 0.5 })).evaluations === (await plan({ steps: 2 })).evaluations
 			return {

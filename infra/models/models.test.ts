@@ -204,6 +204,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'xl-edm': images,
 		refiner: ['image-to-image', 'inpainting'],
 		'sd-taesd': images,
+		pix2pix: ['image-to-image'],
 		lcm: ['text-to-image', 'image-to-image'],
 		upscaler: ['super-resolution'],
 		'text2im-kl': ['text-to-image'],
@@ -223,6 +224,7 @@ describe('a model of every kind that the reference draws with', () => {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
 		'xl-edm': { samplers: [], steps: { default: 30 } },
 		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
+		pix2pix: { tasks: { 'image-to-image': {} }, guidance: { default: 7.5 }, prompt: { negative: true } },
 		lcm: {
 			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
 			samplers: ['lcm'],

@@ -97,6 +97,13 @@ describe('task', () => {
 		expect(GenerationRequest.parse(data)).toEqual(data)
 	})
 
+	test('that begins with noise alone has no strength', () => {
+		const instructed = { ...able, tasks: { 'image-to-image': {} } }
+		expect(ask(instructed, { image: upload, prompt: 'x' }).data).not.toHaveProperty('strength')
+		const { error } = ask(instructed, { image: upload, prompt: 'x', strength: 0.5 })
+		expect(error!.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['strength'] }])
+	})
+
 	test('is super-resolution or unconditional where the model can do nothing else with the fields', () => {
 		expect(ask(upscaler, { image: upload }).data).toMatchObject({ task: 'super-resolution', noise_level: 20, prompt: '' })
 		const free = Model.parse({ ...model, tasks: { unconditional: {} }, prompt: { max: 0, negative: false } })

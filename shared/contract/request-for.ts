@@ -93,8 +93,10 @@ function taskFields({ tasks }: Model, task: Task, stored: boolean) {
 	const { shape } = GenerationRequest
 	const strength = (value: number) => ({ strength: shape.strength.unwrap().unwrap().default(value) })
 	switch (task) {
-		case 'image-to-image':
-			return { image: input, ...strength(tasks[task]!.strength) }
+		case 'image-to-image': {
+			const { strength: value } = tasks[task]!
+			return { image: input, ...(value !== undefined && strength(value)) }
+		}
 		case 'inpainting': {
 			const { strength: value } = tasks[task]!
 			return { image: input, mask: input, ...(value !== undefined && strength(value)) }

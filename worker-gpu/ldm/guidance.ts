@@ -3,7 +3,7 @@ import type { Inputs } from './denoiser.ts'
 
 /** What the network is asked with, and what is made of its answers. */
 export interface Guidance {
-	/** The condition alone, or the absence of one and the condition. */
+	/** The condition alone, or with what is to be compared with it. */
 	readonly branches: readonly Inputs[]
 	/** One answer from those to the branches, in their order. */
 	merge(outputs: readonly Tensor[]): Tensor
@@ -24,6 +24,25 @@ export const guided = (unconditional: Inputs, cond: Inputs, scale: number, resca
 			multiply(data, rescale * (deviation(second!.data) / deviation(data)) + 1 - rescale)
 		}
 		return { data, dims: first!.dims }
+	}
+})
+
+/**
+ * Guidance by a text and by an image that the network is shown (Brooks et al., 2023, eq. 3): e = e∅∅ + s_I (e_I∅ − e∅∅) + s_T (e_IT − e_I∅). The branches are
+ * those of both, of the image alone, and of neither.
+ */
+export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageScale: number, rescale = 0): Guidance => ({
+	branches: [told, untold, untold],
+	merge([both, image, neither]) {
+		const data = extrapolate(neither!.data, image!.data, imageScale)
+		const text = extrapolate(image!.data, both!.data, scale)
+		for (let i = 0; i < data.length; i++) {
+			data[i]! += text[i]! - image!.data[i]!
+		}
+		if (rescale > 0) {
+			multiply(data, rescale * (deviation(both!.data) / deviation(data)) + 1 - rescale)
+		}
+		return { data, dims: both!.dims }
 	}
 })
 

@@ -111,6 +111,7 @@ class Parts:
             encoder_block_out_channels=(4, 4, 4), decoder_block_out_channels=(4, 4, 4), num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)
         ).eval()
         loud(self.vae_tiny)
+        self.unets["unet-pix2pix"] = unet(8)
 
     def export(self) -> None:
         target = golden / "stable-diffusion"
@@ -191,6 +192,7 @@ MODELS = {
     "xl-edm": ("StableDiffusionXLPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl", two=True), {"_class_name": "EDMDPMSolverMultistepScheduler"}, {"force_zeros_for_empty_prompt": True}),
     "refiner": ("StableDiffusionXLImg2ImgPipeline", (IMAGE, MASK), REFINER, XL, {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}),
     "sd-taesd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), TINY, STABLE, {}),
+    "pix2pix": ("StableDiffusionInstructPix2PixPipeline", (IMAGE,), folders("unet-pix2pix"), STABLE, {}),
     "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), {"_class_name": "LCMScheduler"}, {}),
     "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
 }
@@ -231,6 +233,8 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     elif "Upscale" in cls:
         pipeline = diffusers.StableDiffusionUpscalePipeline(**common, low_res_scheduler=diffusers.DDPMScheduler.from_config(LOW_RES), **index)
         call = {"image": picture(height // 4, width // 4, seed + 1), "noise_level": request["noise_level"]}
+    elif "Pix2Pix" in cls:
+        pipeline = diffusers.StableDiffusionInstructPix2PixPipeline(**common, **checked)
     else:
         made = getattr(diffusers, f"StableDiffusion{CLASSES[task]}Pipeline")
         pipeline = made(**common, **checked)
@@ -241,7 +245,7 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     if task == "text-to-image":
         call = size
     if task in (IMAGE, MASK):
-        call = {"image": picture(height, width, seed + 1), "strength": request["strength"]}
+        call = {"image": picture(height, width, seed + 1), **({} if "Pix2Pix" in cls else {"strength": request["strength"]})}
     if task == MASK:
         call |= {"mask_image": masks(height, width, seed + 2), **size}
     if request["guidance_rescale"] > 0:
@@ -271,7 +275,7 @@ def requests(name: str, task: str) -> list[dict]:
         chosen = [(None, 4, None), (None, 1, None), ("lcm", 8, None), (None, 2, None)]
     if name == "xl-edm":
         chosen = [(None, steps, None) for steps in (6, 1, 20)]
-    if name in ("refiner", "sd-taesd"):
+    if name in ("refiner", "sd-taesd", "pix2pix"):
         chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None)]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":

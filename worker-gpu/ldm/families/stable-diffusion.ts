@@ -41,6 +41,7 @@ interface Kind {
 	/** See `loadFirstStage`. */
 	readonly upcast?: boolean
 	readonly scalingFactor?: number
+	readonly meanOnly?: boolean
 }
 
 /** What Stable Diffusion and its kin have beside their text encoders. */

@@ -29,17 +29,25 @@ export interface Parts {
 	readonly encoder?: Part | undefined
 }
 
+export interface KlOptions {
+	readonly tiling?: boolean
+	readonly upcast?: boolean
+	readonly scalingFactor?: number
+	readonly meanOnly?: boolean
+}
+
 /**
  * The KL-regularised autoencoder, diffusers' AutoencoderKL in Optimum's layout: `vae_decoder` (latent_sample → sample) and
  * `vae_encoder` (sample → latent_parameters [B, 2C, h, w], the mean and the logarithm of the variance).
  *
  * @param scalingFactor where the pipeline knows better than the config
+ * @param meanOnly encodes to the mean, drawn by nobody and neither shifted nor scaled, as InstructPix2Pix
  * @param upcast for pipelines that run a network with `force_upcast` in float32, whatever the others are: refuses one that was exported in less
  * @param tiling as diffusers' `enable_tiling()`: pictures larger than those of the training are cut into tiles of that size
  */
 export async function kl(
 	{ decoder, encoder }: Parts,
-	{ tiling = false, upcast = false, scalingFactor }: { tiling?: boolean; upcast?: boolean; scalingFactor?: number } = {}
+	{ tiling = false, upcast = false, scalingFactor, meanOnly = false }: KlOptions = {}
 ): Promise<FirstStage> {
 	const file = path.join(decoder.folder, 'config.json')
 	const config = await readConfig(file, Config)
@@ -69,6 +77,11 @@ export async function kl(
 			}
 			await pause?.()
 			const moments = await networks.encode(image, pause)
+			if (meanOnly) {
+				const [channels, ...space] = moments.dims as [number, ...number[]]
+				const mean = { data: moments.data.slice(0, moments.data.length / 2), dims: [channels / 2, ...space] }
+				return () => mean
+			}
 			return (noise) => byChannel(draw(moments, noise), (value, channel) => ((value - shift(channel)) * scale) / spread(channel))
 		},
 		decode: (latent, pause) =>

@@ -15,8 +15,8 @@ export interface Walk {
 	readonly guidance: Guidance
 	/** The latent to begin with, and what else of the picture's own is needed on the way. Draws in the reference's order. */
 	begin(noise: Generator): { readonly x: Tensor; readonly given?: readonly Tensor[] }
-	/** What the network is shown of the latent; as the sampler scales it by default. */
-	shown?(row: Row): Tensor
+	/** What the network is shown of the latent, the same for each of guidance's branches or one for each; as the sampler scales it by default. */
+	shown?(row: Row): Tensor | readonly Tensor[]
 	/** What becomes of the latent after each evaluation, `row.k` of which are done by then. */
 	settle?(row: Row): Tensor
 	/** The picture of the last latent. */
@@ -35,7 +35,8 @@ export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish
 		},
 		evaluate(row) {
 			const x = shown ? shown(row) : sampler.scale(row.x, row.k)
-			return guidance.branches.map((cond) => ({ x, t: sampler.timesteps[row.k]!, cond }))
+			const of = (branch: number) => ('data' in x ? x : x[branch]!)
+			return guidance.branches.map((cond, i) => ({ x: of(i), t: sampler.timesteps[row.k]!, cond }))
 		},
 		advance(row, outputs) {
 			const { x, history, x0 } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)
