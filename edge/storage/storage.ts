@@ -25,14 +25,14 @@ export function keyOf(env: Env, url: string): string {
 	return url.startsWith(base) ? url.slice(base.length).split('?')[0]! : ''
 }
 
-/** The bytes that a URL of `signGet` reads, from the bucket itself. */
-export async function readPicture(env: Env, url: string): Promise<ArrayBuffer> {
+/** What a URL of `signGet` reads, from the bucket itself. */
+export async function findPicture(env: Env, url: string): Promise<R2ObjectBody> {
 	const key = keyOf(env, url)
 	const object = await env.BUCKET.get(key)
 	if (!object) {
 		throw new Error(`Expected a picture at ${key}, got none`)
 	}
-	return object.arrayBuffer()
+	return object
 }
 
 /** An object as it is in storage, and nothing that a browser would take for a page. */

@@ -48,6 +48,35 @@ it.each([
 	}
 })
 
+it('writes large pictures as base64 while it reads them', async () => {
+	const { account, key } = await newAccount()
+	const body = { prompt: 'a red sphere', model: 'gpt-image-2', n: 3, response_format: 'b64_json' }
+	const answering = post(generations, key, body)
+	const [{ id, request }] = await vi.waitFor(async () => {
+		const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: [Generation] }>()
+		expect(listed).toHaveLength(1)
+		return listed
+	}, patience)
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	const pictures = [1_000_001, 0, 2_000_000].map((size) => Uint8Array.from({ length: size }, (_, i) => (i * i) >> 5))
+	for (const [n, bytes] of pictures.entries()) {
+		await deliver(work, n, request.seed + n)
+		await env.BUCKET.put(`${id}/1/${n}`, bytes)
+	}
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const answer = await answering
+	expect(answer.headers.get('content-type')).toBe('application/json')
+	const { data, id: told } = await answer.json<{ data: { b64_json: string; seed: number }[]; id: string }>()
+	expect(data.map(({ seed }) => seed)).toEqual([0, 1, 2].map((n) => request.seed + n))
+	expect(data.map(({ b64_json }, n) => Buffer.from(pictures[n]!).equals(Buffer.from(b64_json, 'base64')))).toEqual([
+		true,
+		true,
+		true
+	])
+	expect(told).toBe(id)
+})
+
 it.each([
 	[{ quality: 'low' }, 13],
 	[{ quality: 'auto' }, 25],

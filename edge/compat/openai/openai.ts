@@ -13,7 +13,7 @@ import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
 import { readImagesRequest } from './request.ts'
-import { imagesResponse } from './response.ts'
+import { respondImages } from './response.ts'
 import { imageEvents } from './stream.ts'
 
 const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, owned_by: 'darkroom' })
@@ -39,7 +39,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 			// The same order would end the same way, and a repeated call would be another order.
 			return withLimits(respondError(c, failureOf(generation), { isFinal: true }), headers)
 		}
-		return withLimits(c.json(await imagesResponse(c.var.env, generation, wanted)), headers)
+		return withLimits(respondImages(c.var.env, generation, wanted), headers)
 	}
 	at.post('/images/generations', withClientKey, limitInputs, async (c) => images(c, await readJson(c), 'image_generation'))
 	at.post('/images/edits', withClientKey, limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))

@@ -1,23 +1,26 @@
 import type { Generation, Picture } from '../../../shared/contract/generation.ts'
 import type { Env } from '../../env.ts'
 import { outputUrl } from '../../routes/outputs.ts'
-import { readPicture } from '../../storage/storage.ts'
+import { findPicture } from '../../storage/storage.ts'
 import type { Wanted } from './request.ts'
 
 const formatOf = ({ content_type }: Picture) => content_type.replace('image/', '')
 const sizeOf = ({ request: { width, height } }: Generation) => `${width}x${height}`
 
-export async function imagesResponse(env: Env, generation: Generation, wanted: Wanted) {
+/** Pictures in base64 are written as they are read: ten large ones would fill the memory of an isolate, which all its requests share. */
+export function respondImages(env: Env, generation: Generation, wanted: Wanted): Response {
 	const { id, images, completed_at, request } = generation
-	const data = images.map(async (picture) => ({
+	// What no prompt has.
+	const mark = crypto.randomUUID()
+	const data = images.map((picture) => ({
 		...(wanted.as.includes('url') && { url: outputUrl(env, picture) }),
-		...(wanted.as.includes('b64_json') && { b64_json: await base64Of(env, picture) }),
+		...(wanted.as.includes('b64_json') && { b64_json: mark }),
 		revised_prompt: request.prompt,
 		seed: picture.seed
 	}))
-	return {
+	const body = {
 		created: secondsOf(completed_at),
-		data: await Promise.all(data),
+		data,
 		background: 'opaque',
 		...(images[0] && { output_format: formatOf(images[0]) }),
 		quality: wanted.quality,
@@ -25,6 +28,36 @@ export async function imagesResponse(env: Env, generation: Generation, wanted: W
 		/** The generation here. */
 		id
 	}
+	const [first, ...others] = JSON.stringify(body).split(mark)
+	const pieces = (async function* () {
+		yield first!
+		for (const [i, text] of others.entries()) {
+			yield* base64((await findPicture(env, images[i]!.url)).body)
+			yield text
+		}
+	})()
+	const stream = new ReadableStream({
+		async pull(controller) {
+			const { done, value } = await pieces.next()
+			done ? controller.close() : controller.enqueue(new TextEncoder().encode(value))
+		},
+		async cancel() {
+			await pieces.return()
+		}
+	})
+	return new Response(stream, { headers: { 'content-type': 'application/json' } })
+}
+
+async function* base64(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+	// Three bytes are four letters; what is left of a piece goes before the next one.
+	let left = Buffer.alloc(0)
+	for await (const piece of stream) {
+		const bytes = Buffer.concat([left, piece])
+		const whole = bytes.length - (bytes.length % 3)
+		yield bytes.toString('base64', 0, whole)
+		left = bytes.subarray(whole)
+	}
+	yield left.toString('base64')
 }
 
 /** An event of a stream, without its type. `b64_json`: the picture, or how far it is. */
@@ -48,6 +81,6 @@ export const noTokens = {
 }
 
 export const base64Of = async (env: Env, picture: Picture): Promise<string> =>
-	Buffer.from(await readPicture(env, picture.url)).toString('base64')
+	Buffer.from(await (await findPicture(env, picture.url)).arrayBuffer()).toString('base64')
 
 const secondsOf = (time: string | null) => Math.floor(Date.parse(time ?? '') / 1_000)
