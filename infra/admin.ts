@@ -1,6 +1,6 @@
 /** `npm run admin -- …`: what /v1/admin can do, from a terminal. */
 import { existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { readCommandLine } from '../shared/command-line.ts'
 import { table } from './models/table.ts'
 
 const usage = `npm run admin -- COMMAND ACCOUNT …
@@ -26,9 +26,8 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readCommandLine(usage, {
 	options: {
-		help: { type: 'boolean', short: 'h' },
 		plan: { type: 'string' },
 		limit: { type: 'string', multiple: true, default: [] },
 		scope: { type: 'string', multiple: true },
@@ -90,7 +89,7 @@ const commands: Record<string, Command> = {
 
 const [name = '', ...words] = positionals
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
-if (values.help || positionals.length === 0) {
+if (positionals.length === 0) {
 	console.log(usage)
 } else if (!command || words.length < command.takes || words.length > (command.most ?? command.takes)) {
 	fail(`expected one of the commands below, got ${positionals.join(' ')}\n\n${usage}`)

@@ -9,8 +9,10 @@ import { existsSync } from 'node:fs'
 import { glob, rename, rm, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import onnxruntime from 'onnxruntime-node/package.json' with { type: 'json' }
+import { readCommandLine } from '../shared/command-line.ts'
 import { bindingFolder } from '../worker-gpu/onnx/provider.ts'
 
+readCommandLine('npm run cuda: brings CUDA, cuDNN and ONNX Runtime’s provider for them from PyPI', {})
 if (process.platform !== 'linux' || process.arch !== 'x64') {
 	throw new Error(
 		`expected Linux on x64, which alone has a CUDA provider for Node.js, got ${process.platform} on ${process.arch}`

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { parseArgs, promisify, styleText } from 'node:util'
+import { promisify, styleText } from 'node:util'
+import { readCommandLine } from '../shared/command-line.ts'
 import { openProducer } from '../shared/queue.ts'
 import type { EdgeSecrets } from './edge.ts'
 import { lock } from './lock.ts'
@@ -33,10 +34,7 @@ function log(name: string, line: string): void {
 	console.log(`${styleText(colours[name] ?? 'bold', `${name.padEnd(8)} |`)} ${line}`)
 }
 
-if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help) {
-	console.log(usage)
-	process.exit(0)
-}
+readCommandLine(usage, {})
 await main().catch((error: Error) => {
 	console.error(`darkroom: ${error.message}`)
 	process.exit(1)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { readCommandLine } from '../shared/command-line.ts'
 import type { Job } from '../shared/queue.ts'
 import { type ConsumerOptions, consume } from './consumer.ts'
 import { startEngine } from './engine/client.ts'
@@ -18,14 +18,11 @@ const HAND_BACK_MS = 3_000
 
 const log = (line: string) => console.log(line)
 
-if (parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help) {
-	log(usage)
-} else {
-	await run().catch((error: Error) => {
-		console.error(error.message)
-		process.exit(configErrors.has(error.name) ? CONFIG_ERROR : 1)
-	})
-}
+readCommandLine(usage, {})
+await run().catch((error: Error) => {
+	console.error(error.message)
+	process.exit(configErrors.has(error.name) ? CONFIG_ERROR : 1)
+})
 
 async function run(): Promise<void> {
 	const {

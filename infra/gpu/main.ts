@@ -1,7 +1,7 @@
 /** `sh infra/gpu/run.sh STAGE …`: what is to be found out on a machine with a GPU. See README.md. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { parseArgs } from 'node:util'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { mallocSettings, nodeOptions } from '../../worker-gpu/engine/heap.ts'
 import type { ProviderChoice } from '../../worker-gpu/onnx/provider.ts'
 import { cases, type Name } from './models.ts'
@@ -71,12 +71,14 @@ const stages: Record<string, Stage> = {
 	}
 }
 
-const { values, positionals } = parseArgs({
+const allModels = Object.keys(cases).join()
+const list = Object.entries(stages).map(([name, { what, seconds }]) => `  ${name.padEnd(9)} ${what} (${seconds} s at most)`)
+const usage = `sh infra/gpu/run.sh [STAGE …] [--models ${allModels}] [--seconds EACH] [--provider cuda|cpu] [--quick]\n\n${list.join('\n')}`
+const { values, positionals } = readCommandLine(usage, {
 	options: {
-		help: { type: 'boolean', short: 'h' },
 		provider: { type: 'string', default: 'cuda' },
 		quick: { type: 'boolean', default: false },
-		models: { type: 'string', default: Object.keys(cases).join() },
+		models: { type: 'string', default: allModels },
 		seconds: { type: 'string' },
 		/** What this process is for: a stage, or a stage,model. */
 		run: { type: 'string' }
@@ -86,18 +88,11 @@ const { values, positionals } = parseArgs({
 const models = values.models.split(',').filter((name): name is Name => name in cases)
 const unknown = positionals.find((name) => !(name in stages)) ?? values.models.split(',').find((name) => !(name in cases))
 const provider = (['cuda', 'cpu'] as const).find((name) => name === values.provider)
-if (values.help || unknown || !provider) {
-	const list = Object.entries(stages).map(([name, { what, seconds }]) => `  ${name.padEnd(9)} ${what} (${seconds} s at most)`)
-	console.log(
-		`sh infra/gpu/run.sh [STAGE …] [--models ${values.models}] [--seconds EACH] [--provider cuda|cpu] [--quick]\n\n${list.join('\n')}`
+if (unknown || !provider) {
+	console.error(
+		unknown ? `expected a stage or model, got ${unknown}` : `--provider: expected cuda or cpu, got ${values.provider}`
 	)
-	if (unknown || !provider) {
-		console.error(
-			unknown ? `\nexpected a stage or model, got ${unknown}` : `\n--provider: expected cuda or cpu, got ${values.provider}`
-		)
-		process.exit(1)
-	}
-	process.exit(0)
+	process.exit(1)
 }
 
 const secondsOf = (stage: string) => Number(values.seconds ?? stages[stage]!.seconds)

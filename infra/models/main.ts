@@ -1,6 +1,6 @@
 /** `npm run models -- …`: imports ONNX exports into the catalog, and looks after those that are there. */
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { shippedModels } from '../../worker-gpu/engine/client.ts'
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { progressBar } from '../progress.ts'
@@ -24,17 +24,13 @@ const usage = `npm run models -- COMMAND
 
 const catalogFile = join(import.meta.dirname, '../../shared/catalog.json')
 
+const { values, positionals } = readCommandLine(usage, {
+	options: { id: { type: 'string' }, 'dry-run': { type: 'boolean' } },
+	allowPositionals: true
+})
 try {
-	const { values, positionals } = parseArgs({
-		options: { help: { type: 'boolean', short: 'h' }, id: { type: 'string' }, 'dry-run': { type: 'boolean' } },
-		allowPositionals: true
-	})
 	const [command, ...rest] = positionals
-	if (values.help) {
-		console.log(usage)
-	} else {
-		await run(command, rest, values)
-	}
+	await run(command, rest, values)
 	process.exit()
 } catch (error) {
 	console.error(`models: ${printable((error as Error).message)}`)

@@ -1,6 +1,6 @@
 /** `npm run bench -- NAME …`: measures on this machine and prints tables. Nothing else should run meanwhile. */
 import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { edge } from './edge.ts'
 import { engine, engineParts } from './engine/engine.ts'
 import { faults } from './faults.ts'
@@ -32,26 +32,25 @@ const benchmarks: Record<string, Benchmark> = {
 	}
 }
 
-const { values, positionals } = parseArgs({
-	options: { help: { type: 'boolean', short: 'h' }, quick: { type: 'boolean', default: false } },
+const list = Object.entries(benchmarks).map(
+	([name, { what, parts }]) => `  ${name.padEnd(11)} ${what}${parts ? `\n${' '.repeat(14)}parts: ${parts.join(', ')}` : ''}`
+)
+const usage = `npm run bench [-- NAME [PART …] … --quick]
+
+${list.join('\n')}
+
+  --quick     fewer pictures, where a benchmark is long`
+const { values, positionals } = readCommandLine(usage, {
+	options: { quick: { type: 'boolean', default: false } },
 	allowPositionals: true
 })
 const names = positionals.filter((name) => name in benchmarks)
 const partsOf = (name: string) => positionals.filter((part) => benchmarks[name]!.parts?.includes(part))
 const unknown = positionals.find((word) => !names.includes(word) && !names.some((name) => partsOf(name).includes(word)))
-if (values.help || unknown) {
-	const list = Object.entries(benchmarks).map(
-		([name, { what, parts }]) => `  ${name.padEnd(11)} ${what}${parts ? `\n${' '.repeat(14)}parts: ${parts.join(', ')}` : ''}`
-	)
-	console.log(
-		`npm run bench [-- NAME [PART …] … --quick]\n\n${list.join('\n')}\n\n  --quick     fewer pictures, where a benchmark is long`
-	)
-	if (unknown) {
-		const known = [...Object.keys(benchmarks), ...names.flatMap((name) => benchmarks[name]!.parts ?? [])]
-		console.error(`\nexpected one of ${known.join(', ')}; got ${unknown}`)
-		process.exit(1)
-	}
-	process.exit(0)
+if (unknown) {
+	const known = [...Object.keys(benchmarks), ...names.flatMap((name) => benchmarks[name]!.parts ?? [])]
+	console.error(`expected one of ${known.join(', ')}; got ${unknown}`)
+	process.exit(1)
 }
 const [cpu] = cpus()
 console.log(`${cpus().length} × ${cpu!.model}, Node ${process.version}`)

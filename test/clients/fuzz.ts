@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { secrets, startBareEdge } from '../edge.ts'
 
 const schemathesis = process.env.SCHEMATHESIS || 'schemathesis'
@@ -20,6 +21,10 @@ const checks = [
 	'response_schema_conformance'
 ]
 
+const usage = `npm run fuzz:api [-- OPTION … of schemathesis]: tries the edge against its OpenAPI document
+
+  SCHEMATHESIS=schemathesis   the command of schemathesis, from PyPI`
+readCommandLine(usage, { strict: false })
 // They write where they run.
 const cwd = mkdtempSync(join(tmpdir(), 'darkroom-fuzz-'))
 const edge = await startBareEdge()
@@ -63,6 +68,12 @@ async function fuzzEvents(key: string): Promise<number> {
 
 async function run(command: string, args: string[]): Promise<number> {
 	const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
-	const [code] = await once(spawn(command, args, { stdio: 'inherit', cwd, env }), 'exit')
-	return code ?? 1
+	const child = spawn(command, args, { stdio: 'inherit', cwd, env })
+	try {
+		const [code] = await once(child, 'exit')
+		return code ?? 1
+	} catch (error) {
+		console.error(`expected ${command}, got ${(error as Error).message}`)
+		return 1
+	}
 }

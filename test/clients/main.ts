@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { readCommandLine } from '../../shared/command-line.ts'
 import type { Limits } from '../../shared/contract/account.ts'
 import { root } from '../root.ts'
 import { aiSdk } from './ai-sdk.ts'
@@ -18,6 +19,12 @@ import { type ClientStack, startClientStack } from './stack.ts'
 /** So that one order more than `occupy` makes is one too many. */
 const narrow: Partial<Limits> = { pictures_in_flight: long.count }
 
+readCommandLine(
+	`npm run clients: tries every call of every official client, and writes the table of README.md
+
+  PYTHON=python3   has openai, replicate, fal-client and litellm from PyPI`,
+	{}
+)
 const execute = promisify(execFile)
 const interpreter = process.env.PYTHON || 'python3'
 const packages = ['openai', 'replicate', 'fal-client', 'litellm'] as const

@@ -1,17 +1,24 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 
 /*
- * `npm run eval:authors -- DIR [NAME …]`: draws with the models that infra/model-kit/reference/authors.py has exported there from the authors' checkpoints, and says how
+ * `npm run eval:authors`: draws with the models that infra/model-kit/reference/authors.py has exported there from the authors' checkpoints, and says how
  * far latents and pictures are from the authors' own, relative to their largest value. Ends with 1 where one is further than it may be.
  */
 
-const [folder, ...names] = process.argv.slice(2)
-if (!folder) {
-	throw new Error('expected npm run eval:authors -- DIR, the folder that infra/model-kit/reference/authors.py has written')
+const usage = `npm run eval:authors -- DIR [NAME …]
+
+DIR is what infra/model-kit/reference/authors.py has written; each NAME is a config in there, all of them by default.`
+const [folder, ...names] = readCommandLine(usage, { allowPositionals: true }).positionals
+if (!folder || !existsSync(folder)) {
+	console.error(
+		`expected the folder that infra/model-kit/reference/authors.py has written, got ${folder ?? 'nothing'}\n\n${usage}`
+	)
+	process.exit(1)
 }
 const provider = await chooseProvider('cpu', 1)
 console.log('| config | latent | picture | by sampler: latent, picture |\n|---|---|---|---|')

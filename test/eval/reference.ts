@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { readCommandLine } from '../../shared/command-line.ts'
 import type { SamplerName } from '../../shared/samplers.ts'
 import { root } from '../root.ts'
 import { goldenModels, type Worst, worstMisses } from './misses.ts'
@@ -9,6 +10,10 @@ import { goldenModels, type Worst, worstMisses } from './misses.ts'
  * infra/model-kit/README.md.
  */
 
+readCommandLine(
+	"npm run eval:reference: draws all that the golden files hold, and writes into infra/model-kit/README.md how far it is from the reference's",
+	{}
+)
 const page = path.join(root, 'infra/model-kit/README.md')
 const [begin, end] = ['<!-- npm run eval:reference writes from here -->', '<!-- to here -->']
 

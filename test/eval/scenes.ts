@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { join, resolve as resolvePath } from 'node:path'
-import { parseArgs } from 'node:util'
 import { progressBar } from '../../infra/progress.ts'
 import { findModel } from '../../shared/catalog.ts'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import { root } from '../root.ts'
@@ -15,24 +15,24 @@ import { loadReader, type Thing } from './reader.ts'
 import { readSheet, writeSheet } from './sheets.ts'
 import { areAsAsked, isAsAsked, isOnItsSide, type Seen, type Wording, wordings } from './wordings.ts'
 
-const { values: options, positionals } = parseArgs({
-	options: {
-		help: { type: 'boolean', short: 'h' },
-		steps: { type: 'string', default: '25' },
-		guidance: { type: 'string' },
-		seed: { type: 'string', default: '0' },
-		models: { type: 'string' }
-	},
-	allowPositionals: true
-})
 const evaluations = { captions: evaluateCaptions, wordings: evaluateWordings }
-if (options.help || positionals.some((name) => !(name in evaluations))) {
-	console.log(`npm run eval:scenes [-- captions wordings] [--steps 25] [--guidance G] [--seed 0] [--models DIR]
+const usage = `npm run eval:scenes [-- captions wordings] [--steps 25] [--guidance G] [--seed 0] [--models DIR]
 
 Captions of the grammar that the model was trained on, and prompts worded otherwise; both by default. Prompt i of each list
-is drawn with seed + i. Sheets of the pictures go to .data/eval/. DIR holds another export of the model, in a folder "scenes".`)
-	process.exit(options.help ? 0 : 1)
-}
+is drawn with seed + i. Sheets of the pictures go to .data/eval/. DIR holds another export of the model, in a folder "scenes".`
+const { values: options, positionals } = readCommandLine(
+	usage,
+	{
+		options: {
+			steps: { type: 'string', default: '25' },
+			guidance: { type: 'string' },
+			seed: { type: 'string', default: '0' },
+			models: { type: 'string' }
+		},
+		allowPositionals: true
+	},
+	Object.keys(evaluations)
+)
 
 interface Things {
 	colour: string

@@ -3,9 +3,9 @@
  * asked for is there. Each measure is tried on real scenes first: no figure can be trusted further than that.
  */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { progressBar } from '../../infra/progress.ts'
 import { findModel } from '../../shared/catalog.ts'
+import { readCommandLine } from '../../shared/command-line.ts'
 import type { GenerationRequest } from '../../shared/contract/generation.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
@@ -19,21 +19,15 @@ import { alone, inside, psnr, type Square, squaredDifference } from './regions.t
 import { type Pixels, readSheet, writeSheet } from './sheets.ts'
 import { shrink, small } from './shrink.ts'
 
-const { values: options, positionals } = parseArgs({
-	options: {
-		help: { type: 'boolean', short: 'h' },
-		guidance: { type: 'string' },
-		seed: { type: 'string', default: '0' }
-	},
-	allowPositionals: true
-})
 const evaluations = { layout, classes, inpainting, semantic, unconditional, 'super-resolution': superResolution }
-if (options.help || positionals.some((name) => !(name in evaluations))) {
-	console.log(`npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
+const usage = `npm run eval:tasks [-- ${Object.keys(evaluations).join(' ')}] [--guidance G] [--seed 0]
 
-All of them by default. Picture i of each is drawn with seed + i. Sheets of the pictures go to .data/eval/.`)
-	process.exit(options.help ? 0 : 1)
-}
+All of them by default. Picture i of each is drawn with seed + i. Sheets of the pictures go to .data/eval/.`
+const { values: options, positionals } = readCommandLine(
+	usage,
+	{ options: { guidance: { type: 'string' }, seed: { type: 'string', default: '0' } }, allowPositionals: true },
+	Object.keys(evaluations)
+)
 
 const { labels, masks } = questions
 const real = await readSheet('real.webp')

@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { findModel } from '../../shared/catalog.ts'
+import { readCommandLine } from '../../shared/command-line.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import { root } from '../root.ts'
@@ -12,6 +13,10 @@ import { side } from './judge.ts'
 import { classesOf } from './reader.ts'
 import { type Pixels, readSheet } from './sheets.ts'
 
+readCommandLine(
+	'npm run eval:wide: draws pictures six times as large as those of the training, and writes infra/model-kit/wide.webp',
+	{}
+)
 const columns = 3
 const rows = 2
 const width = columns * side

@@ -1,0 +1,32 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+
+const help = { help: { type: 'boolean', short: 'h' } } as const
+
+/**
+ * What the process was called with. Asked for `--help` it prints `usage` and ends; where it does not know an option or a word, it says which in one
+ * line, and ends with 1.
+ *
+ * @param words those that it knows, where it knows but some
+ */
+export function readCommandLine<const T extends ParseArgsConfig>(
+	usage: string,
+	config: T,
+	words?: readonly string[]
+): ReturnType<typeof parseArgs<T>> {
+	try {
+		if (parseArgs({ ...config, strict: false, options: { ...config.options, ...help } }).values.help) {
+			console.log(usage)
+			process.exit()
+		}
+		const read = parseArgs(config)
+		const unknown = words && read.positionals.find((word) => !words.includes(word))
+		if (unknown !== undefined) {
+			throw new Error(`expected one of ${words!.join(', ')}, got ${unknown}`)
+		}
+		return read
+	} catch (error) {
+		// Node's own goes on to say how such a word could be given.
+		console.error(`${(error as Error).message.split(/\. |\n/)[0]}; --help says what there is`)
+		process.exit(1)
+	}
+}
