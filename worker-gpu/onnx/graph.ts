@@ -66,7 +66,8 @@ export class Graph {
 		this.inputs = namesOf(11).filter((name) => !this.#initializers.has(name))
 		this.outputs = namesOf(12)
 		const nodes = [...this.#places.values()]
-		this.maker = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node])))
+		// What has no name is an output that is left out.
+		this.maker = new Map(nodes.flatMap((node) => node.outputs.flatMap((name) => (name === '' ? [] : [[name, node]]))))
 		this.nodes = inOrder(nodes, this.maker)
 		const users = new Map<string, Node[]>()
 		for (const node of this.nodes) {
@@ -146,11 +147,12 @@ export class Graph {
 	needed(replaced: Replaced): { nodes: ReadonlySet<Node>; names: ReadonlySet<string> } {
 		const names = new Set(this.outputs)
 		const nodes = new Set<Node>()
-		for (const node of this.nodes.toReversed()) {
-			if (node.outputs.some((name) => names.has(name))) {
+		for (const name of names) {
+			const node = this.maker.get(name)
+			if (node && !nodes.has(node)) {
 				nodes.add(node)
-				for (const name of inputsOf(node, replaced)) {
-					names.add(name)
+				for (const input of inputsOf(node, replaced)) {
+					names.add(input) // And is come to in its turn.
 				}
 			}
 		}

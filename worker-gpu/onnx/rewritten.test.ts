@@ -117,16 +117,26 @@ describe('what the branches of guidance share is computed once', () => {
 
 test('what is found, and what it gives, does not depend on the order of the nodes in the file', async () => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
-	const file = fileOf('golden/stable-diffusion/unet')
-	const backwards = path.join(folder, 'model.onnx')
-	await writeFile(backwards, withNodesBackwards(file))
+	const file = fileOf('models/scenes/unet')
+	const changed = path.join(folder, 'model.onnx')
+	const isLeftOut = bytesField(2, '')
+	await writeFile(
+		changed,
+		withNodes(file, (nodes) => nodes.map((node) => Buffer.concat([node, isLeftOut])))
+	)
+	expect(strays(changed)).toEqual([])
+	await writeFile(
+		changed,
+		withNodes(file, (nodes) => nodes.reverse())
+	)
+	expect(strays(changed)).toEqual([])
 	const rewrites = [fusedAttention, cutProjections, phasedUpsampling, movedBiases]
 	for (const rewrite of rewrites) {
-		expect(placesIn(backwards, rewrite)).toBe(placesIn(file, rewrite))
+		expect(placesIn(changed, rewrite)).toBe(placesIn(file, rewrite))
 	}
 	const [before, after] = [
 		await InferenceSession.create(file),
-		await InferenceSession.create(rewritten(backwards, [...rewrites, sharedByBranches])!)
+		await InferenceSession.create(rewritten(changed, [...rewrites, sharedByBranches])!)
 	]
 	const feeds = await feedsOf(before)
 	const rows = { [ROWS]: new Tensor('int64', BigInt64Array.from([0n, 1n, 2n]), [3]) }
@@ -134,16 +144,30 @@ test('what is found, and what it gives, does not depend on the order of the node
 	await rm(folder, { recursive: true })
 })
 
-function withNodesBackwards(file: string): Buffer {
+/** What nodes take before it is made. */
+function strays(file: string): string[] {
+	const { nodes } = new Graph(file)
+	const coming = new Set(nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '')))
+	return nodes.flatMap(({ inputs, outputs }) => {
+		const early = inputs.filter((name) => coming.has(name))
+		for (const name of outputs) {
+			coming.delete(name)
+		}
+		return early
+	})
+}
+
+/** `change` is given what each NodeProto holds. */
+function withNodes(file: string, change: (nodes: Buffer[]) => Buffer[]): Buffer {
 	const proto = new ProtobufFile(file)
 	const bytes = ({ start, to }: Field) => proto.bytes(start, to)
 	const graph = [...proto.fields()].find(({ number }) => number === 7)!
 	const inside = [...proto.fields(graph.from, graph.to)]
-	const nodes = inside.filter(({ number }) => number === 1).map(bytes)
+	const nodes = inside.filter(({ number }) => number === 1).map(({ from, to }) => proto.bytes(from, to))
 	const rest = inside.filter(({ number }) => number !== 1).map(bytes)
 	const whole = Buffer.concat([
 		...[...proto.fields()].filter((field) => field.number !== 7).map(bytes),
-		bytesField(7, Buffer.concat([...nodes.reverse(), ...rest]))
+		bytesField(7, Buffer.concat([...change(nodes).map((node) => bytesField(1, node)), ...rest]))
 	])
 	proto.close()
 	return whole
