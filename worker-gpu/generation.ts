@@ -122,7 +122,8 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		if (!isVerdict(error)) {
 			throw error
 		}
-		await edge.finish({ outcome: 'failed', detail: error.message.slice(0, 1000) })
+		const reason = error instanceof InputUnreadable && ({ reason: 'input-unreadable' } as const)
+		await edge.finish({ outcome: 'failed', detail: error.message.slice(0, 1000), ...reason })
 		log(`failed: ${error.message}`)
 		return { pictures: 0, failure: error.name }
 	}

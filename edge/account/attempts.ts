@@ -176,7 +176,7 @@ export class Attempts {
 	finish(id: string, epoch: number, call: FinishCall, now: number): void {
 		const row = this.#held(id, epoch)
 		if (call.outcome === 'failed') {
-			this.#generations.fail(id, 'engine-failed', call.detail, now)
+			this.#generations.fail(id, call.reason ?? 'engine-failed', call.detail, now)
 			return
 		}
 		const delivered = this.#generations.pictures(id).length

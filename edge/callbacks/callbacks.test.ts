@@ -2,7 +2,7 @@ import { listDurableObjectIds } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { mostCheckpointBytes, type StartAnswer, type UploadAnswer } from '../../shared/contract/callbacks.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, newAccount, patience, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
 import { jobFor, type Work } from './capability.ts'
 
 const md5 = 'CY9rzUYh03PK3k6DJie09g==' // of "test"
@@ -11,8 +11,11 @@ const upload = { n: 0, size: 4, md5, content_type: 'image/png' }
 describe('callbacks', () => {
 	let generation: Generation
 	let work: Work
+	let key: string
 	beforeEach(async () => {
-		const { account, key } = await newAccount()
+		const made = await newAccount()
+		const { account } = made
+		key = made.key
 		const submitted = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 })
 		generation = await submitted.json()
 		work = { account, generation: generation.id, epoch: 1 }
@@ -89,6 +92,25 @@ describe('callbacks', () => {
 		)
 		await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 		await waiting
+	})
+
+	it.each([
+		['input-unreadable', 'input-unreadable', 422, [expect.objectContaining({ loc: ['body', 'image_url'] })]],
+		['of-the-future', 'engine-failed', 500, 'image: expected a whole picture']
+	])('say whose doing it is that it failed, once and for nothing: %s', async (reason, type, status, told) => {
+		await start()
+		const detail = 'image: expected a whole picture'
+		expect((await call(work, 'finish', { outcome: 'failed', detail, reason })).status).toBe(200)
+		expect(await codeOf(await call({ ...work, epoch: 2 }, 'start', { run: 'run-two-two' }))).toBe('409 ended')
+		expect(await (await get(`/v1/generations/${generation.id}`, key)).json()).toMatchObject({
+			status: 'failed',
+			error: { type: `urn:darkroom:problem:${type}`, detail },
+			cost: { held: 0, charged: 0 }
+		})
+		const result = await get(`/fal/queue/darkroom/scenes/requests/${generation.id}`, key)
+		expect([result.status, await result.json()]).toMatchObject([status, { detail: told }])
+		const prediction = await get(`/replicate/v1/predictions/${generation.id}`, key)
+		expect(await prediction.json()).toMatchObject({ status: 'failed', error: detail })
 	})
 
 	it('take what a newer node says, as far as they know it', async () => {

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
-import { onError, ProblemError } from '../errors.ts'
+import { onError, ProblemError, problemType } from '../errors.ts'
 import { Refused } from './native.ts'
 
 /** Whatever was thrown, as the problem that the native API would answer with, and the headers of that answer. */
@@ -20,7 +20,8 @@ export function failureOf({ id, status, error }: Generation): Problem {
 		title: `The generation was ${status}`,
 		detail: `Generation ${id} was ${status} before its pictures were there.`
 	}
-	return { type, title, detail, status: status === 'failed' ? 500 : 409, instance: id }
+	const failed = type === problemType('input-unreadable') ? 422 : 500
+	return { type, title, detail, status: status === 'failed' ? failed : 409, instance: id }
 }
 
 /** What a vendor has and we have not, as a problem that its adapter words; `there` says what we have. */

@@ -96,6 +96,11 @@ export const FinishCall = z.discriminatedUnion('outcome', [
 		/** What came to light on the node. */
 		warnings: z.array(Warning.strip()).max(10).optional()
 	}),
-	z.object({ outcome: z.literal('failed'), detail: z.string().max(1000) })
+	z.object({
+		outcome: z.literal('failed'),
+		detail: z.string().max(1000),
+		/** Where it is the client's doing. What a newer node knows beside counts as none. */
+		reason: z.literal('input-unreadable').optional().catch(undefined)
+	})
 ])
 export type FinishCall = z.infer<typeof FinishCall>

@@ -34,7 +34,13 @@ export function respondError(c: Context, problem: Problem, retryAfter: string | 
 /** For a generation that has ended without its pictures. */
 export function failedOf(generation: Generation) {
 	const { status, error_type } = endings[generation.status] ?? { status: 500, error_type: 'internal_error' }
-	const { detail } = failureOf(generation)
+	const { detail, status: ours } = failureOf(generation)
+	if (ours === 422) {
+		const error_type = 'image_load_error'
+		const [field = ''] = detail.split(':')
+		const told = [{ loc: ['body', ...theirPath(field)], msg: detail, type: error_type }]
+		return { status: ours, body: { message: detail, detail: told, error_type } }
+	}
 	return { status, body: { message: detail, detail, error_type } }
 }
 

@@ -29,7 +29,7 @@ export function statusOf(queue: string, generation: Generation, withLogs: boolea
 		if (status === 'succeeded') {
 			return ended
 		}
-		const { detail, error_type } = failedOf(generation).body
+		const { message: detail, error_type } = failedOf(generation).body
 		return { ...ended, error: detail, error_type }
 	}
 	return status === 'queued'
