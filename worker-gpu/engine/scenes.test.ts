@@ -36,3 +36,26 @@ test.each(models)('the shipped model $id draws the same bits alone and among str
 		await engine.close()
 	}
 })
+
+test('prompts worded freely are drawn as the captions that say the same', { timeout: 60_000 }, async () => {
+	const resolve = requestFor(models[0]!, { task: 'text-to-image', stored: false })
+	const engine = await startEngine({ models: ['scenes'], provider: 'cpu' })
+	const draw = async (prompt: string) =>
+		(await engine.develop(resolve.parse({ model: 'scenes', prompt, seed: 1, steps: 2 }))).pictures
+	try {
+		for (const [wording, caption] of [
+			['Crimson ball!', 'a red sphere'],
+			['a beautiful photorealistic 4k render of a gren cone', 'a green cone'],
+			['two small cubes, a red one and a blue one', 'a small red cube and a small blue cube'],
+			[
+				'On a black table: a brown cylinder with a tiny violet block to its left.',
+				'a brown cylinder to the right of a small purple cube on a dark floor'
+			]
+		] as const) {
+			expect(await draw(wording), wording).toEqual(await draw(caption))
+			expect(await draw(wording), wording).not.toEqual(await draw('a yellow cone'))
+		}
+	} finally {
+		await engine.close()
+	}
+})

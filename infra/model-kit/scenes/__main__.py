@@ -17,7 +17,8 @@ def _arguments() -> argparse.Namespace:
     stage = command("first-stage", "train a first stage, then encode the data (resumable)")
     stage.add_argument("--minutes", type=float, default=13, help="budget; the learning rate falls to 0 at its end")
     for name, about, minutes in [("judge", "train the classifier that reads pictures, and export it", 5),
-                                 ("train", "train the denoiser and its text encoder (resumable)", 70)]:
+                                 ("train", "train the denoiser and its text encoder (resumable)", 70),
+                                 ("translator", "train what reads prompts worded freely, and put it in front of the shipped text encoders", 16)]:
         command(name, about).add_argument("--minutes", type=float, default=minutes, help="budget; the learning rate falls to 0 at its end")
     polish = command("polish", "train a finished first stage's decoder a while longer; latents stay as they are")
     polish.add_argument("--minutes", type=float, default=5, help="budget")
@@ -66,6 +67,11 @@ def main() -> None:
         from . import train
 
         train.train(given.minutes)
+    elif given.command == "translator":
+        from . import paths, shipped, translator_training
+
+        translator_training.train(given.minutes)
+        shipped.translate([paths.MODEL, paths.MODEL.with_name("scenes-inpainting")])
     elif given.command == "restore":
         from . import shipped
 
@@ -82,7 +88,7 @@ def main() -> None:
         from . import export, pipeline, train
 
         pipeline.untrained() if given.untrained else train.finish()
-        export.export()
+        export.export(given.untrained)
     elif given.command == "bench":
         from . import bench
 

@@ -1,6 +1,6 @@
 """Writes the diffusers folder as ONNX in Optimum's layout, checks it against torch and swaps it into place.
 
-    text_encoder  input_ids int64 [B, S]                                   → last_hidden_state [B, S, 128]
+    text_encoder  input_ids int64 [B, S], of a prompt worded freely         → last_hidden_state [B, 32, 128]
     unet          sample [B, 4, H/8, W/8], timestep [B], encoder_hidden_states [B, S, 128] → out_sample
     vae_encoder   sample [B, 3, H, W] in [-1, 1]                           → latent_parameters [B, 8, H/8, W/8]
     vae_decoder   latent_sample [B, 4, H/8, W/8]                           → sample [B, 3, H, W]
@@ -21,21 +21,14 @@ import onnxruntime
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
+from . import translator
 from .denoiser import plain_attention
 from .paths import MODEL, PIPELINE, WORK
 from .storage import store
 
 STAGING = WORK / "export"
-
-
-class Text(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids):
-        return self.model(input_ids)[0]
 
 
 class _Unet(nn.Module):
@@ -65,14 +58,18 @@ class Decoder(nn.Module):
         return self.decoder(self.quant(latent_sample))
 
 
-def graphs(pipe) -> dict:
+def text_graph(reader: translator.Reader, text_encoder) -> tuple:
+    """As `graphs` has it."""
+    return (translator.Text(reader, text_encoder), (torch.randint(4, 40, (3, 21)),), ["input_ids"], "last_hidden_state",
+            {"input_ids": {0: "batch_size", 1: "sequence_length"}, "last_hidden_state": {0: "batch_size"}})
+
+
+def graphs(pipe, reader: translator.Reader) -> dict:
     """name → (module, example inputs, input names, output name, axes names). Odd example sizes keep axes apart."""
-    text = torch.randint(4, 40, (3, 32))
     picture, latent = {0: "batch_size", 2: "height", 3: "width"}, torch.randn(3, 4, 16, 24)
     context = torch.randn(3, 32, pipe.text_encoder.config.hidden_size)
     return {
-        "text_encoder": (Text(pipe.text_encoder), (text,), ["input_ids"], "last_hidden_state",
-                         {"input_ids": {0: "batch_size", 1: "sequence_length"}, "last_hidden_state": {0: "batch_size", 1: "sequence_length"}}),
+        "text_encoder": text_graph(reader, pipe.text_encoder),
         "unet": (_Unet(pipe.unet), (latent, torch.tensor([999.0, 500.0, 3.0]), context),
                  ["sample", "timestep", "encoder_hidden_states"], "out_sample",
                  {"sample": picture, "timestep": {0: "batch_size"}, "encoder_hidden_states": {0: "batch_size", 1: "sequence_length"}, "out_sample": picture}),
@@ -101,7 +98,7 @@ def write_graph(folder: Path, module: nn.Module, inputs: tuple, names: list, out
     path = folder / "model.onnx"
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = module(*inputs)
+        expected = module.eval()(*inputs)
         torch.onnx.export(module, inputs, str(path), input_names=names, output_names=[output], dynamic_axes=axes,
                           opset_version=17, do_constant_folding=True, dynamo=False)
     traced = _worst(path, names, inputs, expected)
@@ -125,22 +122,49 @@ def _check_rows(unet: Path, pipe) -> None:
         assert np.abs(alone - both[one]).max() < 1e-4, "timestep is not per row"
 
 
-def _configs(pipe) -> None:
-    """The JSON files beside the graphs, as Optimum writes them."""
-    pipe.scheduler.save_pretrained(STAGING / "scheduler")
-    pipe.tokenizer.save_pretrained(STAGING / "tokenizer")
-    path = STAGING / "tokenizer" / "tokenizer_config.json"
+def write_tokenizer(folder: Path, words: PreTrainedTokenizerFast) -> None:
+    words.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text())
     for key in ("is_local", "local_files_only", "backend"):
         settings.pop(key, None)
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that transformers 4 and 5 both know
     path.write_text(json.dumps(settings, indent=2) + "\n")
-    words = sorted(pipe.tokenizer.get_vocab().items(), key=lambda item: item[1])
-    (STAGING / "tokenizer" / "vocab.txt").write_text("\n".join(word for word, _ in words) + "\n")
+    numbered = sorted(words.get_vocab().items(), key=lambda item: item[1])
+    (folder / "vocab.txt").write_text("\n".join(word for word, _ in numbered) + "\n")
     special = {f"{kind}_token": f"[{kind.upper()}]" for kind in ("cls", "pad", "sep", "unk")}
-    (STAGING / "tokenizer" / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n")
-    for name, model in {"text_encoder": pipe.text_encoder, "unet": pipe.unet, "vae_encoder": pipe.vae, "vae_decoder": pipe.vae}.items():
-        model.config.save_pretrained(STAGING / name) if name == "text_encoder" else model.save_config(STAGING / name)
+    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n")
+
+
+def write_text_encoder(folder: Path, reader: translator.Reader, words: PreTrainedTokenizerFast, text_encoder) -> None:
+    """The translator and τθ as one."""
+    module, *rest = text_graph(reader, text_encoder)
+    write_graph(folder, module, *rest)
+    _check_alone(folder / "model.onnx", module)
+    _text_config(folder, words, text_encoder)
+
+
+def _check_alone(graph: Path, module: translator.Text) -> None:
+    """One prompt, padded: another size than that of the trace."""
+    ids = nn.functional.pad(torch.randint(4, 40, (1, 9)), (0, translator.LENGTH - 9))
+    with torch.no_grad():
+        expected = module(ids).numpy()
+    got = session(graph).run(None, {"input_ids": ids.numpy()})[0]
+    assert got.shape == expected.shape and np.abs(got - expected).max() < 0.1, "the text encoder depends on the size of the batch"
+
+
+def _text_config(folder: Path, words: PreTrainedTokenizerFast, text_encoder) -> None:
+    known = json.loads(text_encoder.config.to_json_string())
+    write_config(folder, known | {"vocab_size": len(words), "max_position_embeddings": translator.LENGTH})
+
+
+def _configs(pipe, words: PreTrainedTokenizerFast) -> None:
+    """The JSON files beside the graphs, as Optimum writes them."""
+    pipe.scheduler.save_pretrained(STAGING / "scheduler")
+    write_tokenizer(STAGING / "tokenizer", words)
+    _text_config(STAGING / "text_encoder", words, pipe.text_encoder)
+    for name, model in {"unet": pipe.unet, "vae_encoder": pipe.vae, "vae_decoder": pipe.vae}.items():
+        model.save_config(STAGING / name)
         write_config(STAGING / name, json.loads((STAGING / name / "config.json").read_text()))
     onnx_model = ["diffusers", "OnnxRuntimeModel"]
     index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
@@ -150,16 +174,16 @@ def _configs(pipe) -> None:
     (STAGING / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def export(destination: Path = MODEL) -> None:
+def export(untrained: bool = False, destination: Path = MODEL) -> None:
     torch.manual_seed(0)
+    reader, words = translator.build(translator.vocabulary()) if untrained else translator.load()
     pipe = StableDiffusionPipeline.from_pretrained(PIPELINE, safety_checker=None)
     plain_attention(pipe.unet)
     shutil.rmtree(STAGING, ignore_errors=True)
-    for name, graph in graphs(pipe).items():
-        module, *rest = graph
-        write_graph(STAGING / name, module.eval(), *rest)
+    for name, graph in graphs(pipe, reader).items():
+        write_graph(STAGING / name, *graph)
     _check_rows(STAGING / "unet" / "model.onnx", pipe)
-    _configs(pipe)
+    _configs(pipe, words)
     replace(destination)
 
 

@@ -9,8 +9,8 @@ import shutil
 import torch
 from torch import nn
 
-from scenes import denoiser, diffusion
-from scenes.export import STAGING, Text, replace, write_config, write_graph
+from scenes import denoiser, diffusion, translator
+from scenes.export import STAGING, replace, write_config, write_graph, write_text_encoder
 from scenes.paths import MODEL
 
 from . import inpainting, layout, maps, semantic
@@ -94,9 +94,7 @@ def export_inpainting() -> None:
     _begin()
     _unet(model.unet, denoiser.WIDTH)
     # The text model may have learnt on since, and its text encoder with it.
-    axes = {0: "batch_size", 1: "sequence_length"}
-    _part("text_encoder", Text(model.text), torch.randint(4, 40, (3, 32)), "input_ids", "last_hidden_state", {"input_ids": axes, "last_hidden_state": axes},
-          json.loads(model.text.config.to_json_string()))
+    write_text_encoder(STAGING / "text_encoder", *translator.load(), model.text)
     _finish("scenes-inpainting", "StableDiffusionInpaintPipeline", _lent("tokenizer", "vae_encoder"))
 
 
