@@ -35,7 +35,7 @@ export interface Ran {
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
 export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches],
-	cuda: [fusedAttention, movedBiases]
+	cuda: [fusedAttention, cutProjections, movedBiases]
 }
 
 /** What a session is opened by; a structured clone of it is as good. */

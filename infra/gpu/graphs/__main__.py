@@ -68,7 +68,7 @@ def write(folder: Path, networks: dict, kind: str) -> None:
         if part == "scheduler":
             made.save_pretrained(folder / part)
         elif network in parts.NETWORKS:
-            parts.NETWORKS[network](folder, part, made)
+            parts.exporter(made, networks["class"])(folder, part, made)
         elif network in parts.TEXT:
             parts.TEXT[network](folder, part, made, WORDS)
             tokenizer(folder / part.replace("text_encoder", "tokenizer").replace("bert", "tokenizer"))

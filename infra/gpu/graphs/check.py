@@ -39,7 +39,7 @@ def main() -> None:
                 torch.manual_seed(0)
                 network = varied(known[name][part]().eval())
                 parts.export, parts.gather = lambda folder, *given: compare(name, folder.name, *given), lambda folder: None
-                parts.NETWORKS[type(network).__name__](Path(name), part, network)
+                parts.exporter(network, known[name]["class"])(Path(name), part, network)
 
 
 @torch.no_grad()
@@ -105,11 +105,7 @@ class NhwcConv(OpRun):
 class MultiHeadAttention(OpRun):
     op_domain = MICROSOFT
 
-    def _run(self, q, k=None, v=None, *none, num_heads=1, scale=None, mask_filter_value=None, unidirectional=0):
-        if q.ndim == 5:  # [B, S, heads, 3, d]
-            q, k, v = np.moveaxis(q, 3, 0)
-        elif k.ndim == 5:  # [B, S, heads, 2, d]
-            k, v = np.moveaxis(k, 3, 0)
+    def _run(self, q, k, v, *none, num_heads=1, scale=None, mask_filter_value=None, unidirectional=0):
         heads = (torch.tensor(each).reshape(*each.shape[:2], num_heads, -1).transpose(1, 2) for each in (q, k, v))
         return (functional.scaled_dot_product_attention(*heads, scale=scale or None).transpose(1, 2).flatten(2).numpy(),)
 

@@ -92,6 +92,7 @@ class Networks:
         self.device, self.side = device, 8 if tiny else config.sample_size
         self.channels, self.latents = config.in_channels, config.out_channels
         self.width = getattr(config, "cross_attention_dim", None)
+        self.words = 1 if "class_embedder" in parts else WORDS
         self.pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim if config.get("addition_embed_type") else None
         self.random = lambda *shape: torch.randn(*shape, device=device, dtype=half)
 
@@ -115,7 +116,7 @@ class Networks:
         rows = count * (2 if guided else 1)
         x = self.random(count, self.latents, self.side, self.side).to(memory_format=torch.channels_last)
         beside = self.random(count, self.channels - self.latents, self.side, self.side) if self.channels > self.latents else None
-        given = [self.random(rows, WORDS, self.width)] if self.width else []
+        given = [self.random(rows, self.words, self.width)] if self.width else []
         added = {"text_embeds": self.random(rows, self.pooled), "time_ids": self.random(rows, 6)} if self.pooled else None
         more = {"added_cond_kwargs": added} if added else {}
         for step in range(steps):

@@ -1,10 +1,10 @@
 """
-What one evaluation of a U-Net reads and writes in kernels that compute next to nothing: as ONNX Runtime's script fuses it, and as the engine runs it.
+What one evaluation of a U-Net reads and writes in kernels that compute next to nothing: as ONNX Runtime's script fuses it, with attention fused, and as the engine runs it.
 
     python infra/gpu/graphs/traffic.py [MODEL …]
 
-In millions of numbers, for one row of the network's own size, by what ONNX Runtime's kernels do (onnxruntime, core/providers/cuda and
-contrib_ops/cuda/diffusion): a GroupNorm reads twice and writes once, a SkipGroupNorm writes and reads the sum too. InstanceNormalization, which odd groups
+In millions of numbers, for one row of the network's own size, by what ONNX Runtime's kernels do (onnxruntime, core/providers/cuda and contrib_ops/cuda/diffusion,
+bert): a GroupNorm reads twice and writes once, a SkipGroupNorm writes and reads the sum too; a Gelu takes a bias along. InstanceNormalization, which odd groups
 were left with, has cuDNN read twice and write for its statistics, then reads and writes again. Changes of layout are left out, of which ONNX Runtime takes
 some away when it loads a graph. No time follows from it: kernels differ in how near they come to the memory's speed.
 """
@@ -16,7 +16,7 @@ from math import prod
 from pathlib import Path
 
 import onnx
-from engine import as_loaded
+from engine import ALL, ATTENTION, as_loaded
 from hollow import hollow, trace
 from networks import models
 
@@ -32,7 +32,7 @@ def main() -> None:
     for name in sys.argv[1:] or known:
         network = hollow(known[name]["unet"])
         parts.export, parts.gather = lambda folder, *given: tell(name, *given), lambda folder: None
-        parts.NETWORKS[type(network).__name__](Path(name), "unet", network)
+        parts.exporter(network, known[name]["class"])(Path(name), "unet", network)
 
 
 def tell(name: str, network, forward, inputs: dict, output: str) -> None:
@@ -40,13 +40,15 @@ def tell(name: str, network, forward, inputs: dict, output: str) -> None:
     weightless.hollow_out(traced.graph, list(inputs))
     before, after = (Counter(), Counter()), (Counter(), Counter())
     pair_pixels = weightless.pair_pixels
-    for counted, pair in ((before, lambda graph: None), (after, pair_pixels)):
+    for counted, pair, rewrites in ((before, lambda graph: None, ATTENTION), (after, pair_pixels, ALL)):
         graph = onnx.ModelProto()
         graph.CopyFrom(traced)
         weightless.pair_pixels = pair
         weightless.fuse(graph, "unet", network.config.block_out_channels[0])
         weightless.OnnxModel(graph).topological_sort()
-        count(as_loaded(graph) if pair is pair_pixels else graph, network.config.sample_size, *counted)
+        loaded = as_loaded(graph, rewrites)
+        weightless.OnnxModel(loaded).topological_sort()
+        count(loaded, network.config.sample_size, *counted)
     print(f"{name}, one row of {network.config.sample_size}²")
     for kind in sorted(before[1] | after[1]):
         line(kind, *(part[kind] for part in (*before, *after)))
@@ -62,6 +64,9 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
     graph = model.graph
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
+    users = Counter(name for node in graph.node for name in node.input)
+    activated = {node.input[0] for node in graph.node if node.op_type == "Gelu"}
+    constants = {node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t).tolist() for node in graph.node if node.op_type == "Constant"}
     # How many numbers each value has. What is computed of timesteps and shapes has next to none.
     sizes = {port.name: side**2 * dims[1].dim_value for port in graph.input if len(dims := port.type.tensor_type.shape.dim) == 4}
 
@@ -82,21 +87,37 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
                 size = sum(given)
             case "Resize":
                 size = 4 * given[0]
-            case "Slice" | "BiasSplitGelu":
+            case "Slice" if node.input[0] in weights:
+                # Of a matrix its columns, of a bias all that there is: both are cut along their last axis, when the graph is loaded.
+                [start], [end] = (constants[name] for name in node.input[1:3])
+                weights[node.output[0]] = [*weights[node.input[0]][:-1], end - start]
+            case "Slice":
                 size = given[0] / 2
+                add("Slice", 2 * size)
+            case "BiasSplitGelu":
+                size = given[0] / 2
+                add("BiasSplitGelu", 3 * size)
+            case "Gelu":
+                add("Gelu", 2 * size)
+            case "LayerNormalization":
+                add("LayerNormalization", 2 * size)
+            case "SkipLayerNormalization":
+                add("SkipLayerNormalization", 4 * size)
             case "MultiHeadAttention":
-                size = given[0] / (3 if len(node.input) == 1 else 1)  # Q, K and V may come as one.
+                size = given[0]
             case "MatMul" if len(dims) == 2:
                 size = given[0] * dims[1] / dims[0]
             case "NhwcConv":
                 size = given[0] * dims[0] / dims[3] / prod(attributes["strides"])
                 if len(node.input) > 2:
                     add("bias of a convolution", 2 * size)
+            case "Add" if node.output[0] in activated and users[node.output[0]] == 1:
+                pass  # BiasGelu
             case "Add":
                 add("Add", sum(given) + size)
             case "Mul":
                 silu = any(name in makers and makers[name].op_type == "Sigmoid" for name in node.input)
-                add("QuickGelu" if silu else "Mul", 2 * size)
+                add("QuickGelu" if silu else "Mul", 2 * size if silu else sum(given) + size)
             case "GroupNorm" if weightless.is_odd(next(tensor for tensor in graph.initializer if tensor.name == node.input[1])):
                 for kind in ("InstanceNormalization", "Mul", "Add", *(["QuickGelu"] if attributes["activation"] else [])):
                     add(kind, (5 if kind == "InstanceNormalization" else 2) * size)

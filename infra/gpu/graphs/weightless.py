@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime.transformers.optimizer  # noqa: F401  Puts its own modules on the path.
-from fusion_attention_unet import FusionAttentionUnet
 from fusion_base import Fusion
 from fusion_options import FusionOptions
 from fusion_skip_group_norm import FusionSkipGroupNorm
@@ -24,7 +23,6 @@ GROUPS = 32
 
 to_array = numpy_helper.to_array
 add_initializer = Fusion.add_initializer
-get_num_heads = FusionAttentionUnet.get_num_heads
 fuse_skip_group_norm = FusionSkipGroupNorm.fuse
 
 
@@ -50,13 +48,6 @@ def add_absent(self: Fusion, name: str, data_type: int, dims, vals, raw: bool = 
         self.model.add_initializer(absent(name, data_type, dims), self.this_graph_name)
     else:
         add_initializer(self, name, data_type, dims, vals, raw)
-
-
-def number_of_heads(self: FusionAttentionUnet, reshape, is_torch2: bool = False) -> int:
-    """Its own takes an array of one number for a number, which NumPy no longer does."""
-    shape = self.model.get_parent(reshape, 1)
-    heads = self.model.get_constant_value(shape.input[2]) if is_torch2 and shape and len(shape.input) == 4 else None
-    return int(heads.item()) if heads is not None else get_num_heads(self, reshape, False)
 
 
 def is_odd(gamma: TensorProto) -> bool:
@@ -97,7 +88,6 @@ def pair_pixels(graph: OnnxModel) -> None:
         node("Reshape", [f"{y}/normal", constant("single", [0, 0, -1, channels])], y)
 
 
-FusionAttentionUnet.get_num_heads = number_of_heads
 FusionSkipGroupNorm.fuse = fuse_skip_of_even_groups
 numpy_helper.to_array = zeros_where_absent
 Fusion.add_initializer = add_absent
@@ -119,6 +109,8 @@ def hollow_out(graph: onnx.GraphProto, inputs: list[str]) -> None:
 def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
     """What ONNX Runtime's Stable Diffusion script does with a `unet` or `vae`, `width` channels wide at its ends."""
     options = FusionOptions(kind)
+    # It puts Q, K and V side by side, which from compute capability 9 on no kernel takes: they would be copied apart again. The engine fuses attention when it loads.
+    options.enable_attention = False
     # CUDA has these for the widths of Stable Diffusion alone.
     options.enable_bias_splitgelu = options.enable_bias_add = width == 320
     optimizer = {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model)

@@ -20,7 +20,7 @@ import torch
 import yaml
 from diffusers import DDIMScheduler
 from graph import export, gather
-from parts import BATCH, SPACE, WORDS
+from parts import BATCH, SPACE, WORDS, attend_to_one
 from torch import nn
 from torch.nn import functional
 from transformers import BertTokenizerFast
@@ -91,7 +91,13 @@ def traceable(half: bool) -> None:
         q, k, v = (map(normal).flatten(2).transpose(1, 2) for map in (self.q, self.k, self.v))
         return x + self.proj_out(attend(q, k, v, 1).transpose(1, 2).reshape(x.shape))
 
+    whole = attention.BasicTransformerBlock._forward
+
+    def block(self, x, context=None):
+        return attend_to_one(self, x, context) if context is not None and context.shape[1] == 1 else whole(self, x, context)
+
     attention.CrossAttention.forward = cross
+    attention.BasicTransformerBlock._forward = block
     openaimodel.QKVAttentionLegacy.forward = by_heads
     model.AttnBlock.forward = of_pixels
 
@@ -134,7 +140,7 @@ class Model:
             conditioner(self.cond["params"])
         self.scheduler()
         self.first_stage(self.config["first_stage_config"], encoder=kind == "__is_first_stage__")
-        self.unet(unet)
+        self.unet(unet, of_classes=kind == "ClassEmbedder")
         (self.given.target / "model_index.json").write_text(json.dumps({"_class_name": name, **self.index}, indent="\t") + "\n")
 
     def write(self, name: str, network: nn.Module, config: dict, forward, inputs: dict, output: str) -> None:
@@ -149,7 +155,7 @@ class Model:
     def under(self, prefix: str) -> dict:
         return {name.removeprefix(prefix): weight for name, weight in self.weights.items() if name.startswith(prefix)}
 
-    def unet(self, params: dict) -> None:
+    def unet(self, params: dict, of_classes: bool) -> None:
         from ldm.modules.diffusionmodules import openaimodel
 
         network = openaimodel.UNetModel(**params | {"use_fp16": self.given.half})
@@ -167,7 +173,8 @@ class Model:
         side = 2 ** len(mult)
         inputs = {"sample": (torch.randn(2, params["in_channels"], side, side), SPACE), "timestep": (torch.tensor([1.0, 2.0]), BATCH)}
         if "context_dim" in params:
-            inputs["encoder_hidden_states"] = (torch.randn(2, 7, params["context_dim"]), WORDS)
+            tokens, free = (1, BATCH) if of_classes else (7, WORDS)
+            inputs["encoder_hidden_states"] = (torch.randn(2, tokens, params["context_dim"]), free)
         self.write("unet", network, config, lambda x, t, context=None: network(x, t, context), inputs, "out_sample")
 
     def first_stage(self, stage: dict, encoder: bool) -> None:

@@ -1,6 +1,8 @@
 """What is exported of each class of network: names of graphs, inputs and outputs as Darkroom reads them."""
 
 import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
 from graph import export, gather
 
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
@@ -8,8 +10,25 @@ BATCH = {0: "batch_size"}
 WORDS = {0: "batch_size", 1: "sequence_length"}
 
 
-def unet_with_context(folder, name, network, time_ids=6):
-    """`time_ids`: how many numbers SDXL's are; the refiner's are five."""
+def attend_to_one(block, x, context):
+    """
+    A transformer block whose context is one token, which gets all attention, whatever is asked for: a softmax of one score is 1. What it says is added first,
+    so that the other sum is followed by a norm, which ONNX Runtime has one operator for.
+    """
+    said = block.attn2.to_out[0](block.attn2.to_v(context))
+    x = block.attn1(block.norm1(x)) + (x + said)
+    return x + block.ff(block.norm3(x))
+
+
+def unet_of_classes(folder, name, network):
+    for block in network.modules():
+        if isinstance(block, BasicTransformerBlock):
+            block.forward = lambda x, block=block, *, encoder_hidden_states, **_: attend_to_one(block, x, encoder_hidden_states)
+    unet_with_context(folder, name, network, tokens=1)
+
+
+def unet_with_context(folder, name, network, time_ids=6, tokens=None):
+    """`time_ids`: how many numbers SDXL's are; the refiner's are five. `tokens`: how many the context has, where that is always the same."""
     config = network.config
     dtype = network.dtype
     width = config.cross_attention_dim if isinstance(config.cross_attention_dim, int) else config.cross_attention_dim[0]
@@ -17,7 +36,7 @@ def unet_with_context(folder, name, network, time_ids=6):
         "sample": (torch.randn(2, config.in_channels, 16, 16, dtype=dtype), SPACE),
         # One for each row: rows at different steps share a call.
         "timestep": (torch.tensor([1.0, 2.0]), BATCH),
-        "encoder_hidden_states": (torch.randn(2, 7, width, dtype=dtype), WORDS),
+        "encoder_hidden_states": (torch.randn(2, tokens or 7, width, dtype=dtype), BATCH if tokens else WORDS),
     }
     if config.addition_embed_type == "text_time":
         pooled = config.projection_class_embeddings_input_dim - time_ids * config.addition_time_embed_dim
@@ -103,3 +122,9 @@ NETWORKS = {
     "VQModel": vq_model,
 }
 TEXT = {"CLIPTextModel": text_encoder, "CLIPTextModelWithProjection": text_encoder, "BertModel": text_encoder, "LDMBertModel": ldm_bert}
+
+
+def exporter(network, pipeline: str):
+    """What writes a network of diffusers', but for text encoders, in the way that the class of its pipeline allows."""
+    of_classes = pipeline == "LDMClassToImagePipeline" and isinstance(network, UNet2DConditionModel)
+    return unet_of_classes if of_classes else NETWORKS[type(network).__name__]
