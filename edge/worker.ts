@@ -65,7 +65,9 @@ const app = new OpenAPIHono<App>({
 		if (result.target === 'param') {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
 		}
-		const given = result.target === 'json' ? await c.req.json() : result.target === 'query' ? queryOf(c) : undefined
+		// Whoever sends nothing, and so no type, gets here too.
+		const isJson = result.target === 'json' && (await c.req.text()) !== ''
+		const given = isJson ? await c.req.json() : result.target === 'query' ? queryOf(c) : undefined
 		throw invalid(result.error, given)
 	}
 })

@@ -115,3 +115,9 @@ it.each([
 	const answer = await fetchEdge('/replicate/v1/files', { method: 'POST', headers, body })
 	expect([answer.status, await answer.text()]).toEqual([status, expect.stringMatching(/"detail":".+"/)])
 })
+
+it.each(['/v1/webhooks', '/v1/uploads'])('tells whoever sends nothing, and no type of it, what %s expects', async (path) => {
+	const answer = await fetchEdge(path, { method: 'POST', headers: { authorization: `Bearer ${key}` } })
+	const { status, errors } = await answer.json<Problem>()
+	expect([status, errors?.every(({ received }) => received === 'nothing')]).toEqual([422, true])
+})
