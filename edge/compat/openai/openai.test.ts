@@ -13,6 +13,18 @@ async function ordered(key: string, body: object): Promise<Generation['request']
 	return listed[0]!.request
 }
 
+/** The account's one generation, which a node has begun. */
+async function begun(account: string, key: string) {
+	const [{ id, request }] = await vi.waitFor(async () => {
+		const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: [Generation] }>()
+		expect(listed).toHaveLength(1)
+		return listed
+	}, patience)
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	return { work, request }
+}
+
 it.each([
 	[{ model: 'dall-e-3' }, ['url']],
 	[{}, ['url']],
@@ -25,13 +37,7 @@ it.each([
 ])('answers %j with %j', async (asked, expected) => {
 	const { account, key } = await newAccount()
 	const answering = post(generations, key, { prompt: 'a red sphere', ...asked })
-	const [{ id, request }] = await vi.waitFor(async () => {
-		const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: [Generation] }>()
-		expect(listed).toHaveLength(1)
-		return listed
-	}, patience)
-	const work = { account, generation: id, epoch: 1 }
-	await call(work, 'start', { run: 'run-one-one' })
+	const { work, request } = await begun(account, key)
 	await deliver(work, 0, request.seed)
 	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
 	const [{ revised_prompt: _prompt, seed: _seed, ...picture }] = (
@@ -52,17 +58,11 @@ it('writes large pictures as base64 while it reads them', async () => {
 	const { account, key } = await newAccount()
 	const body = { prompt: 'a red sphere', model: 'gpt-image-2', n: 3, response_format: 'b64_json' }
 	const answering = post(generations, key, body)
-	const [{ id, request }] = await vi.waitFor(async () => {
-		const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: [Generation] }>()
-		expect(listed).toHaveLength(1)
-		return listed
-	}, patience)
-	const work = { account, generation: id, epoch: 1 }
-	await call(work, 'start', { run: 'run-one-one' })
+	const { work, request } = await begun(account, key)
 	const pictures = [1_000_001, 0, 2_000_000].map((size) => Uint8Array.from({ length: size }, (_, i) => (i * i) >> 5))
 	for (const [n, bytes] of pictures.entries()) {
 		await deliver(work, n, request.seed + n)
-		await env.BUCKET.put(`${id}/1/${n}`, bytes)
+		await env.BUCKET.put(`${work.generation}/1/${n}`, bytes)
 	}
 	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
 	const answer = await answering
@@ -74,7 +74,7 @@ it('writes large pictures as base64 while it reads them', async () => {
 		true,
 		true
 	])
-	expect(told).toBe(id)
+	expect(told).toBe(work.generation)
 })
 
 it.each([
