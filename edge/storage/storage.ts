@@ -1,6 +1,7 @@
 import { AwsV4Signer } from 'aws4fetch'
 import type { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.ts'
 import type { Env } from '../env.ts'
+import { ProblemError } from '../errors.ts'
 
 /** Seconds. */
 export const writable = 300
@@ -25,14 +26,20 @@ export function keyOf(env: Env, url: string): string {
 	return url.startsWith(base) ? url.slice(base.length).split('?')[0]! : ''
 }
 
-/** What a URL of `signGet` reads, from the bucket itself. */
+/** What a URL of `signGet` reads, from the bucket itself. Throws `not-found`. */
 export async function findPicture(env: Env, url: string): Promise<R2ObjectBody> {
 	const key = keyOf(env, url)
-	const object = await env.BUCKET.get(key)
-	if (!object) {
-		throw new Error(`Expected a picture at ${key}, got none`)
-	}
-	return object
+	return (await env.BUCKET.get(key)) ?? gone(key)
+}
+
+/** Throws `not-found` where there is nothing for `findPicture` to find. */
+export async function expectPicture(env: Env, url: string): Promise<void> {
+	const key = keyOf(env, url)
+	;(await env.BUCKET.head(key)) ?? gone(key)
+}
+
+function gone(key: string): never {
+	throw new ProblemError({ code: 'not-found', detail: `Picture ${key} was delivered and is no longer in storage.` })
 }
 
 /** An object as it is in storage, and nothing that a browser would take for a page. */

@@ -77,6 +77,21 @@ it('writes large pictures as base64 while it reads them', async () => {
 	expect(told).toBe(work.generation)
 })
 
+it('says which picture storage has lost before anything of an answer in base64 is sent', async () => {
+	const { account, key } = await newAccount()
+	const answering = post(generations, key, { prompt: 'a red sphere', model: 'gpt-image-2', n: 2 })
+	const { work, request } = await begun(account, key)
+	await deliver(work, 0, request.seed)
+	await deliver(work, 1, request.seed + 1)
+	await env.BUCKET.delete(`${work.generation}/1/1`)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const answer = await answering
+	// Not to be repeated by itself: that would be another order.
+	expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([404, 'false'])
+	const message = `Picture ${work.generation}/1/1 was delivered and is no longer in storage.`
+	expect(await answer.json()).toMatchObject({ error: { message, code: 'not_found' } })
+})
+
 it.each([
 	[{ quality: 'low' }, 13],
 	[{ quality: 'auto' }, 25],

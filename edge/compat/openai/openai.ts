@@ -39,7 +39,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 			// The same order would end the same way, and a repeated call would be another order.
 			return withLimits(respondError(c, failureOf(generation), { isFinal: true }), headers)
 		}
-		return withLimits(respondImages(c.var.env, generation, wanted), headers)
+		return withLimits(await respondImages(c.var.env, generation, wanted), headers)
 	}
 	at.post('/images/generations', withClientKey, limitInputs, async (c) => images(c, await readJson(c), 'image_generation'))
 	at.post('/images/edits', withClientKey, limitInputs, async (c) => images(c, await readEdit(c), 'image_edit'))

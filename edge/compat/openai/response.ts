@@ -1,15 +1,19 @@
 import type { Generation, Picture } from '../../../shared/contract/generation.ts'
 import type { Env } from '../../env.ts'
 import { outputUrl } from '../../routes/outputs.ts'
-import { findPicture } from '../../storage/storage.ts'
+import { expectPicture, findPicture } from '../../storage/storage.ts'
 import type { Wanted } from './request.ts'
 
 const formatOf = ({ content_type }: Picture) => content_type.replace('image/', '')
 const sizeOf = ({ request: { width, height } }: Generation) => `${width}x${height}`
 
 /** Pictures in base64 are written as they are read: ten large ones would fill the memory of an isolate, which all its requests share. */
-export function respondImages(env: Env, generation: Generation, wanted: Wanted): Response {
+export async function respondImages(env: Env, generation: Generation, wanted: Wanted): Promise<Response> {
 	const { id, images, completed_at, request } = generation
+	if (wanted.as.includes('b64_json')) {
+		// Once the answer has begun it has no place for an error.
+		await Promise.all(images.map(({ url }) => expectPicture(env, url)))
+	}
 	// What no prompt has.
 	const mark = crypto.randomUUID()
 	const data = images.map((picture) => ({
