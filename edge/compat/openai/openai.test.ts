@@ -93,6 +93,20 @@ it('says which picture storage has lost before anything of an answer in base64 i
 })
 
 it.each([
+	['input-unreadable', 400, 'invalid_request_error', 'input_unreadable'],
+	[undefined, 500, 'server_error', 'engine_failed']
+])('says whose doing it is that a generation failed, and not to order it again: %s', async (reason, status, type, code) => {
+	const { account, key } = await newAccount()
+	const answering = post(generations, key, { prompt: 'a red sphere' })
+	const { work } = await begun(account, key)
+	const detail = 'image: expected a whole picture'
+	await call(work, 'finish', { outcome: 'failed', detail, reason })
+	const answer = await answering
+	expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([status, 'false'])
+	expect(await answer.json()).toEqual({ error: { message: detail, type, param: null, code } })
+})
+
+it.each([
 	[{ quality: 'low' }, 13],
 	[{ quality: 'auto' }, 25],
 	[{ quality: 'hd' }, 50],
