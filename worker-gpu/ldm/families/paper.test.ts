@@ -47,3 +47,11 @@ test('inpainting needs an encoder', async () => {
 	const { vqvae_encoder: _, ...parts } = models.inpaint!.parts
 	await expect(open({ ...models.inpaint!, parts })).rejects.toThrow(/expected a vqvae_encoder/)
 })
+
+// An unhandled rejection, which would end a node's engine, fails the whole run.
+test('a model with nothing in it is refused for one thing, and nobody is left to hear of the others', async () => {
+	await expect(open({ ...models['unconditional-vq']!, parts: {} })).rejects.toThrow(
+		/unet\/model.onnx: expected an ONNX graph|expected a vae_decoder/
+	)
+	await new Promise(setImmediate)
+})

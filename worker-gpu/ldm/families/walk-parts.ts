@@ -18,12 +18,12 @@ export async function loadWalkParts(
 	inputs: readonly string[] = [],
 	firstStage: FirstStage | Promise<FirstStage> = loadFirstStage(folder)
 ): Promise<WalkParts> {
-	const samplerFor = await loadSampler(folder.at('scheduler'))
-	const network = await folder.part('unet')
+	// All at once: whichever fails first, the others' failures are not left without anyone who hears of them, which would end the process.
+	const [samplerFor, network, stage] = await Promise.all([loadSampler(folder.at('scheduler')), folder.part('unet'), firstStage])
 	for (const name of ['sample', ...inputs]) {
 		port(network, 'inputs', name)
 	}
-	return { samplerFor, denoiser: await unet(network, folder.provider.invariantFrom), firstStage: await firstStage }
+	return { samplerFor, denoiser: await unet(network, folder.provider.invariantFrom), firstStage: stage }
 }
 
 /** Refuses a U-Net that is not made to be shown so many channels beside the latent's. */
