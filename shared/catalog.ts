@@ -12,9 +12,14 @@ export const ModelTasks = z
 		'text-to-image': z.strictObject({}),
 		/**
 		 * `strength`: the default. `original_steps`: of a latent consistency model, the steps of the walk that it was distilled from; a picture has
-		 * all its steps in `strength` of that, and where it is absent, `strength` of its steps.
+		 * all its steps in `strength` of that, and where it is absent, `strength` of its steps. `image_guidance`: of a model that is guided by the
+		 * image too.
 		 */
-		'image-to-image': z.strictObject({ strength: Strength.optional(), original_steps: z.int().min(1).optional() }),
+		'image-to-image': z.strictObject({
+			strength: Strength.optional(),
+			original_steps: z.int().min(1).optional(),
+			image_guidance: z.strictObject({ default: z.number().min(1), max: z.number().min(1) }).optional()
+		}),
 		/** Without `strength` every picture starts from noise alone, as in the paper; so does image-to-image. */
 		inpainting: z.strictObject({ strength: Strength.optional() }),
 		/** The picture is `factor` times as large as the image. `noise_level`: what the image is noised with before it is enlarged. */

@@ -57,6 +57,7 @@ async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flag
 		height: height && Number(height),
 		output_format,
 		image: await inputOf(flags.image),
+		image_guidance: numberOf('--image-guidance', flags['image-guidance']),
 		mask: await inputOf(flags.mask),
 		semantic_map: await inputOf(flags.map),
 		layout: flags.box?.map(boxOf),

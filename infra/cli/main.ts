@@ -18,6 +18,7 @@ const usages = {
   --steps <n>  --guidance <x>  --sampler <name>  --seed <n>  --count <n>
   --negative <text>        what to keep away from
   --image <file or URL>    a picture to start from; with --strength <0 to 1>, how much of it is drawn anew
+  --image-guidance <x>     how closely a model that is guided by the image too keeps to it
   --mask <file or URL>     what of it to draw anew is white, or transparent if anything is
   --map <file or URL>      a semantic map
   --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; as often as there are boxes
@@ -40,6 +41,7 @@ const options = {
 	negative: { type: 'string' },
 	image: { type: 'string' },
 	strength: { type: 'string' },
+	'image-guidance': { type: 'string' },
 	mask: { type: 'string' },
 	map: { type: 'string' },
 	box: { type: 'string', multiple: true },

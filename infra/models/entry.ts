@@ -116,7 +116,8 @@ async function settingsOf(
 		case 'image-to-image': {
 			// It leaves no step, and is refused where it is read.
 			if (await works(() => plan({ strength: 0 }))) {
-				return {}
+				const isGuided = !(await works(() => plan({ image_guidance: 0 })))
+				return isGuided ? { image_guidance: { default: 1.5, max: 20 } } : {}
 			}
 			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
 			const isSpread = (await plan({ steps: 2, strength: 0.5 })).evaluations === (await plan({ steps: 2 })).evaluations

@@ -224,7 +224,11 @@ describe('a model of every kind that the reference draws with', () => {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
 		'xl-edm': { samplers: [], steps: { default: 30 } },
 		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
-		pix2pix: { tasks: { 'image-to-image': {} }, guidance: { default: 7.5 }, prompt: { negative: true } },
+		pix2pix: {
+			tasks: { 'image-to-image': { image_guidance: { default: 1.5, max: 20 } } },
+			guidance: { default: 7.5 },
+			prompt: { negative: true }
+		},
 		lcm: {
 			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
 			samplers: ['lcm'],

@@ -45,6 +45,11 @@ export const GenerationRequest = z.strictObject({
 		.describe('Boxes to fill: `[x0, y0, x1, y1]` in parts of the picture from its top left corner.'),
 	class_label: Label.nullish().describe('A class of the model, by name or number.'),
 	strength: Part.nullish().describe('How much of `image` is drawn anew: from nothing (0) to all of it (1).'),
+	image_guidance: z
+		.number()
+		.min(1)
+		.nullish()
+		.describe('How closely a model that is guided by an image too keeps to it: s_I of Brooks et al. (2023), eq. 3.'),
 	noise_level: z.int().min(0).nullish().describe('How much noise the upscaler adds to the image, as a timestep.'),
 	width: z.int().min(1).optional().describe("Pixels. With an `image` or a map its own size, in the model's multiples."),
 	height: z.int().min(1).optional().describe('Pixels, as `width`.'),
@@ -99,6 +104,7 @@ export const ResolvedRequest = GenerationRequest.extend({
 		.describe('Labels by number.'),
 	class_label: z.int().optional(),
 	strength: Part.optional(),
+	image_guidance: z.number().optional(),
 	noise_level: z.int().optional(),
 	width: z.int(),
 	height: z.int(),

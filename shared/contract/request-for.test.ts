@@ -104,6 +104,18 @@ describe('task', () => {
 		expect(error!.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['strength'] }])
 	})
 
+	test('is guided by its image too where the model says so', () => {
+		const instructed = { ...able, tasks: { 'image-to-image': { image_guidance: { default: 1.5, max: 20 } } } }
+		const said = (fields: object) => ask(instructed, { image: upload, prompt: 'x', ...fields })
+		expect(said({}).data).toMatchObject({ image_guidance: 1.5 })
+		expect(ResolvedRequest.parse(said({ image_guidance: 1 }).data)).toMatchObject({ image_guidance: 1 })
+		for (const image_guidance of [0.99, 20.5, '2']) {
+			expect(said({ image_guidance }).error!.issues).toMatchObject([{ path: ['image_guidance'] }])
+		}
+		const { error } = ask(able, { image: upload, prompt: 'x', image_guidance: 2 })
+		expect(error!.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['image_guidance'] }])
+	})
+
 	test('is super-resolution or unconditional where the model can do nothing else with the fields', () => {
 		expect(ask(upscaler, { image: upload }).data).toMatchObject({ task: 'super-resolution', noise_level: 20, prompt: '' })
 		const free = Model.parse({ ...model, tasks: { unconditional: {} }, prompt: { max: 0, negative: false } })

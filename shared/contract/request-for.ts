@@ -94,8 +94,12 @@ function taskFields({ tasks }: Model, task: Task, stored: boolean) {
 	const strength = (value: number) => ({ strength: shape.strength.unwrap().unwrap().default(value) })
 	switch (task) {
 		case 'image-to-image': {
-			const { strength: value } = tasks[task]!
-			return { image: input, ...(value !== undefined && strength(value)) }
+			const { strength: value, image_guidance: guidance } = tasks[task]!
+			return {
+				image: input,
+				...(value !== undefined && strength(value)),
+				...(guidance && { image_guidance: z.number().min(1).max(guidance.max).default(guidance.default) })
+			}
 		}
 		case 'inpainting': {
 			const { strength: value } = tasks[task]!

@@ -319,7 +319,7 @@ let told = 0
 let seen = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
-	const { layout, class_label, noise_level } = request
+	const { layout, class_label, image_guidance, noise_level } = request
 	return {
 		task: request.task ?? 'text-to-image',
 		prompt: request.prompt,
@@ -334,6 +334,7 @@ const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 		strength: request.strength ?? 1,
 		...(layout && { layout: layout.map(({ label, box }) => ({ label, box: box as [number, number, number, number] })) }),
 		...(class_label !== undefined && { class_label }),
+		...(image_guidance !== undefined && { image_guidance }),
 		...(noise_level !== undefined && { noise_level }),
 		...tensorsOf(inputs)
 	}

@@ -29,6 +29,8 @@ export interface Drawing {
 	/** Labels by their number in the catalog; boxes in parts of the picture, from the top left corner. */
 	readonly layout?: readonly { readonly label: number; readonly box: readonly [x0: number, y0: number, x1: number, y1: number] }[]
 	readonly class_label?: number
+	/** s_I of Brooks et al. (2023), eq. 3, 1 or more. */
+	readonly image_guidance?: number
 	/** Timestep up to which the upscaler's small picture is noised. */
 	readonly noise_level?: number
 }

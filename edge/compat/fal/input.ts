@@ -18,6 +18,7 @@ const sizes = new Map<unknown, Size>([
 
 const names = new Map([
 	['guidance_scale', 'guidance'],
+	['image_guidance_scale', 'image_guidance'],
 	['image_url', 'image'],
 	['mask_url', 'mask'],
 	['num_images', 'count'],

@@ -13,6 +13,7 @@ const numbers = new Set([
 	'guidance',
 	'guidance_rescale',
 	'height',
+	'image_guidance',
 	'n',
 	'noise_level',
 	'output_compression',

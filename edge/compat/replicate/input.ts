@@ -9,11 +9,14 @@ import { uploadIn } from './files.ts'
 const names = new Map<string, string>([
 	['count', 'num_outputs'],
 	['guidance', 'guidance_scale'],
+	['image_guidance', 'image_guidance_scale'],
 	['sampler', 'scheduler'],
 	['steps', 'num_inference_steps'],
 	['strength', 'prompt_strength']
 ] satisfies [keyof ResolvedRequest, string][])
-const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native])).set('input_image', 'image')
+const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native]))
+	.set('input_image', 'image')
+	.set('image_cfg_scale', 'image_guidance')
 /** Of models that take several images. */
 const lists = new Set(['image_input', 'input_images'])
 

@@ -133,6 +133,13 @@ it.each(['image', 'input_image', 'image_input', 'input_images'])('takes an image
 	}
 })
 
+it.each(['image_guidance_scale', 'image_cfg_scale'])('knows %s, which models guided by their image alone have', async (name) => {
+	const { key } = await newAccount()
+	const order = { version: 'darkroom/scenes', input: { ...input, [name]: 1.5 } }
+	const answer = await post('/replicate/v1/predictions', key, order)
+	expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [{ field: 'input.image_guidance_scale' }] }])
+})
+
 it.each(['constructor', 'toString', 'aspect_ratio', 'size'])('knows no field %s of that kind', async (field) => {
 	const { key } = await newAccount()
 	const body = `{"version":"darkroom/scenes","input":{"prompt":"a red sphere","scheduler":"constructor","${field}":"0:1"}}`

@@ -6,7 +6,10 @@ import { boxes } from './boxes.ts'
 import { sketch } from './sketch.ts'
 
 /** The fields of a request that are a task's own. */
-export type Given = Pick<Partial<GenerationRequest>, 'image' | 'mask' | 'semantic_map' | 'layout' | 'class_label' | 'noise_level'>
+export type Given = Pick<
+	Partial<GenerationRequest>,
+	'image' | 'mask' | 'semantic_map' | 'layout' | 'class_label' | 'image_guidance' | 'noise_level'
+>
 /** Gives those that the inputs come to, and whether they are all there. */
 type Read = () => Promise<{ fields: Given; isWhole: boolean }>
 
@@ -20,9 +23,9 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 	const { tasks, size } = model
 	switch (task) {
 		case 'image-to-image':
-			return imageInput(place, given)
+			return imageInput(place, given, 'image_guidance', tasks[task]!.image_guidance)
 		case 'super-resolution':
-			return imageInput(place, given, tasks[task]!.noise_level)
+			return imageInput(place, given, 'noise_level', tasks[task]!.noise_level)
 		case 'inpainting':
 			return maskedInput(place, given)
 		case 'class-conditional':
@@ -76,21 +79,28 @@ async function loaded(url: string): Promise<HTMLImageElement> {
 	return image
 }
 
-type NoiseLevel = NonNullable<ModelTasks['super-resolution']>['noise_level']
+/** What some models are told of their image. */
+const numbers = {
+	image_guidance: { label: 'How closely to keep to it', min: 1, step: 'any' },
+	noise_level: { label: 'Noise to draw over', min: 0, step: 1 }
+} as const
 
-function imageInput(place: HTMLElement, given: Given, noise?: NoiseLevel): Read {
+type Limits = { default: number; max: number } | undefined
+
+function imageInput(place: HTMLElement, given: Given, field: keyof typeof numbers, limits: Limits): Read {
 	const shown = h('div')
 	const image = picture('Image', given.image, (url) =>
 		shown.replaceChildren(h('img', { class: 'source', src: url, alt: 'What it starts from' }))
 	)
 	place.append(image.element, shown)
-	const level = h('input', { type: 'number', min: 0, max: noise?.max, value: given.noise_level ?? noise?.default })
-	if (noise) {
-		place.append(h('label', {}, 'Noise to draw over', level))
+	const { label, min, step } = numbers[field]
+	const number = h('input', { type: 'number', min, max: limits?.max, step, value: given[field] ?? limits?.default })
+	if (limits) {
+		place.append(h('label', {}, label, number))
 	}
 	return async () => {
 		const from = image.read()
-		const fields = { ...(from && { image: from }), ...(noise && level.value && { noise_level: Number(level.value) }) }
+		const fields = { ...(from && { image: from }), ...(limits && number.value && { [field]: Number(number.value) }) }
 		return { fields, isWhole: Boolean(from) }
 	}
 }

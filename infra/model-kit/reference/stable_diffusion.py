@@ -246,6 +246,8 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         call = size
     if task in (IMAGE, MASK):
         call = {"image": picture(height, width, seed + 1), **({} if "Pix2Pix" in cls else {"strength": request["strength"]})}
+    if "image_guidance" in request:
+        call["image_guidance_scale"] = request["image_guidance"]
     if task == MASK:
         call |= {"mask_image": masks(height, width, seed + 2), **size}
     if request["guidance_rescale"] > 0:
@@ -276,7 +278,8 @@ def requests(name: str, task: str) -> list[dict]:
     if name == "xl-edm":
         chosen = [(None, steps, None) for steps in (6, 1, 20)]
     if name in ("refiner", "sd-taesd", "pix2pix"):
-        chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None)]
+        others = [("ddim", 6, None), (None, 5, None)] if name == "pix2pix" else []
+        chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None), *others]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":
         chosen = [(sampler, 3, None) for sampler in (None, "ddpm", "euler", "heun")]
@@ -292,6 +295,8 @@ def requests(name: str, task: str) -> list[dict]:
             "strength": (0.8, 1, 0.55, 0.35)[(i + (i > 1)) % 4] if steps > 1 and task in (IMAGE, MASK) else 1,
             "seed": 100 * i + len(made),
         }
+        if name == "pix2pix" and i > 0:
+            request["image_guidance"] = (1.5, 1, 4, 2.25, 8, 1.2)[i]
         if task == "super-resolution":
             request["noise_level"] = (20, 0, 39)[i % 3]
         made.append(request)

@@ -4,7 +4,7 @@ import { concatenate, given } from './inputs.ts'
 import type { Parts } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
-/** s_I, diffusers' default: how far towards the image. */
+/** As the pipeline has it where a request says nothing. */
 const IMAGE_GUIDANCE = 1.5
 
 /**
@@ -13,8 +13,11 @@ const IMAGE_GUIDANCE = 1.5
  */
 export const instructPix2Pix: Pipeline<Parts> = async (drawing, parts, pause) => {
 	const { conditioner, denoiser, firstStage, samplerFor } = parts
-	const { prompt, negative_prompt, guidance, guidance_rescale, width, height } = drawing
+	const { prompt, negative_prompt, guidance, image_guidance = IMAGE_GUIDANCE, guidance_rescale, width, height } = drawing
 	const dims = latentDims(drawing, denoiser, firstStage)
+	if (!(image_guidance >= 1)) {
+		throw new RangeError(`image_guidance: expected a number from 1 on, got ${image_guidance}`)
+	}
 	const sampler = samplerFor(drawing)
 	const guides = guidance > 1
 	const image = await firstStage.encode(given(drawing, 'image'), pause)
@@ -24,7 +27,7 @@ export const instructPix2Pix: Pipeline<Parts> = async (drawing, parts, pause) =>
 	return walk({
 		denoiser,
 		sampler,
-		guidance: guides ? guidedByBoth(told, untold, guidance, IMAGE_GUIDANCE, guidance_rescale) : unguided(told),
+		guidance: guides ? guidedByBoth(told, untold, guidance, image_guidance, guidance_rescale) : unguided(told),
 		begin: (noise) => ({ x: pureNoise(sampler, noise.normal(dims)), given: [image(noise)] }),
 		shown({ x, k, given: [image] }) {
 			const scaled = sampler.scale(x, k)

@@ -34,6 +34,7 @@ test.each([
 	['lcm', 'image-to-image', { steps: 30, strength: 0.5 }, 'strength: expected 0.6 to 1, for 30 steps out of 50, got 0.5'],
 	['lcm', 'image-to-image', { steps: 51 }, 'steps: expected an integer from 1 to 50, got 51'],
 	['upscaler', 'super-resolution', { image: image(8, 16) }, 'image: expected one of 8 × 8, 0.25 of the picture'],
+	['pix2pix', 'image-to-image', { image_guidance: 0.9 }, 'image_guidance: expected a number from 1 on, got 0.9'],
 	['upscaler', 'super-resolution', { noise_level: 40 }, 'noise_level: expected an integer from 0 to 39, got 40'],
 	['upscaler', 'super-resolution', { noise_level: 0.5 }, 'noise_level: expected an integer from 0 to 39, got 0.5']
 ] as const)('%s, %s: %o is refused', async (name, task, change, message) => {
