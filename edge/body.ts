@@ -5,8 +5,10 @@ import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
 import { ProblemError, respond, unsupported } from './errors.ts'
 import { Held } from './held.ts'
+import { inTime, timeFor } from './in-time.ts'
 import { Given } from './inputs/given.ts'
 import { mostBesides, shorten } from './inputs/long-json.ts'
+import { soon } from './soon.ts'
 
 const mebibyte = 1024 * 1024
 const small = 16 * 1024
@@ -24,24 +26,26 @@ const tooLarge = (maxSize: number, of = '') =>
 const lengthOf = ({ req }: Context): number | undefined =>
 	req.header('transfer-encoding') === undefined && req.header('content-length') ? Number(req.header('content-length')) : undefined
 
-/** Lets no body of more than `maxSize` bytes on; one that announces no length is for `pieces` to judge. */
-function limited(maxSize: number, pieces: MiddlewareHandler): MiddlewareHandler<App> {
+/** Lets no body on that announces more than `maxSize` bytes; the others are for `go` to judge. */
+function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): MiddlewareHandler<App> {
 	return async function limited(c, next) {
-		const length = lengthOf(c)
-		if (length === undefined) {
-			return pieces(c, next)
-		}
-		if (length > maxSize) {
-			await drain(c.req.raw.body)
+		if ((lengthOf(c) ?? 0) > maxSize) {
+			await soon(drain(c.req.raw.body), timeFor(drained))
 			return respond(c, tooLarge(maxSize))
 		}
-		return next()
+		return go(c, next)
 	}
 }
 
-export const limitBody = limited(mebibyte, bodyLimit({ maxSize: mebibyte, onError: (c) => respond(c, tooLarge(mebibyte)) }))
 /** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */
-export const limitInputs = limited(mostInputs, (_, next) => next())
+export const limitInputs = limited(mostInputs)
+
+const join = bodyLimit({ maxSize: mebibyte, onError: (c) => respond(c, tooLarge(mebibyte)) })
+/** Reads the body, too, for whoever asks for its text or its JSON. */
+export const limitBody = limited(mebibyte, async (c, next) => {
+	const reading = join(c, async () => void (await c.req.text()))
+	return (await inTime(reading, lengthOf(c) ?? mebibyte)) ?? next()
+})
 
 /** Lets those bodies in that say of themselves that they are JSON, which is in UTF-8 (RFC 8259, §8.1). */
 export const asJson = createMiddleware<App>(async function asJson(c, next) {
@@ -79,8 +83,9 @@ export async function readJson(c: Context): Promise<unknown> {
 		return handed.value
 	}
 	try {
-		if ((lengthOf(c) ?? mostInputs) <= mostUncounted) {
-			return JSON.parse(utf8.decode(await c.req.arrayBuffer()))
+		const length = lengthOf(c) ?? mostInputs
+		if (length <= mostUncounted) {
+			return JSON.parse(utf8.decode(await inTime(c.req.arrayBuffer(), length)))
 		}
 		const body = await holdBody(c)
 		const { text, revive } = shorten(body)
@@ -169,10 +174,8 @@ export async function readRest({ req }: Context): Promise<void> {
 		return
 	}
 	const isSmall = Number(length ?? small + 1) <= small
-	const { promise, resolve } = Promise.withResolvers<void>()
-	const timer = setTimeout(resolve, isSmall ? 1_000 : 10_000)
-	await Promise.race([promise, (isSmall ? req.raw.arrayBuffer() : drain(req.raw.body)).catch(() => {})])
-	clearTimeout(timer)
+	const rest: Promise<unknown> = isSmall ? req.raw.arrayBuffer() : drain(req.raw.body)
+	await soon(rest, isSmall ? 1_000 : 10_000).catch(() => {})
 }
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {

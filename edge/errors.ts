@@ -15,6 +15,7 @@ const problems = {
 	'method-not-allowed': [405, 'Method not allowed'],
 	'malformed-header': [400, 'A header is not as expected'],
 	superseded: [409, 'Another attempt at this generation was granted'],
+	'too-slow': [408, 'The body came too slowly'],
 	'not-ended': [409, 'The generation has not ended'],
 	ended: [409, 'The generation has ended'],
 	'reference-reused': [409, 'The reference names another credit'],

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { ProblemError } from './errors.ts'
 import { BrokenOff, Held } from './held.ts'
 
@@ -73,6 +73,26 @@ it('has room for all in turn, however many come at once, and whether or not they
 	await Promise.all(all)
 	expect(most).toBeGreaterThan(20 * mebibyte)
 	expect(most).toBeLessThanOrEqual(48 * mebibyte)
+})
+
+it('lets go of one that comes too slowly, and of its room', async () => {
+	vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+	const { readable, writable } = new IdentityTransformStream()
+	const writer = writable.getWriter()
+	const refused = expect(Held.read(readable, mebibyte, 640_000)).rejects.toMatchObject({
+		fault: { code: 'too-slow', detail: expect.stringContaining('at most 640000 bytes, within 20 seconds') }
+	})
+	for (let second = 0; second < 20; second++) {
+		await writer.write(new Uint8Array(1))
+		await vi.advanceTimersByTimeAsync(1_000)
+	}
+	vi.useRealTimers()
+	await refused
+	// All the room that there is.
+	const whole = 24 * mebibyte - 1
+	for (const held of await Promise.all([1, 2].map(() => Held.read(streamOf(whole), whole)))) {
+		held.release()
+	}
 })
 
 it('says that there is no room where nobody makes any', async () => {

@@ -1,5 +1,6 @@
 import { waitUntil } from 'cloudflare:workers'
 import { ProblemError } from './errors.ts'
+import { inTime, timeFor } from './in-time.ts'
 
 /** Bytes of bodies and files that an isolate holds at once: it has 128 MB for all the requests that it serves, and over that they are all killed. */
 const room = 48 * 1024 * 1024
@@ -43,12 +44,15 @@ export class Held {
 	/**
 	 * All of `stream`, which announces so many bytes; of one with more than `most` its first `most` + 1.
 	 *
-	 * @throws ProblemError `busy` where no room was made; BrokenOff
+	 * @throws ProblemError `busy` where no room was made, `too-slow`; BrokenOff
 	 */
 	static async read(stream: ReadableStream<Uint8Array> | null, most: number, announced = most): Promise<Held> {
+		const expected = Math.min(announced, most)
 		// One more tells that there are too many.
-		const held = new Held(Math.min(announced, most) + 1)
+		const held = new Held(expected + 1)
 		const reader = stream?.getReader({ mode: 'byob' })
+		// To wait for room does not count.
+		let left = timeFor(expected)
 		try {
 			for (let isDone = !reader; !isDone && held.#length <= most; ) {
 				if (held.#length === held.#size) {
@@ -56,19 +60,21 @@ export class Held {
 					held.#whole = held.#size < held.#whole ? held.#whole : most + 1
 					await held.#grow(Math.min(2 * held.#size || first, held.#whole))
 				}
-				const { done, value } = await reader!.read(new Uint8Array(held.#buffer, held.#length))
+				const asked = Date.now()
+				const reading = reader!.read(new Uint8Array(held.#buffer, held.#length))
+				const { done, value } = await inTime(reading, expected, left)
+				left -= Date.now() - asked
 				held.#buffer = value!.buffer as ArrayBuffer
 				held.#length += value!.byteLength
 				isDone = done
 			}
 			held.#whole = held.#size
+			reader?.releaseLock()
 			return held
 		} catch (error) {
 			const length = held.#length
 			held.release()
 			throw error instanceof ProblemError ? error : new BrokenOff(length, error)
-		} finally {
-			reader?.releaseLock()
 		}
 	}
 

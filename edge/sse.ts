@@ -1,5 +1,7 @@
+import { soon } from './soon.ts'
+
 /** Milliseconds. Proxies close connections that are silent for longer. */
-const heartbeat = 15_000
+export const heartbeat = 15_000
 /** Proxies that gather a few kilobytes before they send anything send this, and then know of the stream. */
 const padding = 2_048
 
@@ -12,19 +14,6 @@ export const eventHeaders = {
 	'content-type': 'text/event-stream; charset=utf-8',
 	'cache-control': 'no-cache, no-transform',
 	'x-accel-buffering': 'no'
-}
-
-/** Whether `event` came before the next heartbeat is due. */
-export async function soon(event: Promise<unknown>): Promise<boolean> {
-	let timer: ReturnType<typeof setTimeout> | undefined
-	const late = new Promise<boolean>((resolve) => {
-		timer = setTimeout(resolve, heartbeat, false)
-	})
-	try {
-		return await Promise.race([event.then(() => true), late])
-	} finally {
-		clearTimeout(timer)
-	}
 }
 
 export interface Sent {
@@ -47,7 +36,7 @@ export function respondEvents(events: AsyncGenerator<Sent>, headers: Record<stri
 				return
 			}
 			next ??= events.next()
-			if (!(await soon(next))) {
+			if (!(await soon(next, heartbeat))) {
 				send(stillThere)
 				return
 			}

@@ -46,6 +46,7 @@ interface Operation {
 /** How any JSON body may be refused, whatever a route says of its own. */
 const refusals = {
 	400: 'malformed-json',
+	408: 'too-slow',
 	413: 'payload-too-large',
 	415: 'unsupported-media-type',
 	422: 'invalid-request'

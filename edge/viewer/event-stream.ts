@@ -1,7 +1,8 @@
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import type { Env } from '../env.ts'
 import { present } from '../routes/present.ts'
-import { opening, soon, stillThere } from '../sse.ts'
+import { soon } from '../soon.ts'
+import { heartbeat, opening, stillThere } from '../sse.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
 /** What a reader with this Last-Event-ID has seen of a timeline that is called `name`: nothing, where it followed another. */
@@ -35,7 +36,7 @@ export function eventStream(
 				send(`retry: 1000\n${opening}`)
 				return
 			}
-			const entry = timeline.after(seen) ?? ((await soon(timeline.grown)) && timeline.after(seen))
+			const entry = timeline.after(seen) ?? ((await soon(timeline.grown, heartbeat)) && timeline.after(seen))
 			if (!entry) {
 				send(stillThere)
 				return

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Problem } from '../../shared/contract/problem.ts'
@@ -168,6 +169,24 @@ describe('bad input', () => {
 		calling.flushHeaders()
 		const [answer] = (await once(calling, 'response')) as [IncomingMessage]
 		expect(answer.statusCode).toBe(401)
+		calling.destroy()
+	})
+
+	it.concurrent.each([
+		['of JSON', '/v1/generations', 9_000],
+		['of so much that room is kept for it', '/v1/generations', 70_000],
+		['for a route of small ones', '/v1/uploads', 9_000],
+		["for OpenAI's clients", '/openai/v1/images/edits', 70_000],
+		["for Replicate's", '/replicate/v1/predictions', 9_000],
+		["for fal's", '/fal/queue/darkroom/scenes', 9_000]
+	])('a body that trickles, %s', async (_, path, length) => {
+		const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': length }
+		const calling = request(`${edge.url}${path}`, { method: 'POST', headers })
+		const trickling = setInterval(() => calling.write(' '), 100)
+		const [answer] = (await once(calling, 'response')) as [IncomingMessage]
+		clearInterval(trickling)
+		expect(answer.statusCode).toBe(408)
+		expect(await text(answer)).toContain(`Expected the body, of at most ${length} bytes, within `)
 		calling.destroy()
 	})
 
