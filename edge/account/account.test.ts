@@ -379,59 +379,6 @@ describe('Account', () => {
 		expect(await rows('SELECT kind FROM due')).toEqual([{ kind: 'erase' }])
 	})
 
-	it('removes pictures when the days of its plan are over, and keeps their receipts', async () => {
-		await stub.start(work(), 'run-one-one')
-		const keys = [0, 1].map((n) => `${id}/1/${n}`)
-		for (const [n, key] of keys.entries()) {
-			await env.BUCKET.put(key, 'a picture')
-			await stub.capture(work(), picture(n), { ...receipt(1, n), key })
-		}
-		await finish()
-		const stored = async () => (await env.BUCKET.list({ prefix: `${id}/` })).objects.map((object) => object.key)
-		vi.setSystemTime(Date.now() + 30 * 86_400_000 - 1)
-		await runDurableObjectAlarm(stub)
-		expect(await stored()).toEqual(keys)
-		expect(await read()).toMatchObject({ images: [{}, {}], removed_at: null })
-		vi.setSystemTime(Date.now() + 1)
-		await runDurableObjectAlarm(stub)
-		await vi.waitFor(async () => expect(await stored()).toEqual([]), patience)
-		await vi.waitFor(async () => expect(await read()).toMatchObject({ images: [], removed_at: expect.any(String) }), patience)
-		expect(await rows('SELECT key, etag FROM pictures')).toHaveLength(2)
-		expect(await rows('SELECT * FROM due')).toEqual([])
-	})
-
-	it('sweeps up what lost attempts have left behind', async () => {
-		await stub.start(work(), 'run-one-one')
-		await outlast()
-		await stub.start(work(2), 'run-two-two')
-		for (const key of ['1/0', '1/checkpoint', '2/0', '2/1']) {
-			await env.BUCKET.put(`${id}/${key}`, 'a picture')
-		}
-		await stub.capture(work(2), picture(0), { ...receipt(2, 0), key: `${id}/2/0` })
-		await stub.cancel(key, id)
-		vi.setSystemTime(Date.now() + 10 * 60_000)
-		await runDurableObjectAlarm(stub)
-		await vi.waitFor(async () => {
-			const { objects } = await env.BUCKET.list({ prefix: `${id}/` })
-			expect(objects.map((object) => object.key)).toEqual([`${id}/2/0`])
-		}, patience)
-	})
-
-	it('removes uploads that nothing uses after a day', async () => {
-		await stub.authorize(key)
-		const upload = (name: string) => `inputs/${account}/upl_${name.padEnd(26, '0')}`
-		await env.BUCKET.put(upload('used'), 'x')
-		await env.BUCKET.put(upload('unused'), 'x')
-		const image = upload('used').split('/')[2] as string
-		await submitTo(stub, key, { ...order, request: { ...request, image } })
-		vi.setSystemTime(Date.now() + 86_400_000 + 1_000)
-		await runDurableObjectAlarm(stub)
-		await vi.waitFor(async () => {
-			const { objects } = await env.BUCKET.list({ prefix: `inputs/${account}/` })
-			expect(objects.map((object) => object.key)).toEqual([upload('used')])
-		}, patience)
-	})
-
 	it('shows the queue a window of its work, and lets the rest in as that leaves it', async () => {
 		const ids = [id]
 		for (let i = 0; i < 20; i++) {

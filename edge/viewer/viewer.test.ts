@@ -1,12 +1,12 @@
 import { runInDurableObject } from 'cloudflare:test'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { findModel } from '../../shared/catalog.ts'
 import { orderFor, takeApart } from '../../shared/contract/order.ts'
 import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
-import { env, newAccount, submitTo } from '../testing.ts'
+import { env, newAccount, patience, submitTo } from '../testing.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -23,6 +23,10 @@ describe('Viewer', () => {
 		account = env.ACCOUNT.getByName(owner.account)
 		snapshot = unwrap(await submitTo(account, owner.hash, order))
 		viewer = env.VIEWER.getByName(snapshot.id)
+	})
+
+	afterEach(() => {
+		vi.useRealTimers()
 	})
 
 	const end = async () => {
@@ -54,6 +58,23 @@ describe('Viewer', () => {
 		const began = Date.now()
 		expect(await viewer.wait(owner.account, snapshot.id, 300)).toBeUndefined()
 		expect(Date.now() - began).toBeGreaterThanOrEqual(250)
+	})
+
+	it('looks by itself for as long as anyone is here', async () => {
+		vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+		const looks = (times: number) => vi.waitFor(() => expect(vi.getTimerCount()).toBe(times), patience)
+		const waiting = viewer.wait(owner.account, snapshot.id, 500)
+		const stream = await viewer.follow(owner.account, snapshot.id, undefined)
+		await looks(1)
+		await waiting
+		expect(vi.getTimerCount()).toBe(1)
+		await stream?.cancel()
+		await looks(0)
+		const told = viewer.wait(owner.account, snapshot.id, 10_000)
+		await looks(1)
+		await end()
+		await told
+		await looks(0)
 	})
 
 	it('may vanish: its readers ask the Account', async () => {

@@ -1,0 +1,135 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import type { Delivery } from '../../shared/contract/webhooks.ts'
+import { randomText } from '../../shared/ids.ts'
+import { inputKey } from '../inputs/store.ts'
+import { receiver } from '../receiver.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
+import type { Account } from './account.ts'
+
+const day = 86_400_000
+const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=='
+
+describe('An account keeps', () => {
+	let account: string
+	let key: string
+	beforeEach(async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		;({ account, key } = await newAccount())
+	})
+	afterEach(() => {
+		vi.useRealTimers()
+	})
+
+	const order = async (more: object = {}, headers: Record<string, string> = {}) => {
+		const answer = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', ...more }, headers)
+		expect(answer.status).toBe(202)
+		return answer.json<Generation>()
+	}
+	const cancel = (id: string) => post(`/v1/generations/${id}/cancel`, key, {})
+	const read = async (id: string) => (await get(`/v1/generations/${id}`, key)).json<Generation>()
+	const rows = (sql: string) =>
+		runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage }) => storage.sql.exec(sql).toArray())
+	const stored = async (prefix: string) => (await env.BUCKET.list({ prefix })).objects.map((object) => object.key)
+	/** Lets time go on, the alarm ring, and what it brings about come to its end. */
+	const pass = async (ms: number, check: () => Promise<void>) => {
+		vi.setSystemTime(Date.now() + ms)
+		await runDurableObjectAlarm(env.ACCOUNT.getByName(account))
+		await vi.waitFor(check, patience)
+	}
+	const nothingIsDue = async () => expect(await rows('SELECT kind, subject FROM due')).toEqual([])
+
+	it('pictures for the days of its plan, and their receipts', async () => {
+		const { id, request } = await order({ count: 2 })
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		for (const n of [0, 1]) {
+			await deliver(work, n, request.seed + n)
+		}
+		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+		const keys = [0, 1].map((n) => `${id}/1/${n}`)
+		await pass(30 * day - 1, async () => expect(await stored(`${id}/`)).toEqual(keys))
+		expect(await read(id)).toMatchObject({ images: [{}, {}], removed_at: null })
+		await pass(1, async () => expect(await stored(`${id}/`)).toEqual([]))
+		await vi.waitFor(nothingIsDue, patience)
+		expect(await read(id)).toMatchObject({ images: [], removed_at: expect.any(String) })
+		expect(await rows('SELECT key, etag FROM pictures')).toHaveLength(2)
+	})
+
+	it('nothing but pictures of what lost attempts have left behind', async () => {
+		const { id, request } = await order({ count: 2 })
+		await call({ account, generation: id, epoch: 1 }, 'start', { run: 'run-one-one' })
+		await call({ account, generation: id, epoch: 1 }, 'yield', {})
+		const work = { account, generation: id, epoch: 2 }
+		await call(work, 'start', { run: 'run-two-two' })
+		for (const left of ['1/0', '1/checkpoint', '2/1']) {
+			await env.BUCKET.put(`${id}/${left}`, 'a picture')
+		}
+		await deliver(work, 0, request.seed)
+		await cancel(id)
+		await pass(10 * 60_000, async () => expect(await stored(`${id}/`)).toEqual([`${id}/2/0`]))
+	})
+
+	it('an upload that nothing uses for a day, and one that a generation uses as long as its pictures', async () => {
+		const upload = async () => {
+			const form = new FormData()
+			form.set('file', new File([Buffer.from(png, 'base64')], 'a.png'))
+			const headers = { authorization: `Bearer ${key}` }
+			return (await fetchEdge('/openai/v1/files', { method: 'POST', headers, body: form })).json<{ id: string }>()
+		}
+		const [used, unused] = [await upload(), await upload()].map(({ id }) => id)
+		const { id, request } = await order({ image: used, width: 64, height: 64 })
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await env.BUCKET.put(`${id}/1/0`, 'test')
+		const seen = { n: 0, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 64, height: 64 }
+		expect((await call(work, 'image', { ...seen, seed: request.seed })).status).toBe(200)
+		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+		const inputs = inputKey(account, '')
+		await pass(1_000, async () => expect(await stored(inputs)).toEqual([inputs + used, inputs + unused]))
+		await pass(day, async () => expect(await stored(inputs)).toEqual([inputs + used]))
+		await pass(28 * day, async () => expect(await stored(inputs)).toEqual([inputs + used]))
+		await pass(day, async () => expect(await stored(`${id}/`)).toEqual([]))
+		await pass(day, async () => expect(await stored(inputs)).toEqual([]))
+		await vi.waitFor(nothingIsDue, patience)
+		expect(await rows('SELECT * FROM inputs')).toEqual([])
+	})
+
+	it('the names of orders for as long as those may be repeated', async () => {
+		await order({}, { 'idempotency-key': 'one' })
+		await order({}, { 'x-stainless-retry-count': '0' })
+		const names = () =>
+			rows('SELECT substr(name, 1, 7) AS name FROM repeats ORDER BY name').then((all) => all.map(({ name }) => name))
+		expect(await names()).toEqual(['key one', expect.stringMatching(/^sdk /)])
+		vi.setSystemTime(Date.now() + 600_000)
+		await order({}, { 'idempotency-key': 'two' })
+		expect(await names()).toEqual(['key one', 'key two'])
+		vi.setSystemTime(Date.now() + day)
+		await order({}, { 'idempotency-key': 'three' })
+		expect(await names()).toEqual(['key thr'])
+	})
+
+	it('deliveries of webhooks for thirty days', async () => {
+		const { url } = receiver(randomText(8))
+		const told = async () => {
+			const { id } = await order({ webhook: url })
+			await cancel(id)
+			return id
+		}
+		const listed = async () => {
+			const { deliveries } = await (await get('/v1/webhooks/deliveries', key)).json<{ deliveries: Delivery[] }>()
+			expect(deliveries.map(({ status }) => status)).not.toContain('pending')
+			return deliveries.map(({ generation }) => generation)
+		}
+		const first = await told()
+		await pass(0, async () => expect(await listed()).toEqual([first]))
+		vi.setSystemTime(Date.now() + 30 * day - 1_000)
+		const second = await told()
+		await pass(0, async () => expect(await listed()).toEqual([second, first]))
+		vi.setSystemTime(Date.now() + 2_000)
+		const third = await told()
+		await pass(0, async () => expect(await listed()).toEqual([third, second]))
+		expect(await rows("SELECT * FROM due WHERE kind = 'webhook'")).toEqual([])
+	})
+})
