@@ -46,12 +46,12 @@ export const replicate: Client = {
 			for await (const { event, data } of client.stream(model, { input })) {
 				seen.push({ event, data })
 			}
-			assert.match(seen[0]!.data, /^\s*(\d+)%\s*\|.+?\|\s*(\d+)\/(\d+)/)
+			// Others, which this client takes, are refused by replicate-go.
 			assert.deepEqual(
-				seen.map(({ event }) => event).filter((event) => event !== 'logs'),
+				seen.map(({ event }) => event),
 				['output', 'done']
 			)
-			expectPng(await (await fetch(seen.at(-2)!.data)).arrayBuffer())
+			expectPng(await (await fetch(seen[0]!.data)).arrayBuffer())
 		},
 		async 'waiting times out, then polling'(stack) {
 			const client = await open(stack)

@@ -1,5 +1,5 @@
 import { expect, inject, it, vi } from 'vitest'
-import { fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const app = '/fal/queue/darkroom/scenes'
 const submit = async (key: string, body: object, path = app, headers = {}) => {
@@ -80,6 +80,24 @@ it('takes files where older clients have theirs', async () => {
 	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(200)
 	const file = await at(file_url)
 	expect([file.headers.get('content-type'), Buffer.from(await file.arrayBuffer())]).toEqual(['image/png', body])
+})
+
+it('labels lines of the log, for the clients that look for their level there', async () => {
+	const { account, key } = await newAccount()
+	const { body } = await submit(key, { prompt: 'a red sphere' })
+	const work = { account, generation: String(body.request_id), epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await call(work, 'progress', { done: 5, total: 25 })
+	const { logs } = await (await get(`${app}/requests/${body.request_id}/status?logs=1`, key)).json<{ logs: object[] }>()
+	expect(logs).toEqual([
+		{
+			message: '5/25 steps',
+			level: 'INFO',
+			source: 'USER',
+			labels: { level: 'INFO', source: 'USER' },
+			timestamp: expect.any(String)
+		}
+	])
 })
 
 it('answers for a request that was canceled as fal does', async () => {

@@ -12,18 +12,15 @@ export function submitted(queue: string, id: string) {
 export function statusOf(queue: string, generation: Generation, withLogs: boolean) {
 	const { id, status, progress, created_at, started_at, completed_at } = generation
 	const urls = submitted(queue, id)
-	const logs = withLogs
-		? progress
-			? [
-					{
-						message: `${progress.done}/${progress.total} steps`,
-						level: 'INFO',
-						source: 'USER',
-						timestamp: started_at ?? created_at
-					}
-				]
-			: []
-		: null
+	// Where their clients for Java and Swift look for them.
+	const labels = { level: 'INFO', source: 'USER' }
+	const line = progress && {
+		message: `${progress.done}/${progress.total} steps`,
+		timestamp: started_at ?? created_at,
+		...labels,
+		labels
+	}
+	const logs = withLogs ? (line ? [line] : []) : null
 	if (isTerminal(status)) {
 		const ended = { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
 		if (status === 'succeeded') {

@@ -41,9 +41,9 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 
 async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
 	const form = await readForm(c)
-	return Object.fromEntries(
-		Object.entries(form).map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value])
-	)
+	// go-openai writes the fields that it was not given, too: without a value.
+	const given = Object.entries(form).filter(([, value]) => value !== '')
+	return Object.fromEntries(given.map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value]))
 }
 
 const fromText = (name: string, text: string): unknown =>

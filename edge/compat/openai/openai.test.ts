@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { expect, inject, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
@@ -188,6 +188,19 @@ it('takes fields of ours from a form, numbers too', async () => {
 	await answer.body?.cancel()
 	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
 	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', width: 64, height: 96, strength: 0.5 })
+})
+
+it('takes a field of a form that is empty for one that is absent, as go-openai sends it', async () => {
+	const { key } = await newAccount()
+	const form = new FormData()
+	form.set('image', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
+	for (const [name, value] of Object.entries({ model: '', n: '', response_format: '', size: '', stream: 'true' })) {
+		form.set(name, value)
+	}
+	const headers = { authorization: `Bearer ${key}` }
+	const answer = await fetchEdge('/openai/v1/images/variations', { method: 'POST', headers, body: form })
+	await answer.body?.cancel()
+	expect(answer.status).toBe(200)
 })
 
 it('lists models for whoever has a key, and for nobody else', async () => {

@@ -81,7 +81,7 @@ function logsOf({ status, request, progress }: Generation): string {
 }
 
 /** A line as tqdm writes it, from which clients read the progress: `/^\s*(\d+)%\s*\|.+?\|\s*(\d+)\/(\d+)/`. */
-export function progressLine(done: number, total: number): string {
+function progressLine(done: number, total: number): string {
 	const part = done / total
 	const bar = '█'.repeat(Math.floor(part * 10)).padEnd(10, ' ')
 	return `${String(Math.floor(part * 100)).padStart(3)}%|${bar}| ${done}/${total}\n`

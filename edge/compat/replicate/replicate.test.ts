@@ -228,6 +228,19 @@ it('tells of no output before all of it is there, for the AI SDK takes any for t
 	expect(await (await get(output[1]!.replace('http://edge.test', ''), key)).text()).toBe('test')
 })
 
+it('ends the stream of what failed with an error and the reason, both in JSON', async () => {
+	const { account, key } = await newAccount()
+	const created = await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })
+	const { id: generation, urls } = await created.json<{ id: string; urls: { stream: string } }>()
+	const work = { account, generation, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
+	const events = await (await fetchEdge(urls.stream.replace('http://edge.test', ''))).text()
+	expect(events).toContain(
+		`id: ${generation}:0\nevent: error\ndata: {"detail":"enough"}\n\nid: ${generation}:1\nevent: done\ndata: {"reason":"error"}\n\n`
+	)
+})
+
 it('reads no words without end to look for a model by', async () => {
 	const ask = (words: string) => fetchEdge('/replicate/v1/models', { method: 'QUERY', body: words })
 	expect(await (await ask('"SCENES"')).json()).toMatchObject({
