@@ -50,8 +50,12 @@ export function toNative(model: string, input: Readonly<Record<string, unknown>>
 		value === null || value === '' || meaningless.has(name) ? [] : translated(model, name, value)
 	)
 	const native = Object.fromEntries(fields)
-	// Of PNG, it is passed over there.
-	return (native.output_format ?? 'png') === 'png' ? { ...native, output_quality: null } : native
+	// Passed over there, where programs send every field that has a default: of PNG a quality, and without an image how much of it is drawn anew.
+	return {
+		...native,
+		...((native.output_format ?? 'png') === 'png' && { output_quality: null }),
+		...(native.image === undefined && { strength: null })
+	}
 }
 
 /** One of its fields as those that it means here. */

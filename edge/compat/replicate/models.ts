@@ -1,6 +1,7 @@
 import { findModel, type Model, models } from '../../../shared/catalog.ts'
 import { ProblemError } from '../../errors.ts'
 import { sha256 } from '../../hmac.ts'
+import { inputSchema } from './schema.ts'
 
 export const owner = 'darkroom'
 
@@ -50,7 +51,7 @@ export const versionBody = (model: Model) => ({
 		paths: {},
 		components: {
 			schemas: {
-				Input: { type: 'object', title: 'Input' },
+				Input: inputSchema(model),
 				Output: { type: 'array', title: 'Output', items: { type: 'string', format: 'uri' } }
 			}
 		}

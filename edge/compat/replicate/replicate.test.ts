@@ -1,4 +1,5 @@
 import { expect, inject, it, vi } from 'vitest'
+import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { call, deliver, fetchEdge, get, newAccount, post } from '../../testing.ts'
 
@@ -239,6 +240,59 @@ it('ends the stream of what failed with an error and the reason, both in JSON', 
 	expect(events).toContain(
 		`id: ${generation}:0\nevent: error\ndata: {"detail":"enough"}\n\nid: ${generation}:1\nevent: done\ndata: {"reason":"error"}\n\n`
 	)
+})
+
+interface Input {
+	properties: Record<string, { type: string; default?: unknown; enum?: string[]; 'x-order': number }>
+	required: string[]
+}
+const inputOf = async (model: string): Promise<Input> => {
+	const answer = await fetchEdge(`/replicate/v1/models/darkroom/${model}`)
+	const { latest_version } = await answer.json<{
+		latest_version: { openapi_schema: { components: { schemas: { Input: Input } } } }
+	}>()
+	return latest_version.openapi_schema.components.schemas.Input
+}
+
+it.each(models.map(({ id }) => id))('takes what the schema of %s tells of its input', async (model) => {
+	const { key } = await newAccount()
+	const { properties, required } = await inputOf(model)
+	const told = Object.entries(properties)
+	expect(told.map(([, property]) => property['x-order'])).toEqual(told.map((_, i) => i))
+	const picture = `data:image/png;base64,${inject('files')['plain.png']}`
+	const given: Record<string, unknown> = {
+		image: picture,
+		mask: picture,
+		semantic_map: picture,
+		layout: [{ label: 'red cube', box: [0, 0, 0.5, 0.5] }],
+		class_label: properties.class_label?.enum?.[3]
+	}
+	// As ComfyUI's node sends it: every field that has a default, and those that are required.
+	const filled = told.flatMap(([name, property]) => {
+		expect([name, typeof property.type]).toEqual([name, 'string'])
+		const value = required.includes(name) ? given[name] : property.default
+		return value === undefined ? [] : [[name, value]]
+	})
+	const answer = await post(`/replicate/v1/models/darkroom/${model}/predictions`, key, {
+		input: { ...Object.fromEntries(filled), ...('prompt' in properties && input) }
+	})
+	expect([answer.status, await answer.json()]).toMatchObject([201, { status: 'starting' }])
+})
+
+it('tells the input by the names and in the types that Replicate has for it', async () => {
+	const { properties } = await inputOf('scenes')
+	expect(properties).toMatchObject({
+		prompt: { type: 'string', 'x-order': 0 },
+		image: { type: 'string', format: 'uri' },
+		num_outputs: { type: 'integer', minimum: 1, maximum: 8, default: 1 },
+		scheduler: { type: 'string', enum: expect.arrayContaining(['ddim']) },
+		seed: { type: 'integer', maximum: 4294967295 }
+	})
+	expect(properties.seed).not.toHaveProperty('default')
+	expect(await inputOf('scenes-classes')).toMatchObject({
+		properties: { class_label: { type: 'string', enum: expect.arrayContaining(['red sphere']) } },
+		required: ['class_label']
+	})
 })
 
 it('reads no words without end to look for a model by', async () => {
