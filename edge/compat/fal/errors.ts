@@ -18,14 +18,15 @@ function errorOf({ type, status, detail, errors }: Problem): object {
 		return { message: detail, detail }
 	}
 	const fields = errors?.map(({ pointer, expected, received }) => ({
-		loc: ['body', ...pathOf(pointer.split('/').slice(1))],
+		loc: pathOf(pointer.split('/').slice(1)),
 		msg: `Expected ${expected}, got ${received}`,
 		type: received === 'nothing' ? 'missing' : 'value_error'
 	}))
 	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
 }
 
-const pathOf = ([first, ...rest]: string[]): string[] => (first ? [...theirPath(first), ...rest] : [])
+const pathOf = ([first, ...rest]: string[]): string[] =>
+	first === 'webhook' ? ['query', 'fal_webhook'] : ['body', ...(first ? theirPath(first) : []), ...rest]
 
 export function respondError(c: Context, problem: Problem, retryAfter: string | null = null): Response {
 	return c.json(errorOf(problem), statusOf(problem) as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })

@@ -133,6 +133,25 @@ it('answers a call that waits, and that nobody has started in time, in the same 
 	expect([answer.status, answer.headers.get('x-fal-request-timeout-type')]).toEqual([504, 'user'])
 })
 
+it('takes no body for no input, which some models need none of', async () => {
+	const { key } = await newAccount()
+	const ask = (model: string) =>
+		fetchEdge(`/fal/queue/darkroom/${model}`, {
+			method: 'POST',
+			headers: { authorization: `Key ${key}`, 'content-type': 'application/json' }
+		})
+	expect((await ask('scenes-unconditional')).status).toBe(200)
+	expect(await (await ask('scenes')).json()).toMatchObject({ detail: [{ loc: ['body', 'prompt'], type: 'missing' }] })
+})
+
+it('names a webhook where it is among the address', async () => {
+	const { key } = await newAccount()
+	expect(await submit(key, { prompt: 'a red sphere' }, `${app}?fal_webhook=nowhere`)).toMatchObject({
+		status: 422,
+		body: { detail: [{ loc: ['query', 'fal_webhook'] }] }
+	})
+})
+
 it.each(['', '0', '0.1', '-5', '604801', 'nan', 'inf', '1e3', '0x10', '5s', '5, 5'])('no start timeout: %j', async (header) => {
 	const { key } = await newAccount()
 	expect(await submit(key, { prompt: 'a red sphere' }, app, { 'x-fal-request-timeout': header })).toMatchObject({

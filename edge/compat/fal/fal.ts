@@ -140,8 +140,10 @@ const Input = z.record(z.string(), z.unknown())
 async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
 	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
+	// Without input, which some models need none of, their client sends no body.
+	const input = c.req.raw.body === null ? {} : parse(Input, await readJson(c))
 	return {
-		...toNative(model, parse(Input, await readJson(c))),
+		...toNative(model, input),
 		model,
 		...(priority && { priority }),
 		...(start_deadline && { start_deadline })

@@ -33,6 +33,9 @@ export function errorOf({ errors, ...problem }: Problem, isNative: boolean) {
 }
 
 function fieldAt([first = '', ...rest]: string[], isNative: boolean): string {
-	const path = !isNative ? [first] : outside.has(first) ? [outside.get(first)] : first ? ['input', theirName(first)] : ['input']
+	if (isNative && outside.has(first)) {
+		return outside.get(first)!
+	}
+	const path = !isNative ? [first || 'body'] : first ? ['input', theirName(first)] : ['input']
 	return [...path, ...rest].join('.')
 }

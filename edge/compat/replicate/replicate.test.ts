@@ -202,6 +202,20 @@ it('tells the end alone to a webhook of the older name', async () => {
 	expect([both.status, await both.json()]).toMatchObject([422, { invalid_fields: [{ field: 'webhook_completed' }] }])
 })
 
+it.each([
+	[[], { type: 'invalid', field: 'body' }],
+	[{ input }, { type: 'required', field: 'version' }],
+	[{ version: 'darkroom/scenes' }, { type: 'required', field: 'input' }],
+	[
+		{ version: 'darkroom/scenes', input, webhook: 'nowhere' },
+		{ type: 'invalid', field: 'webhook' }
+	]
+])('names what is wrong with %j as it was sent', async (body, invalid) => {
+	const { key } = await newAccount()
+	const answer = await post('/replicate/v1/predictions', key, body)
+	expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [invalid] }])
+})
+
 it('names a parameter of a list that it does not know, and no input', async () => {
 	const { key } = await newAccount()
 	expect(await (await get('/replicate/v1/predictions?source=web', key)).json()).toMatchObject({

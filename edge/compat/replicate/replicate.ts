@@ -68,7 +68,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		const order = {
 			...toNative(id, input),
 			webhook: webhookOf(hooks),
-			model: id,
+			model: id || undefined,
 			...(deadline !== undefined && { deadline })
 		}
 		const generation = await native.order(order, wait)
