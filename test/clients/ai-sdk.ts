@@ -55,7 +55,7 @@ export const aiSdk: Client = {
 		async 'waiting times out, then polling'(stack) {
 			const { replicate: model } = await open(stack)
 			const { steps, count: num_outputs } = long
-			const replicate = { num_outputs, steps, maxWaitTimeInSeconds: 1, pollIntervalMillis: 50 }
+			const replicate = { num_outputs, steps, maxWaitTimeInSeconds: 1, pollIntervalMillis: 250 }
 			const { images } = await generateImage({ model, prompt: 'a red sphere', providerOptions: { replicate } })
 			assert.equal(images.length, num_outputs)
 		},
