@@ -155,6 +155,7 @@ def _check_alone(graph: Path, module: translator.Text) -> None:
 
 def _text_config(folder: Path, words: PreTrainedTokenizerFast, text_encoder) -> None:
     known = json.loads(text_encoder.config.to_json_string())
+    known = {key: value for key, value in known.items() if key not in ("architectures", "dtype")}  # which a folder adds
     write_config(folder, known | {"vocab_size": len(words), "max_position_embeddings": translator.LENGTH})
 
 
@@ -179,6 +180,7 @@ def export(untrained: bool = False, destination: Path = MODEL) -> None:
     reader, words = translator.build(translator.vocabulary()) if untrained else translator.load()
     pipe = StableDiffusionPipeline.from_pretrained(PIPELINE, safety_checker=None)
     plain_attention(pipe.unet)
+    pipe.text_encoder.set_attn_implementation("eager")  # as it was trained; a folder does not say so
     shutil.rmtree(STAGING, ignore_errors=True)
     for name, graph in graphs(pipe, reader).items():
         write_graph(STAGING / name, *graph)
