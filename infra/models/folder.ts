@@ -77,7 +77,10 @@ export async function readExport(given: string): Promise<Export> {
 			oldTokenizers.push(entry.name)
 		}
 	}
-	const others = graphs.has('unet') ? [] : otherGraphs(folder)
+	const others = otherGraphs(folder).filter((name) => {
+		const [part, ...rest] = name.split(path.sep)
+		return !graphs.has('unet') || (rest.length === 1 && !graphs.has(part!) && !unused.has(part!))
+	})
 	if (others.length > 0) {
 		const found = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ' …' : ''}`
 		throw new ModelError(folder, `expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${found}`)
@@ -92,8 +95,11 @@ export async function readExport(given: string): Promise<Export> {
 	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }
 }
 
-/** Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`. */
+/**
+ * Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`. Those in ONNX
+ * Runtime's own format (`unet/model.ort`) are none.
+ */
 const otherGraphs = (folder: string): string[] =>
 	readdirSync(folder, { recursive: true, encoding: 'utf8' })
-		.filter((name) => name.endsWith('.onnx') && !/^[^/]+\/model\.onnx$/.test(name))
+		.filter((name) => /\.(onnx|ort)$/.test(name) && !/^[^/]+\/model\.onnx$/.test(name))
 		.sort()

@@ -441,6 +441,39 @@ describe('refuses, and writes nothing:', () => {
 			spoil: () => rename(at('unet/model.onnx'), at('unet/model_fp16.onnx')),
 			message: /Tiny SD: expected a graph called model.onnx in each part's folder .*, found unet\/model_fp16.onnx$/
 		},
+		'a decoder of another name': {
+			spoil: () => rename(at('vae_decoder/model.onnx'), at('vae_decoder/model_fp16.onnx')),
+			message: /Tiny SD: expected a graph called model.onnx .*, found vae_decoder\/model_fp16.onnx$/
+		},
+		"graphs in ONNX Runtime's own format": {
+			spoil: () => rename(at('unet/model.onnx'), at('unet/model.ort')),
+			message: /Tiny SD: expected a graph called model.onnx .*, found unet\/model.ort$/
+		},
+		'a text encoder for another U-Net': {
+			spoil: async () => {
+				for (const part of ['text_encoder', 'tokenizer']) {
+					await rm(at(part), { recursive: true })
+					await cp(path.join(exports, '../tiny', part), at(part), { recursive: true })
+				}
+			},
+			message: /^unet: expected the input encoder_hidden_states as \[batch_size, sequence_length, 8\], got \[\d+, 12, 16\]$/
+		},
+		'a text encoder of fewer words': {
+			spoil: () => {
+				const vocabulary = JSON.parse(readFileSync(at('tokenizer/vocab.json'), 'utf8'))
+				const strange = Object.fromEntries(Object.entries(vocabulary).map(([word, id]) => [word, Number(id) + 9_999]))
+				return writeFile(at('tokenizer/vocab.json'), JSON.stringify(strange))
+			},
+			message: /^text_encoder: .*indices element out of data bounds/
+		},
+		'a tokenizer of another kind': {
+			spoil: () =>
+				writeFile(
+					at('tokenizer/tokenizer.json'),
+					'{"normalizer":null,"pre_tokenizer":{"type":"Metaspace"},"model":{"type":"BPE"}}'
+				),
+			message: /tokenizer.json: .*expected a step of CLIP's or BERT's, got {"type":"Metaspace"} .*pre_tokenizer/
+		},
 		'graphs a folder deeper': {
 			spoil: async () => {
 				await mkdir(at('unet/onnx'))

@@ -39,3 +39,16 @@ test("guidance's branches ask of one latent, and are answered as if they asked o
 	expect(feeds.sample!.dims).toEqual([2, 4, 8, 8])
 	await part.release()
 })
+
+test('a U-Net that is to be told more than it is given is refused with what it is given', async () => {
+	const folder = path.join(import.meta.dirname, '../golden/stable-diffusion/unet-upscaler')
+	const part = await loadPart(folder, await chooseProvider('cpu', 1), { milliseconds: 0 })
+	const { predict } = await unet(part, 1)
+	const noise = generator(1)
+	const asked = { x: noise.normal([7, 8, 8]), t: 9, cond: { encoder_hidden_states: noise.normal([5, 8]) } }
+	expect(part.inputs.has(ROWS)).toBe(true)
+	await expect(predict([asked])).rejects.toThrow(
+		'expected a graph with the inputs sample, timestep, encoder_hidden_states, got one more: class_labels'
+	)
+	await part.release()
+})

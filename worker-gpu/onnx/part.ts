@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { ROWS } from './branches.ts'
 import { type Feed, fromValues, toValues } from './convert.ts'
 import { ModelError } from './model-error.ts'
 import type { Provider } from './provider.ts'
@@ -74,10 +75,12 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 				Array.from(inputs, ([name, port]) => {
 					const feed = feeds[name]
 					if (!feed) {
-						throw new ModelError(
-							folder,
-							`expected a graph with the inputs ${Object.keys(feeds).join(', ')}, got one more: ${name}`
-						)
+						const given = Object.keys(feeds).filter((name) => name !== ROWS)
+						throw new ModelError(folder, `expected a graph with the inputs ${given.join(', ')}, got one more: ${name}`)
+					}
+					if (!fits(feed.dims, port.dims)) {
+						const expected = `the input ${name} as [${port.dims.join(', ')}]`
+						throw new RangeError(`${path.basename(folder)}: expected ${expected}, got [${feed.dims.join(', ')}]`)
 					}
 					return [name, toValues(feed, port.type)]
 				})
@@ -96,6 +99,9 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 					own.inferenceMs += spent
 				}
 				return ran.outputs.map(fromValues)
+			} catch (error) {
+				const { message } = error as Error
+				throw new Error(`${path.basename(folder)}: ${message}`, { cause: error })
 			} finally {
 				// Not where its graph could not be opened once more for it: who counts both would miss the next one that hangs.
 				if (begun) {
@@ -107,6 +113,11 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 		release
 	}
 }
+
+/** Whether a graph takes an input of these dimensions; one that declares none may take any. */
+const fits = (given: readonly number[], declared: Port['dims']): boolean =>
+	declared.length === 0 ||
+	(given.length === declared.length && declared.every((dim, axis) => typeof dim === 'string' || dim === given[axis]))
 
 function versionOf(file: string): string {
 	const { ino, size, mtimeMs } = statSync(file)

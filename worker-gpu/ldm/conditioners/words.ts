@@ -12,6 +12,9 @@ const Type = <T extends string>(type: T) => z.looseObject({ type: z.literal(type
 
 type Normalise = (text: string) => string
 
+const oneOf = <T>(steps: readonly z.ZodType<T>[]) =>
+	z.union(steps, { error: ({ input }) => `expected a step of CLIP's or BERT's, got ${JSON.stringify(input)?.slice(0, 100)}` })
+
 const Form = z.looseObject({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD']) }).transform(
 	({ type }): Normalise =>
 		(text) =>
@@ -51,7 +54,7 @@ const BertNormalizer = Type('BertNormalizer')
 
 /** `normalizer` of a `tokenizer.json`. */
 export const Normalizer: z.ZodType<Normalise> = z.lazy(() =>
-	z.union([
+	oneOf<Normalise>([
 		z.null().transform((): Normalise => (text) => text),
 		Form,
 		Replace,
@@ -128,7 +131,7 @@ const BertPreTokenizer = Type('BertPreTokenizer').transform(
 
 /** `pre_tokenizer` of a `tokenizer.json`. */
 export const PreTokenizer: z.ZodType<Words> = z.lazy(() =>
-	z.union([
+	oneOf<Words>([
 		z.null().transform((): Words => (text) => [text]),
 		Split,
 		ByteLevel,

@@ -1,6 +1,8 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
+import { ModelError } from '../../onnx/model-error.ts'
+import { port } from '../../onnx/part.ts'
 import type { Family } from '../checkpoint.ts'
 import { textPair } from '../conditioners/text-pair.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
@@ -16,7 +18,8 @@ const Index = z.object({
  * goes on from an image.
  */
 export const stableDiffusionXl: Family = async (folder) => {
-	const index = await readConfig(path.join(folder.path, 'model_index.json'), Index)
+	const file = path.join(folder.path, 'model_index.json')
+	const index = await readConfig(file, Index)
 	const reader = async (number: '' | '_2') => ({
 		encoder: await folder.part(`text_encoder${number}`),
 		tokenize: await loadTokenizer(folder.at(`tokenizer${number}`))
@@ -25,6 +28,11 @@ export const stableDiffusionXl: Family = async (folder) => {
 	const first = scored && !folder.has('text_encoder') ? undefined : await reader('')
 	const conditioner = await textPair(first, await reader('_2'), { zeros: index.force_zeros_for_empty_prompt, scored })
 	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true })
+	const [, numbers] = port(await folder.part('unet'), 'inputs', 'time_ids').dims
+	if (numbers === (scored ? 6 : 5)) {
+		const expected = `expected ${!scored}, as a U-Net has it that is told ${numbers} numbers in time_ids`
+		throw new ModelError(file, `requires_aesthetics_score: ${expected}, got ${scored}`)
+	}
 	const { 'text-to-image': drawn, ...fromImages } = byText(folder, parts)
 	return scored ? fromImages : { ...(drawn && { 'text-to-image': drawn }), ...fromImages }
 }

@@ -63,3 +63,12 @@ test('SDXL does not decode in half precision what overflows in it', async () => 
 	const parts = { ...golden.models.xl!.parts, vae_decoder: golden.models['sd-fp16']!.parts.vae_decoder! }
 	await expect(open({ ...golden.models.xl!, parts })).rejects.toThrow('expected a graph in float32, as force_upcast says')
 })
+
+test.each([
+	['xl', { requires_aesthetics_score: true }, 'expected false, as a U-Net has it that is told 6 numbers in time_ids, got true'],
+	['refiner', {}, 'expected true, as a U-Net has it that is told 5 numbers in time_ids, got false']
+])('%s whose index says %o is refused, for its U-Net is told something else', async (name, index, message) => {
+	const { text_encoder, tokenizer, ...parts } = { ...golden.models.xl!.parts, ...golden.models[name]!.parts }
+	const whole = { ...golden.models[name]!, parts: { ...parts, text_encoder: text_encoder!, tokenizer: tokenizer! }, index }
+	await expect(open(whole)).rejects.toThrow(`model_index.json: requires_aesthetics_score: ${message}`)
+})
