@@ -14,7 +14,7 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(() => stack?.close())
 
-// `npm run bench -- faults` kills ten.
+// `npm run bench -- faults` kills ten; `npm run fuzz:faults` does whatever can go wrong, at random.
 it('nodes that are killed lose nothing: the next ones draw the same pictures, once', { timeout: 300_000 }, async () => {
 	const { id } = await stack.submit(request)
 	for (let kills = 0, done = 0; kills < 2; kills++) {
