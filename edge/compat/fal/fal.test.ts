@@ -133,12 +133,16 @@ it('answers a call that waits, and that nobody has started in time, in the same 
 	expect([answer.status, answer.headers.get('x-fal-request-timeout-type')]).toEqual([504, 'user'])
 })
 
-it('takes no body for no input, which some models need none of', async () => {
+it.each([
+	['without a length', {}],
+	['of no length', { body: new Uint8Array(), headers: { 'content-length': '0' } }]
+])('takes a body %s for no input, which some models need none of', async (_, { headers, ...sent }: RequestInit) => {
 	const { key } = await newAccount()
 	const ask = (model: string) =>
 		fetchEdge(`/fal/queue/darkroom/${model}`, {
 			method: 'POST',
-			headers: { authorization: `Key ${key}`, 'content-type': 'application/json' }
+			headers: { authorization: `Key ${key}`, 'content-type': 'application/json', ...headers },
+			...sent
 		})
 	expect((await ask('scenes-unconditional')).status).toBe(200)
 	expect(await (await ask('scenes')).json()).toMatchObject({ detail: [{ loc: ['body', 'prompt'], type: 'missing' }] })

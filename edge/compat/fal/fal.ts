@@ -141,7 +141,8 @@ async function orderOf(c: Context<App>, model: string): Promise<Record<string, u
 	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
 	// Without input, which some models need none of, their client sends no body.
-	const input = c.req.raw.body === null ? {} : parse(Input, await readJson(c))
+	const isEmpty = c.req.raw.body === null || c.req.header('content-length') === '0'
+	const input = isEmpty ? {} : parse(Input, await readJson(c))
 	return {
 		...toNative(model, input),
 		model,
