@@ -2,7 +2,7 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import type { Due } from './due.ts'
 
 /** Milliseconds: how long an upload is kept that no generation uses. */
-const day = 86_400_000
+export const unusedFor = 86_400_000
 
 /** Which generations use which uploads; what none uses is removed. */
 export class Inputs {
@@ -16,7 +16,7 @@ export class Inputs {
 
 	/** Something is about to be uploaded. */
 	expect(now: number): void {
-		this.#due.putOnce('sweep', 'inputs', now + day)
+		this.#due.putOnce('sweep', 'inputs', now + unusedFor)
 	}
 
 	use(generation: string, { image, mask, semantic_map }: ResolvedRequest): void {
@@ -47,7 +47,7 @@ export class Inputs {
 	/** Of uploads, those that nothing needs any more. */
 	unused(uploads: readonly { id: string; at: number }[], now: number): string[] {
 		return uploads
-			.filter(({ at }) => at <= now - day)
+			.filter(({ at }) => at <= now - unusedFor)
 			.map(({ id }) => id)
 			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
 	}
@@ -55,7 +55,7 @@ export class Inputs {
 	/** What is left of the sweep: to be swept again, or nothing. */
 	swept(left: number, now: number): void {
 		if (left > 0) {
-			this.#due.put('sweep', 'inputs', now + day)
+			this.#due.put('sweep', 'inputs', now + unusedFor)
 		} else {
 			this.#due.remove('sweep', 'inputs')
 		}

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { unusedFor } from '../../account/inputs.ts'
 import type { App } from '../../app.ts'
 import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
@@ -37,7 +38,8 @@ export const fileBody = (c: Context<App>, { id, name, type, size, etag, sha256, 
 	checksums: { ...(sha256 && { sha256 }) },
 	metadata,
 	created_at: at.toISOString(),
-	expires_at: null,
+	/** If no generation uses it by then. */
+	expires_at: new Date(at.getTime() + unusedFor).toISOString(),
 	urls: { get: `${c.var.env.PUBLIC_ORIGIN}${base}/files/${id}` }
 })
 

@@ -24,6 +24,11 @@ export function findNamed(name: string): Model {
 	return model
 }
 
+export function modelsAbout(words: string): Model[] {
+	const told = words.toLowerCase()
+	return models.filter(({ id, name, description }) => `${id} ${name} ${description}`.toLowerCase().includes(told))
+}
+
 export const modelBody = (origin: string, model: Model) => ({
 	url: origin,
 	owner,
@@ -58,4 +63,4 @@ export const versionBody = (model: Model) => ({
 	}
 })
 
-export const deploymentBody = ({ id }: Model) => ({ owner, name: id, current_release: null })
+export const deploymentBody = ({ id }: Model) => ({ owner, name: id })

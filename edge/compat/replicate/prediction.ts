@@ -54,8 +54,8 @@ export function predictionOf(env: Env, account: string, generation: Generation) 
 		data_removed: false,
 		metrics: isTerminal(status) ? metricsOf(generation) : {},
 		created_at,
-		started_at,
-		completed_at,
+		...(started_at && { started_at }),
+		...(completed_at && { completed_at }),
 		urls: {
 			get: url,
 			cancel: `${url}/cancel`,

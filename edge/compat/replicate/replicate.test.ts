@@ -309,6 +309,29 @@ it('tells the input by the names and in the types that Replicate has for it', as
 	})
 })
 
+it('leaves out what Replicate has no null for: clients made of its OpenAPI document refuse one', async () => {
+	const { key } = await newAccount()
+	const queued = await (await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })).json()
+	expect(queued).toMatchObject({ status: 'starting', output: null, error: null })
+	for (const name of ['started_at', 'completed_at']) {
+		expect(queued).not.toHaveProperty(name)
+	}
+	const form = new FormData()
+	form.set('content', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
+	const headers = { authorization: `Bearer ${key}` }
+	const made = await fetchEdge('/replicate/v1/files', { method: 'POST', headers, body: form })
+	const { created_at, expires_at } = await made.json<{ created_at: string; expires_at: string }>()
+	expect(Date.parse(expires_at) - Date.parse(created_at)).toBe(86_400_000)
+})
+
+it('finds models by their words', async () => {
+	const answer = await fetchEdge('/replicate/v1/search?query=inpainting')
+	expect(await answer.json()).toMatchObject({
+		query: 'inpainting',
+		models: [{ model: { name: 'scenes-inpainting' }, metadata: { tags: ['inpainting'] } }]
+	})
+})
+
 it('reads no words without end to look for a model by', async () => {
 	const ask = (words: string) => fetchEdge('/replicate/v1/models', { method: 'QUERY', body: words })
 	expect(await (await ask('"SCENES"')).json()).toMatchObject({

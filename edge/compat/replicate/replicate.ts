@@ -22,7 +22,7 @@ import { secondsOf } from './duration.ts'
 import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
-import { deploymentBody, findNamed, modelBody, modelNamed, versionBody, versionOf } from './models.ts'
+import { deploymentBody, findNamed, modelBody, modelNamed, modelsAbout, versionBody, versionOf } from './models.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
 import { predictionEvents } from './stream.ts'
 
@@ -132,7 +132,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	at.get('/account', async (c) => {
 		const { account } = await new Native(app, c).json<AccountView>('/v1/account')
-		return c.json({ type: 'organization', username: account, name: account, github_url: null })
+		return c.json({ type: 'organization', username: account, name: account })
 	})
 	at.get('/webhooks/default/secret', async (c) => {
 		const { secret } = await new Native(app, c).json<WebhookSecret>('/v1/webhooks/secret')
@@ -143,9 +143,16 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	at.get('/models', (c) => c.json(page(models.map((model) => bodyOf(c, model)))))
 	at.on('QUERY', '/models', limitBody, async (c) => {
 		// One client sends the words, the other a JSON string.
-		const words = (await c.req.text()).toLowerCase().replace(/^"(.*)"$/s, '$1')
-		const found = models.filter(({ id, name, description }) => `${id} ${name} ${description}`.toLowerCase().includes(words))
-		return c.json(page(found.map((model) => bodyOf(c, model))))
+		const words = (await c.req.text()).replace(/^"(.*)"$/s, '$1')
+		return c.json(page(modelsAbout(words).map((model) => bodyOf(c, model))))
+	})
+	at.get('/search', (c) => {
+		const { query = '' } = c.req.query()
+		const found = modelsAbout(query).map((model) => ({
+			model: bodyOf(c, model),
+			metadata: { tags: Object.keys(model.tasks) }
+		}))
+		return c.json({ query, models: found, collections: [], pages: [] })
 	})
 	at.get('/models/:owner/:name', (c) => c.json(bodyOf(c, findNamed(c.req.param('name')))))
 	at.get('/models/:owner/:name/versions', (c) => c.json(page([versionBody(findNamed(c.req.param('name')))])))
