@@ -26,11 +26,18 @@ const tooLarge = (maxSize: number, of = '') =>
 const lengthOf = ({ req }: Context): number | undefined =>
 	req.header('transfer-encoding') === undefined && req.header('content-length') ? Number(req.header('content-length')) : undefined
 
+/** A body that fails while it is read has lost its client, which is no fault of ours. */
+function left(error: unknown): never {
+	throw error instanceof ProblemError
+		? error
+		: new ProblemError({ code: 'broken-off', detail: 'The rest of the body did not come.' })
+}
+
 /** Lets no body on that announces more than `maxSize` bytes; the others are for `go` to judge. */
 function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): MiddlewareHandler<App> {
 	return async function limited(c, next) {
 		if ((lengthOf(c) ?? 0) > maxSize) {
-			await soon(drain(c.req.raw.body), timeFor(drained))
+			await soon(drain(c.req.raw.body), timeFor(drained)).catch(() => {})
 			return respond(c, tooLarge(maxSize))
 		}
 		return go(c, next)
@@ -44,7 +51,7 @@ const join = bodyLimit({ maxSize: mebibyte, onError: (c) => respond(c, tooLarge(
 /** Reads the body, too, for whoever asks for its text or its JSON. */
 export const limitBody = limited(mebibyte, async (c, next) => {
 	const reading = join(c, async () => void (await c.req.text()))
-	return (await inTime(reading, lengthOf(c) ?? mebibyte)) ?? next()
+	return (await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)) ?? next()
 })
 
 /** Lets those bodies in that say of themselves that they are JSON, which is in UTF-8 (RFC 8259, §8.1). */
@@ -58,7 +65,7 @@ export const asJson = createMiddleware<App>(async function asJson(c, next) {
 
 /** The whole body, for as long as its request takes. */
 export async function holdBody(c: Context): Promise<Held> {
-	const held = await Held.read(c.req.raw.body, mostInputs, lengthOf(c))
+	const held = await Held.read(c.req.raw.body, mostInputs, lengthOf(c)).catch(left)
 	c.set('body', held)
 	if (held.bytes.length > mostInputs) {
 		throw new ProblemError(tooLarge(mostInputs))
@@ -85,7 +92,7 @@ export async function readJson(c: Context): Promise<unknown> {
 	try {
 		const length = lengthOf(c) ?? mostInputs
 		if (length <= mostUncounted) {
-			return JSON.parse(utf8.decode(await inTime(c.req.arrayBuffer(), length)))
+			return JSON.parse(utf8.decode(await inTime(c.req.arrayBuffer(), length).catch(left)))
 		}
 		const body = await holdBody(c)
 		const { text, revive } = shorten(body)

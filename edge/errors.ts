@@ -16,6 +16,7 @@ const problems = {
 	'malformed-header': [400, 'A header is not as expected'],
 	superseded: [409, 'Another attempt at this generation was granted'],
 	'too-slow': [408, 'The body came too slowly'],
+	'broken-off': [400, 'The body broke off'],
 	'not-ended': [409, 'The generation has not ended'],
 	ended: [409, 'The generation has ended'],
 	'reference-reused': [409, 'The reference names another credit'],

@@ -72,6 +72,23 @@ it.each([
 	expect(code).toMatch(expected)
 })
 
+it.each([
+	['/v1/generations', 9_000, '400 broken-off'],
+	['/v1/generations', 70_000, '400 broken-off'],
+	['/v1/uploads', 9_000, '400 broken-off'],
+	['/v1/uploads', 2_000_000, '413 payload-too-large']
+])('has no fault of its own where a client leaves: %s', async (path, length, code) => {
+	const { readable, writable } = new FixedLengthStream(length)
+	const writer = writable.getWriter()
+	writer.write(new Uint8Array(100)).then(
+		() => writer.abort(new Error('gone')),
+		() => {}
+	)
+	const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': `${length}` }
+	const answer = await fetchEdge(path, { method: 'POST', headers, body: readable })
+	expect(await codeOf(answer)).toBe(code)
+})
+
 it('knows the order of a form again by its file', async () => {
 	const ask = async (bytes: Buffer) => {
 		const form = new FormData()

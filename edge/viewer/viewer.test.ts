@@ -6,19 +6,20 @@ import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
-import { env, newAccount, patience, submitTo } from '../testing.ts'
+import { env, fetchEdge, newAccount, patience, submitTo } from '../testing.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
 const order = takeApart(orderFor(findModel('scenes')!).parse({ model: 'scenes', prompt: 'a red sphere' }))
 
 describe('Viewer', () => {
+	let key: string
 	let owner: { account: string; hash: string }
 	let account: DurableObjectStub<Account>
 	let viewer: DurableObjectStub<Viewer>
 	let snapshot: Snapshot
 	beforeEach(async () => {
-		const { key } = await newAccount()
+		;({ key } = await newAccount())
 		owner = readKey(env.DARKROOM_SECRET, key)!
 		account = env.ACCOUNT.getByName(owner.account)
 		snapshot = unwrap(await submitTo(account, owner.hash, order))
@@ -75,6 +76,14 @@ describe('Viewer', () => {
 		await end()
 		await told
 		await looks(0)
+	})
+
+	it('has nobody here who asked for the head of its events alone', async () => {
+		vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+		const headers = { authorization: `Bearer ${key}` }
+		const answer = await fetchEdge(`/v1/generations/${snapshot.id}/events`, { method: 'HEAD', headers })
+		expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+		await vi.waitFor(() => expect(vi.getTimerCount()).toBe(0), patience)
 	})
 
 	it('may vanish: its readers ask the Account', async () => {
