@@ -169,14 +169,15 @@ test.each([
 	stored = await sharp({ create: { width: 16, height: 16, channels: 3, background: 'red' } })
 		.png()
 		.toBuffer()
-	const { body } = granted({ ...request, count: 1 }, { lease: 300 })
+	const { body } = granted(request, { lease: 300 })
 	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/stored` } } })
 	const down = performance.now() + 2_000
 	answers[call] = () => (performance.now() < down ? { status: 503 } : undefined)
 	await work()
 	expect(performance.now()).toBeGreaterThan(down)
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
-	expect(bodies('image').at(-1)).toMatchObject({ n: 0, md5: bodies('object').at(-1) })
+	expect(bodies('object')).toEqual(expect.arrayContaining(bodies('image').map(({ md5 }) => md5)))
+	expect(bodies('progress')[0]).toEqual({ done: expect.any(Number), total: 8 })
 })
 
 test('while storage is down, work that someone else has got is dropped', async () => {
@@ -295,6 +296,24 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 	answers.start = () => granted(long)
 	await work()
 	expect(bodies('object').sort()).toEqual(resumed)
+})
+
+test('work in progress leaves a checkpoint, and is not begun anew after a node that vanished', async () => {
+	const vanished = new AbortController()
+	answers.start = () => granted(endless)
+	answers.checkpoint = () => void vanished.abort(new Error('vanished'))
+	await expect(work({ signal: vanished.signal })).rejects.toThrow('vanished')
+	expect(bodies('progress').filter(({ previews }) => previews)).toEqual([]) // Nobody watched.
+	stored = bytes('checkpoint')[0]!
+	const resumed = new AbortController()
+	const done: number[] = []
+	answers.start = () => granted(endless, { checkpoint: `${origin}/stored` })
+	const onProgress = (progress: { done: number }) => {
+		done.push(progress.done)
+		resumed.abort(new Error('resumed'))
+	}
+	await expect(work({ engine: acting(engine, { onProgress }), signal: resumed.signal })).rejects.toThrow('resumed')
+	expect(done[0]).toBeGreaterThan(0)
 })
 
 test('a partial image that a halted engine still gives is told before the work is handed back', async () => {

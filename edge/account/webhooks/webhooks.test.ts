@@ -136,7 +136,10 @@ describe('Webhooks', () => {
 	it('are not held up by a receiver that never answers, and neither is the account', async () => {
 		const [slow, quick] = [receiver(randomText(8)), receiver(randomText(8), 'other')]
 		await slow.plan({ status: 200, hang: true })
-		await subscribe(slow.url, ['generation.canceled'])
+		// Three letters for each event: the second one's find a single place.
+		for (let i = 0; i < 3; i++) {
+			await subscribe(slow.url, ['generation.canceled'])
+		}
 		const { id: quickly } = await subscribe(quick.url, ['generation.canceled'])
 		for (let i = 0; i < 10; i++) {
 			const { id } = await submit()
@@ -209,6 +212,16 @@ describe('Webhooks', () => {
 		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: moved.url, attempts: [{}, {}] }]))
 		expect((await moved.letters()).map(({ headers }) => headers['webhook-id'])).toEqual([delivery])
 		expect(await old.letters()).toHaveLength(1)
+	})
+
+	it('are sent no more once their endpoint is removed', async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 500 })
+		const { id } = await subscribe(place.url, ['generation.canceled'])
+		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ status: 'pending', attempts: [{}] }]))
+		await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		expect(await deliveries()).toMatchObject([{ status: 'failed', next_attempt_at: null }])
 	})
 
 	it('are signed with both secrets for a day after a rotation', async () => {

@@ -87,8 +87,8 @@ const cache: Draw = (chance) => {
 			writeFileSync(dir, '')
 			send(house, `node ${name}`, 'SIGKILL')
 			await sleep(15_000)
-			rmSync(dir)
-			mkdirSync(dir)
+			rmSync(dir, { recursive: true, force: true })
+			mkdirSync(dir, { recursive: true })
 		}
 	}
 }
