@@ -40,11 +40,15 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 }
 
 async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
-	const form = await readForm(c)
-	// go-openai writes the fields that it was not given, too: without a value.
-	const given = Object.entries(form).filter(([, value]) => value !== '')
+	const form = Object.entries(await readForm(c))
+	// go-openai writes the fields that it was not given, too, without a value; and async-openai some of them twice.
+	const given = form.map(([name, value]) => [name, once(value)] as const).filter(([, value]) => value !== '')
 	return Object.fromEntries(given.map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value]))
 }
+
+/** A text that was given several times as if it were one. */
+const once = (value: unknown): unknown =>
+	Array.isArray(value) && typeof value[0] === 'string' && new Set(value).size === 1 ? value[0] : value
 
 const fromText = (name: string, text: string): unknown =>
 	numbers.has(name) && text.trim() !== '' && Number.isFinite(Number(text))

@@ -203,6 +203,30 @@ it('takes a field of a form that is empty for one that is absent, as go-openai s
 	expect(answer.status).toBe(200)
 })
 
+it.each([
+	[['50', '50'], 200],
+	[['50', '60'], 400]
+])('takes a text of a form that comes twice once, as async-openai sends it: %j', async (values, status) => {
+	const { key } = await newAccount()
+	const form = new FormData()
+	form.set('image', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
+	for (const [name, value] of Object.entries({
+		model: 'scenes',
+		prompt: 'a red sphere',
+		output_format: 'jpeg',
+		stream: 'true'
+	})) {
+		form.set(name, value)
+	}
+	for (const value of values) {
+		form.append('output_compression', value)
+	}
+	const headers = { authorization: `Bearer ${key}` }
+	const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
+	await answer.body?.cancel()
+	expect(answer.status).toBe(status)
+})
+
 it('lists models for whoever has a key, and for nobody else', async () => {
 	const { account, key } = await newAccount()
 	expect((await get('/openai/v1/models', key)).status).toBe(200)
