@@ -61,7 +61,7 @@ function gradient(channels: number, side: number): Tensor {
 	return { data, dims: [channels, side, side] }
 }
 
-/** Draws a picture from a seed. Throws where a number is not finite. */
+/** Draws a picture from a seed. Throws where a number is not finite, and where it has other colours than red, green and blue. */
 export async function draw(plan: Plan, seed: number): Promise<Pair> {
 	const row = await plan.start(seed)
 	for (let k = 0; k < plan.evaluations; k++) {
@@ -73,5 +73,8 @@ export async function draw(plan: Plan, seed: number): Promise<Pair> {
 	}
 	const image = await plan.finish(row)
 	assertFinite(image, 'picture as decoded')
+	if (image.dims[0] !== 3) {
+		throw new Error(`expected pictures of three channels, got [${image.dims.join(', ')}]`)
+	}
 	return { latent: row.x, image }
 }

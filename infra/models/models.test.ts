@@ -490,6 +490,19 @@ describe('refuses, and writes nothing:', () => {
 			message:
 				/Tiny SD\/vae_decoder: expected sides 4 times as long, as block_out_channels of its config.json says, got 2 × 2 to 4 × 4/
 		},
+		'a decoder that denoises': {
+			spoil: () => writeFile(at('vae_decoder/config.json'), '{"_class_name":"ConsistencyDecoderVAE"}'),
+			message:
+				/vae_decoder\/config.json: .*expected one of AutoencoderKL, AsymmetricAutoencoderKL, AutoencoderTiny, got ConsistencyDecoderVAE/
+		},
+		'a decoder of four colours': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, ['batch', 4, 'height', 'width']] }
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
+				await writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4]}')
+			},
+			message: /^expected pictures of three channels, got \[4, 4, 4\]$/
+		},
 		'a quantised U-Net, whose rows depend on each other': {
 			spoil: () => cp(path.join(exports, 'unet-int8'), at('unet'), { recursive: true }),
 			message:
@@ -663,21 +676,29 @@ describe('refuses, and writes nothing:', () => {
 	})
 })
 
-/** A U-Net's graph of a few nodes, opset 17. `change` replaces inputs: [element type, dims]. */
-function network(change: Record<string, [number, (string | number)[]]>, nodes: [string, string[], string][]): Buffer {
-	const inputs = { sample: [1, ['batch', 4, 'height', 'width']], timestep: [1, []], ...change } as typeof change
+/** By name: [element type, dims]. */
+type Ports = Record<string, [number, (string | number)[]]>
+/** [operator, inputs, output] */
+type Nodes = [string, string[], string][]
+
+/** A U-Net's graph of a few nodes. `change` replaces inputs. */
+const network = (change: Ports, nodes: Nodes): Buffer =>
+	graphOf({ sample: [1, ['batch', 4, 'height', 'width']], timestep: [1, []], ...change }, nodes)
+
+/** A graph, opset 17, whose last node's output is its own, and declared as its first input is. */
+function graphOf(inputs: Ports, nodes: Nodes): Buffer {
 	const graph = [
 		...nodes.map(([operator, from, to]) =>
 			bytesField(1, Buffer.concat([...from.map((name) => bytesField(1, name)), bytesField(2, to), bytesField(4, operator)]))
 		),
 		bytesField(2, 'unet'),
 		...Object.entries(inputs).map(([name, type]) => bytesField(11, port(name, type))),
-		bytesField(12, port('out_sample', inputs.sample!))
+		bytesField(12, port(nodes.at(-1)![2], Object.values(inputs)[0]!))
 	]
 	return Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), bytesField(8, varintField(2, 17))])
 }
 
-function port(name: string, [type, dims]: [number, (string | number)[]]): Buffer {
+function port(name: string, [type, dims]: Ports[string]): Buffer {
 	const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
 	const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
 	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])

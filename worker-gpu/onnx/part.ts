@@ -128,7 +128,8 @@ function versionOf(file: string): string {
 export function port(part: Part, side: 'inputs' | 'outputs', name: string): Port {
 	const found = part[side].get(name)
 	if (!found) {
-		throw new ModelError(part.folder, `expected ${name} among the graph's ${side}, got ${[...part[side].keys()].join(', ')}`)
+		const got = [...part[side].keys()].filter((name) => name !== ROWS)
+		throw new ModelError(part.folder, `expected ${name} among the graph's ${side}, got ${got.join(', ')}`)
 	}
 	return found
 }

@@ -8,12 +8,10 @@ import { kl } from './kl.ts'
 import { vq } from './vq.ts'
 
 type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
-const Named = z.object({ _class_name: z.string().optional() })
-
 /** For parts of each name, by the class that config.json names: diffusers' LDM pipelines call their first stage vqvae whichever it is, and TAESD stands in a KL's place. */
-const kinds: Readonly<Record<'vae' | 'vqvae', (className: string | undefined) => typeof kl | typeof vq>> = {
-	vae: (name) => (name === 'AutoencoderTiny' ? vq : kl),
-	vqvae: (name) => (name === 'AutoencoderKL' ? kl : vq)
+const kinds: Readonly<Record<'vae' | 'vqvae', Readonly<Record<string, typeof kl | typeof vq>>>> = {
+	vae: { AutoencoderKL: kl, AsymmetricAutoencoderKL: kl, AutoencoderTiny: vq },
+	vqvae: { VQModel: vq, AutoencoderKL: kl }
 }
 
 /**
@@ -28,8 +26,11 @@ export async function loadFirstStage(folder: ModelFolder, given: Options = {}): 
 		if (folder.has(`${name}_decoder`)) {
 			const decoder = await folder.part(`${name}_decoder`)
 			const encoder = folder.has(`${name}_encoder`) ? await folder.part(`${name}_encoder`) : undefined
+			const classes = Object.keys(kinds[name])
+			const error = ({ input }: { input?: unknown }) => `expected one of ${classes.join(', ')}, got ${input}`
+			const Named = z.object({ _class_name: z.enum(classes, { error }).default(classes[0]!) })
 			const { _class_name } = await readConfig(path.join(decoder.folder, 'config.json'), Named)
-			return kinds[name](_class_name)({ decoder, encoder }, options)
+			return kinds[name][_class_name]!({ decoder, encoder }, options)
 		}
 	}
 	throw new ModelError(folder.path, 'expected a vae_decoder or vqvae_decoder, found neither')
