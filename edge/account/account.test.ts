@@ -139,11 +139,18 @@ describe('Account', () => {
 		expect(await read()).toMatchObject({ status: 'processing', progress: { done: 8, total: 8 } })
 	})
 
-	it('leaves the work to a holder whose calls renew the lease', async () => {
-		await stub.start(work(), 'run-one-one')
-		for (let beat = 0; beat < 4; beat++) {
+	it('leaves the work to a holder whose calls renew the lease, each of them', async () => {
+		for (const beat of [
+			() => stub.start(work(), 'run-one-one'),
+			() => stub.start(work(), 'run-one-one'),
+			() => stub.progress(work(), { done: 3, total: 50 }),
+			() => stub.confirm(work()),
+			() => stub.checkpointed(work()),
+			() => stub.permit(work(), 0),
+			() => capture(0)
+		]) {
+			expect(faultOf(await beat())).toBe('no fault')
 			vi.setSystemTime(Date.now() + lease - 1_000)
-			await stub.progress(work(), { done: beat, total: 50 })
 			await runDurableObjectAlarm(stub)
 		}
 		expect(await read()).toMatchObject({ status: 'processing' })
