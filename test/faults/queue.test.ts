@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { openProducer } from '../../shared/queue.ts'
+import { openConsumer, openProducer } from '../../shared/queue.ts'
 import { postgresServer, type QueueServer, redisServer, type Way, wayTo, withRedis } from '../queues.ts'
 import { type Stack, startStack } from '../stack.ts'
 
@@ -72,6 +72,27 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 		await producer.close()
 		await developedOnce([await submit(0)])
 		await stack.line(/passed over gen_1\.1, which is no job/)
+	})
+
+	it('gives a job again that has ended without its generation, done or failed', { timeout: 60_000 }, async () => {
+		const [producer, consumer] = [openProducer(queue.url), openConsumer(queue.url)]
+		const job = { generation: 'gen_1', epoch: 1, callback: 'http://127.0.0.1/', token: '' }
+		let taken = 0
+		const worker = consumer.worker(
+			'nobody',
+			async () => {
+				taken += 1
+				if (taken === 2) {
+					throw new Error('gave up')
+				}
+			},
+			{}
+		)
+		// To add one that is there does nothing.
+		const add = () => producer.add('nobody', [{ job, place: 1, isRaised: false }]).then(() => taken)
+		await expect.poll(add, { timeout: 30_000 }).toBeGreaterThan(2)
+		await worker.close()
+		await Promise.all([consumer.close(), producer.close()])
 	})
 
 	it('vanishes without a word from every connection, while it works and while it waits', { timeout: 180_000 }, async () => {
