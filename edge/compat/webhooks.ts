@@ -22,7 +22,7 @@ export function foreignBody(
 		request_id: id,
 		gateway_request_id: id,
 		status: isGood ? 'OK' : 'ERROR',
-		payload: isGood ? resultOf(generation) : null,
+		payload: isGood ? resultOf(env, generation) : null,
 		...(!isGood && { error: failureOf(generation).detail })
 	})
 }

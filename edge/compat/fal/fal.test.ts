@@ -1,5 +1,5 @@
 import { expect, inject, it, vi } from 'vitest'
-import { call, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, deliver, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const app = '/fal/queue/darkroom/scenes'
 const submit = async (key: string, body: object, path = app, headers = {}) => {
@@ -80,6 +80,20 @@ it('takes files where older clients have theirs', async () => {
 	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(200)
 	const file = await at(file_url)
 	expect([file.headers.get('content-type'), Buffer.from(await file.arrayBuffer())]).toEqual(['image/png', body])
+})
+
+it('tells where a picture is by an address that ends as its file would, and that a key may be shown to', async () => {
+	const { account, key } = await newAccount()
+	const { body } = await submit(key, { prompt: 'a red sphere', seed: 5 })
+	const generation = String(body.request_id)
+	const work = { account, generation, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await deliver(work, 0, 5)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const { images } = await (await get(`${app}/requests/${generation}`, key)).json<{ images: { url: string }[] }>()
+	const { pathname, search } = new URL(images[0]!.url)
+	expect(pathname).toBe(`/outputs/${generation}/1/0.png`)
+	expect(await (await get(pathname + search, key)).text()).toBe('test')
 })
 
 it('labels lines of the log, for the clients that look for their level there', async () => {

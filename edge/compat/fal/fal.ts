@@ -81,7 +81,7 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	},
 	async 'POST fal.run/stream'({ c, native, model }) {
 		const accepted = await native.order(await orderOf(c, model))
-		return respondEvents(resultEvents(native, accepted), { 'x-fal-request-id': accepted.id })
+		return respondEvents(resultEvents(c.var.env, native, accepted), { 'x-fal-request-id': accepted.id })
 	},
 	async 'POST queue.fal.run'({ c, native, queue, model, query }) {
 		const url = query.get('fal_webhook')
@@ -153,5 +153,5 @@ async function orderOf(c: Context<App>, model: string): Promise<Record<string, u
 
 function result(c: Context<App>, generation: Generation): Response {
 	c.header('x-fal-request-id', generation.id)
-	return generation.status === 'succeeded' ? c.json(resultOf(generation)) : respondFailed(c, generation)
+	return generation.status === 'succeeded' ? c.json(resultOf(c.var.env, generation)) : respondFailed(c, generation)
 }

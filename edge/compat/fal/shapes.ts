@@ -1,6 +1,8 @@
 import type { Preview } from '../../../shared/contract/callbacks.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
+import type { Env } from '../../env.ts'
+import { outputUrl } from '../../routes/outputs.ts'
 import { failedOf } from './errors.ts'
 
 /** `queue`: where the app's requests are for whoever asks. */
@@ -34,9 +36,12 @@ export function statusOf(queue: string, generation: Generation, withLogs: boolea
 		: { status: 'IN_PROGRESS', ...urls, logs }
 }
 
-export function resultOf({ images, request, started_at, completed_at }: Generation) {
+export function resultOf(env: Env, { images, request, started_at, completed_at }: Generation) {
 	return {
-		images: images.map(({ url, width, height, content_type }) => ({ url, width, height, content_type })),
+		images: images.map((image) => {
+			const { width, height, content_type } = image
+			return { url: outputUrl(env, image), width, height, content_type }
+		}),
 		seed: request.seed,
 		has_nsfw_concepts: images.map(() => false),
 		prompt: request.prompt,

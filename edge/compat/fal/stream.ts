@@ -1,5 +1,6 @@
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
+import type { Env } from '../../env.ts'
 import type { Sent } from '../../sse.ts'
 import type { Native } from '../native.ts'
 import { failedOf } from './errors.ts'
@@ -8,13 +9,13 @@ import { developing, resultOf, statusOf } from './shapes.ts'
 const sent = (data: object): Sent => ({ data: JSON.stringify(data) })
 
 /** As it develops, in the result's own shape: what each event shows takes the place of the one before, and the last is the result. */
-export async function* resultEvents(native: Native, accepted: Generation): AsyncGenerator<Sent> {
+export async function* resultEvents(env: Env, native: Native, accepted: Generation): AsyncGenerator<Sent> {
 	for await (const event of native.events(accepted.id)) {
 		if (event.type === 'preview' || event.type === 'partial_image') {
 			yield sent(developing(accepted, event))
 		} else if (event.type === 'end') {
 			const { generation } = event
-			yield sent(generation.status === 'succeeded' ? resultOf(generation) : failedOf(generation).body)
+			yield sent(generation.status === 'succeeded' ? resultOf(env, generation) : failedOf(generation).body)
 		}
 	}
 }
