@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { fetchEdge } from '../testing.ts'
+import { fetchEdge, get, newAccount } from '../testing.ts'
 
 const form = 'multipart/form-data; boundary=x'
 
@@ -37,3 +37,13 @@ it('keeps nothing of a file that comes with another token than was told', async 
 	})
 	expect(answer.status).toBe(404)
 })
+
+it.each(['/replicate/v1/predictions/nothing', '/fal/queue/darkroom/scenes/requests/nothing'])(
+	'GET %s tells of no address of ours, and of nothing without a key',
+	async (path) => {
+		const { key } = await newAccount()
+		const answer = await get(path, key)
+		expect([answer.status, await answer.json()]).toMatchObject([404, { detail: 'This account has no generation nothing.' }])
+		expect((await get(path, 'nobody')).status).toBe(401)
+	}
+)

@@ -8,6 +8,8 @@ import { followed } from '../../shared/followed.ts'
 import type { App } from '../app.ts'
 import { expectKeyIn } from '../bearer.ts'
 import { handOver } from '../body.ts'
+import { ProblemError } from '../errors.ts'
+import { GenerationId } from '../ids.ts'
 import type { Key } from '../keys.ts'
 
 /** Seconds; the longest that the native API holds a request. */
@@ -104,11 +106,11 @@ export class Native {
 	}
 
 	generation(id: string, wait?: number): Promise<Generation> {
-		return this.json(pathOf(id), { headers: preferring(wait) })
+		return this.json(this.#at(id), { headers: preferring(wait) })
 	}
 
 	cancel(id: string): Promise<Generation> {
-		return this.json(`${pathOf(id)}/cancel`, { method: 'POST' })
+		return this.json(`${this.#at(id)}/cancel`, { method: 'POST' })
 	}
 
 	/** The generation once it has ended. */
@@ -124,10 +126,18 @@ export class Native {
 	events(id: string): AsyncGenerator<GenerationEvent> {
 		return followed(async (lastId) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			return (await this.call(`${pathOf(id)}/events`, { headers })).body
+			return (await this.call(`${this.#at(id)}/events`, { headers })).body
 		})
+	}
+
+	/** Its path, which clients of an adapter do not know, and are not told where nothing can be. */
+	#at(id: string): string {
+		if (!GenerationId.safeParse(id).success) {
+			expectKeyIn(this.#c.var.env, this.#token)
+			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
+		}
+		return `/v1/generations/${id}`
 	}
 }
 
-const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
 const preferring = (wait: number | undefined): Record<string, string> => (wait === undefined ? {} : { prefer: `wait=${wait}` })
