@@ -52,11 +52,7 @@ export class Due {
 		return claimed
 	}
 
-	succeeded(kind: Kind, subject: string): void {
-		this.#sql.exec('UPDATE due SET tries = 0 WHERE kind = ? AND subject = ? AND tries > 0', kind, subject)
-	}
-
-	/** Puts it off by half a second, doubled at each failure in a row, to at most `longest`; with jitter. */
+	/** Puts it off by half a second, doubled at each failure since it was put, to at most `longest`; with jitter. */
 	failed(kind: Kind, subject: string, now: number, longest: number): void {
 		this.#change(
 			'UPDATE due SET tries = tries + 1, at = ? + CAST(? * min(?, 500 << min(tries, 10)) AS INTEGER) WHERE kind = ? AND subject = ?',

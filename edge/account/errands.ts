@@ -58,16 +58,12 @@ export class Errands {
 			}
 		}
 		const fault = await dispatcherOf(env, account).enqueue(batch).catch(String)
-		if (fault === undefined) {
+		if (fault !== undefined) {
 			for (const id of ids) {
-				due.succeeded('enqueue', id)
+				due.failed('enqueue', id, Date.now(), longestBackoff)
 			}
-			return
+			arm()
 		}
-		for (const id of ids) {
-			due.failed('enqueue', id, Date.now(), longestBackoff)
-		}
-		arm()
 	}
 
 	/** Removes the objects of a generation that has ended, but those that are retained. */
