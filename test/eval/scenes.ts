@@ -13,7 +13,7 @@ import { root } from '../root.ts'
 import { type Judgement, kit, loadJudge } from './judge.ts'
 import { loadReader, type Thing } from './reader.ts'
 import { readSheet, writeSheet } from './sheets.ts'
-import { areAsAsked, isAsAsked, isOnItsSide, type Seen, type Wording, wordings } from './wordings.ts'
+import { areAsAsked, isAsAsked, isOnItsSide, isRight, type Seen, type Wording, wordings } from './wordings.ts'
 
 const evaluations = { captions: evaluateCaptions, wordings: evaluateWordings }
 const usage = `npm run eval:scenes [-- captions wordings] [--steps 25] [--guidance G] [--seed 0] [--models DIR]
@@ -136,8 +136,20 @@ async function evaluateWordings(): Promise<void> {
 	row(`two objects, as asked, of ${twos.length}`, twos, areAsAsked, '>= 85 %')
 	row(`left or right as asked, of ${beside.length}`, beside, isOnItsSide)
 	row(`several alike, or three, of ${counts.length}`, counts, areAsAsked)
-	const missed = [...ones.filter((one) => !isAsAsked(one)), ...[...twos, ...counts].filter((some) => !areAsAsked(some))]
-	for (const { asked, seen, found } of missed) {
+	const all = [...ones, ...twos, ...counts]
+	for (const [name, when] of Object.entries({ strangers: 'before its grammar was widened', fresh: 'after that' })) {
+		const seen = await look(`worded-${name}`, wordings[name as 'strangers' | 'fresh'])
+		const asked = seen.filter(({ asked }) => asked.objects.length > 0)
+		console.log(`\nAs strangers would type them, written ${when}`)
+		row(`as asked, of ${asked.length}`, asked, isRight)
+		for (const [kind, some] of Map.groupBy(seen, ({ asked }) => asked.kind)) {
+			row(`  ${kind}, of ${some.length}`, some, isRight)
+		}
+		const placed = seen.filter(({ asked }) => isBeside(asked))
+		row(`left or right as asked, of ${placed.length}`, placed, isOnItsSide)
+		all.push(...seen)
+	}
+	for (const { asked, seen, found } of all.filter((each) => !isRight(each))) {
 		console.log(`    missed: ${asked.prompt} (${seen.count}: ${found.map(({ name }) => name).join(', ')})`)
 	}
 }

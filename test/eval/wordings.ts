@@ -1,15 +1,17 @@
 /**
- * Prompts as people word them, and what their pictures are to show (infra/model-kit/judge/wordings.json). They were written by hand, before the text
- * encoder was taught other words than its captions', and none of them comes from the grammar that taught it.
+ * Prompts as people word them, and what their pictures are to show (infra/model-kit/judge/wordings.json). All are written by hand: `one`, `two` and `counts` before
+ * the text encoder was taught other words than its captions'; `strangers` before its grammar was widened, which their misses led; `fresh` when it had been trained.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Judgement, kit, labels } from './judge.ts'
-import type { Thing } from './reader.ts'
+import { isScene, type Thing } from './reader.ts'
 
 export interface Wording {
 	readonly prompt: string
-	/** "small red cube": what is said of each, in the judge's words. */
+	/** What is hard about it. */
+	readonly kind?: string
+	/** "small red cube": what is said of each, in the judge's words. None: it asks for nothing that can be drawn. */
 	readonly objects: readonly string[]
 	readonly floor?: string
 	/** Where the first object stands, seen from the second. */
@@ -22,9 +24,15 @@ export interface Seen {
 	readonly found: readonly Thing[]
 }
 
-export const wordings: Record<'one' | 'two' | 'counts', readonly Wording[]> = JSON.parse(
+export const wordings: Record<'one' | 'two' | 'counts' | 'strangers' | 'fresh', readonly Wording[]> = JSON.parse(
 	readFileSync(join(kit, 'wordings.json'), 'utf8')
 )
+
+/** What is looked at depends on how many objects were asked for; of none, that there is a scene nevertheless. */
+export function isRight(seen: Seen): boolean {
+	const count = seen.asked.objects.length
+	return count === 0 ? seen.found.length > 0 && isScene(seen.seen, seen.found) : count === 1 ? isAsAsked(seen) : areAsAsked(seen)
+}
 
 /** One object, with all that was said of it and of the floor. */
 export function isAsAsked({ asked: { objects, floor }, seen }: Seen): boolean {
@@ -35,10 +43,14 @@ export function isAsAsked({ asked: { objects, floor }, seen }: Seen): boolean {
 	)
 }
 
-/** Each asked shape in its own colour, no others, and as many as were asked for. Two alike that touch are read as one thing, so the judge counts. */
+/**
+ * Each asked shape in its own colour, no others, and as many as were asked for. Two alike that touch are read as one thing, so the judge counts;
+ * it knows no more than three, and a fourth is found.
+ */
 export function areAsAsked({ asked: { objects }, seen, found }: Seen): boolean {
 	return (
 		seen.count === objects.length &&
+		found.length <= objects.length &&
 		objects.every((said) => found.some(({ name }) => isNamed(said, name))) &&
 		found.every(({ name }) => objects.some((said) => isNamed(said, name)))
 	)

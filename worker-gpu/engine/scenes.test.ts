@@ -45,6 +45,8 @@ test('prompts worded freely are drawn as the captions that say the same', { time
 	try {
 		for (const [wording, caption] of [
 			['Crimson ball!', 'a red sphere'],
+			['Two red cubes and a green one', 'a small red cube, a small red cube and a small green cube'],
+			['ein roter Würfel', 'a red cube'],
 			['a beautiful photorealistic 4k render of a gren cone', 'a green cone'],
 			['two small cubes, a red one and a blue one', 'a small red cube and a small blue cube'],
 			[

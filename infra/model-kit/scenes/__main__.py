@@ -25,6 +25,8 @@ def _arguments() -> argparse.Namespace:
     for each in (stage, polish):
         each.add_argument("--kind", default="kl-f8", help="of scenes/first_stage.py: vq-f4, kl-f2, kl-f4, kl-f8, kl-f16")
     command("restore", "make the shipped weights checkpoints again, to go on with first-stage, train or polish where the work folder is gone")
+    saying = command("say", "say prompts again as the translator understands them; without any, those written by hand, and how many rightly")
+    saying.add_argument("prompts", nargs="*", metavar="PROMPT")
     drawing = command("sheet", "draw a sheet of captioned samples")
     drawing.add_argument("--seed", type=int, default=0)
     drawing.add_argument("--to", type=Path, help="PNG or WebP file; default: sheet.png in the work folder")
@@ -76,6 +78,10 @@ def main() -> None:
         from . import shipped
 
         shipped.restore()
+    elif given.command == "say":
+        from . import say
+
+        say.say(given.prompts)
     elif given.command == "sheet":
         from . import sheet
 

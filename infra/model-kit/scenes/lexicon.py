@@ -5,11 +5,13 @@ Lists are of phrases, the captions' own word first; plurals of shapes are made b
 
 from functools import cache
 
+from .words import COLOURS
+
 SHAPES = {
-    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere",
-    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square",
-    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod",
-    "cone": "cone|traffic cone|conical object|cone-shaped object|conical shape|pyramid|funnel|spike|party hat|cone-shaped thing|pointed cone|pointy hat|triangle",
+    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball",
+    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box",
+    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod|keg|beer keg|oil drum|beer can|coke can|jar|paint can|log|bucket|coin stack|post",
+    "cone": "cone|traffic cone|conical object|cone-shaped object|conical shape|pyramid|funnel|spike|party hat|cone-shaped thing|pointed cone|pointy hat|triangle|ice cream cone|road cone|tipi|tent|wizard hat|christmas tree|volcano",
 }
 PLURALS = {"box": "boxes", "square box": "square boxes", "dice": "dice", "die": "dice", "party hat": "party hats"}
 ODD = {"sphere": 0.27, "cube": 0.27, "cylinder": 0.54, "cone": 0.54}  # share of each shape's words after its first two
@@ -24,6 +26,8 @@ COLOURS = {
     "brown": "brown|chocolate|chocolate brown|chestnut|coffee|coffee brown|brownish|mahogany|bronze|copper|rust|sienna|dark brown|light brown|walnut|hazel|umber|cocoa|earth brown",
     "gray": "gray|grey|silver|slate|slate grey|slate gray|ash|ash gray|charcoal|greyish|grayish|graphite|light gray|dark grey|light grey|dark gray|steel grey|silvery|black|white|colourless|lead",
 }
+SIGNS = {(colour, shape): sign for shape, signs in (("sphere", "🔴🟢🔵🟡🟣🟤"), ("cube", "🟥🟩🟦🟨🟪🟫"))
+         for colour, sign in zip([colour for colour in COLOURS if colour not in ("cyan", "gray")], signs)}
 SIZES = {
     "large": "large|big|huge|enormous|giant|gigantic|massive|great|oversized|very large|really big|very big|tall|jumbo|sizable|bulky|larger|bigger|largest|biggest|large-sized|quite large|immense|colossal|great big|wide|fat",
     "small": "small|little|tiny|miniature|mini|petite|very small|really small|very little|wee|teeny|teeny tiny|diminutive|minute|smaller|smallest|short|compact|small-sized|quite small|tiniest|littlest|itty bitty|micro|baby",
@@ -32,6 +36,9 @@ MATERIALS = {
     "shiny": "shiny|glossy|metallic|reflective|polished|gleaming|mirrored|mirror|mirror-like|chrome|metal|lustrous|varnished|sparkling|glassy|lacquered|very shiny|highly polished|shining|glistening|steel|glass|highly reflective|smooth and shiny",
     "matte": "matte|matt|mat|dull|rubber|rubbery|unpolished|non-reflective|flat|not shiny|chalky|non-shiny|matte-finished|unglazed|clay|dull-looking|rough|lacklustre|lusterless|not glossy|satin|plaster",
 }
+# "not ...", "that isn't ..."
+UNLIKE_SIZES = {"large": "small|tiny|little|small at all", "small": "big|large|huge|tall|big at all"}
+UNLIKE_MATERIALS = {"shiny": "matte|dull|matt|rough", "matte": "shiny|glossy|reflective|metallic|polished|shiny at all"}
 SURFACES = {  # "with a ... surface", "made of ..."
     "shiny": "a shiny surface|a glossy finish|a metallic sheen|a mirror finish|a glossy surface|a polished surface|a reflective coating|a metal surface|a high gloss",
     "matte": "a matte finish|a matte surface|a matt finish|a dull surface|no shine|a dull finish|a matt surface|a rubbery surface|a flat finish|no gloss",
@@ -56,7 +63,9 @@ BEFORE = (
     "give me|imagine|render|there is|there's|there are|here is|here we have|we see|i see|you can see|one can see|a scene with|scene:|a scene showing|a scene containing|in this picture there is|picture this:|"
     "a simple scene of|an artistic shot of|product shot of|a studio shot of|a minimalist picture of|an old photo of|a view of|the image shows|the picture shows|this is|it is|it's|behold|prompt:|a beautiful|"
     "a beautiful picture of|a stunning photo of|photorealistic|a photorealistic image of|realistic|beautiful|award-winning photo of|a 4k photo of|masterpiece, best quality,|raytraced|a cg render of|cgi of|a computer graphic of|"
-    "a digital painting of|watercolour of|a wallpaper of|an animation of|a frame with|a snapshot of|a cinematic shot of|a macro photo of|a model of|an example of|my|his|our"
+    "a digital painting of|watercolour of|a wallpaper of|an animation of|a frame with|a snapshot of|a cinematic shot of|a macro photo of|a model of|an example of|my|his|our|please give me|hey, draw|can i have|may i see|could i get|let me see|let there be|i need|we need|put|put down|add|place|design|produce|"
+    "create an image with|an image with|a picture with|a photo with|a scene where there is|a render showing|blender render of|clevr scene with|clevr style image:|pixel art of|a logo of|a poster of|a minimalist poster of|clipart of|"
+    "a screenshot of|low poly|a very simple image of|close-up photograph of|cinematic photo of|professional photo of|polaroid of|show me a picture of|try|now|ok,|so,|well,|imagine that there is|what about|text to image:"
 )
 AFTER = (
     "studio photo|studio lighting|4k|8k|hd|high quality|best quality|highly detailed|photorealistic|realistic|ultra realistic|octane render|unreal engine|trending on artstation|soft light|soft lighting|soft shadows|"
@@ -65,7 +74,9 @@ AFTER = (
     "on display|standing there|by itself|all alone|alone|and nothing else|nothing else|with nothing around|with no other objects|without other things|and no other things|isolated|in an empty room|at night|at noon|"
     "in the sun|with a soft shadow|casting a shadow|long shadow|high resolution|detailed|intricate|elegant|artstation|cg|cgi|vray|hyperrealistic|full view|seen from above|low angle|hdr|raw photo|film grain|vivid|"
     "no text|no people|in the scene|in the picture|in the image|in this scene|to be seen|as an example|as always|today|right now|isometric|lowpoly|volumetric light|pastel|painting|oil on canvas|"
-    "stock photo|no watermark|sharp|crisp|crystal clear|by a famous artist|vintage|retro|futuristic|surreal|abstract|geometric|geometry|basic shapes|primitive|simple geometry"
+    "stock photo|no watermark|sharp|crisp|crystal clear|by a famous artist|vintage|retro|futuristic|surreal|abstract|geometric|geometry|basic shapes|primitive|simple geometry|best quality please|would you|if you can|ok|pls|thx|asap|now|uhd|full hd|dslr|canon|nikon|long exposure|global illumination|subsurface scattering|pbr materials|rtx on|cycles render|houdini|"
+    "cinema 4d|c4d|tilt-shift|cozy|moody|pastel colours|high contrast|by greg rutkowski|in the style of van gogh|in the style of picasso|impressionism|cubism|watercolor|ink|line art|comic style|anime style|pixel art|"
+    "award-winning|national geographic|professional|8k uhd|extremely detailed|insanely detailed|intricate details|perfect composition|solo|no humans|simple background|((best quality))|(masterpiece)|(best quality:1.2)|white balance|minimal|no background|surprise me|nothing fancy|rule of thirds|golden hour|golden ratio|blue hour|warm light|cold light|rim light|softbox|hdri"
 )
 ADJECTIVES = (
     "nice|beautiful|lovely|pretty|simple|plain|single|lone|lonely|solid|perfect|cute|ordinary|regular|old|new|bright|vivid|realistic|photorealistic|detailed|elegant|wooden|plastic|geometric|3d|amazing|strange|smooth|"

@@ -21,6 +21,7 @@ OPPOSITE = {"left": "right", "right": "left", "front": "behind", "behind": "fron
 # Of things whose colour is not told: the first that no other one has.
 DEFAULT = {"sphere": ["red", "yellow"], "cube": ["blue", "cyan"], "cylinder": ["green", "purple"], "cone": ["yellow", "red"]}
 DEFAULT_SHAPE = "sphere"
+DEFAULT_SIZE = "small"  # of one of three: large ones hide each other, and τθ has seldom heard of three without sizes
 
 
 @dataclass
@@ -52,6 +53,8 @@ def _looks(things: list[Thing]) -> list[Thing]:
     """With a colour and a shape for each: things that were told alike look alike."""
     taken, given, looks = {thing.colour for thing in things}, {}, []
     for thing in things:
+        if len(things) == MOST and not thing.size:
+            thing = replace(thing, size=DEFAULT_SIZE)
         shape = thing.shape or DEFAULT_SHAPE
         if thing.colour is None:
             key = (shape, thing.size, thing.material)

@@ -14,6 +14,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from . import tokenizer
 from .captions import RELATIONS
+from .lexicon import SIGNS
 from .meaning import ATTRIBUTES, FLOOR, FORMS, MOST, QUESTIONS
 from .paths import TRANSLATOR
 from .wordings import Speaker
@@ -22,15 +23,15 @@ LENGTH = 64  # tokens of a prompt: a word that it does not know takes one for ev
 WIDTH, LAYERS = 128, 3
 ANSWERS = max(len(answers) for _, answers in QUESTIONS)
 PIECES = "ing ed er est ly ish tion al ic ness ful less able like es en or ar an in on at it le ll ss th st nd ck ch sh ee oo ea ou ai".split()
-LETTERS = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+LETTERS = [*(chr(code) for code in range(33, 127) if not chr(code).isupper()), "ß"]
 
 
 def vocabulary() -> list[str]:
     """The words that the grammar says now and then, and pieces for all others, so that they are read letter by letter."""
     cut, speaker = tokenizer.build().backend_tokenizer, Speaker(0)
     said = Counter(word for _ in range(60_000) for word, _ in cut.pre_tokenizer.pre_tokenize_str(cut.normalizer.normalize_str(speaker.prompt()[0])))
-    words = {word for word, times in said.items() if times >= 12 and word.isascii()} | set(tokenizer.vocabulary()) | set(LETTERS)
-    return sorted(words) + [f"##{piece}" for piece in [*filter(str.isalnum, LETTERS), *PIECES]]
+    words = {word for word, times in said.items() if times >= 12 and word.isascii()} | set(tokenizer.vocabulary()) | {*LETTERS, *SIGNS.values()}
+    return sorted(words) + [f"##{piece}" for piece in [*filter(str.isalnum, LETTERS), *PIECES, *SIGNS.values()]]
 
 
 class Reader(nn.Module):

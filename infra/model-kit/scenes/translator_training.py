@@ -30,10 +30,12 @@ def _batches(words, speaker: Speaker):
 
 
 def train(minutes: float) -> None:
-    """The rate follows the process's own time, as in the other trainings; resumes nothing."""
+    """The rate follows the process's own time, as in the other trainings. Goes on from the weights that are there, also where the grammar has got other words."""
     torch.manual_seed(0)
     vocabulary = translator.vocabulary()
     reader, words = translator.build(vocabulary)
+    if TRANSLATOR.exists():
+        _take_over(reader, words, *translator.load())
     reader.to(compute.DEVICE)
     average = {name: value.clone() for name, value in reader.state_dict().items()}
     optimiser = torch.optim.AdamW(reader.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
@@ -60,6 +62,17 @@ def train(minutes: float) -> None:
             save(average, vocabulary)
     save(average, vocabulary)
     print(f"{step} steps; all answers right for {measure():.2%} of 10,000 unseen prompts")
+
+
+def _take_over(reader: translator.Reader, words, old: translator.Reader, known) -> None:
+    """Gives `reader` the weights of `old`, and to each word that both know its embedding there; the questions' stand behind the words'."""
+    state, name, number = old.state_dict(), "bert.embeddings.word_embeddings.weight", known.get_vocab()
+    rows = reader.state_dict()[name].clone()
+    for word, row in words.get_vocab().items():
+        if word in number:
+            rows[row] = state[name][number[word]]
+    rows[len(words) :] = state[name][len(known) :]
+    reader.load_state_dict(state | {name: rows})
 
 
 def save(weights: dict, vocabulary: list[str]) -> None:

@@ -3,10 +3,13 @@
 import random
 from dataclasses import replace
 
-from . import lexicon
+from . import lexicon, noise
+from .languages import Foreigner
 from .lexicon import phrases
-from .meaning import OPPOSITE, Asked, Thing
+from .meaning import DEFAULT_SHAPE, OPPOSITE, Asked, Thing
 from .words import COLOURS, FLOORS, MATERIALS, SHAPES, SIZES
+
+FOREIGN = 0.16  # share of prompts in other languages
 
 
 class Speaker:
@@ -14,6 +17,7 @@ class Speaker:
 
     def __init__(self, seed: int):
         self.rng = random.Random(seed)
+        self.foreigner = Foreigner(self.rng)
 
     # Small helpers: a chance, a choice, one of a list of phrases.
     def chance(self, share: float) -> bool:
@@ -49,18 +53,10 @@ class Speaker:
         return word
 
     def unknown(self, said: str) -> str:
-        return self.of(said) if self.chance(0.6) else self.gibberish()
-
-    def gibberish(self) -> str:
-        """A word that nobody knows, so that those that the model does not know are nothing to it."""
-        rng = self.rng
-        if self.chance(0.3):
-            return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 9)))
-        parts = [rng.choice("b c d f g h j k l m n p r s t v w z st tr pl ch sh br gr fl th cr sp".split()) + rng.choice("a e i o u ea oo ai y".split()) for _ in range(rng.randint(1, 3))]
-        return rng.choice(["", "", "e", "a", "un"]) + "".join(parts) + rng.choice(["", "n", "r", "s", "t", "l", "ng", "ck", "er", "ed", "ing", "ly", "tion", "ic", "st"])
+        return self.of(said) if self.chance(0.6) else noise.gibberish(self.rng)
 
     def article(self) -> str:
-        return self.rng.choices(["a ", "", "the ", "an ", "one ", "some ", "this ", "a single "], [60, 14, 12, 3, 5, 1, 1, 1])[0]
+        return self.rng.choices(["a ", "", "the ", "an ", "one ", "1 ", "1x ", "some ", "this ", "a single "], [58, 15, 12, 3, 4, 2, 1, 1, 1, 1])[0]
 
     def adjectives(self, thing: Thing, skip: str = "") -> str:
         words = [say(value) for name, say, value in (("size", self.size, thing.size), ("material", self.material, thing.material),
@@ -82,7 +78,9 @@ class Speaker:
 
     def thing(self, thing: Thing, plain: float = 0.6) -> str:
         """A noun phrase."""
-        way = 0 if self.chance(plain) else self.rng.randint(1, 12)
+        if not thing.size and not thing.material and self.chance(0.01) and (sign := lexicon.SIGNS.get((thing.colour, thing.shape))):
+            return f"{self.article()}{sign}"
+        way = 0 if self.chance(plain) else self.rng.randint(1, 15)
         article, noun = self.article(), self.noun(thing.shape, bare=not thing.colour)
         if way == 0 or thing.shape is None and way > 5:
             return _tidy(f"{article}{self.adjectives(thing)} {noun}")
@@ -115,13 +113,35 @@ class Speaker:
             return _tidy(f"{article}{noun}: {self.listed(thing)}")
         if way == 12 and thing.colour:
             return _tidy(f"{article}{self.colour(thing.colour)}, {self.adjectives(thing, 'colour')} {noun}")
+        if way == 13 and thing.colour:
+            unlike, colour = self.colour(self.drawn().colour), self.colour(thing.colour)
+            said = self.pick(f", not {unlike} but {colour}", f", {colour}, not {unlike}", f" that is {colour}, not {unlike}", f" in {colour} instead of {unlike}", f" that isn't {unlike} but {colour}", f", {colour} and not {unlike}")
+            return _tidy(f"{article}{self.adjectives(thing, 'colour')} {noun}{said}") if unlike != colour else f"{article}{colour} {noun}"
+        if way in (14, 15) and (thing.size or thing.material):
+            name = "size" if thing.size and (way == 14 or not thing.material) else "material"
+            unlike = self.of((lexicon.UNLIKE_SIZES if name == "size" else lexicon.UNLIKE_MATERIALS)[getattr(thing, name)])
+            how = self.pick(" that is not", " that isn't", " which is not", ", not", " but not", ", but not", " that's not", ", not too", " that isn't too", " which isn't very")
+            return _tidy(f"{article}{self.adjectives(thing, name)} {noun}{how} {unlike}")
         return _tidy(f"{article}{self.adjectives(thing)} {noun}")
+
+    def another(self, thing: Thing, said: Thing) -> str:
+        """A noun phrase, after another thing has been named: where both are of one shape, "one" will do."""
+        if thing.shape is None or thing.shape != said.shape or not thing.colour or self.chance(0.5):
+            return self.thing(thing, 0.8)
+        words = self.adjectives(thing)
+        bare = replace(thing, colour=None)
+        return _tidy(self.rng.choice([
+            lambda: f"a {words} one", lambda: f"a {words} one", lambda: f"a {words} one", lambda: f"the {words} one", lambda: f"one {words} one", lambda: f"another {words} one", lambda: f"one {words}", lambda: f"another {words}", lambda: f"{words} one",
+            lambda: f"a {self.adjectives(bare)} one in {self.colour(thing.colour)}", lambda: f"another in {self.colour(thing.colour)}" if bare == Thing(thing.shape, None) else f"a {words} one",
+        ])())
 
     def sentence(self, thing: Thing) -> str:
         """Of one thing, in more than a noun phrase."""
         noun, said = self.noun(thing.shape, bare=not thing.colour), self.listed(thing)
         colour, shape = self.colour(thing.colour) if thing.colour else "", self.noun(thing.shape)
         other = self.drawn()
+        while other.shape == thing.shape:
+            other = self.drawn()
         unlike = self.pick(self.noun(other.shape), f"{self.colour(other.colour)} {self.noun(other.shape)}")
         size = f", size: {self.size(thing.size)}" if thing.size else ""
         material = f", material: {self.material(thing.material)}" if thing.material else ""
@@ -134,6 +154,10 @@ class Speaker:
             lambda: f"no objects but {self.thing(thing)}", lambda: f"nothing but {self.thing(thing)}", lambda: f"only {self.thing(thing)}", lambda: f"just {self.thing(thing)}",
             lambda: f"{self.thing(thing)} {self.pick('without', 'with no', 'and no', 'but no')} other {self.pick('objects', 'things', 'shapes', 'object')}",
             lambda: f"{self.thing(thing)} and {self.pick('nothing else', 'nothing more', 'that is all', 'no more', 'nothing besides')}",
+            *[lambda: self.pick(f"not a {unlike}, {self.thing(thing)}", f"no {self.noun(other.shape, True)}{self.pick(' please', '', '')}, {self.pick('only', 'just', 'but', 'instead')} {self.thing(thing)}", f"I {self.pick('do not', 'don’t', 'dont')} want a {unlike}, {self.pick('i want', 'give me', 'draw')} {self.thing(thing)}",
+                                f"{self.thing(thing)} rather than a {unlike}", f"not {self.noun(other.shape, True)} but {self.thing(thing)}", f"instead of a {unlike}, {self.thing(thing)}", f"neither {self.colour(other.colour)} nor {self.pick(*(c for c in COLOURS if c != thing.colour))}: {self.thing(thing)}" if other.colour != thing.colour else f"nothing but {self.thing(thing)}")] * 2,
+            lambda: self.pick(f"{self.pick('something', 'anything')} {said} and {self.pick('round', 'spherical')}" if thing.shape == "sphere" and said else f"{self.pick('something', 'a picture', 'anything', 'a scene', 'an image')} with {self.thing(thing)}{self.pick('', ' in it', ' on it')}",
+                              f"{self.pick('what does', 'how does')} {self.thing(thing)} {self.pick('look like', 'look')}", f"{self.pick('how about', 'what about', 'maybe')} {self.thing(thing)}", f"{self.thing(thing)}, {self.pick('would you', 'could you', 'if you can', 'ok', 'will you', 'right')}"),
             lambda: self.pick(f"no {unlike}, only {self.thing(thing)}", f"not a {unlike} but {self.thing(thing)}", f"{self.thing(thing)}, not a {unlike}", f"{self.thing(thing)} instead of a {unlike}", f"{self.thing(thing)} without a {unlike}"),
             lambda: f"{said}: a {noun}", lambda: f"{said} {noun}", lambda: f"one object: {self.thing(thing)}", lambda: f"{self.thing(thing)} {self.pick('standing', 'lying', 'sitting', 'resting')} {self.pick('there', 'alone', 'by itself', 'in the middle')}",
         ])()
@@ -142,6 +166,9 @@ class Speaker:
     def group(self, things: list[Thing]) -> str:
         """Things of which all that matters is that they are there."""
         a = things[0]
+        signs = [lexicon.SIGNS.get((thing.colour, thing.shape)) for thing in things]
+        if all(signs) and self.chance(0.06) and not any(thing.size or thing.material for thing in things):
+            return self.pick("", " ").join(signs)
         if len(things) > 1 and all(thing == a for thing in things):
             return self.many(a, len(things))
         if len(things) == 2:
@@ -159,9 +186,10 @@ class Speaker:
             lambda: f"{number} {adjectives}", lambda: f"{number} {adjectives}", lambda: f"{number} {adjectives}",
             lambda: f"{number} {self.noun(thing.shape, True)}, {self.pick('all', 'all of them', 'each', 'every one', 'both' if count == 2 else 'all three')} {self.listed(thing)}",
             lambda: f"{number} {self.noun(thing.shape, True)} in {self.colour(thing.colour)}" if thing.colour and not thing.size and not thing.material else f"{number} {adjectives}",
+            lambda: self.pick(f"{count}x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{count} x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x{count}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x {count}", f"{adjectives} ({count})"),
             lambda: f"{number} {adjectives} {self.pick('next to each other', 'side by side', 'in a row', 'together', 'beside each other', 'close together', 'apart', 'of the same kind', 'that look alike')}",
             lambda: self.pick(" and ", ", ").join([self.thing(thing, 0.9)] * count) if count == 2 else ", ".join([self.thing(thing, 0.9)] * 2) + self.pick(" and ", ", ") + self.thing(thing, 0.9),
-            lambda: f"{self.thing(thing, 0.9)} and another {self.pick('one', 'one just like it', self.noun(thing.shape))}" if count == 2 else f"{number} {adjectives}",
+            lambda: f"{self.thing(thing, 0.9)} and another {self.pick('one', 'one just like it', self.noun(thing.shape))}" if count == 2 else f"{self.thing(thing, 0.9)}, {self.pick('another one', 'a second one')} and {self.pick('another one', 'a third one', 'one more')}",
         ])()
 
     def shared(self, things: list[Thing]) -> tuple[Thing, list[Thing]]:
@@ -181,14 +209,15 @@ class Speaker:
                 lambda: f"{nouns}. the first is {one}, the second is {other}", lambda: f"{nouns}. one is {one}. the other is {other}", lambda: f"{nouns}, one of them {one}, the other one {other}",
                 lambda: f"{nouns}. the first one is {one}. the second one is {other}", lambda: f"{nouns}, the first {one}, the second {other}", lambda: f"{nouns}, one is {one}, one is {other}",
                 lambda: _tidy(f"a {one} and a {other} {self.adjectives(common)} {self.noun(a.shape)}"), lambda: _tidy(f"{one} and {other} {self.adjectives(common)} {self.noun(a.shape, True)}"),
-                lambda: _tidy(f"a {one} {self.adjectives(common)} {self.noun(a.shape)} and a {other} one"), lambda: f"{nouns} in {one} and {other}", lambda: f"{nouns}, {one} & {other}",
+                lambda: _tidy(f"a {one} {self.adjectives(common)} {self.noun(a.shape)} and {self.pick('a', 'another', 'one', 'the')} {other} one"), lambda: _tidy(f"{one} {self.noun(a.shape)} and {other} one, both {self.adjectives(common)}") if self.adjectives(common) else f"{nouns}: {one}, {other}",
+                lambda: f"{nouns}, {one} one and {other} one", lambda: _tidy(f"a {one} {self.noun(a.shape)} and a {other} one, {self.pick('both', 'both of them', 'all', 'each')} {self.listed(replace(common, shape=None))}") if self.adjectives(common) else f"{nouns} - {one} and {other}", lambda: f"{nouns} in {one} and {other}", lambda: f"{nouns}, {one} & {other}",
                 lambda: _tidy(f"a {one} one and a {other} one, both {self.adjectives(common)} {self.noun(a.shape, True)}"),
             ])()
         if a.colour and common.colour and not (own_a.size or own_a.material or own_b.size or own_b.material) and self.chance(0.5):
             both = self.listed(common)
             one, other = self.noun(a.shape), self.noun(b.shape)
-            return self.pick(f"a {one} and a {other}, both {both}", f"{one} and {other}, both {both}", f"a {one} and a {other}, both of them {both}", f"a {one} and a {other} in the same {self.colour(a.colour)}" if not common.size and not common.material else f"{one} and {other}, {both} both", f"both a {one} and a {other} that are {both}", f"the {one} and the {other} are both {both}")
-        one, other = (self.thing(each) for each in (a, b))
+            return self.pick(f"a {one} and a {other}, both {both}", f"{one} and {other}, both {both}", f"a {one} and a {other}, both of them {both}", f"{self.pick('a', 'both a', 'one')} {one} and a {other}, {both}", f"{both}: {one} and {other}", f"a {one} and a {other} in the same {self.colour(a.colour)}" if not common.size and not common.material else f"{one} and {other}, {both} both", f"both a {one} and a {other} that are {both}", f"a {both} {one} and a {other}{self.pick(' of the same colour', ' of the same color', ', same colour', ' in the same color', f' which is also {both}', f', also {both}', f' that is {both} too')}" if not common.size and not common.material else f"{one} and {other}, both {both}", f"a {both} {one} and a {both} {other} too", f"the {one} and the {other} are both {both}")
+        one, other = self.thing(a), self.another(b, a)
         if self.chance(0.3):
             noun_a, noun_b, said_a, said_b = self.noun(a.shape), self.noun(b.shape), self.listed(a), self.listed(b)
             return self.rng.choice([
@@ -216,13 +245,11 @@ class Speaker:
 
     def related(self, form: str, a: Thing, b: Thing) -> tuple[str, bool]:
         """`a` stands to the `form` of `b`. Whether b is named first, too."""
-        alike = a.shape == b.shape and a.shape is not None and self.chance(0.3)
-        one = self.thing(a, 0.75)
-        other = _tidy(f"a {self.adjectives(b)} one") if alike and (b.colour or b.size or b.material) else self.thing(b, 0.75)
+        one, other = self.thing(a, 0.75), self.another(b, a)
         where, its = self.of(lexicon.SIDES[form], 0.3), self.of(lexicon.ITS[form])
         common, (own_a, own_b) = self.shared([a, b])
         if common.colour and self.chance(0.3):
-            one, other, alike = self.thing(own_a, 0.9), self.thing(own_b, 0.9), replace(common, shape=None)
+            one, other, alike = self.thing(replace(own_a, shape=a.shape), 0.9), self.thing(replace(own_b, shape=b.shape), 0.9), replace(common, shape=None)
             both = f"{self.pick(', both', ', both of them', '. both are', ', all', ' and both are')} {self.listed(alike)}"
             return self.rng.choice([lambda: (_tidy(f"{one} {where} {other}{both}"), False), lambda: (_tidy(f"{other} and, {its}, {one}{both}"), True), lambda: (_tidy(f"{other}, {its} {one}{both}"), True)])()
         way = self.rng.random()
@@ -235,7 +262,7 @@ class Speaker:
                                        f"{nouns}, the {form} {first} and the {there} {second}")), False
         if way < 0.5:
             return _tidy(f"{one} {self.placing(0.4)} {where} {other}"), False
-        other, one = self.thing(b, 0.75), self.thing(a, 0.75)
+        other, one = self.thing(b, 0.75), self.another(a, b)
         if way < 0.68:  # the place comes first
             return self.rng.choice([
                 lambda: f"{where} {other} {self.pick('is', 'there is', 'stands', 'we see', 'sits', 'lies', 'you see', 'there stands', 'can be seen', 'is placed', 'i see')} {one}",
@@ -244,7 +271,7 @@ class Speaker:
             ])(), True
         if way < 0.9:  # the other one comes first, and then what stands at its side
             return self.rng.choice([
-                lambda: f"{other} with {one} {its}", lambda: f"{other}, with {one} {its}", lambda: f"{other} and, {its}, {one}", lambda: f"{other}. {its}, {one}", lambda: f"{other}. {its} is {one}",
+                lambda: f"{other} with {one} {its}", lambda: f"{other}, with {one} {its}", lambda: f"{other} {self.pick('plus', 'and', '&', 'next to', '+')} {one} {its}", lambda: f"{other} and, {its}, {one}", lambda: f"{other}. {its}, {one}", lambda: f"{other}. {its} is {one}",
                 lambda: f"{other}. {its}: {one}", lambda: f"{other} has {one} {its}", lambda: f"{other} and {its} {one}", lambda: f"{other}, {its} {one}", lambda: f"{other}, and {its} there is {one}",
                 lambda: f"{other}. {its} there is {one}", lambda: f"{other}; {one} {self.pick('is', 'stands', 'sits', 'lies')} {its}", lambda: f"{other}. {one} {self.pick('is', 'stands', 'sits', 'lies')} {its}",
                 lambda: f"{other} with {one} {self.placing(1.0)} {its}",
@@ -267,6 +294,17 @@ class Speaker:
 
     def triple(self, a: Thing, b: Thing, c: Thing) -> str:
         common, own = self.shared([a, b, c])
+        if a.shape and common.shape and a.colour and c.colour and (a == b or b == c) and self.chance(0.4):
+            two, single = (a, c) if a == b else (c, a)
+            shape, nouns = self.noun(a.shape), self.noun(a.shape, True)
+            shared = {name: None for name in ("size", "material") if getattr(common, name)}
+            pair, one = (self.adjectives(replace(each, **shared)) for each in (two, single))
+            all_three = _tidy(f"{self.pick('three', 'three', '3', 'a trio of', 'a set of three')} {self.adjectives(replace(common, colour=None))} {nouns}")
+            if a == b:
+                return self.pick(f"{all_three}, two {pair} and one {one}", f"{all_three}: two {pair}, one {one}", f"{all_three}, two {pair} ones and a {one} one", f"{all_three}. two are {pair}, one is {one}", f"{all_three}, two of them {pair}, {self.pick('the other', 'the third', 'the third one', 'the last', 'one')} {one}",
+                                 f"{all_three}: two are {pair} and the {self.pick('other', 'third')} is {one}", f"{all_three}, {pair}, {pair} and {one}", f"{all_three} (2 {pair}, 1 {one})", f"{all_three}, of which two are {pair} and one {one}", f"{all_three}, all {pair} but one, which is {one}")
+            return self.pick(f"{all_three}, one {one} and two {pair}", f"{all_three}: one {one}, two {pair}", f"{all_three}, a {one} one and two {pair} ones", f"{all_three}. one is {one}, two are {pair}", f"{all_three}, one of them {one}, {self.pick('the others', 'the other two', 'the rest')} {pair}",
+                             f"{all_three}: one is {one} and the {self.pick('others are', 'other two are', 'rest is')} {pair}", f"{all_three}, {one}, {pair} and {pair}", f"{all_three} (1 {one}, 2 {pair})", f"a {one} {shape} between two {pair} ones")
         if a.shape and common.shape and all(each.colour for each in own) and self.chance(0.7):
             nouns = _tidy(f"{self.pick('three', 'three', '3', 'a trio of', 'a set of three', 'some')} {self.adjectives(common)} {self.noun(a.shape, True)}")
             one, two, three = (self.adjectives(each) for each in own)
@@ -275,11 +313,17 @@ class Speaker:
                              _tidy(f"{one}, {two} and {three} {self.adjectives(common)} {self.noun(a.shape, True)}"))
         beside = self.pick("and", "and", "with", "next to", "beside", "plus", ",", "and also", self.of(lexicon.SIDES[self.pick("left", "right", "front", "behind")]))
         if a == b:
-            other = self.thing(c, 0.8) if self.chance(0.85) else _tidy(f"{self.of(lexicon.NUMBERS[2])} {self.adjectives(c)} {self.noun(c.shape, True)}")
-            return f"{self.many(a, 2)} {beside} {other}"
+            other = self.another(c, a) if self.chance(0.85) else _tidy(f"{self.of(lexicon.NUMBERS[2])} {self.adjectives(c)} {self.noun(c.shape, True)}")
+            # Of more than two there are two, so that there is room for the other one.
+            return f"{self.many(a, self.rng.choice([2, 2, 2, 2, 3]))} {beside} {other}"
         if b == c:
-            return f"{self.thing(a, 0.8)} {self.pick(beside, 'between')} {self.many(b, self.rng.choice([2, 2, 2, 3]))}"
-        one, two, three = (self.thing(each, 0.85) for each in (a, b, c))
+            number = self.rng.choice([2, 2, 2, 3])
+            ones = _tidy(f"{self.of(lexicon.NUMBERS[number])} {self.adjectives(b)} {self.pick('ones', 'ones', '')}") if a.shape and a.shape == b.shape and b.colour and self.chance(0.6) else self.many(b, number)
+            return f"{self.thing(a, 0.8)} {self.pick(beside, 'between')} {ones}"
+        one, two, three = self.thing(a, 0.85), self.another(b, a), self.another(c, b)
+        if self.chance(0.1):
+            count, mark = self.pick("1", "1", "one"), self.pick("", "x", " x")
+            return ", ".join(_tidy(f"{count}{mark} {self.adjectives(each)} {self.noun(each.shape, bare=not each.colour)}") for each in (a, b, c))
         more = f", {self.thing(self.drawn(), 0.9)}" if self.chance(0.08) else ""  # a fourth one, which there is no room for
         return self.rng.choice([
             lambda: f"{one}, {two} and {three}{more}", lambda: f"{one}, {two}, and {three}{more}", lambda: f"{one}, {two}, {three}{more}", lambda: f"{one} and {two} and {three}{more}", lambda: f"{one}, {two} and {three}",
@@ -290,6 +334,12 @@ class Speaker:
         ])()
 
     # Whole prompts.
+    def heading(self, things: list[Thing]) -> str:
+        """ "toys: " """
+        shapes = {thing.shape for thing in things}
+        kind = self.noun(shapes.pop(), True) if len(shapes) == 1 and None not in shapes and self.chance(0.4) else self.pick("shapes", "objects", "toys", "solids", "things", "figures", "geometric shapes", "simple shapes", "3d shapes")
+        return f"{self.unknown(lexicon.ADJECTIVES) if self.chance(0.6) else ''} {kind}{self.pick(': ', ' - ', ': ')}"
+
     def drawn(self) -> Thing:
         rng = self.rng
         return Thing(rng.choice(SHAPES), rng.choice(COLOURS), rng.choice(SIZES) if self.chance(0.4) else None, rng.choice(MATERIALS) if self.chance(0.3) else None)
@@ -308,14 +358,16 @@ class Speaker:
         return " ".join(self.pick("a", "the", "of", "in", "with", "by", "and", "on", ",", "an") if self.chance(0.4) else self.unknown(self.pick(lexicon.NOUNS, lexicon.ADJECTIVES, lexicon.AFTER)) for _ in range(self.rng.randint(1, 10)))
 
     def fillers(self, said: str) -> str:
+        if self.chance(0.12):
+            return noise.jargon(self.rng) if said is lexicon.AFTER else f"{self.unknown(lexicon.ADJECTIVES)} {self.unknown(lexicon.NOUNS)},"
         if said is lexicon.AFTER and self.chance(0.15):
             return f"{self.pick('in a', 'in the', 'under a', 'by a', 'at the', 'near a', 'under the', 'for a', 'like a', 'as a', 'by')} {self.unknown(lexicon.NOUNS)}"
-        return self.of(said) if self.chance(0.85) else " ".join(self.gibberish() for _ in range(self.rng.randint(1, 3)))
+        return self.of(said) if self.chance(0.85) else " ".join(noise.gibberish(self.rng) for _ in range(self.rng.randint(1, 3)))
 
     def prompt(self) -> tuple[str, list[int]]:
         """A prompt, lower-cased for the most part, and its meaning."""
         rng = self.rng
-        count = rng.choices([0, 1, 2, 3], [5, 30, 47, 18])[0]
+        count = rng.choices([0, 1, 2, 3], [5, 27, 44, 24])[0]
         things = [self.drawn() for _ in range(count)]
         for thing in things:
             if self.chance(0.07):
@@ -326,58 +378,55 @@ class Speaker:
             things[1] = replace(things[0]) if self.chance(0.35) else replace(things[1], shape=things[0].shape)
             if count == 3 and self.chance(0.6):
                 things[2] = replace(things[1]) if things[1] == things[0] else replace(things[2], shape=things[0].shape)
-        elif count == 3 and self.chance(0.15):
-            things[2] = replace(things[1])
+        elif count == 3 and self.chance(0.35):
+            if self.chance(0.5):
+                things[2] = replace(things[2], shape=things[1].shape, size=None, material=None)
+            things[self.rng.choice([0, 2])] = replace(things[1])
         elif count == 2 and self.chance(0.1) and things[0].colour:
             things[1].colour = things[0].colour
         floor, form = rng.choice(FLOORS) if self.chance(0.35 if count else 0.4) else None, ["nothing", "one", "and", "three"][count]
         if count == 2 and things[0] != things[1] and self.chance(0.55):
             form = rng.choice(["left", "right", "left", "right", "front", "behind"])
-            text, reverse = self.related(form, *things)
+        foreign = count > 0 and self.chance(FOREIGN) and all(thing.shape for thing in things)
+        if foreign or form in OPPOSITE:
+            text, reverse = self.foreigner.say(form, things, floor) if foreign else self.related(form, *things)
             if reverse:
                 things.reverse()
                 form = OPPOSITE[form]
         elif count == 0:
-            text = self.pick("", "an empty room", "nothing", "no objects", self.gibberish(), f"a {self.unknown(lexicon.NOUNS)}", "blurry", "low quality, bad", "a picture", "ugly, deformed, watermark, text", self.babble(), self.babble(), self.babble()) if not floor or self.chance(0.3) else ""
+            text = self.pick("", "an empty room", "nothing", "no objects", noise.gibberish(self.rng), f"a {self.unknown(lexicon.NOUNS)}", "blurry", "low quality, bad", "a picture", "ugly, deformed, watermark, text", self.babble(), self.babble(), self.babble()) if not floor or self.chance(0.3) else ""
         else:
             text = self.sentence(things[0]) if count == 1 and self.chance(0.3) else self.group(things)
-        if floor:
+        if floor and not foreign:
             said = self.floor(floor)
             if not text:
                 text = self.pick(f"a {floor} floor", f"a {self.of(lexicon.FLOORS[floor], 0.3)} {self.of(lexicon.GROUNDS)}", said.strip(" ,."))
             else:
                 text = f"{said.strip(' ,.')}{self.pick(', ', ' ', ' there is ', ' stands ', ' we see ', ': ', '. ', ' is ', ' stand ', ' there are ', ' lies ')}{text}" if self.chance(0.08) else text + said
-        if count == 1 and self.chance(0.04):
+        if count == 1 and not foreign and self.chance(0.04):
             text += f" {self.pick('and', 'with', 'next to', 'beside')} a {self.unknown(lexicon.NOUNS.partition('|object|')[0])}"
-        if self.chance(0.35) and (count or self.chance(0.5)):
-            text = f"{self.fillers(lexicon.BEFORE)} {text}"
+        if count and not foreign and self.chance(0.04):
+            gone = rng.choice([shape for shape in SHAPES if shape not in {thing.shape or DEFAULT_SHAPE for thing in things}])
+            text += f"{self.pick(', no', ', and no', ' but no', ' without', ' without any', ', not any', '. no', ' with no')} {self.noun(gone, True)}"
+        if not foreign and count == 1 and self.chance(0.03):
+            text += f" {self.pick('on the left', 'on the right', 'in the foreground', 'in the background', 'at the back', 'in the corner', 'on the left side of the picture', 'near us', 'far away', 'to the right')}"
+        if self.chance(0.35) and not foreign and (count or self.chance(0.5)):
+            text = self.heading(things) + text if self.chance(0.06) else f"{self.fillers(lexicon.BEFORE)} {text}"
+        if count == 1 and self.chance(0.015):
+            text = f"{lexicon.SIGNS.get((things[0].colour, things[0].shape), '')} {text}"
+        if self.chance(0.012) and not foreign:
+            text = f"({text}:1.{rng.randint(1, 9)})"
         for _ in range(rng.choices([0, 1, 2, 4], [66, 20, 9, 5])[0] if count or self.chance(0.5) else 0):
             text += f"{self.pick(', ', ', ', ' ', '. ', ' - ')}{self.fillers(lexicon.AFTER)}"
         if self.chance(0.07):
-            text = self.unknown_word_in(text)
-        if self.chance(0.15):
-            text = self.typo(text)
+            words = text.split()
+            words.insert(rng.randint(0, len(words)), noise.stray(rng))
+            text = " ".join(words)
+        if self.chance(0.22):
+            text = noise.mistype(text, rng)
         if self.chance(0.25):
             text += self.pick(".", "!", "?", "...", " .", "!!")
         return _tidy(text), Asked(form, things, floor).meaning()
-
-    def unknown_word_in(self, text: str) -> str:
-        words = text.split()
-        words.insert(self.rng.randint(0, len(words)), self.gibberish() if self.chance(0.8) else self.pick("🙂", "日本", "–", "#1", "@", "%"))
-        return " ".join(words)
-
-    def typo(self, text: str) -> str:
-        """A letter of a word is left out, said twice, another one, or in its neighbour's place."""
-        words = text.split()
-        long = [n for n, word in enumerate(words) if len(word) > 3 and word.isalpha()]
-        for n in self.rng.sample(long, min(len(long), self.rng.randint(1, 2))):
-            word = words[n]
-            at = self.rng.randint(0 if self.chance(0.2) else 1, len(word) - 2)
-            words[n] = self.rng.choice([
-                word[:at] + word[at + 1:], word[:at] + word[at] + word[at:], word[:at] + word[at + 1] + word[at] + word[at + 2:],
-                word[:at] + self.rng.choice("abcdefghijklmnopqrstuvwxyz") + word[at + 1:], word[:at] + self.rng.choice("aeiourstln") + word[at:],
-            ])
-        return " ".join(words)
 
 
 def _tidy(text: str) -> str:
