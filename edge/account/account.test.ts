@@ -4,7 +4,7 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { randomText } from '../../shared/ids.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { env, patience, plenty, submitTo } from '../testing.ts'
+import { env, plenty, submitTo } from '../testing.ts'
 import type { Account } from './account.ts'
 import { lease, mostAttempts } from './attempts.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -309,73 +309,6 @@ describe('Account', () => {
 		expect((await read()).images.map((image) => image.key)).toEqual(['g/1/0', 'g/2/1'])
 	})
 
-	/** A second one beside the one that each test begins with. */
-	const submit = async (terms: Partial<Order['terms']>) => {
-		const submitted = unwrap(await submitTo(stub, key, { ...order, terms: { ...order.terms, ...terms } }))
-		return { ...submitted, work: { account, generation: submitted.id, epoch: 1 } }
-	}
-
-	it('expires what was not started by its deadline', async () => {
-		const { id: late, deadline } = await submit({ deadline: 60 })
-		expect(Date.parse(deadline!) - Date.now()).toBe(60_000)
-		vi.setSystemTime(Date.now() + 59_999)
-		await runDurableObjectAlarm(stub)
-		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'queued' } })
-		vi.setSystemTime(Date.now() + 1)
-		expect(await runDurableObjectAlarm(stub)).toBe(true)
-		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', completed_at: expect.any(String) } })
-		expect(await read()).toMatchObject({ status: 'queued' })
-	})
-
-	it('ends running work at its deadline, and keeps what it delivered', async () => {
-		const { id: late, work } = await submit({ deadline: new Date(Date.now() + 5_000).toISOString() })
-		await stub.start(work, 'run-one-one')
-		await stub.capture(work, picture(0), receipt(1, 0))
-		vi.setSystemTime(Date.now() + 5_000)
-		expect(faultOf(await stub.capture(work, picture(1), receipt(1, 1)))).toBe('no fault')
-		await runDurableObjectAlarm(stub)
-		expect(faultOf(await stub.progress(work, { done: 1, total: 2 }))).toBe('ended')
-		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', images: [{ n: 0 }, { n: 1 }] } })
-		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([{ kind: 'erase' }])
-	})
-
-	it('expires what nobody has started by its start deadline, and charges nothing', async () => {
-		const before = await stub.describe({ account, key: null })
-		const { id: late, start_deadline } = await submit({ start_deadline: 1.5, deadline: 60 })
-		expect(Date.parse(start_deadline!) - Date.now()).toBe(1_500)
-		vi.setSystemTime(Date.now() + 1_499)
-		await runDurableObjectAlarm(stub)
-		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'queued' } })
-		vi.setSystemTime(Date.now() + 1)
-		await runDurableObjectAlarm(stub)
-		expect(await stub.read(key, late)).toMatchObject({ value: { status: 'expired', started_at: null } })
-		expect(await stub.describe({ account, key: null })).toEqual(before)
-		expect(await rows(`SELECT kind FROM due WHERE subject = '${late}'`)).toEqual([{ kind: 'erase' }])
-	})
-
-	it('is too late to start at the start deadline', async () => {
-		const { work } = await submit({ start_deadline: 5 })
-		vi.setSystemTime(Date.now() + 5_000)
-		expect(faultOf(await stub.start(work, 'run-one-one'))).toBe('ended')
-	})
-
-	it('leaves what was started before its start deadline, even where it has to be started again, until its deadline', async () => {
-		const { id: kept, work } = await submit({ start_deadline: 5, deadline: 60 })
-		const status = async () => (unwrap((await stub.read(key, kept)) as Answer<Snapshot>) as Snapshot).status
-		const deadline = () => rows(`SELECT at FROM due WHERE kind = 'deadline' AND subject = '${kept}'`)
-		const began = Date.now()
-		await stub.start(work, 'run-one-one')
-		await stub.handBack(work)
-		vi.setSystemTime(began + 5_000)
-		await runDurableObjectAlarm(stub)
-		expect(await status()).toBe('queued')
-		expect(await deadline()).toEqual([{ at: began + 60_000 }])
-		vi.setSystemTime(began + 60_000)
-		await runDurableObjectAlarm(stub)
-		expect(await status()).toBe('expired')
-		expect(await deadline()).toEqual([])
-	})
-
 	it('lets cancel and capture race, picture by picture', async () => {
 		await stub.start(work(), 'run-one-one')
 		await capture(0)
@@ -384,52 +317,6 @@ describe('Account', () => {
 		expect(faultOf(await finish())).toBe('ended')
 		expect(await stub.cancel(key, id)).toEqual({ value: await read() })
 		expect(await rows('SELECT kind FROM due')).toEqual([{ kind: 'erase' }])
-	})
-
-	it('shows the queue a window of its work, and lets the rest in as that leaves it', async () => {
-		const ids = [id]
-		for (let i = 0; i < 20; i++) {
-			vi.setSystemTime(Date.now() + 1)
-			ids.push((await submit({})).id)
-		}
-		const places = async () =>
-			Object.fromEntries((await rows('SELECT id, place FROM generations')).map((row) => [row.id, row.place]))
-		const before = await places()
-		expect(ids.slice(0, 16).map((each) => before[each])).toEqual(Array.from({ length: 16 }, (_, i) => 1 + 2 * i))
-		expect(ids.slice(16).every((each) => before[each] === null)).toBe(true)
-		expect(await rows("SELECT count(*) AS n FROM due WHERE kind = 'enqueue'")).toEqual([{ n: 16 }])
-		await stub.start(work(), 'run-one-one')
-		expect((await places())[ids[16]!]).toBe(31)
-		await stub.cancel(key, ids[1]!)
-		expect((await places())[ids[17]!]).toBe(31)
-	})
-
-	it('lets normal work pass work of low priority, and moves the oldest of a line that stands still to the front', async () => {
-		const { id: low } = await submit({ priority: 'low' })
-		const place = async (of: string) => (await rows(`SELECT place FROM generations WHERE id = '${of}'`))[0]?.place
-		expect(await place(low)).toBe(67)
-		await stub.cancel(key, id)
-		expect(await place((await submit({})).id)).toBe(3)
-		vi.setSystemTime(Date.now() + 5 * 60_000)
-		await vi.waitFor(async () => {
-			// A call to the queue that fails only now puts the next one off by some seconds more.
-			vi.setSystemTime(Date.now() + 5_000)
-			await runDurableObjectAlarm(stub)
-			expect(await place(low)).toBe(1)
-		}, patience)
-	})
-
-	it('ends what no node has taken for a week, at no cost', async () => {
-		await rows("UPDATE generations SET model = 'removed', request = json_set(request, '$.model', 'removed')")
-		vi.setSystemTime(Date.now() + 7 * 86_400_000 - 60_000)
-		await runDurableObjectAlarm(stub)
-		expect(await read()).toMatchObject({ status: 'queued', deadline: null })
-		vi.setSystemTime(Date.now() + 60_000)
-		await vi.waitFor(async () => {
-			await runDurableObjectAlarm(stub)
-			expect(await read()).toMatchObject({ status: 'expired', cost: { held: 0, charged: 0 } })
-		}, patience)
-		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
 	})
 
 	it('never leaves a terminal state', async () => {

@@ -1,0 +1,74 @@
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { call, env, get, newAccount, patience, post } from '../testing.ts'
+import type { Account } from './account.ts'
+
+describe("An account's line", () => {
+	let account: string
+	let key: string
+	let stub: DurableObjectStub<Account>
+	beforeEach(async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		;({ account, key } = await newAccount())
+		stub = env.ACCOUNT.getByName(account)
+	})
+	afterEach(() => {
+		vi.useRealTimers()
+	})
+
+	const order = async (terms: object = {}) => {
+		const body = { model: 'scenes', prompt: 'a red sphere', count: 2, ...terms }
+		return (await (await post('/v1/generations', key, body)).json<Generation>()).id
+	}
+	const cancel = (id: string) => post(`/v1/generations/${id}/cancel`, key, {})
+	const rows = (sql: string) =>
+		runInDurableObject(stub, (_: Account, { storage }) => storage.sql.exec(sql).toArray() as Record<string, unknown>[])
+	const place = async (id: string) => (await rows(`SELECT place FROM generations WHERE id = '${id}'`))[0]?.place
+
+	it('shows the queue a window of its work, and lets the rest in as that leaves it', async () => {
+		const ids: string[] = []
+		for (let i = 0; i < 21; i++) {
+			vi.setSystemTime(Date.now() + 1)
+			ids.push(await order())
+		}
+		const before = await Promise.all(ids.map(place))
+		expect(before.slice(0, 16)).toEqual(Array.from({ length: 16 }, (_, i) => 1 + 2 * i))
+		expect(before.slice(16)).toEqual(Array(5).fill(null))
+		expect(await rows("SELECT count(*) AS n FROM due WHERE kind = 'enqueue'")).toEqual([{ n: 16 }])
+		await call({ account, generation: ids[0]!, epoch: 1 }, 'start', { run: 'run-one-one' })
+		expect(await place(ids[16]!)).toBe(31)
+		await cancel(ids[1]!)
+		expect(await place(ids[17]!)).toBe(31)
+	})
+
+	it('lets normal work pass work of low priority, and moves the oldest of a line that stands still to the front', async () => {
+		const first = await order()
+		const low = await order({ priority: 'low' })
+		expect(await place(low)).toBe(67)
+		await cancel(first)
+		expect(await place(await order())).toBe(3)
+		vi.setSystemTime(Date.now() + 5 * 60_000)
+		await vi.waitFor(async () => {
+			// A call to the queue that fails only now puts the next one off by some seconds more.
+			vi.setSystemTime(Date.now() + 5_000)
+			await runDurableObjectAlarm(stub)
+			expect(await place(low)).toBe(1)
+		}, patience)
+	})
+
+	it('ends what no node has taken for a week, at no cost', async () => {
+		const id = await order()
+		const read = async () => (await get(`/v1/generations/${id}`, key)).json<Generation>()
+		await rows("UPDATE generations SET model = 'removed', request = json_set(request, '$.model', 'removed')")
+		vi.setSystemTime(Date.now() + 7 * 86_400_000 - 60_000)
+		await runDurableObjectAlarm(stub)
+		expect(await read()).toMatchObject({ status: 'queued', deadline: null })
+		vi.setSystemTime(Date.now() + 60_000)
+		await vi.waitFor(async () => {
+			await runDurableObjectAlarm(stub)
+			expect(await read()).toMatchObject({ status: 'expired', cost: { held: 0, charged: 0 } })
+		}, patience)
+		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
+	})
+})
