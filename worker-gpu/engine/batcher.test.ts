@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import { chooseProvider } from '../onnx/provider.ts'
@@ -18,7 +18,8 @@ const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, provider, stopwatch)
 
 /** Ticks of 6 evaluations of 8 × 8 latents. Not measured: the batchers here share one network, which is no good for two at once. */
-const newBatcher = () => createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }) })
+const unmeasured = () => measuredLimits({ guessPositions: 6 * 64, measure: false })
+const newBatcher = () => createBatcher({ limits: unmeasured() })
 
 const base: Drawing = {
 	task: 'text-to-image',
@@ -103,7 +104,7 @@ test('rows of different shapes take turns', async () => {
 })
 
 test('calls that are filled up to steady sizes draw the same pictures', async () => {
-	const limits = measuredLimits({ guessPositions: 6 * 64, measure: false })
+	const limits = unmeasured()
 	const sizes = new Set<number>()
 	const steady = steadySizes()
 	const batcher = createBatcher({
@@ -183,7 +184,8 @@ test('a request that cannot be prepared fails alone', async () => {
 })
 
 test('a cancel takes effect at the next tick, and the others go on', async () => {
-	const batcher = newBatcher()
+	const ticks: number[] = []
+	const batcher = createBatcher({ limits: unmeasured(), onTick: ({ size }) => ticks.push(size) })
 	const cancel = new AbortController()
 	let last = 0
 	const canceled = develop(batcher, {
@@ -200,6 +202,30 @@ test('a cancel takes effect at the next tick, and the others go on', async () =>
 	await expect(canceled).rejects.toThrow('changed my mind')
 	expect((await other).images).toHaveLength(1)
 	expect(last).toBe(4)
+	// Two branches each; the second joined after a tick, and was alone since the fourth.
+	expect(ticks).toEqual([2, 4, 4, 4, ...Array(47).fill(2)])
+})
+
+test('who is canceled while others have their turn has none any more', async () => {
+	let ticks = 0
+	const batcher = createBatcher({ limits: unmeasured(), onTick: () => ticks++ })
+	const cancel = new AbortController()
+	let had = 0
+	const canceled = develop(batcher, {
+		request: { width: 24, steps: 500 },
+		signal: cancel.signal,
+		onProgress: (done) => {
+			had = done
+		}
+	})
+	const other = develop(batcher, {
+		request: { steps: 10 },
+		onProgress: (done) => done === 4 && cancel.abort(new Error('changed my mind'))
+	})
+	await expect(canceled).rejects.toThrow('changed my mind')
+	await other
+	expect(had).toBeGreaterThan(0)
+	expect(ticks).toBe(10 + had)
 })
 
 test('while a large picture is decoded in tiles, others go on after each of them', async () => {
@@ -429,4 +455,15 @@ test('halted, it still shows what was to be shown, which no row that goes on has
 	})
 	await halted.promise
 	expect(shown).toEqual([0, 1])
+})
+
+test('without work, limits are measured, until there is some', async () => {
+	const asked: number[] = []
+	const batcher = createBatcher({
+		limits: { ...unmeasured(), measure: async () => asked.push(asked.length) < 3 }
+	})
+	await develop(batcher)
+	expect(asked).toEqual([])
+	await vi.waitFor(() => expect(asked).toEqual([0, 1, 2]), 10_000)
+	expect((await develop(batcher)).images).toHaveLength(1)
 })

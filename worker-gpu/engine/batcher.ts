@@ -394,11 +394,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		}
 		for (const [key, group] of groups) {
 			const left = group.filter(({ job }) => !job.over)
-			if (left.length === 0) {
-				groups.delete(key)
-			} else if (left.length < group.length) {
-				groups.set(key, left)
-			}
+			left.length > 0 ? groups.set(key, left) : groups.delete(key)
 		}
 	}
 

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Evaluation } from '../ldm/denoiser.ts'
 import type { Drawing } from '../ldm/drawing.ts'
@@ -101,7 +101,10 @@ test('rows that are too few for two calls share one, and whoever comes meanwhile
 	const batcher = twoLanes()
 	const three = batcher.develop(taskOf(() => plan({ steps: 2 }), [1, 2, 3]))
 	await until(1)
-	const one = batcher.develop(taskOf(() => plan({ steps: 1 }), [4]))
+	const heard: number[] = []
+	const one = batcher.develop(taskOf(() => plan({ steps: 1 }), [4], { onProgress: (done) => heard.push(done) }))
+	// It is taken in while the call is under way.
+	await vi.waitFor(() => expect(heard).toEqual([0]))
 	await settled()
 	expect(batcher.load).toEqual({ active: 3, waiting: 0 })
 	calls[0]!.go()

@@ -48,6 +48,7 @@ describe('the limit', () => {
 		['as long as doubling gains 5 %', (n: number) => 10 + n, 64],
 		['no further than it gains', (n: number) => 8 + Math.max(n, 8) * 1.5 + Math.max(0, n - 8) * 3, 8],
 		['past a doubling that something else held up', (n: number) => (n === 4 ? 30 : 10 + n), 64],
+		['past two of them that have one between that gains', (n: number) => (n === 4 || n === 16 ? 10 * n : 10 + n), 64],
 		['a pair where it gains nothing', (n: number) => n, 2],
 		['no longer than a second a call', (n: number) => 400 + n * 20, 8]
 	])('grows %s', async (_, cost, expected) => {
@@ -122,11 +123,18 @@ describe('the limit', () => {
 		expect(limit).toBe(16)
 	})
 
-	test('is not what anything else that goes wrong says', async () => {
-		const { limit } = await measured(() => {
-			throw new Error('no such input')
-		})
-		expect(limit).toBe(10)
+	test('is not what anything else that goes wrong says, whichever call that is', async () => {
+		const { sizes } = await measured((n) => n)
+		for (let failing = 0; failing < sizes.length; failing++) {
+			let calls = 0
+			const cost = (n: number) => {
+				if (calls++ === failing) {
+					throw new Error('no such input')
+				}
+				return n
+			}
+			expect((await measured(cost)).limit).toBe(10)
+		}
 	})
 
 	test('falls with an allocation that failed', async () => {
@@ -189,6 +197,20 @@ describe('the store', () => {
 		await writeFile(file('batch-limits.json'), text)
 		expect((await measured((n) => n, open())).limit).toBe(2)
 		expect((await measured((n) => 10 + n, open())).limit).toBe(2)
+	})
+
+	test('that has a call of nothing is begun anew', async () => {
+		await measured((n) => 10 + n, open())
+		const text = await readFile(file('batch-limits.json'), 'utf8')
+		await writeFile(file('batch-limits.json'), text.replace('"most": 64', '"most": 0'))
+		expect((await measured((n) => n, open())).limit).toBe(2)
+	})
+
+	test('is read once for a shape', async () => {
+		const store = open()
+		let read = 0
+		await measured((n) => n, { ...store, read: (...asked) => store.read(...asked).finally(() => read++) })
+		expect(read).toBe(1)
 	})
 
 	test('that cannot be written is done without', async () => {

@@ -55,6 +55,11 @@ test('rows of another shape, or further than there is to go, are refused', async
 	const saved = readRows('here', saveRows('here', [{ n: 0, row }])).get(0)!
 	const wide = await planFor(checkpoint, { ...drawing, width: 24 })
 	expect(() => restoreRow(wide.start(5), saved, wide)).toThrow(RowsRefused)
+	const { x } = readRows('here', saveRows('here', [{ n: 0, row: wide.start(5) }])).get(0)!
+	const tall = { ...saved, x: { ...x, dims: [4, 12, 8] } }
+	expect(() => restoreRow(wide.start(5), tall, wide)).toThrow(RowsRefused)
+	const cut = { ...saved, x: { ...saved.x, data: saved.x.data.slice(1) } }
+	expect(() => restoreRow(row, cut, plan)).toThrow(RowsRefused)
 	expect(() => restoreRow(row, { ...saved, k: 9 }, plan)).toThrow('at most 8 evaluations, got [4,8,8] and 9')
 })
 

@@ -91,6 +91,12 @@ describe('at the limit', () => {
 		expect(ticks[10]).toEqual(['long', 'new'])
 	})
 
+	test('the time that a row has been there is counted in ticks', () => {
+		const { ticks } = run(2, { 0: [row('old', 11)], 2: [row('new', 5)] })
+		// 9 evaluations after 3 ticks, against 4 after 1.
+		expect(ticks.slice(0, 4).flat()).toEqual(['old', 'old', 'new', 'new'])
+	})
+
 	test.each([2, 5, 16, 40])('%i rows over the limit: nobody waits longer than the bound, from arrival to end', (count) => {
 		const seats = 4
 		const { longest } = run(2 * seats, { 0: many(count + seats, (i) => 8 + ((i * 13) % 43)) })
@@ -138,7 +144,7 @@ describe('what goes first', () => {
 	})
 
 	test('but no priority holds off a lower one for ever', () => {
-		const { longest, ticks } = run(2, { 0: [row('low', 3), row('high', 200, { priority: 3 })] })
+		const { longest, ticks } = run(2, { 0: [row('low', 3, { priority: 1 }), row('high', 200, { priority: 4 })] })
 		expect(longest.get('low')).toBe(PATIENCE * 4)
 		expect(ticks.filter(([name]) => name === 'low')).toHaveLength(3)
 		expect(ticks.length).toBe(203)

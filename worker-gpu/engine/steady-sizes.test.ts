@@ -50,6 +50,16 @@ test('what is filled up is planned when it has wasted what the plan costs', () =
 	expect(run([8, 8, 4, 4, 4, 8, 8, 4, 4, 4]).chosen).toEqual([...times(9, 8), 4])
 })
 
+test('a call that something else held up is no measure of the others', () => {
+	const sizes = steadySizes()
+	const choose = () => sizes.choose('a', 4, 64, (size) => size === 8)
+	sizes.took('a', 8, 280, false)
+	for (const ms of [8_000, 80, 8_000]) {
+		sizes.took('a', 8, ms, true)
+	}
+	expect([1, 2, 3, 4, 5, 6].map(choose)).toEqual([...times(5, 8), 4])
+})
+
 test('without a limit, too, and no call is filled up more than eight times', () => {
 	expect(run([16, 16, 1, 3], { limit: Number.POSITIVE_INFINITY }).chosen).toEqual([16, 16, 1, 16])
 })

@@ -24,8 +24,8 @@ export function steadySizes(): SteadySizes {
 	const first = new Map<string, number>()
 	/** Milliseconds that filling up has cost for want of a size. */
 	const wasted = new Map<string, number>()
-	/** The least that a plan has cost; the first calls of all load the kernels too. */
-	let plan = Number.POSITIVE_INFINITY
+	/** What the plan of each has cost. The least of them counts: the first calls of all load the kernels too. */
+	const plans = new Map<string, number>()
 
 	return {
 		choose(key, wanted, limit, isPlanned) {
@@ -41,7 +41,7 @@ export function steadySizes(): SteadySizes {
 			const of = `${key} ${fitting}`
 			const waste = (wasted.get(of) ?? 0) + (usual.get(`${key} ${larger}`) ?? 0) * (1 - fitting / larger)
 			wasted.set(of, waste)
-			return waste > plan ? fitting : larger
+			return waste > Math.min(...plans.values()) ? fitting : larger
 		},
 		took(key, size, ms, planned) {
 			const of = `${key} ${size}`
@@ -50,8 +50,9 @@ export function steadySizes(): SteadySizes {
 				wasted.delete(of)
 				return
 			}
-			usual.set(of, Math.min(ms, usual.get(of) ?? ms))
-			plan = Math.min(plan, Math.max(0, (first.get(of) ?? Number.POSITIVE_INFINITY) - ms))
+			const least = Math.min(ms, usual.get(of) ?? ms)
+			usual.set(of, least)
+			plans.set(of, Math.max(0, (first.get(of) ?? Number.POSITIVE_INFINITY) - least))
 		}
 	}
 }
