@@ -1,0 +1,197 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { cp, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import shipped from '../../shared/catalog.json' with { type: 'json' }
+import { Model } from '../../shared/catalog.ts'
+import { requestFor } from '../../shared/contract/request-for.ts'
+import { startEngine } from '../../worker-gpu/engine/client.ts'
+import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
+import { distance, unpack } from '../../worker-gpu/golden/unpack.ts'
+import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { readFacts } from '../../worker-gpu/ldm/facts.ts'
+import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
+import { draw } from './draw.ts'
+import { describeExport } from './table.ts'
+import { drawings, exports, provider, workspace } from './testing.ts'
+import { fixSize, moveWeights, port } from './testing-graphs.ts'
+
+const place = workspace()
+const { add, lay, at, nothingWritten } = place
+
+describe.each([
+	{ kind: 'scalar', timestep: 'float32 []', tolerance: 1e-4 },
+	{ kind: 'int64', timestep: 'int64 [steps]', tolerance: 1e-4 },
+	{ kind: 'half', timestep: 'float16 []', tolerance: 5e-3 }
+] as const)('an export whose timestep is $timestep', ({ kind, timestep, tolerance }) => {
+	test('is imported, and draws what diffusers draws with a timestep for each row, fractions and all', async () => {
+		await lay(kind)
+		const { entry, folder, notes } = await add()
+		expect(notes).toContainEqual(expect.stringContaining(`timestep: ${timestep} was rewritten`))
+		expect(folder).toBe(path.join(place.modelsDir, 'tiny-sd'))
+		expect(readdirSync(place.modelsDir)).toEqual(['tiny-sd'])
+		expect(JSON.parse(readFileSync(place.catalogFile, 'utf8')).models).toEqual([shipped.models[0], entry])
+
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		for (const { seed, drawing, latent, pixels } of drawings) {
+			const drawn = await draw(await planFor(checkpoint, drawing), seed)
+			expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(tolerance)
+			expect(distance(drawn.image.data, unpack(pixels))).toBeLessThan(10 * tolerance)
+		}
+	})
+})
+
+test('the engine draws with an imported model, with rows at different timesteps in one batch', async () => {
+	await lay('scalar')
+	const { entry } = await add({ id: 'mine' })
+	const engine = await startEngine({ models: ['mine'], modelsDir: place.modelsDir, provider: 'cpu', threads: 1 })
+	try {
+		const asked = golden.drawn.map(({ request: { sampler, ...rest } }) =>
+			requestFor(Model.parse(entry)).parse({ model: 'mine', ...rest, ...(sampler && { sampler }) })
+		)
+		const drawn = await Promise.all(asked.map((request) => engine.develop(request)))
+		for (const [i, { pictures }] of drawn.entries()) {
+			const expected = unpack(golden.drawn[i]!.pixels)
+			// Interleaved bytes, from planes of −1 to 1.
+			const furthest = pictures[0]!.pixels.reduce((most, byte, at) => {
+				const value = expected[(at % 3) * 256 + Math.floor(at / 3)]!
+				return Math.max(most, Math.abs(byte - Math.min(255, Math.max(0, (value + 1) * 127.5))))
+			}, 0)
+			expect(furthest).toBeLessThan(1)
+		}
+	} finally {
+		await engine.close()
+	}
+})
+
+test("an export of diffusers' own script has no configs, which are made of its graphs", async () => {
+	await lay('scalar', 'OnnxStableDiffusionPipeline')
+	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {
+		await rm(path.join(place.source, part, 'config.json'))
+	}
+	const { entry, folder, notes } = await add()
+	// As Stable Diffusion has it, where nothing else is said: latents of 64 × 64, in eights. f is the decoder's own.
+	expect(entry.size).toEqual({ default: 128, min: 64, max: 256, multiple: 16 })
+	expect(notes).toContainEqual(expect.stringContaining('unet/config.json was made of the graph'))
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+	for (const { seed, drawing, latent } of drawings) {
+		const drawn = await draw(await planFor(checkpoint, drawing), seed)
+		expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
+	}
+})
+
+test('a model that needs no change stays as it is, byte for byte', async () => {
+	place.source = path.join(import.meta.dirname, '../../worker-gpu/golden/tiny')
+	const { entry, folder, facts, notes } = await add()
+	expect(notes).toContainEqual(expect.stringContaining('timestep: one for each row as it is'))
+	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {
+		const file = path.join(part, 'model.onnx')
+		expect(readFileSync(path.join(folder, file))).toEqual(readFileSync(at(file)))
+	}
+	expect(await readFacts(folder)).toEqual(facts)
+	expect(facts.preview!.weight.map((row) => row.length)).toEqual([4, 4, 4])
+	expect(entry).toMatchObject({
+		tasks: { 'text-to-image': {} },
+		size: { default: 16, min: 8, max: 32, multiple: 4 },
+		samplers: expect.arrayContaining(['ddim', 'euler', 'dpm++-2m-karras']),
+		guidance: { default: 7.5, max: 20 },
+		prompt: { negative: true }
+	})
+	expect(entry.samplers).not.toContain('lcm')
+})
+
+test.each([
+	['few steps', {}, 4, 1],
+	['many steps where nothing is left of the signal at its last', { rescale_betas_zero_snr: true }, 30, 7.5]
+])("a model that spaces Euler's steps by their ends is offered with %s", async (_, more, steps, guidance) => {
+	await lay('scalar')
+	const file = at('scheduler/scheduler_config.json')
+	const config = JSON.parse(readFileSync(file, 'utf8'))
+	const turbo = { _class_name: 'EulerAncestralDiscreteScheduler', timestep_spacing: 'trailing', ...more }
+	await writeFile(file, JSON.stringify({ ...config, ...turbo }))
+	const { entry } = await add()
+	expect(entry).toMatchObject({ steps: { default: steps }, guidance: { default: guidance } })
+})
+
+test.each([
+	['TCDScheduler', {}, { steps: { default: 4, max: 50 }, guidance: { default: 1 }, samplers: [] }],
+	[
+		'DEISMultistepScheduler',
+		{ algorithm_type: 'deis', solver_type: 'logrho' },
+		{ samplers: expect.arrayContaining(['dpm++-2m']) }
+	]
+])('a model that comes with %s is offered with what reads its settings', async (_class_name, more, expected) => {
+	await lay('scalar')
+	const file = at('scheduler/scheduler_config.json')
+	await writeFile(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), _class_name, ...more }))
+	const { entry } = await add()
+	expect(Model.parse(entry)).toMatchObject(expected)
+})
+
+test('weights in other files are copied with the graph', async () => {
+	await lay('scalar')
+	await moveWeights(at('unet'))
+	await add()
+	const unet = path.join(place.modelsDir, 'tiny-sd/unet')
+	expect(readdirSync(unet).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])
+	expect(statSync(path.join(unet, 'model.onnx')).size).toBeLessThan(45_000)
+	const checkpoint = await loadCheckpoint(path.join(place.modelsDir, 'tiny-sd'), provider, { milliseconds: 0 })
+	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
+	const drawn = await draw(await planFor(checkpoint, drawing), seed)
+	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
+})
+
+test('a U-Net of one size is offered in that size', async () => {
+	await lay('scalar')
+	await fixSize(at('unet/model.onnx'), 8)
+	const { entry } = await add()
+	expect(entry.size).toEqual({ default: 16, min: 16, max: 16, multiple: 4 })
+})
+
+test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {
+	await lay('scalar')
+	await cp(path.join(exports, 'vae_encoder'), at('vae_encoder'), { recursive: true })
+	const { entry, folder, notes } = await add()
+	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])
+	for (const task of ['image-to-image', 'inpainting']) {
+		expect(notes).toContainEqual(
+			expect.stringMatching(
+				`^${task} is not offered: ${place.source}/vae_encoder: expected the output latent_parameters, got latent_sample`
+			)
+		)
+	}
+	expect(existsSync(path.join(folder, 'vae_encoder/model.onnx'))).toBe(true)
+})
+
+test('a dry run does everything and keeps nothing', async () => {
+	await lay('int64')
+	let found = ''
+	const bars: { label: string; left: number }[] = []
+	const { entry } = await add({
+		dryRun: true,
+		onFound: (exported) => (found = describeExport(exported)),
+		progress(label, total) {
+			const bar = { label, left: total }
+			bars.push(bar)
+			return () => bar.left--
+		}
+	})
+	expect(bars.map(({ label, left }) => `${label.trim()} ${left}`)).toEqual(['copying 0', 'proving 0', 'measuring 0', 'drawing 0'])
+	expect(entry.id).toBe('tiny-sd')
+	expect(found).toMatch(/ORTStableDiffusionPipeline, DDIMScheduler, \d+ kB/)
+	expect(found).toMatch(
+		/unet +\S+ kB +→ +sample +float32 +\[batch_size, num_channels, height, width\]\n +→ +timestep +int64 +\[steps\]/
+	)
+	nothingWritten()
+})
+
+test('names that would write on the terminal are shown as no more than that', async () => {
+	await lay('scalar')
+	const evil = port('\u001b[2Jsample', [1, ['\u0007batch', 4]])
+	await writeFile(at('vae_decoder/model.onnx'), bytesField(7, bytesField(11, evil)))
+	let found = ''
+	await expect(add({ onFound: (exported) => (found = describeExport(exported)) })).rejects.toThrow('vae_decoder')
+	expect(found).toMatch(/\ufffd\[2Jsample +float32 +\[\ufffdbatch, 4\]/)
+	expect(found).not.toMatch(/[^\P{Cc}\n]/u)
+	nothingWritten()
+})

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { checkModel } from './check.ts'
+import { listModels } from './list.ts'
+import { removeModel } from './remove.ts'
+import { provider, workspace } from './testing.ts'
+
+const place = workspace()
+const { add, lay, nothingWritten } = place
+
+test('models are listed, checked and removed', async () => {
+	await lay('scalar')
+	await add()
+	expect(await listModels(place.modelsDir, place.catalogFile)).toMatch(/tiny-sd +text-to-image +8 to 32 .*models\/tiny-sd$/m)
+	expect(await listModels(place.modelsDir, place.catalogFile)).toMatch(/scenes .* is missing$/m)
+	expect(await Array.fromAsync(checkModel(place.modelsDir, place.catalogFile, provider, 'tiny-sd'))).toEqual([
+		'tiny-sd: text-to-image: drew 8 × 8 in 2 evaluations'
+	])
+	await expect(Array.fromAsync(checkModel(place.modelsDir, place.catalogFile, provider))).rejects.toThrow(
+		/models\/scenes: expected a folder/
+	)
+	await expect(removeModel(place.modelsDir, place.catalogFile, 'other')).rejects.toThrow(
+		'expected a model of the catalog (scenes, tiny-sd), got other'
+	)
+	expect(await removeModel(place.modelsDir, place.catalogFile, 'tiny-sd')).toBeGreaterThan(100_000)
+	nothingWritten()
+	await expect(removeModel(place.modelsDir, place.catalogFile, 'scenes')).rejects.toThrow('scenes is the last')
+})
+
+test('a model that lends parts stays while another needs them', async () => {
+	await lay('scalar')
+	const { folder } = await add()
+	await add({ id: 'other' })
+	const other = path.join(place.modelsDir, 'other')
+	for (const part of ['vae_decoder', 'tokenizer']) {
+		await rm(path.join(other, part), { recursive: true })
+	}
+	await writeFile(path.join(other, 'darkroom.json'), '{"parts":{"vae_decoder":"tiny-sd","tokenizer":"tiny-sd"}}')
+	expect(await Array.fromAsync(checkModel(place.modelsDir, place.catalogFile, provider, 'other'))).toHaveLength(1)
+	await expect(removeModel(place.modelsDir, place.catalogFile, 'tiny-sd')).rejects.toThrow(
+		'expected a model that lends no parts to others, but other would miss those of tiny-sd: remove them first'
+	)
+	expect(existsSync(path.join(folder, 'unet/model.onnx'))).toBe(true)
+	await removeModel(place.modelsDir, place.catalogFile, 'other')
+	await removeModel(place.modelsDir, place.catalogFile, 'tiny-sd')
+	nothingWritten()
+})

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
+import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
+import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { checkModel } from './check.ts'
+import { exampleDrawing } from './draw.ts'
+import { exports, provider, workspace } from './testing.ts'
+
+const place = workspace()
+const { add, at, nothingWritten } = place
+
+describe('a model of every kind that the reference draws with', () => {
+	const models = [...Object.entries(stableDiffusion.models), ...Object.entries(paper.models)].map(([name, model]) => ({
+		name,
+		...model
+	}))
+	const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
+	const layModel = async (model: (typeof models)[number], index: object): Promise<void> => {
+		for (const [name, part] of Object.entries(model.parts)) {
+			await cp(path.join(exports, '..', part), at(name), { recursive: true })
+		}
+		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
+			if (name in model) {
+				await mkdir(at(name))
+				await writeFile(
+					path.join(place.source, name, 'scheduler_config.json'),
+					JSON.stringify((model as Record<string, unknown>)[name])
+				)
+			}
+		}
+		const given = 'index' in model ? model.index : {}
+		await writeFile(at('model_index.json'), JSON.stringify({ _class_name: model.class, ...given, ...index }))
+	}
+
+	test.each(models)('is offered with the tasks that it can do: $name, $class', async (model) => {
+		await layModel(model, { id2label: things })
+		const { entry, notes } = await add({ id: 'mine' })
+		expect(Object.keys(entry.tasks)).toEqual(tasks[model.name])
+		expect(notes.join('\n')).not.toContain('is not offered')
+		expect(entry).toMatchObject(expected[model.name] ?? {})
+		for await (const line of checkModel(place.modelsDir, place.catalogFile, provider, 'mine')) {
+			expect(line).toMatch(/^mine: .*: drew /)
+		}
+	})
+
+	test.each(['class', 'layout', 'semantic'])('must name all of its classes, and no more: %s', async (name) => {
+		const model = models.find((model) => model.name === name)!
+		for (const id2label of [{}, { 0: 'one' }, { ...things, 11: 'one too many' }, { ...things, 12: 'a gap' }]) {
+			await rm(place.source, { recursive: true, force: true })
+			await layModel(model, { id2label })
+			await expect(add()).rejects.toThrow(/model_index.json: id2label: expected a name for each number that the model knows/)
+			nothingWritten()
+		}
+	})
+
+	test.each([
+		['lcm', { original_inference_steps: 20 }, 20],
+		['sd', { _class_name: 'DDIMScheduler', num_train_timesteps: 40 }, 39]
+	])('is offered with no more steps than its sampler has: %s, %o', async (name, settings, most) => {
+		await layModel(models.find((model) => model.name === name)!, {})
+		const file = at('scheduler/scheduler_config.json')
+		await writeFile(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...settings }))
+		const { entry, folder } = await add()
+		expect(entry.steps.max).toBe(most)
+		expect(entry.tasks['image-to-image']!.original_steps).toBe(name === 'lcm' ? most : undefined)
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		// What the edge would let through, and one that it would not.
+		const draws = (change: object) => planFor(checkpoint, exampleDrawing('image-to-image', 16, 2, change))
+		expect((await draws({ steps: most, strength: 1 })).evaluations).toBe(most)
+		expect((await draws({ steps: 10, strength: 0.5 })).evaluations).toBe(name === 'lcm' ? 10 : 5)
+		await expect(draws({ steps: most + 1 })).rejects.toThrow(/^steps: /)
+	})
+
+	const images = ['text-to-image', 'image-to-image', 'inpainting']
+	const tasks: Record<string, string[]> = {
+		sd: images,
+		'sd-old': images,
+		'sd-fp16': images,
+		'sd-v': images,
+		inpainting: ['inpainting'],
+		xl: images,
+		'xl-edm': images,
+		refiner: ['image-to-image', 'inpainting'],
+		'sd-taesd': images,
+		pix2pix: ['image-to-image'],
+		lcm: ['text-to-image', 'image-to-image'],
+		upscaler: ['super-resolution'],
+		'text2im-kl': ['text-to-image'],
+		'text2im-vq': ['text-to-image'],
+		'super-resolution': ['super-resolution'],
+		inpaint: ['inpainting'],
+		class: ['class-conditional'],
+		layout: ['layout-to-image'],
+		semantic: ['semantic-synthesis'],
+		'unconditional-vq': ['unconditional'],
+		'unconditional-kl': ['unconditional'],
+		pixels: ['unconditional'],
+		'pixels-ddim': ['unconditional']
+	}
+	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
+	const expected: Record<string, object> = {
+		inpainting: { tasks: { inpainting: { strength: 1 } } },
+		'xl-edm': { samplers: [], steps: { default: 30 } },
+		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
+		pix2pix: {
+			tasks: { 'image-to-image': { image_guidance: { default: 1.5, max: 20 } } },
+			guidance: { default: 7.5 },
+			prompt: { negative: true }
+		},
+		lcm: {
+			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
+			samplers: ['lcm'],
+			steps: { default: 4, max: 50 },
+			guidance: { max: 20 },
+			prompt: { negative: false }
+		},
+		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
+		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
+		inpaint: { tasks: { inpainting: {} }, ...silent },
+		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
+		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
+		pixels: { size: { default: 4, multiple: 2 }, ...silent }
+	}
+})

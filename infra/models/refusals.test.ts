@@ -1,0 +1,282 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { appendFile, cp, mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
+import type { AddOptions } from './add.ts'
+import { exports, workspace } from './testing.ts'
+import { graphOf, moveWeights, network, type Ports } from './testing-graphs.ts'
+
+const place = workspace()
+const { add, lay, at, nothingWritten } = place
+
+describe('refuses, and writes nothing:', () => {
+	const cases: Record<string, { spoil(): Promise<unknown>; message: RegExp; options?: Partial<AddOptions> }> = {
+		'no folder': { spoil: () => rm(place.source, { recursive: true }), message: /Tiny SD: expected a folder, found none/ },
+		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
+		'an unknown class': {
+			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
+			message: /model_index.json: _class_name: expected a pipeline .*, got FluxPipeline. It knows StableDiffusionPipeline, /
+		},
+		'a pipeline with a part that nothing here runs': {
+			spoil: () =>
+				writeFile(
+					at('model_index.json'),
+					JSON.stringify({
+						_class_name: 'StableDiffusionControlNetPipeline',
+						controlnet: ['diffusers', 'ControlNetModel'],
+						feature_extractor: ['transformers', 'CLIPImageProcessor'],
+						image_encoder: [null, null],
+						safety_checker: ['stable_diffusion', 'StableDiffusionSafetyChecker'],
+						scheduler: ['diffusers', 'DDIMScheduler'],
+						text_encoder: ['transformers', 'CLIPTextModel'],
+						tokenizer: ['transformers', 'CLIPTokenizer'],
+						unet: ['diffusers', 'UNet2DConditionModel'],
+						vae: ['diffusers', 'AutoencoderKL']
+					})
+				),
+			message: /got StableDiffusionControlNetPipeline, with controlnet \(ControlNetModel\), which nothing here runs. It/
+		},
+		'weights of PyTorch': {
+			spoil: () =>
+				Promise.all(
+					['unet', 'text_encoder', 'vae_decoder'].map((part) => rename(at(`${part}/model.onnx`), at(`${part}/model.safetensors`)))
+				),
+			message: /Tiny SD: expected ONNX graphs \(unet\/model.onnx\), found none\. .*optimum-cli/
+		},
+		'a graph of another name': {
+			spoil: () => rename(at('unet/model.onnx'), at('unet/model_fp16.onnx')),
+			message: /Tiny SD: expected a graph called model.onnx in each part's folder .*, found unet\/model_fp16.onnx$/
+		},
+		'a decoder of another name': {
+			spoil: () => rename(at('vae_decoder/model.onnx'), at('vae_decoder/model_fp16.onnx')),
+			message: /Tiny SD: expected a graph called model.onnx .*, found vae_decoder\/model_fp16.onnx$/
+		},
+		"graphs in ONNX Runtime's own format": {
+			spoil: () => rename(at('unet/model.onnx'), at('unet/model.ort')),
+			message: /Tiny SD: expected a graph called model.onnx .*, found unet\/model.ort$/
+		},
+		'a text encoder for another U-Net': {
+			spoil: async () => {
+				for (const part of ['text_encoder', 'tokenizer']) {
+					await rm(at(part), { recursive: true })
+					await cp(path.join(exports, '../tiny', part), at(part), { recursive: true })
+				}
+			},
+			message: /^unet: expected the input encoder_hidden_states as \[batch_size, sequence_length, 8\], got \[\d+, 12, 16\]$/
+		},
+		'a text encoder of fewer words': {
+			spoil: () => {
+				const vocabulary = JSON.parse(readFileSync(at('tokenizer/vocab.json'), 'utf8'))
+				const strange = Object.fromEntries(Object.entries(vocabulary).map(([word, id]) => [word, Number(id) + 9_999]))
+				return writeFile(at('tokenizer/vocab.json'), JSON.stringify(strange))
+			},
+			message: /^text_encoder: .*indices element out of data bounds/
+		},
+		'a tokenizer of another kind': {
+			spoil: () =>
+				writeFile(
+					at('tokenizer/tokenizer.json'),
+					'{"normalizer":null,"pre_tokenizer":{"type":"Metaspace"},"model":{"type":"BPE"}}'
+				),
+			message: /tokenizer.json: .*expected a step of CLIP's or BERT's, got {"type":"Metaspace"} .*pre_tokenizer/
+		},
+		'graphs a folder deeper': {
+			spoil: async () => {
+				await mkdir(at('unet/onnx'))
+				await rename(at('unet/model.onnx'), at('unet/onnx/model.onnx'))
+			},
+			message: /Tiny SD: expected a graph called model.onnx .*, found unet\/onnx\/model.onnx$/
+		},
+		"another U-Net's config": {
+			spoil: () => writeFile(at('unet/config.json'), '{"in_channels":9}'),
+			message: /Tiny SD\/unet\/config.json: in_channels: expected 4, as the graph has it, got 9/
+		},
+		"another decoder's config": {
+			spoil: () => writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4,8,8]}'),
+			message:
+				/Tiny SD\/vae_decoder: expected sides 4 times as long, as block_out_channels of its config.json says, got 2 × 2 to 4 × 4/
+		},
+		'a decoder that denoises': {
+			spoil: () => writeFile(at('vae_decoder/config.json'), '{"_class_name":"ConsistencyDecoderVAE"}'),
+			message:
+				/vae_decoder\/config.json: .*expected one of AutoencoderKL, AsymmetricAutoencoderKL, AutoencoderTiny, got ConsistencyDecoderVAE/
+		},
+		'a decoder of four colours': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, ['batch', 4, 'height', 'width']] }
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
+				await writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4]}')
+			},
+			message: /^expected pictures of three channels, got \[4, 4, 4\]$/
+		},
+		'a quantised U-Net, whose rows depend on each other': {
+			spoil: () => cp(path.join(exports, 'unet-int8'), at('unet'), { recursive: true }),
+			message:
+				/Tiny SD\/unet: expected a row to be answered the same whatever its company, but one alone is .* dynamic quantisation/
+		},
+		'no U-Net': {
+			spoil: () => rm(at('unet'), { recursive: true }),
+			message: /Tiny SD\/unet\/model.onnx: expected .*, found no file/
+		},
+		'no text encoder': {
+			spoil: () => rm(at('text_encoder'), { recursive: true }),
+			message: /Tiny SD\/text_encoder\/model.onnx: expected an ONNX graph, found no file/
+		},
+		'no tokenizer': { spoil: () => rm(at('tokenizer'), { recursive: true }), message: /Tiny SD\/tokenizer/ },
+		'half a tokenizer': {
+			spoil: () => rm(at('tokenizer/merges.txt')),
+			message: /Tiny SD\/tokenizer\/merges.txt: expected a text file/
+		},
+		'a scheduler without a sampler': {
+			spoil: () => writeFile(at('scheduler/scheduler_config.json'), '{"_class_name":"SASolverScheduler"}'),
+			message: /scheduler_config.json: .*got SASolverScheduler/
+		},
+		'a truncated graph': {
+			spoil: () => truncate(at('unet/model.onnx'), 30_000),
+			message: /Tiny SD\/unet\/model.onnx: expected an ONNX graph, got a file that is broken or cut off \(30000 bytes/
+		},
+		'no graph at all': {
+			spoil: () => writeFile(at('vae_decoder/model.onnx'), 'version https://git-lfs.github.com/spec/v1\n'),
+			message: /vae_decoder\/model.onnx: expected an ONNX graph/
+		},
+		'an empty graph': { spoil: () => truncate(at('vae_decoder/model.onnx'), 0), message: /got a file without one/ },
+		'bytes after the graph': { spoil: () => appendFile(at('unet/model.onnx'), '\xff'.repeat(20)), message: /broken or cut off/ },
+		'missing weights': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await rm(at('unet/model.onnx_data'))
+			},
+			message: /Tiny SD\/unet\/model.onnx: expected its weights in "model.onnx_data" beside it, found no file of that name/
+		},
+		'weights that were cut off': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await truncate(at('unet/model.onnx_data'), 1_000)
+			},
+			message: /expected "model.onnx_data" to hold at least \d+ bytes of weights, got 1000/
+		},
+		'weights that are a link': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await rm(at('unet/model.onnx_data'))
+				await symlink('/etc/passwd', at('unet/model.onnx_data'))
+			},
+			message: /expected its weights in "model.onnx_data" beside it, found no plain file/
+		},
+		'a part that is a link': {
+			spoil: async () => {
+				await rm(at('vae_decoder'), { recursive: true })
+				await symlink(path.join(exports, 'vae_decoder'), at('vae_decoder'))
+			},
+			message: /Tiny SD\/vae_decoder: expected a plain file or folder, got a link/
+		},
+		'a config that is a link': {
+			spoil: async () => {
+				await rm(at('unet/config.json'))
+				await symlink('/etc/passwd', at('unet/config.json'))
+			},
+			message: /Tiny SD\/unet\/config.json: expected a plain file/
+		},
+		'graphs in graphs without an end': {
+			spoil: () => {
+				let graph = bytesField(1, '')
+				for (let depth = 0; depth < 5_000; depth++) {
+					graph = bytesField(1, bytesField(5, bytesField(6, graph)))
+				}
+				return writeFile(at('unet/model.onnx'), bytesField(7, graph))
+			},
+			message: /expected graphs nested at most/
+		},
+		'a timestep of rank 2': {
+			spoil: () =>
+				writeFile(at('unet/model.onnx'), network({ timestep: [1, ['batch', 1]] }, [['Identity', ['sample'], 'out_sample']])),
+			message: /unet\/model.onnx: expected the input timestep with rank 0 or 1, got rank 2/
+		},
+		'a timestep that is an integer all the way': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({ timestep: [7, ['steps']] }, [
+						['CastLike', ['timestep', 'sample'], 't'],
+						['Mul', ['sample', 't'], 'out_sample']
+					])
+				),
+			message: /expected the timestep to be cast to float32 on its way, got int64 all the way/
+		},
+		'a fixed batch': {
+			spoil: () =>
+				writeFile(at('unet/model.onnx'), network({ sample: [1, [2, 4, 8, 8]] }, [['Mul', ['sample', 'timestep'], 'out_sample']])),
+			message: /expected the input sample with a free first axis, the batch's, got \[2, 4, 8, 8\]/
+		},
+		'a size that is fixed and not square': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({ sample: [1, ['batch', 4, 8, 16]] }, [['Mul', ['sample', 'timestep'], 'out_sample']])
+				),
+			message: /expected the input sample with a free height and width or square, got 8 × 16/
+		},
+		'a timestep that rows cannot have for themselves': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({}, [
+						['ReduceMean', ['timestep'], 't'],
+						['Mul', ['sample', 't'], 'out_sample']
+					])
+				),
+			message: /expected each row of a batch to follow its own timestep, but rows at 981 and 21 in one batch are/
+		},
+		'a timestep that does not matter': {
+			spoil: () => writeFile(at('unet/model.onnx'), network({}, [['Identity', ['sample'], 'out_sample']])),
+			message: /expected the timestep to matter/
+		},
+		'an id that is none': {
+			spoil: async () => {},
+			options: { id: '../outside' },
+			message: /--id: expected small letters.*got "..\/outside"/
+		},
+		'an id of the catalog': {
+			spoil: async () => {},
+			options: { id: 'scenes' },
+			message: /--id: expected one that is free, but scenes is taken/
+		}
+	}
+	test.each(Object.entries(cases))('%s', async (_, { spoil, message, options }) => {
+		await lay('scalar')
+		await spoil()
+		await expect(add(options)).rejects.toThrow(message)
+		nothingWritten()
+	})
+
+	test.each(['../../etc/passwd', '/etc/passwd', 'a/../../b', '..', 'C:\\weights', '..\\weights', ''])(
+		'weights in %j',
+		async (location) => {
+			await lay('scalar')
+			const entry = Buffer.concat([bytesField(1, 'location'), bytesField(2, location)])
+			const weight = Buffer.concat([varintField(2, 1), bytesField(8, 'w'), bytesField(13, entry), varintField(14, 1)])
+			const inNode = bytesField(1, bytesField(5, bytesField(5, weight)))
+			for (const graph of [bytesField(5, weight), inNode]) {
+				await writeFile(at('unet/model.onnx'), bytesField(7, graph))
+				await expect(add()).rejects.toThrow(/unet\/model.onnx: expected (its )?weights in/)
+				nothingWritten()
+			}
+		}
+	)
+
+	test('an id whose folder is there', async () => {
+		await lay('scalar')
+		await mkdir(path.join(place.modelsDir, 'mine'))
+		await expect(add({ id: 'mine' })).rejects.toThrow('--id: expected one that is free, but mine is taken')
+		expect(readdirSync(place.modelsDir)).toEqual(['mine'])
+	})
+
+	test('to write a catalog that another import is writing', async () => {
+		await lay('scalar')
+		await writeFile(`${place.catalogFile}.next`, '')
+		await expect(add()).rejects.toThrow('another import is writing the catalog')
+		await rm(`${place.catalogFile}.next`)
+		nothingWritten()
+	})
+})

@@ -1,0 +1,79 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { bytesField, ProtobufFile, varintField } from '../../worker-gpu/onnx/protobuf.ts'
+
+/** By name: [element type, dims]. */
+export type Ports = Record<string, [number, (string | number)[]]>
+/** [operator, inputs, output] */
+type Nodes = [string, string[], string][]
+
+/** A U-Net's graph of a few nodes. `change` replaces inputs. */
+export const network = (change: Ports, nodes: Nodes): Buffer =>
+	graphOf({ sample: [1, ['batch', 4, 'height', 'width']], timestep: [1, []], ...change }, nodes)
+
+/** A graph, opset 17, whose last node's output is its own, and declared as its first input is. */
+export function graphOf(inputs: Ports, nodes: Nodes): Buffer {
+	const graph = [
+		...nodes.map(([operator, from, to]) =>
+			bytesField(1, Buffer.concat([...from.map((name) => bytesField(1, name)), bytesField(2, to), bytesField(4, operator)]))
+		),
+		bytesField(2, 'unet'),
+		...Object.entries(inputs).map(([name, type]) => bytesField(11, port(name, type))),
+		bytesField(12, port(nodes.at(-1)![2], Object.values(inputs)[0]!))
+	]
+	return Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), bytesField(8, varintField(2, 17))])
+}
+
+export function port(name: string, [type, dims]: Ports[string]): Buffer {
+	const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
+	const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
+	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
+}
+
+/** Declares a U-Net's sample as [batch, 4, side, side]. */
+export async function fixSize(file: string, side: number): Promise<void> {
+	const proto = new ProtobufFile(file)
+	const rewritten = Array.from(proto.fields(), (outer) => {
+		if (outer.number !== 7) {
+			return proto.bytes(outer.start, outer.to)
+		}
+		const graph = Array.from(proto.fields(outer.from, outer.to), (field) =>
+			field.number === 11 && proto.bytes(field.from, field.to).includes('sample')
+				? bytesField(11, port('sample', [1, ['batch', 4, side, side]]))
+				: proto.bytes(field.start, field.to)
+		)
+		return bytesField(7, Buffer.concat(graph))
+	})
+	proto.close()
+	await writeFile(file, Buffer.concat(rewritten))
+}
+
+/** Moves a graph's weights into a file beside it, as exporters do with large ones. */
+export async function moveWeights(folder: string): Promise<void> {
+	const file = path.join(folder, 'model.onnx')
+	const proto = new ProtobufFile(file)
+	const data: Buffer[] = []
+	let offset = 0
+	const rewritten = Array.from(proto.fields(), (outer) => {
+		if (outer.number !== 7) {
+			return proto.bytes(outer.start, outer.to)
+		}
+		const graph = Array.from(proto.fields(outer.from, outer.to), (field) => {
+			const tensor = field.number === 5 ? [...proto.fields(field.from, field.to)] : []
+			const raw = tensor.find(({ number }) => number === 9)
+			if (!raw) {
+				return proto.bytes(field.start, field.to)
+			}
+			const entries = Object.entries({ location: 'model.onnx_data', offset: `${offset}`, length: `${raw.to - raw.from}` })
+			data.push(proto.bytes(raw.from, raw.to))
+			offset += raw.to - raw.from
+			const kept = tensor.filter((inner) => inner !== raw).map(({ start, to }) => proto.bytes(start, to))
+			const external = entries.map(([key, value]) => bytesField(13, Buffer.concat([bytesField(1, key), bytesField(2, value)])))
+			return bytesField(5, Buffer.concat([...kept, ...external, varintField(14, 1)]))
+		})
+		return bytesField(7, Buffer.concat(graph))
+	})
+	proto.close()
+	await writeFile(file, Buffer.concat(rewritten))
+	await writeFile(path.join(folder, 'model.onnx_data'), Buffer.concat(data))
+}
