@@ -8,9 +8,9 @@ import { generator } from '../ldm/noise.ts'
 import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
-import { Graph, type Rewrite } from './graph.ts'
+import { Graph, MICROSOFT, type Rewrite } from './graph.ts'
 import { cutProjections } from './projections.ts'
-import { bytesField, type Field, ProtobufFile } from './protobuf.ts'
+import { bytesField, type Field, ProtobufFile, varintField } from './protobuf.ts'
 import { rewritten } from './rewritten.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
@@ -186,4 +186,49 @@ test.each([
 	['golden/paper/spatial_rescaler', 'resizes otherwise']
 ])('%s, which %s, stays as it is', (part) => {
 	expect(rewritten(fileOf(part), [fusedAttention, cutProjections, phasedUpsampling])).toBeUndefined()
+})
+
+// No CPU runs SkipGroupNorm: what is written is compared, not what it gives.
+test.each([
+	[['NhwcConv'], '', ['b1']],
+	[['NhwcConv', 'NhwcConv'], '', ['b1', 'b2']],
+	[['NhwcConv', 'NhwcConv'], 'own', ['own', 'b1', 'b2']],
+	// Its channels are another axis.
+	[['Conv'], 'own', ['own']]
+])('the biases of %j go into the SkipGroupNorm after them, beside its %j', async (convs, own, biases) => {
+	const node = (operator: string, inputs: readonly string[], output: string) => {
+		const from = inputs.map((name) => bytesField(1, name))
+		const domain = operator === 'Conv' ? '' : MICROSOFT
+		return bytesField(1, Buffer.concat([...from, bytesField(2, output), bytesField(4, operator), bytesField(7, domain)]))
+	}
+	const weight = (name: string, dims: readonly number[]) =>
+		bytesField(5, Buffer.concat([...dims.map((dim) => varintField(1, dim)), varintField(2, 1), bytesField(8, name)]))
+	const named = (field: number, name: string) => bytesField(field, bytesField(1, name))
+	const [x, skip = 'skip'] = convs.map((_, i) => `y${i + 1}`)
+	const graph = [
+		...convs.map((operator, i) => node(operator, ['x', `W${i + 1}`, `b${i + 1}`], `y${i + 1}`)),
+		node('SkipGroupNorm', [x!, 'scale', 'shift', skip, ...(own ? [own] : [])], 'out'),
+		...convs.flatMap((_, i) => [weight(`W${i + 1}`, [4, 3, 3, 2]), weight(`b${i + 1}`, [4])]),
+		...['x', 'skip', 'scale', 'shift', 'own'].map((name) => named(11, name)),
+		named(12, 'out')
+	]
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const file = path.join(folder, 'model.onnx')
+	await writeFile(file, bytesField(7, Buffer.concat(graph)))
+	const changed = rewritten(file, [movedBiases])
+	expect(changed !== undefined).toBe(convs[0] !== 'Conv')
+	await writeFile(file, changed ?? bytesField(7, Buffer.concat(graph)))
+	const { nodes, maker } = new Graph(file)
+	/** What a bias is the sum of. */
+	const summands = (name: string): string[] => {
+		const made = maker.get(name)
+		return made?.operator === 'Add' ? made.inputs.flatMap(summands) : [name]
+	}
+	const norm = nodes.at(-1)!
+	expect(norm.inputs.slice(0, 4)).toEqual([x, 'scale', 'shift', skip])
+	expect(summands(norm.inputs[4]!)).toEqual(biases)
+	for (const conv of nodes.filter(({ operator }) => operator.endsWith('NhwcConv'))) {
+		expect(conv.inputs).toHaveLength(2)
+	}
+	await rm(folder, { recursive: true })
 })
