@@ -95,6 +95,20 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 		await Promise.all([consumer.close(), producer.close()])
 	})
 
+	it('gives first what was raised since it came', { timeout: 60_000 }, async () => {
+		const producer = openProducer(queue.url)
+		const add = (generation: string, place: number, isRaised = false) =>
+			producer.add('raised', [{ job: { generation, epoch: 1, callback: 'http://127.0.0.1/', token: '' }, place, isRaised }])
+		await add('gen_2', 2)
+		await add('gen_3', 3)
+		expect(await producer.waiting('raised', 9)).toEqual(['gen_2.1', 'gen_3.1'])
+		await add('gen_3', 1)
+		expect(await producer.waiting('raised', 9)).toEqual(['gen_2.1', 'gen_3.1'])
+		await add('gen_3', 1, true)
+		expect(await producer.waiting('raised', 9)).toEqual(['gen_3.1', 'gen_2.1'])
+		await producer.close()
+	})
+
 	it('vanishes without a word from every connection, while it works and while it waits', { timeout: 180_000 }, async () => {
 		const long = await stack.submit({ model: 'scenes', prompt: 'a red sphere', steps: 100, seed: 0 })
 		way.forget()

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent } from '../../../shared/contract/meters.ts'
 import { tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -85,7 +85,7 @@ describe('Meters', () => {
 		expect(refunded.status).toBe(200)
 		await untilNothingIsPending(minute)
 		const pictures = [0, 1, 2].map((n) => ({ generation: work.generation, n }))
-		expect((await events())[0]).toMatchObject({ state: 'sent', value: -3, pictures })
+		expect((await events())[0]).toMatchObject({ state: 'sent', value: -3, pictures, sent_at: expect.any(String) })
 		expect((await counted()).map((form) => Number(form['payload[value]'])).sort((a, b) => a - b)).toEqual([-3, 4])
 	})
 
@@ -111,11 +111,22 @@ describe('Meters', () => {
 		expect(await codeOf(await resolve('sent'))).toBe('404 not-found')
 	})
 
+	it('are told again within a second what was refused once', async () => {
+		await stripe.plan({ status: 500 })
+		await charge(1)
+		for (const [tries, ms] of [2 * minute, 1_000].entries()) {
+			await pass(ms)
+			const told = { state: 'pending', tries: tries + 1, error: expect.any(String), sent_at: null }
+			await vi.waitFor(async () => expect(await events()).toMatchObject([told]), patience)
+		}
+	})
+
 	it('hold nothing up behind what a sink has refused until it was too old', async () => {
 		await stripe.plan({ status: 400, body: '{"error":{"message":"No such customer","type":"invalid_request_error"}}' })
 		await charge(2)
 		await pass(2 * minute)
-		expect(await events()).toMatchObject([{ state: 'pending', error: 'No such customer' }])
+		const refused = [{ state: 'pending', error: 'No such customer' }]
+		await vi.waitFor(async () => expect(await events()).toMatchObject(refused), patience)
 		await stripe.plan({ status: 200, meters: true })
 		vi.setSystemTime(Date.now() + 35 * 24 * hour)
 		await charge(1)
