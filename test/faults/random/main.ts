@@ -92,6 +92,7 @@ async function run(
 	const customer = await newCustomer(house, account)
 	await customer.ask('POST', '/v1/webhooks', { url: `${receiver.url}/all`, events: EventName.options })
 	const began = performance.now()
+	const before = house.wire.failed
 	const tell = (what: string) => sequence.push(`${((performance.now() - began) / 1_000).toFixed(1)} s: ${what}`)
 	const chance = uniform(seed)
 	const wrong = goWrong(house, uniform(~seed), seconds, tell)
@@ -105,5 +106,8 @@ async function run(
 	const found = await violations(house, customer, account, receiver.letters)
 	const ends = Object.groupBy(customer.accepted, ({ ends, isDeleted }) => (isDeleted ? 'deleted' : [...ends].join()))
 	const summary = Object.entries(ends).map(([end, list]) => `${list!.length} ${end}`)
-	return [`${customer.accepted.length} orders (${summary.join(', ')}), ${sequence.length} faults`, found]
+	return [
+		`${customer.accepted.length} orders (${summary.join(', ')}), ${sequence.length} faults, ${house.wire.failed - before} calls failed`,
+		found
+	]
 }

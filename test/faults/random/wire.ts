@@ -22,8 +22,8 @@ export interface Trouble {
 export interface Wire {
 	url: string
 	troubles: Set<Trouble>
-	/** How often each whim was had. */
-	had: Partial<Record<Whim, number>>
+	/** How many calls failed. */
+	failed: number
 	close(): void
 }
 
@@ -35,7 +35,6 @@ interface Answer {
 
 export async function openWire(edge: number): Promise<Wire> {
 	const troubles = new Set<Trouble>()
-	const had: Wire['had'] = {}
 	const server = createServer((request, response) => {
 		void pass(request, response).catch(() => response.destroy())
 	})
@@ -52,9 +51,7 @@ export async function openWire(edge: number): Promise<Wire> {
 		const trouble = [...troubles].find((trouble) => trouble.line === line && happens(Math.random, trouble.share))
 		const whim = trouble && oneOf(Math.random, trouble.whims)
 		const give = ({ status, headers, body }: Answer) => response.writeHead(status, headers).end(body)
-		if (whim) {
-			had[whim] = (had[whim] ?? 0) + 1
-		}
+		wire.failed += whim ? 1 : 0
 		switch (whim) {
 			case 'refused':
 				response.destroy()
@@ -93,7 +90,8 @@ export async function openWire(edge: number): Promise<Wire> {
 
 	const port = await freePort()
 	await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-	return { url: `http://127.0.0.1:${port}`, troubles, had, close: () => server.close() }
+	const wire: Wire = { url: `http://127.0.0.1:${port}`, troubles, failed: 0, close: () => server.close() }
+	return wire
 }
 
 const ofTheLine = /^(connection|content-length|transfer-encoding|keep-alive)$/i
