@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { Model } from '../../shared/catalog.ts'
+import { requestFor } from '../../shared/contract/request-for.ts'
+import { startEngine } from '../../worker-gpu/engine/client.ts'
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
 import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -43,6 +46,38 @@ describe('a model of every kind that the reference draws with', () => {
 		expect(entry).toMatchObject(expected[model.name] ?? {})
 		for await (const line of checkModel(place.modelsDir, place.catalogFile, provider, 'mine')) {
 			expect(line).toMatch(/^mine: .*: drew /)
+		}
+	})
+
+	test.each([
+		['pix2pix', 'image_guidance', [1, 8]],
+		['upscaler', 'noise_level', [0, 39]]
+	] as const)('the engine tells %s its %s', async (name, field, values) => {
+		await layModel(models.find((model) => model.name === name)!, {})
+		const model = Model.parse((await add({ id: 'mine' })).entry)
+		const engine = await startEngine({ models: ['mine'], modelsDir: place.modelsDir, provider: 'cpu', threads: 1 })
+		try {
+			const [task] = Object.keys(model.tasks) as [keyof typeof model.tasks]
+			const asked = {
+				model: 'mine',
+				image: 'upl_00000000000000000000000000',
+				prompt: 'a sphere',
+				width: 32,
+				height: 32,
+				steps: 2,
+				seed: 1
+			}
+			const pixels = values.map(async (value) => {
+				const request = requestFor(model, { task }).parse({ ...asked, [field]: value })
+				const side = name === 'pix2pix' ? 32 : 8
+				const image = { pixels: new Uint8Array(3 * side ** 2).map((_, i) => i % 251), width: side, height: side }
+				const { pictures } = await engine.develop(request, { inputs: { image } })
+				return pictures[0]!.pixels
+			})
+			const [one, other] = await Promise.all(pixels)
+			expect(one).not.toEqual(other)
+		} finally {
+			await engine.close()
 		}
 	})
 
