@@ -5,7 +5,7 @@ import { table } from './models/table.ts'
 
 const usage = `npm run admin -- COMMAND ACCOUNT …
 
-  accounts                           all of them, with plans and balances
+  accounts                           all of them, with plans, balances and how much each has stored
   show ACCOUNT                       its balance, plan and limits
   set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account
       --plan trial|standard|scale      standard where it is left out
@@ -51,11 +51,12 @@ const commands: Record<string, Command> = {
 	accounts: {
 		takes: 0,
 		run: async () =>
-			(await all('', '', 'accounts')).map(({ account, plan, balance, in_flight }) => ({
+			(await all('', '', 'accounts')).map(({ account, plan, balance, in_flight, stored_bytes }) => ({
 				account,
 				plan,
 				...(balance as Json),
-				in_flight
+				in_flight,
+				stored_bytes
 			}))
 	},
 	show: { takes: 1, run: (account) => call(account, 'GET') },

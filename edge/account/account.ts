@@ -179,7 +179,8 @@ export class Account extends DurableObject {
 				plan: plans.standing.plan,
 				limits: plans.limits,
 				retention_days: plans.retentionDays,
-				in_flight: allowances.inFlight
+				in_flight: allowances.inFlight,
+				stored_bytes: this.ctx.storage.sql.databaseSize
 			}
 		})
 	}

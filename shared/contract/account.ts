@@ -90,13 +90,17 @@ export type Usage = z.infer<typeof Usage>
 export const Cost = z.strictObject({ picture: Amount, held: Amount, charged: Amount })
 export type Cost = z.infer<typeof Cost>
 
-/** `GET /v1/account`: `limits` are those that hold, the plan's or its own; pictures are kept for `retention_days` after the end. */
+/**
+ * `GET /v1/account`: `limits` are those that hold, the plan's or its own; pictures are kept for `retention_days` after the end. `stored_bytes`: of its
+ * orders and its ledger, which stay; a Durable Object holds 10 GB.
+ */
 export const AccountView = z.strictObject({
 	account: z.string(),
 	balance: Balance,
 	plan: PlanName,
 	limits: Limits,
 	retention_days: z.int(),
-	in_flight: z.int()
+	in_flight: z.int(),
+	stored_bytes: z.int()
 })
 export type AccountView = z.infer<typeof AccountView>

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Darkroom } from '../../shared/client.ts'
 import { descendants } from '../processes.ts'
-import { startStack } from '../stack.ts'
+import { type Stack, startStack } from '../stack.ts'
 
-/** Memory of every process that `npm start` starts, itself included. Linux only. */
+const [rounds, atOnce] = [4, 16]
+
+/** Memory of every process that `npm start` starts, itself included, and what an order leaves in its account for good. Linux only. */
 export async function footprint(): Promise<void> {
 	const stack = await startStack()
 	await sleep(5_000)
 	const rest = measure(stack.process.pid!)
+	const storedBefore = await stored(stack)
 	let working = true
 	const peak = new Map<string, number>()
 	const watch = (async () => {
@@ -17,25 +21,31 @@ export async function footprint(): Promise<void> {
 			}
 		}
 	})()
-	for (let round = 0; round < 4; round++) {
+	for (let round = 0; round < rounds; round++) {
 		await Promise.all(
-			Array.from({ length: 16 }, (_, seed) =>
+			Array.from({ length: atOnce }, (_, seed) =>
 				stack.submit({ model: 'scenes', prompt: 'a red sphere', seed }, { prefer: 'wait=60' })
 			)
 		)
 	}
 	working = false
 	await watch
+	const perOrder = ((await stored(stack)) - storedBefore) / (rounds * atOnce)
 	await stack.close()
 	for (const name of [...peak.keys()].sort()) {
 		console.log(`  ${name.padEnd(28)} ${megabytes(rest.get(name))} at rest ${megabytes(peak.get(name))} at work`)
 	}
 	const sum = (table: Map<string, number>, pattern: RegExp) =>
 		[...table].reduce((total, [name, mb]) => total + (pattern.test(name) ? mb : 0), 0)
+	console.log(`  in the account's books          ${(perOrder / 1_000).toFixed(1)} kB an order`)
 	console.log(
 		`  GPU node (target 500 MB)     ${megabytes(sum(rest, /^gpu-node/))} at rest ${megabytes(sum(peak, /^gpu-node/))} at work`
 	)
 	console.log(`  whole stack (target 1200 MB) ${megabytes(sum(rest, /./))} at rest ${megabytes(sum(peak, /./))} at work`)
+}
+
+async function stored({ url, apiKey }: Stack): Promise<number> {
+	return (await new Darkroom({ url, apiKey }).account()).stored_bytes
 }
 
 const megabytes = (value = 0) => `${value.toFixed(0).padStart(5)} MB`

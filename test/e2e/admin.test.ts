@@ -29,7 +29,7 @@ it('makes an account that can order, and shows its books', async () => {
 	})
 	expect(answer.status).toBe(202)
 	expect(answer.headers.get('ratelimit-policy')).toContain('"key";q=9;w=60')
-	expect((await admin('accounts')).stdout).toMatch(/account +plan +available[\s\S]*acme +trial +98590 +1410 +0 +1/)
+	expect((await admin('accounts')).stdout).toMatch(/account +plan +available[\s\S]*acme +trial +98590 +1410 +0 +1 +\d{5}/)
 	const { stdout: ledger } = await admin('ledger', 'acme')
 	expect(ledger).toMatch(/1410 .* hold +available +held/)
 	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
