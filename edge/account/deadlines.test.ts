@@ -1,5 +1,6 @@
 import { runDurableObjectAlarm } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { AccountView } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Work } from '../callbacks/capability.ts'
 import { call, codeOf, deliver, env, get, newAccount, post } from '../testing.ts'
@@ -51,15 +52,18 @@ describe('A generation with a deadline', () => {
 	})
 
 	it('to be started by expires when nobody has, and costs nothing', async () => {
-		const view = async () => (await get('/v1/account', key)).json()
-		const before = await view()
+		const stands = async () => {
+			const { balance, in_flight } = await (await get('/v1/account', key)).json<AccountView>()
+			return { balance, in_flight }
+		}
+		const before = await stands()
 		const { start_deadline } = await order({ start_deadline: 1.5, deadline: 60 })
 		expect(Date.parse(start_deadline!) - Date.now()).toBe(1_500)
 		await pass(1_499)
 		expect(await read()).toMatchObject({ status: 'queued' })
 		await pass(1)
 		expect(await read()).toMatchObject({ status: 'expired', started_at: null })
-		expect(await view()).toEqual(before)
+		expect(await stands()).toEqual(before)
 	})
 
 	it('cannot be started at its start deadline', async () => {
