@@ -7,7 +7,7 @@ import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
-import { distance, unpack } from '../../worker-gpu/golden/unpack.ts'
+import { bytesApart, distance, unpack } from '../../worker-gpu/golden/unpack.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
 import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
@@ -51,13 +51,7 @@ test('the engine draws with an imported model, with rows at different timesteps 
 		)
 		const drawn = await Promise.all(asked.map((request) => engine.develop(request)))
 		for (const [i, { pictures }] of drawn.entries()) {
-			const expected = unpack(golden.drawn[i]!.pixels)
-			// Interleaved bytes, from planes of −1 to 1.
-			const furthest = pictures[0]!.pixels.reduce((most, byte, at) => {
-				const value = expected[(at % 3) * 256 + Math.floor(at / 3)]!
-				return Math.max(most, Math.abs(byte - Math.min(255, Math.max(0, (value + 1) * 127.5))))
-			}, 0)
-			expect(furthest).toBeLessThan(1)
+			expect(bytesApart(pictures[0]!.pixels, unpack(golden.drawn[i]!.pixels))).toBeLessThan(1)
 		}
 	} finally {
 		await engine.close()

@@ -4,6 +4,17 @@ export function unpack(base64: string): Float32Array {
 	return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))
 }
 
+/** The largest difference of a picture's bytes, interleaved, from what they should be: planes of −1 to 1. */
+export function bytesApart(got: Uint8Array, planes: Float32Array): number {
+	if (got.length !== planes.length) {
+		throw new Error(`expected ${planes.length} bytes, got ${got.length}`)
+	}
+	return got.reduce((most, byte, at) => {
+		const value = planes[(at % 3) * (planes.length / 3) + Math.floor(at / 3)]!
+		return Math.max(most, Math.abs(byte - Math.min(255, Math.max(0, (value + 1) * 127.5))))
+	}, 0)
+}
+
 /** The largest difference, relative to the largest value; infinite where one is NaN. */
 export function distance(got: Float32Array, expected: Float32Array): number {
 	if (got.length !== expected.length) {
