@@ -1,5 +1,6 @@
 import { expect, inject, it, vi } from 'vitest'
 import type { Generation } from '../../../shared/contract/generation.ts'
+import { readEvents } from '../../../shared/event-stream.ts'
 import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const generations = '/openai/v1/images/generations'
@@ -90,6 +91,25 @@ it('says which picture storage has lost before anything of an answer in base64 i
 	expect([answer.status, answer.headers.get('x-should-retry')]).toEqual([404, 'false'])
 	const message = `Picture ${work.generation}/1/1 was delivered and is no longer in storage.`
 	expect(await answer.json()).toMatchObject({ error: { message, code: 'not_found' } })
+})
+
+it('says in its stream which picture storage has lost', async () => {
+	const { account, key } = await newAccount()
+	const answer = await post(generations, key, { prompt: 'a red sphere', n: 2, stream: true })
+	const { work, request } = await begun(account, key)
+	for (const n of [0, 1]) {
+		await deliver(work, n, request.seed + n)
+	}
+	await env.BUCKET.delete(`${work.generation}/1/1`)
+	const events = readEvents(answer.body!)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const told: string[] = []
+	for await (const { data } of events) {
+		const { type, error } = JSON.parse(data)
+		told.push(error ? `${type}: ${error.message}` : type)
+	}
+	const lost = `Picture ${work.generation}/1/1 was delivered and is no longer in storage.`
+	expect(told).toEqual(['image_generation.completed', `error: ${lost}`])
 })
 
 it.each([

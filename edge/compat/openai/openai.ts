@@ -32,7 +32,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		const accepted = await native.order(order, wanted.isStream ? undefined : 60)
 		const { headers } = native
 		if (wanted.isStream) {
-			return withLimits(respondEvents(imageEvents(c.var.env, native, accepted, wanted, kind)), headers)
+			return withLimits(respondEvents(imageEvents(c, native, accepted, wanted, kind)), headers)
 		}
 		const generation = await native.ended(accepted)
 		if (generation.status !== 'succeeded') {

@@ -1,35 +1,41 @@
+import type { Context } from 'hono'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import type { Env } from '../../env.ts'
+import type { App } from '../../app.ts'
 import type { Sent } from '../../sse.ts'
-import { failureOf } from '../failure.ts'
+import { failureOf, problemOf } from '../failure.ts'
 import type { Native } from '../native.ts'
 import { errorOf } from './errors.ts'
 import type { Wanted } from './request.ts'
 import { base64Of, noTokens, streamedImage } from './response.ts'
 
 /**
- * The partial images of the first picture, for their events do not say of which one they are, and each picture when it is delivered.
+ * The partial images of the first picture, for their events do not say of which one they are, and each picture when it is delivered. What goes wrong by then is
+ * told as an event, too.
  *
  * @param kind how their events are called
  */
 export async function* imageEvents(
-	env: Env,
+	c: Context<App>,
 	native: Native,
 	accepted: Generation,
 	wanted: Wanted,
 	kind: 'image_generation' | 'image_edit'
 ): AsyncGenerator<Sent> {
 	const sent = (type: string, event: object): Sent => ({ event: type, data: JSON.stringify({ type, ...event }) })
-	for await (const event of native.events(accepted.id)) {
-		if (event.type === 'partial_image' && event.n === 0) {
-			const image = streamedImage(accepted, wanted, event.data, event.content_type.replace('image/', ''))
-			yield sent(`${kind}.partial_image`, { ...image, partial_image_index: event.index })
-		} else if (event.type === 'image') {
-			const format = event.image.content_type.replace('image/', '')
-			const image = streamedImage(accepted, wanted, await base64Of(env, event.image), format)
-			yield sent(`${kind}.completed`, { ...image, usage: noTokens })
-		} else if (event.type === 'end' && event.generation.status !== 'succeeded') {
-			yield sent('error', { error: errorOf(failureOf(event.generation)) })
+	try {
+		for await (const event of native.events(accepted.id)) {
+			if (event.type === 'partial_image' && event.n === 0) {
+				const image = streamedImage(accepted, wanted, event.data, event.content_type.replace('image/', ''))
+				yield sent(`${kind}.partial_image`, { ...image, partial_image_index: event.index })
+			} else if (event.type === 'image') {
+				const format = event.image.content_type.replace('image/', '')
+				const image = streamedImage(accepted, wanted, await base64Of(c.var.env, event.image), format)
+				yield sent(`${kind}.completed`, { ...image, usage: noTokens })
+			} else if (event.type === 'end' && event.generation.status !== 'succeeded') {
+				yield sent('error', { error: errorOf(failureOf(event.generation)) })
+			}
 		}
+	} catch (error) {
+		yield sent('error', { error: errorOf((await problemOf(error as Error, c)).problem) })
 	}
 }
