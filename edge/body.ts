@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
-import { ProblemError, respond, unsupported } from './errors.ts'
+import { ProblemError, respond, typeOf, unsupported } from './errors.ts'
 import { Held } from './held.ts'
 import { inTime, timeFor } from './in-time.ts'
 import { Given } from './inputs/given.ts'
@@ -54,10 +54,14 @@ export const limitBody = limited(mebibyte, async (c, next) => {
 	return (await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)) ?? next()
 })
 
-/** Lets those bodies in that say of themselves that they are JSON, which is in UTF-8 (RFC 8259, §8.1). */
+/** Whether a body says of itself that it is JSON, which is in UTF-8 (RFC 8259, §8.1). */
+function isJson({ req }: Context): boolean {
+	const type = req.header('content-type') ?? ''
+	return /^\s*application\/json\s*(;|$)/i.test(type) && !/;\s*charset=(?!"?utf-?8\b)/i.test(type)
+}
+
 export const asJson = createMiddleware<App>(async function asJson(c, next) {
-	const type = c.req.header('content-type') ?? ''
-	if (!/^\s*application\/json\s*(;|$)/i.test(type) || /;\s*charset=(?!"?utf-?8\b)/i.test(type)) {
+	if (!isJson(c)) {
 		throw new ProblemError(unsupported(c))
 	}
 	await next()
@@ -110,7 +114,7 @@ export async function readJson(c: Context): Promise<unknown> {
 		throw new ProblemError(
 			encoding
 				? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
-				: { code: 'malformed-json', detail: `The body ${fault}.` }
+				: { code: 'malformed-json', detail: `The body ${fault}${isJson(c) ? '' : `; its content-type is ${typeOf(c)}`}.` }
 		)
 	}
 }
@@ -121,12 +125,12 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 type Field = string | Given
 type Form = Record<string, Field | Field[]>
 
-/** The body as a form, `multipart/form-data`; one of any other type has no fields. A field that comes more than once is an array. */
+/** The body as a form, `multipart/form-data`. A field that comes more than once is an array. */
 export async function readForm(c: Context): Promise<Form> {
 	const type = c.req.header('content-type') ?? ''
 	const form: Form = Object.create(null)
 	if (!/^\s*multipart\/form-data\s*(;|$)/i.test(type)) {
-		return form
+		throw new ProblemError(unsupported(c, 'multipart/form-data'))
 	}
 	const body = await holdBody(c)
 	try {

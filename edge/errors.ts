@@ -106,9 +106,12 @@ export function respond(
 	})
 }
 
-export const unsupported = (c: Context): Fault => ({
+/** What a body says that it is, for a text. */
+export const typeOf = (c: Context): string => c.req.header('content-type')?.slice(0, 80) ?? 'none'
+
+export const unsupported = (c: Context, expected = 'application/json in UTF-8'): Fault => ({
 	code: 'unsupported-media-type',
-	detail: `Expected content-type application/json in UTF-8, got ${c.req.header('content-type')?.slice(0, 80) ?? 'none'}.`
+	detail: `Expected content-type ${expected}, got ${typeOf(c)}.`
 })
 
 export function onError(error: Error, c: Context): Response {

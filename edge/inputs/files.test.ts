@@ -43,3 +43,53 @@ it('hands a page that was uploaded as a picture out as nothing that a browser wo
 	const { headers } = await get(`/openai/v1/files/${id}/content`, key)
 	expect([headers.get('content-type'), headers.get('x-content-type-options')]).toEqual(['image/png', 'nosniff'])
 })
+
+it('lists files as it is asked to, page by page', async () => {
+	const { account, key } = await newAccount()
+	const ids = Array.from({ length: 1_003 }, (_, i) => `upl_${String(i).padStart(26, '0')}`)
+	await Promise.all(ids.map((id) => env.BUCKET.put(inputKey(account, id), '')))
+	const list = async (query: Record<string, string>) => {
+		const answer = await get(`/openai/v1/files?${new URLSearchParams(query)}`, key)
+		return answer.json<{ data: { id: string }[]; has_more: boolean; error: { param: string } }>()
+	}
+	const newest = [...ids].reverse()
+	for (const [query, all] of [
+		[{}, newest],
+		[{ order: 'desc', limit: '500' }, newest],
+		[{ order: 'asc', purpose: 'vision', limit: '10000' }, ids]
+	] as const) {
+		const found: string[] = []
+		for (let more = true; more; ) {
+			const after = found.at(-1)
+			const { data, has_more } = await list({ ...query, ...(after && { after }) })
+			found.push(...data.map(({ id }) => id))
+			more = has_more
+		}
+		expect(found).toEqual(all)
+	}
+	expect((await list({ limit: '2' })).data.map(({ id }) => id)).toEqual(newest.slice(0, 2))
+	expect(await list({ purpose: 'assistants' })).toMatchObject({ data: [], has_more: false })
+	for (const [param, value] of Object.entries({ limit: '0', order: 'new', after: 'upl_' })) {
+		expect((await list({ [param]: value })).error).toMatchObject({ param })
+	}
+}, 60_000)
+
+it.each(['/openai/v1/files', '/replicate/v1/files'])('says what a body must be for %s', async (path) => {
+	const { key } = await newAccount()
+	const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/x-www-form-urlencoded' }
+	const answer = await fetchEdge(path, { method: 'POST', headers, body: 'file=a.png' })
+	expect([answer.status, await answer.text()]).toEqual([
+		415,
+		expect.stringContaining('Expected content-type multipart/form-data, got application/x-www-form-urlencoded.')
+	])
+})
+
+it('says what a body was that is no JSON', async () => {
+	const { key } = await newAccount()
+	const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/x-www-form-urlencoded' }
+	const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: 'image=a.png' })
+	expect([answer.status, await answer.json()]).toMatchObject([
+		400,
+		{ error: { message: 'The body could not be parsed as JSON; its content-type is application/x-www-form-urlencoded.' } }
+	])
+})

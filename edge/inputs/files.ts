@@ -11,7 +11,8 @@ import { look } from './look.ts'
 import { refuse } from './refuse.ts'
 import { inputKey } from './store.ts'
 
-const perPage = 100
+/** As many as R2 lists at once. */
+const mostListed = 1_000
 /** Characters. R2 keeps 8 kB of an object's own metadata, in ASCII alone, so letters may have any three bytes each: nine characters. */
 const longestName = 200
 const mostMetadata = 6_000
@@ -63,21 +64,56 @@ export async function findFile(env: Env, { account, hash }: Key, id: string): Pr
 	return fileOf(account, object)
 }
 
-/** Oldest first, as R2 lists them; those after the file `after`, where there is one. `next`: the last one, where more follow. */
+/** Files by the time at which they came: at most `limit` of those that follow the file `after`, where there is one. */
+interface Asked {
+	after?: string | undefined
+	limit?: number | undefined
+	order?: 'asc' | 'desc'
+}
+
+/** `next`: the last one, where more follow. */
 export async function listFiles(
 	env: Env,
 	{ account, hash }: Key,
-	after: string | undefined
+	{ after, limit = 100, order = 'asc' }: Asked
 ): Promise<{ files: StoredFile[]; next: string | null }> {
 	unwrap(await env.ACCOUNT.getByName(account).authorize(hash))
-	const page = await env.BUCKET.list({
-		prefix: inputKey(account, ''),
-		limit: perPage,
+	const prefix = inputKey(account, '')
+	const start = after && prefix + after
+	const most = Math.min(limit, mostListed)
+	const { objects, isMore } = await (order === 'asc'
+		? listOldest(env, prefix, start, most)
+		: listNewest(env, prefix, start, most))
+	const files = objects.map((object) => fileOf(account, object))
+	return { files, next: isMore ? (files.at(-1)?.id ?? null) : null }
+}
+
+interface Listed {
+	objects: R2Object[]
+	isMore: boolean
+}
+
+/** Objects under `prefix` after the key `start`, where there is one, in the order in which R2 lists them. */
+async function listOldest({ BUCKET }: Env, prefix: string, start: string | undefined, limit: number): Promise<Listed> {
+	const page = await BUCKET.list({
+		prefix,
+		limit,
 		include: ['httpMetadata', 'customMetadata'],
-		...(after && { startAfter: inputKey(account, after) })
+		...(start && { startAfter: start })
 	})
-	const files = page.objects.map((object) => fileOf(account, object))
-	return { files, next: page.truncated ? (files.at(-1)?.id ?? null) : null }
+	return { objects: page.objects, isMore: page.truncated }
+}
+
+/** The other way round: those before it, for which all that are older are looked through. */
+async function listNewest(env: Env, prefix: string, start: string | undefined, limit: number): Promise<Listed> {
+	let newest: R2Object[] = []
+	for (let [last, isMore]: [string | undefined, boolean] = [undefined, true]; isMore; ) {
+		const page = await listOldest(env, prefix, last, mostListed)
+		newest = [...newest, ...page.objects.filter(({ key }) => !start || key < start)].slice(-limit - 1)
+		last = page.objects.at(-1)?.key
+		isMore = page.isMore && (!start || last! < start)
+	}
+	return { objects: newest.reverse().slice(0, limit), isMore: newest.length > limit }
 }
 
 /** Throws where a generation is still to be made from it. */

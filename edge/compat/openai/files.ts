@@ -1,4 +1,6 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import { z } from 'zod'
+import { UploadId } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
 import { limitInputs, readForm } from '../../body.ts'
@@ -6,10 +8,22 @@ import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../
 import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { findInput } from '../../inputs/store.ts'
+import { parse } from '../../issues.ts'
+import { queryOf } from '../../query.ts'
 import { respondObject } from '../../storage/storage.ts'
 import { withClientKey } from '../native.ts'
 
 /** Files are uploads here, and there is one purpose for them: `{ "file_id" }` is an image or a mask of an edit. */
+const purpose = 'vision'
+
+/** openai-openapi `listFiles`. Of more than a thousand, a page has so many. */
+const ListRequest = z.object({
+	purpose: z.string().optional(),
+	limit: z.coerce.number().int().min(1).max(10_000).optional(),
+	order: z.enum(['asc', 'desc']).default('desc'),
+	after: UploadId.optional()
+})
+
 export const addFiles = (at: OpenAPIHono<App>) => {
 	at.post('/files', withClientKey, limitInputs, async (c) => {
 		const key = expectKey(c)
@@ -19,14 +33,16 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')
 	})
 	at.get('/files', async (c) => {
-		const { files, next } = await listFiles(c.var.env, expectKey(c), c.req.query('after'))
-		const data = files.map(fileBody)
+		const key = expectKey(c)
+		const { purpose: asked = purpose, ...page } = parse(ListRequest, queryOf(c))
+		const { files, next } = await listFiles(c.var.env, key, page)
+		const data = asked === purpose ? files.map(fileBody) : []
 		return c.json({
 			object: 'list',
 			data,
 			first_id: data[0]?.id ?? null,
 			last_id: data.at(-1)?.id ?? null,
-			has_more: next !== null
+			has_more: data.length > 0 && next !== null
 		})
 	})
 	at.get('/files/:id', async (c) => c.json(fileBody(await findFile(c.var.env, expectKey(c), c.req.param('id')))))
@@ -48,6 +64,6 @@ const fileBody = ({ id, name, size, at }: StoredFile) => ({
 	bytes: size,
 	created_at: Math.floor(at.getTime() / 1_000),
 	filename: name,
-	purpose: 'vision',
+	purpose,
 	status: 'processed'
 })

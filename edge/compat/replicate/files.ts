@@ -1,11 +1,15 @@
 import type { Context } from 'hono'
+import { z } from 'zod'
+import { UploadId } from '../../../shared/inputs.ts'
 import { unusedFor } from '../../account/inputs.ts'
 import type { App } from '../../app.ts'
 import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
+import { parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
+import { queryOf } from '../../query.ts'
 import { base } from './prediction.ts'
 
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */
@@ -20,7 +24,8 @@ export async function createFile(c: Context<App>, key: Key): Promise<Response> {
 }
 
 export async function filePage(c: Context<App>, key: Key): Promise<Response> {
-	const { files, next } = await listFiles(c.var.env, key, c.req.query('cursor'))
+	const { cursor } = parse(z.object({ cursor: UploadId.optional() }), queryOf(c))
+	const { files, next } = await listFiles(c.var.env, key, { after: cursor })
 	const url = `${c.var.env.PUBLIC_ORIGIN}${base}/files`
 	return c.json({
 		previous: null,
