@@ -6,6 +6,7 @@ import {
 	type Balance,
 	type KeyRequest,
 	type LedgerEntry,
+	type Limits,
 	Scope,
 	type Standing,
 	type Usage
@@ -62,6 +63,12 @@ export interface Submission {
 export interface Accepted extends Snapshot {
 	quotas: Quota[]
 	repeated: boolean
+}
+
+/** A message that was asked for, and how the limits stand. */
+export interface Asked {
+	delivery: Delivery
+	quotas: Quota[]
 }
 
 /** Micro-units. */
@@ -244,11 +251,14 @@ export class Account extends DurableObject {
 		})
 	}
 
-	/** Whether a key is still good, for work that comes before a submission. */
-	async authorize(key: string): Promise<Answer<void>> {
-		return this.#decide(() => {
-			this.#books.keys.confirm(key, Date.now(), 'generate')
-			this.#books.inputs.expect(Date.now())
+	/** Whether a key is still good, for work that comes before a submission; where that `brings` an input, which costs nothing, also whether it may. */
+	async authorize(key: string, { brings = false } = {}): Promise<Answer<Quota[]>> {
+		return this.#own(key, 'generate', (now, limits) => {
+			if (!brings) {
+				return []
+			}
+			this.#books.inputs.expect(now)
+			return this.#books.allowances.pass('inputs', key, limits, now)
 		})
 	}
 
@@ -415,8 +425,8 @@ export class Account extends DurableObject {
 		return this.#own(key, 'generate', () => this.#webhooks.removeEndpoint(id))
 	}
 
-	async ping(key: string, id: string): Promise<Answer<Delivery>> {
-		return this.#own(key, 'generate', (now) => this.#webhooks.ping(id, now))
+	async ping(key: string, id: string): Promise<Answer<Asked>> {
+		return this.#message(key, (now) => this.#webhooks.ping(id, now))
 	}
 
 	async webhookSecret(key: string): Promise<Answer<WebhookSecret>> {
@@ -435,8 +445,8 @@ export class Account extends DurableObject {
 		return this.#own(key, 'read', () => this.#webhooks.delivery(id))
 	}
 
-	async replay(key: string, id: string): Promise<Answer<Delivery>> {
-		return this.#own(key, 'generate', (now) => this.#webhooks.replay(id, now))
+	async replay(key: string, id: string): Promise<Answer<Asked>> {
+		return this.#message(key, (now) => this.#webhooks.replay(id, now))
 	}
 
 	async setStripeCustomer(customer: string | null): Promise<Answer<void>> {
@@ -478,11 +488,18 @@ export class Account extends DurableObject {
 	}
 
 	/** What the holder of a key may do to its own account. */
-	#own<T>(key: string, scope: 'read' | 'generate', work: (now: number) => T): Answer<T> {
+	#own<T>(key: string, scope: 'read' | 'generate', work: (now: number, limits: Partial<Limits>) => T): Answer<T> {
 		return this.#decide(() => {
 			const now = Date.now()
-			this.#books.keys.confirm(key, now, scope)
-			return work(now)
+			return work(now, this.#books.keys.confirm(key, now, scope))
+		})
+	}
+
+	/** A message to a webhook that nothing has happened for. */
+	#message(key: string, send: (now: number) => Delivery): Answer<Asked> {
+		return this.#own(key, 'generate', (now, limits) => {
+			const quotas = this.#books.allowances.pass('messages', key, limits, now)
+			return { delivery: send(now), quotas }
 		})
 	}
 

@@ -60,10 +60,22 @@ export class Allowances {
 	/** Lets an order in, by a key with its own `limits`, or throws a 429. Answers how all limits stand after it. */
 	admit(key: string, limits: Partial<Limits>, order: Size, now: number): Quota[] {
 		const [account, own] = this.#read(key)
-		const stands = [
+		return this.#count([
 			...this.#stands('account', account, this.#plans.limits, order, now),
 			...this.#stands('key', own, limits, order, now)
-		]
+		])
+	}
+
+	/** The same for what is no order and costs nothing: of each such thing there may be as many in a minute as orders, beside them. */
+	pass(thing: 'inputs' | 'messages', key: string, limits: Partial<Limits>, now: number): Quota[] {
+		const [account, own] = this.#read(key, `/${thing}`)
+		return this.#count([
+			...paces(`account-${thing}`, account, this.#plans.limits, now, thing),
+			...paces(`key-${thing}`, own, limits, now, thing)
+		])
+	}
+
+	#count(stands: Stand[]): Quota[] {
 		const refused = stands.filter(({ left, takes }) => takes > left)
 		const quotas = stands.map(({ name, unit, quota, window, left, takes, full, again }): Quota => {
 			const remaining = refused.length === 0 ? left - takes : Math.max(0, left)
@@ -111,8 +123,8 @@ export class Allowances {
 
 	#stands(name: string, row: Row, limits: Partial<Limits>, { pictures, amount }: Size, now: number): Stand[] {
 		const { subject, in_flight, held } = row
-		const { requests_per_minute: quota, pictures_in_flight: most, spend_per_day, spend_per_month } = limits
-		const stands: Stand[] = quota ? [pace(name, row, quota, now)] : []
+		const { pictures_in_flight: most, spend_per_day, spend_per_month } = limits
+		const stands: Stand[] = paces(name, row, limits, now, 'orders')
 		if (most) {
 			const detail = `Expected at most ${most} pictures in flight, got ${in_flight} and ${pictures} more.`
 			const stand = { code: 'too-many-in-flight', subject, name: `${name}-in-flight`, unit: 'pictures', detail } as const
@@ -137,15 +149,15 @@ export class Allowances {
 		return stands
 	}
 
-	/** The account's row, and a key's. */
-	#read(key: string): [account: Row, key: Row] {
-		const own = this.#subjectOf(key)
+	/** The account's row, and a key's; of what is no order, where their subjects end with `thing`. */
+	#read(key: string, thing = ''): [account: Row, key: Row] {
+		const subjects = [thing, this.#subjectOf(key) + thing] as const
 		const rows = this.#sql
-			.exec<Row>("SELECT subject, arrival, in_flight, held FROM tallies WHERE subject IN ('', ?)", own)
+			.exec<Row>('SELECT subject, arrival, in_flight, held FROM tallies WHERE subject IN (?, ?)', ...subjects)
 			.toArray()
 		const rowOf = (subject: string) =>
 			rows.find((row) => row.subject === subject) ?? { subject, arrival: 0, in_flight: 0, held: 0 }
-		return [rowOf(''), rowOf(own)]
+		return [rowOf(subjects[0]), rowOf(subjects[1])]
 	}
 
 	/** Generations from before keys were noted have none: the empty one. */
@@ -167,10 +179,19 @@ export class Allowances {
  * The generic cell rate algorithm (ITU-T I.371): orders arrive a minute / quota apart, or up to a whole minute's worth of them early. Only
  * where the clock was set back is an arrival further ahead, and nobody waits for it to come round again.
  */
-function pace(name: string, { subject, arrival }: Row, quota: number, now: number): Stand {
+function paces(
+	name: string,
+	{ subject, arrival }: Row,
+	{ requests_per_minute: quota }: Partial<Limits>,
+	now: number,
+	things: string
+): Stand[] {
+	if (!quota) {
+		return []
+	}
 	const ahead = arrival - now > minute + 1 ? 0 : Math.max(arrival - now, 0)
 	const apart = minute / quota
-	return {
+	const stand: Stand = {
 		code: 'rate-limited',
 		subject,
 		name,
@@ -182,8 +203,9 @@ function pace(name: string, { subject, arrival }: Row, quota: number, now: numbe
 		full: Math.ceil((ahead + apart - 0.001) / 1_000),
 		again: Math.ceil((ahead + apart - minute - 0.001) / 1_000),
 		arrival: now + ahead + apart,
-		detail: `Expected at most ${quota} orders a minute.`
+		detail: `Expected at most ${quota} ${things} a minute.`
 	}
+	return [stand]
 }
 
 function nextMonth(now: number): number {

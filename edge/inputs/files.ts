@@ -36,7 +36,7 @@ const Metadata = z.record(z.string(), z.unknown())
 
 /** Keeps a picture that came as a file; its id is an input then. `pointer`: where the file was in the request. */
 export async function storeFile(env: Env, key: Key, file: Given, pointer: string, metadata = '{}'): Promise<StoredFile> {
-	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings: true }))
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}

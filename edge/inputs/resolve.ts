@@ -45,7 +45,8 @@ export async function resolveOrder(
 		return { order: takeApart(narrowed), warnings: [] }
 	}
 	// Fetching and storing is for those alone whose order would be taken.
-	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+	const brings = !given.every((name) => isUpload(fields[name]))
+	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings }))
 	const store = isKept ? storeInput : async () => newId('upl')
 	const inputs: Partial<Record<InputName, Taken>> = {}
 	// One after another: whoever had one in memory and waited for room for the other could wait for ever.
@@ -115,17 +116,18 @@ async function take(env: Env, account: string, name: InputName, given: unknown, 
 	if (/^data:/i.test(text)) {
 		return keep(decode(Buffer.from(JSON.stringify(text).slice(1, -1)), pointer))
 	}
-	const isUpload = text.startsWith('upl_')
-	if (!(isUpload || /^[a-z][a-z\d+.-]*:/i.test(text))) {
+	if (!(isUpload(given) || /^[a-z][a-z\d+.-]*:/i.test(text))) {
 		return refuse(pointer, 'the id of an upload, a data: URI or an https URL', describe(given))
 	}
-	const held = await (isUpload ? readUpload(env, account, text, pointer) : fetchInput(env, text, pointer))
+	const held = await (isUpload(given) ? readUpload(env, account, text, pointer) : fetchInput(env, text, pointer))
 	try {
-		return isUpload ? { ...look(held.bytes, pointer), id: text } : await keep(held.bytes)
+		return isUpload(given) ? { ...look(held.bytes, pointer), id: text } : await keep(held.bytes)
 	} finally {
 		held.release()
 	}
 }
+
+const isUpload = (given: unknown): boolean => typeof given === 'string' && given.trim().startsWith('upl_')
 
 async function readUpload(env: Env, account: string, id: string, pointer: string): Promise<Held> {
 	const { body, size } = (await findInput(env, account, id)) ?? refuse(pointer, 'an upload of this account', describe(id))

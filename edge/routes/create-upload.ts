@@ -6,6 +6,7 @@ import { withKey } from '../bearer.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { inputKey } from '../inputs/store.ts'
+import { quotaHeaders } from '../quotas.ts'
 import { signPut, writable } from '../storage/storage.ts'
 import { json, problem } from './responses.ts'
 
@@ -22,16 +23,17 @@ const route = createRoute({
 		408: problem('too-slow'),
 		413: problem('payload-too-large'),
 		415: problem('unsupported-media-type'),
-		422: problem('invalid-request')
+		422: problem('invalid-request'),
+		429: problem('rate-limited')
 	}
 })
 
 export const createUpload = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, key } = c.var
-		unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash))
+		const quotas = unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings: true }))
 		const now = Date.now()
 		const id = newId('upl', now)
 		const place = await signPut(env, inputKey(key.account, id), c.req.valid('json'), now)
-		return c.json({ id, ...place, expires_at: new Date(now + writable * 1_000).toISOString() }, 201)
+		return c.json({ id, ...place, expires_at: new Date(now + writable * 1_000).toISOString() }, 201, quotaHeaders(quotas))
 	})

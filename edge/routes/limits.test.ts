@@ -1,10 +1,11 @@
 import { runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
 const price = 1_410
+const falStorage = { 'x-fal-target-url': 'https://rest.fal.ai/storage/upload/initiate' }
 
 let account: string
 let key: string
@@ -157,6 +158,57 @@ describe('limits', () => {
 		expect(await codeOf(month)).toBe('429 spend-limit')
 		vi.setSystemTime('2026-12-01T00:00:00Z')
 		expect((await submit({ count: 2 })).status).toBe(202)
+	})
+
+	it('space out what is no order and costs nothing, each for itself', async () => {
+		await put({ plan: 'standard', limits: { requests_per_minute: 3 } })
+		const receiver = await (await post('/v1/webhooks', key, { url: 'http://127.0.0.1:9/' })).json<{ id: string }>()
+		const image = `data:image/png;base64,${inject('files')['plain.png']}`
+		const upload = () => post('/v1/uploads', key, { content_type: 'image/png', size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' })
+		const ping = () => post(`/v1/webhooks/${receiver.id}/ping`, key, {})
+		const { id: message } = await (await ping()).json<{ id: string }>()
+		const replay = () => post(`/v1/webhooks/deliveries/${message}/replay`, key, {})
+		const limitsOf = ({ headers }: Response) => [headers.get('ratelimit-policy'), headers.get('ratelimit')]
+		expect(limitsOf(await replay())).toEqual(['"account-messages";q=3;w=60', '"account-messages";r=1;t=40'])
+		expect((await ping()).status).toBe(202)
+		expect(limitsOf(await upload())).toEqual(['"account-inputs";q=3;w=60', '"account-inputs";r=2;t=20'])
+		expect((await post('/v1/generations?dry_run=1', key, { ...order, image })).status).toBe(200)
+		expect((await post('/fal/proxy', key, { content_type: 'image/png' }, falStorage)).status).toBe(200)
+		const form = new FormData()
+		form.set('file', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png'))
+		const sendFile = () =>
+			fetchEdge('/openai/v1/files', { method: 'POST', headers: { authorization: `Bearer ${key}` }, body: form })
+		for (const again of [
+			replay,
+			ping,
+			upload,
+			sendFile,
+			() => submit({ image }),
+			() => post('/fal/proxy', key, { content_type: 'image/png' }, falStorage)
+		]) {
+			const refused = await again()
+			expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '20'])
+		}
+		expect((await submit()).status).toBe(202)
+		vi.setSystemTime(Date.now() + 20_000)
+		expect((await submit({ image })).status).toBe(202)
+		expect((await upload()).status).toBe(429)
+		expect((await ping()).status).toBe(202)
+		const audit = await post(`/v1/admin/accounts/${account}/audit`, env.ADMIN_TOKEN, {})
+		expect(await audit.json()).toMatchObject({ differences: [] })
+	})
+
+	it('let a key send and upload as much as its own limit says', async () => {
+		const made = await (await post('/v1/keys', key, { limits: { requests_per_minute: 1 } })).json<{ key: string }>()
+		const upload = (by: string) =>
+			post('/v1/uploads', by, { content_type: 'image/png', size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' })
+		expect((await upload(made.key)).headers.get('ratelimit')).toBe('"account-inputs";r=599;t=1, "key-inputs";r=0;t=60')
+		const refused = await upload(made.key)
+		expect(await refused.json()).toMatchObject({
+			detail: 'Expected at most 1 inputs a minute.',
+			'violated-policies': ['key-inputs']
+		})
+		expect((await upload(key)).status).toBe(201)
 	})
 
 	it('let nobody wait for a clock that was set back', async () => {

@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
+import { quotaHeaders } from '../quotas.ts'
 import { limitOf } from './paging.ts'
 import { json, problem } from './responses.ts'
 
@@ -50,7 +51,7 @@ const replay = createRoute({
 	summary: 'Send it again, under the same `webhook-id`',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), ...one }
+	responses: { 202: json(Delivery, 'On its way'), ...one, 429: problem('rate-limited') }
 })
 
 export const webhookDeliveries = (app: OpenAPIHono<App>) => {
@@ -68,6 +69,7 @@ export const webhookDeliveries = (app: OpenAPIHono<App>) => {
 	})
 	app.openapi(replay, async (c) => {
 		const { env, key } = c.var
-		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).replay(key.hash, c.req.valid('param').id)), 202)
+		const { delivery, quotas } = unwrap(await env.ACCOUNT.getByName(key.account).replay(key.hash, c.req.valid('param').id))
+		return c.json(delivery, 202, quotaHeaders(quotas))
 	})
 }

@@ -4,6 +4,7 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
+import { quotaHeaders } from '../quotas.ts'
 import { json, problem } from './responses.ts'
 
 const params = z.object({ id: z.string().regex(/^wh_[0-9a-z]{26}$/) })
@@ -64,7 +65,7 @@ const ping = createRoute({
 	summary: 'Send it a message of type `ping`, to see whether it arrives',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), ...one }
+	responses: { 202: json(Delivery, 'On its way'), ...one, 429: problem('rate-limited') }
 })
 
 export const webhookEndpoints = (app: OpenAPIHono<App>) => {
@@ -92,6 +93,7 @@ export const webhookEndpoints = (app: OpenAPIHono<App>) => {
 	})
 	app.openapi(ping, async (c) => {
 		const { env, key } = c.var
-		return c.json(unwrap(await env.ACCOUNT.getByName(key.account).ping(key.hash, c.req.valid('param').id)), 202)
+		const { delivery, quotas } = unwrap(await env.ACCOUNT.getByName(key.account).ping(key.hash, c.req.valid('param').id))
+		return c.json(delivery, 202, quotaHeaders(quotas))
 	})
 }

@@ -21,7 +21,9 @@ const Limit = z.int().min(1).max(999_999_999_999_999).nullable()
 
 /** What an account, or one key of it, may do. Amounts are micro-units; days and months are UTC. */
 export const Limits = z.strictObject({
-	requests_per_minute: Limit.describe("Orders; a full minute's may come at once."),
+	requests_per_minute: Limit.describe(
+		"Orders, and beside them as many inputs and messages that are asked for; a full minute's may come at once."
+	),
 	pictures_in_flight: Limit.describe('Ordered and not delivered.'),
 	spend_per_day: Limit.describe('Charged, and held for what is in flight.'),
 	spend_per_month: Limit
