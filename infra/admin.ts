@@ -63,7 +63,7 @@ const commands: Record<string, Command> = {
 	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
 	credit: {
 		takes: 3,
-		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: Number(amount), reference })
+		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: numeric(amount), reference })
 	},
 	refund: { takes: 2, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
 	keys: { takes: 1, run: (account) => all(account, '/keys', 'keys') },
@@ -74,8 +74,7 @@ const commands: Record<string, Command> = {
 	},
 	rotate: {
 		takes: 2,
-		run: (account, key) =>
-			call(account, 'POST', `/keys/${key}/rotate`, { overlap: values.overlap === undefined ? undefined : Number(values.overlap) })
+		run: (account, key) => call(account, 'POST', `/keys/${key}/rotate`, { overlap: numeric(values.overlap) })
 	},
 	revoke: { takes: 2, run: (account, key) => call(account, 'DELETE', `/keys/${key}`) },
 	usage: {
@@ -108,7 +107,7 @@ async function call(account: string, method: string, path = '', body?: Json): Pr
 	})
 	const text = await answer.text()
 	if (!answer.ok) {
-		throw new Error(`the edge answered ${answer.status}: ${text}`)
+		throw new Error(`the edge answered ${answer.status}: ${/^{/.test(text) ? JSON.parse(text).detail : text}`)
 	}
 	return text ? JSON.parse(text) : {}
 }
@@ -126,11 +125,16 @@ function where(): { url: string; token: string } {
 	return { url, token: adminToken }
 }
 
+/** A number that somebody typed; what is none goes as it is, for the edge to tell what it expected. */
+function numeric(text?: string): number | string | undefined {
+	return text?.trim() && !Number.isNaN(Number(text)) ? Number(text) : text
+}
+
 function limits(): Json {
 	return Object.fromEntries(
 		values.limit.map((text) => {
-			const [name = '', value] = text.split('=')
-			return [name, value === 'none' ? null : Number(value)]
+			const [name = '', value = ''] = text.split('=')
+			return [name, value === 'none' ? null : numeric(value)]
 		})
 	)
 }

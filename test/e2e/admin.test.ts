@@ -46,7 +46,15 @@ it('says what it expected', async () => {
 	})
 	await expect(admin('show', 'nobody')).rejects.toMatchObject({
 		code: 1,
-		stderr: expect.stringContaining('There is no such account')
+		stderr: 'admin: the edge answered 404: There is no such account.\n'
 	})
+	// What is no number must not become none, which for a limit is "without".
+	for (const words of [
+		['credit', 'acme', 'ten', 'invoice-2'],
+		['set', 'acme', '--limit', 'spend_per_day=ten'],
+		['rotate', 'acme', 'key_0'.padEnd(30, '0'), '--overlap', 'ten']
+	]) {
+		await expect(admin(...words)).rejects.toMatchObject({ stderr: expect.stringMatching(/expected .*number.*, got "ten"/) })
+	}
 	expect((await admin('--help')).stdout).toContain('npm run admin')
 })
