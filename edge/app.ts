@@ -16,6 +16,8 @@ export interface App {
 	Variables: {
 		env: Env
 		requestId: string
+		/** Whose request it is, as far as its body is concerned: of whose share of the room for them that takes some. */
+		account?: string
 		/** The body, where it is large; released when the request ends, or before. */
 		body?: Held
 	}

@@ -38,7 +38,9 @@ export function expectAdmin(c: Context<App>): void {
 export type WithKey = App & { Variables: { key: Key } }
 
 export const withKey = createMiddleware<WithKey>(async function withKey(c, next) {
-	c.set('key', expectKey(c as unknown as Context<App>))
+	const key = expectKey(c as unknown as Context<App>)
+	c.set('key', key)
+	c.set('account', key.account)
 	await next()
 })
 

@@ -67,9 +67,9 @@ export const asJson = createMiddleware<App>(async function asJson(c, next) {
 	await next()
 })
 
-/** The whole body, for as long as its request takes. */
+/** The whole body, for as long as its request takes, of the account that a door before has found. */
 export async function holdBody(c: Context): Promise<Held> {
-	const held = await Held.read(c.req.raw.body, mostInputs, lengthOf(c)).catch(left)
+	const held = await Held.read(c.get('account') ?? '', c.req.raw.body, mostInputs, lengthOf(c)).catch(left)
 	c.set('body', held)
 	if (held.bytes.length > mostInputs) {
 		throw new ProblemError(tooLarge(mostInputs))

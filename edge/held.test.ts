@@ -1,21 +1,25 @@
 import { expect, it, vi } from 'vitest'
 import { ProblemError } from './errors.ts'
 import { BrokenOff, Held } from './held.ts'
+import { patience } from './testing.ts'
 
 const mebibyte = 1024 * 1024
 const piece = new Uint8Array(mebibyte / 4).map((_, i) => i % 251)
 
-/** A stream of bytes in pieces, which breaks off after them where it is told to. */
-function streamOf(bytes: number, { breaks = false } = {}): ReadableStream<Uint8Array> {
+/** A stream of bytes in pieces, which after them waits where it `stalls`, and breaks off where it is told to. */
+function streamOf(bytes: number, { breaks = false, stalls = async () => {} } = {}): ReadableStream<Uint8Array> {
 	let left = bytes
 	return new ReadableStream({
 		type: 'bytes',
-		pull(controller) {
+		async pull(controller) {
 			const next = piece.slice(0, Math.min(left, piece.length))
 			left -= next.length
 			if (next.length > 0) {
 				controller.enqueue(next)
-			} else if (breaks) {
+				return
+			}
+			await stalls()
+			if (breaks) {
 				controller.error(new Error('gone'))
 			} else {
 				controller.close()
@@ -36,7 +40,7 @@ it.each([
 	[3_000_000, 70_000],
 	[70_000, 3_000_000]
 ])('holds %d bytes of which %j were announced', async (length, announced) => {
-	const held = await Held.read(streamOf(length), 4_000_000, announced)
+	const held = await Held.read('one', streamOf(length), 4_000_000, announced)
 	expect(held.bytes.length).toBe(length)
 	const wrong = held.bytes.findIndex((byte, i) => byte !== (i % piece.length) % 251)
 	expect(wrong).toBe(-1)
@@ -48,38 +52,68 @@ it.each([
 
 it('holds no more than one byte of what is too much', async () => {
 	for (const announced of [undefined, 100_000, 300_000]) {
-		const held = await Held.read(streamOf(mebibyte), 200_000, announced)
+		const held = await Held.read('one', streamOf(mebibyte), 200_000, announced)
 		expect(held.bytes.length).toBe(200_001)
 		held.release()
 	}
 })
 
 it('tells how much came before a stream broke off', async () => {
-	await expect(Held.read(streamOf(300_000, { breaks: true }), mebibyte)).rejects.toMatchObject({ length: 300_000 })
-	await expect(Held.read(streamOf(0, { breaks: true }), mebibyte)).rejects.toBeInstanceOf(BrokenOff)
+	await expect(Held.read('one', streamOf(300_000, { breaks: true }), mebibyte)).rejects.toMatchObject({ length: 300_000 })
+	await expect(Held.read('one', streamOf(0, { breaks: true }), mebibyte)).rejects.toBeInstanceOf(BrokenOff)
 })
 
-it('has room for all in turn, however many come at once, and whether or not they announce their length', async () => {
-	let [together, most] = [0, 0]
-	const lengths = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 20 : 13) * mebibyte)
-	const all = lengths.map(async (length, i) => {
-		const held = await Held.read(streamOf(length), 20 * mebibyte, i % 2 ? length : undefined)
-		together += held.bytes.length
-		most = Math.max(most, together)
-		await scheduler.wait(10)
-		together -= length
-		held.release()
-	})
-	await Promise.all(all)
-	expect(most).toBeGreaterThan(20 * mebibyte)
-	expect(most).toBeLessThanOrEqual(48 * mebibyte)
+it.each([
+	[['one'], 28],
+	[['one', 'two', 'three'], 48]
+])(
+	'has room for all in turn, however many come at once, and whether or not they announce their length: of %j',
+	async (accounts, room) => {
+		let [together, most] = [0, 0]
+		const lengths = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 20 : 13) * mebibyte)
+		const all = lengths.map(async (length, i) => {
+			const held = await Held.read(accounts[i % accounts.length]!, streamOf(length), 20 * mebibyte, i % 2 ? length : undefined)
+			together += held.bytes.length
+			most = Math.max(most, together)
+			await scheduler.wait(10)
+			together -= length
+			held.release()
+		})
+		await Promise.all(all)
+		expect(most).toBeGreaterThanOrEqual(20 * mebibyte)
+		expect(most).toBeLessThanOrEqual(room * mebibyte)
+	}
+)
+
+it('leaves room for the largest body of others, whatever one account sends', async () => {
+	const { promise: goOn, resolve } = Promise.withResolvers<void>()
+	let stalled = 0
+	const send = async () => {
+		const stalls = () => {
+			stalled += 1
+			return goOn
+		}
+		;(await Held.read('slow', streamOf(9 * mebibyte, { stalls }), 9 * mebibyte)).release()
+	}
+	const slow: Promise<void>[] = []
+	for (let i = 1; i <= 3; i++) {
+		slow.push(send())
+		await vi.waitFor(() => expect(stalled).toBe(i), patience)
+	}
+	slow.push(send(), send())
+	for (let i = 0; i < 3; i++) {
+		;(await Held.read('quick', streamOf(20 * mebibyte), 20 * mebibyte)).release()
+	}
+	expect(stalled).toBe(3)
+	resolve()
+	await Promise.allSettled(slow)
 })
 
 it('lets go of one that comes too slowly, and of its room', async () => {
 	vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
 	const { readable, writable } = new IdentityTransformStream()
 	const writer = writable.getWriter()
-	const refused = expect(Held.read(readable, mebibyte, 640_000)).rejects.toMatchObject({
+	const refused = expect(Held.read('one', readable, mebibyte, 640_000)).rejects.toMatchObject({
 		fault: { code: 'too-slow', detail: expect.stringContaining('at most 640000 bytes, within 20 seconds') }
 	})
 	for (let second = 0; second < 20; second++) {
@@ -90,17 +124,17 @@ it('lets go of one that comes too slowly, and of its room', async () => {
 	await refused
 	// All the room that there is.
 	const whole = 24 * mebibyte - 1
-	for (const held of await Promise.all([1, 2].map(() => Held.read(streamOf(whole), whole)))) {
+	for (const held of await Promise.all(['one', 'two'].map((account) => Held.read(account, streamOf(whole), whole)))) {
 		held.release()
 	}
 })
 
 it('says that there is no room where nobody makes any', async () => {
-	const both = await Promise.all([1, 2].map(() => Held.read(streamOf(20 * mebibyte), 20 * mebibyte)))
-	const third = Held.read(streamOf(20 * mebibyte), 20 * mebibyte)
+	const both = await Promise.all(['one', 'two'].map((account) => Held.read(account, streamOf(20 * mebibyte), 20 * mebibyte)))
+	const third = Held.read('three', streamOf(20 * mebibyte), 20 * mebibyte)
 	await expect(third).rejects.toSatisfy((error) => error instanceof ProblemError && error.fault.code === 'busy')
 	for (const held of both) {
 		held.release()
 	}
-	;(await Held.read(streamOf(20 * mebibyte), 20 * mebibyte)).release()
+	;(await Held.read('one', streamOf(20 * mebibyte), 20 * mebibyte)).release()
 })

@@ -4,6 +4,8 @@ import { inTime, timeFor } from './in-time.ts'
 
 /** Bytes of bodies and files that an isolate holds at once: it has 128 MB for all the requests that it serves, and over that they are all killed. */
 const room = 48 * 1024 * 1024
+/** Of these, what one account may hold: others always have room for the largest body that there is. */
+const share = 28 * 1024 * 1024 - 1
 /** Milliseconds: how long one waits until others are done, and how often it looks. */
 const patience = 10_000
 const pause = 100
@@ -27,6 +29,7 @@ export class BrokenOff extends Error {
  */
 export class Held {
 	static readonly #all = new Set<Held>()
+	readonly #account: string
 	#buffer = new ArrayBuffer(0)
 	#length = 0
 	/** Bytes of the buffer, which at times is lent to a stream; and how many they may become. */
@@ -34,7 +37,8 @@ export class Held {
 	#whole: number
 	readonly #released = Promise.withResolvers<void>()
 
-	private constructor(whole: number) {
+	private constructor(account: string, whole: number) {
+		this.#account = account
 		this.#whole = whole
 		Held.#all.add(this)
 		// A request whose client has gone would end where it waits, and its bytes would count for ever.
@@ -44,12 +48,13 @@ export class Held {
 	/**
 	 * All of `stream`, which announces so many bytes; of one with more than `most` its first `most` + 1.
 	 *
+	 * @param account whose share of the room it takes
 	 * @throws ProblemError `busy` where no room was made, `too-slow`; BrokenOff
 	 */
-	static async read(stream: ReadableStream<Uint8Array> | null, most: number, announced = most): Promise<Held> {
+	static async read(account: string, stream: ReadableStream<Uint8Array> | null, most: number, announced = most): Promise<Held> {
 		const expected = Math.min(announced, most)
 		// One more tells that there are too many.
-		const held = new Held(expected + 1)
+		const held = new Held(account, expected + 1)
 		const reader = stream?.getReader({ mode: 'byob' })
 		// To wait for room does not count.
 		let left = timeFor(expected)
@@ -94,20 +99,19 @@ export class Held {
 		this.#buffer = this.#buffer.transfer(size)
 	}
 
-	/** Whether all would have room to end in some order, so that none of them waits for ever for another (Dijkstra's banker). */
+	/**
+	 * Whether all would have room to end in some order, so that none of them waits for ever for another (Dijkstra's banker), and all of the account's in
+	 * its share. Both ask for the order in which those come first that need least, so that it is one.
+	 */
 	#mayHave(size: number): boolean {
-		const all = [...Held.#all].map((held) => {
-			const has = held === this ? size : held.#size
-			return { has, needs: held.#whole - has }
-		})
-		let free = all.reduce((rest, { has }) => rest - has, room)
-		return all
-			.sort((a, b) => a.needs - b.needs)
-			.every(({ has, needs }) => {
-				const isEnough = needs <= free
-				free += has
-				return isEnough
+		const all = [...Held.#all]
+			.map((held) => {
+				const has = held === this ? size : held.#size
+				return { has, needs: held.#whole - has, isOwn: held.#account === this.#account }
 			})
+			.sort((a, b) => a.needs - b.needs)
+		const own = all.filter(({ isOwn }) => isOwn)
+		return canAllEnd(all, room) && canAllEnd(own, share)
 	}
 
 	/** What was read is gone, also for those who still have views of it. */
@@ -118,4 +122,13 @@ export class Held {
 		this.#buffer = this.#buffer.detached ? new ArrayBuffer(0) : this.#buffer.transfer(0)
 		this.#released.resolve()
 	}
+}
+
+function canAllEnd(all: readonly { has: number; needs: number }[], room: number): boolean {
+	let free = all.reduce((rest, { has }) => rest - has, room)
+	return all.every(({ has, needs }) => {
+		const isEnough = needs <= free
+		free += has
+		return isEnough
+	})
 }

@@ -33,7 +33,7 @@ const tokenOf = (c: Context): string => (c.req.header('authorization') ?? '').re
 
 /** Turns away who has no genuine key before anything of a large body is read. */
 export const withClientKey = createMiddleware<App>(async function withClientKey(c, next) {
-	expectKeyIn(c.var.env, tokenOf(c))
+	c.set('account', expectKeyIn(c.var.env, tokenOf(c)).account)
 	await next()
 })
 

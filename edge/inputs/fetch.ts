@@ -9,15 +9,17 @@ const patience = 10_000
 const mostRedirects = 3
 const redirects = new Set([301, 302, 303, 307, 308])
 
-/** The bytes behind a customer's URL. Each address on the way there has to be public; nothing of what it answers is believed but the bytes. */
-export async function fetchInput(env: Env, text: string, pointer: string): Promise<Held> {
+/** The bytes behind a URL that `account` gave. Each address on the way there has to be public; nothing of what it answers is believed but the bytes. */
+export async function fetchInput(env: Env, account: string, text: string, pointer: string): Promise<Held> {
 	const signal = AbortSignal.timeout(patience)
 	let url = outboundUrl(text, pointer, env.ALLOW_LOCAL_URLS)
 	for (let hop = 0; hop <= mostRedirects; hop++) {
 		const response = await ask(url, pointer, signal)
 		const location = redirects.has(response.status) ? response.headers.get('location') : null
 		if (location === null) {
-			return response.ok ? readAll(response, pointer) : refuse(pointer, 'an image at the URL', `status ${response.status}`)
+			return response.ok
+				? readAll(account, response, pointer)
+				: refuse(pointer, 'an image at the URL', `status ${response.status}`)
 		}
 		await response.body?.cancel()
 		url = outboundUrl(
@@ -39,9 +41,9 @@ async function ask(url: URL, pointer: string, signal: AbortSignal): Promise<Resp
 	}
 }
 
-async function readAll({ body, headers }: Response, pointer: string): Promise<Held> {
+async function readAll(account: string, { body, headers }: Response, pointer: string): Promise<Held> {
 	try {
-		const held = await Held.read(body, inputLimits.bytes, Number(headers.get('content-length')) || undefined)
+		const held = await Held.read(account, body, inputLimits.bytes, Number(headers.get('content-length')) || undefined)
 		if (held.bytes.length <= inputLimits.bytes) {
 			return held
 		}

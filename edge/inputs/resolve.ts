@@ -119,7 +119,7 @@ async function take(env: Env, account: string, name: InputName, given: unknown, 
 	if (!(isUpload(given) || /^[a-z][a-z\d+.-]*:/i.test(text))) {
 		return refuse(pointer, 'the id of an upload, a data: URI or an https URL', describe(given))
 	}
-	const held = await (isUpload(given) ? readUpload(env, account, text, pointer) : fetchInput(env, text, pointer))
+	const held = await (isUpload(given) ? readUpload(env, account, text, pointer) : fetchInput(env, account, text, pointer))
 	try {
 		return isUpload(given) ? { ...look(held.bytes, pointer), id: text } : await keep(held.bytes)
 	} finally {
@@ -131,7 +131,7 @@ const isUpload = (given: unknown): boolean => typeof given === 'string' && given
 
 async function readUpload(env: Env, account: string, id: string, pointer: string): Promise<Held> {
 	const { body, size } = (await findInput(env, account, id)) ?? refuse(pointer, 'an upload of this account', describe(id))
-	return Held.read(body, inputLimits.bytes, size)
+	return Held.read(account, body, inputLimits.bytes, size)
 }
 
 function expectEnlargeable(model: Model, image: Size): void {

@@ -45,6 +45,7 @@ export const withPlace = createMiddleware<App>(async function withPlace(c, next)
 	if (!sameText(token, tokenOf(c.var.env, 'write', account, id, until)) || Number(until) * 1_000 < Date.now()) {
 		throw noFile()
 	}
+	c.set('account', account)
 	await next()
 })
 
