@@ -1,13 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { buildEdge } from '../infra/build.ts'
 import { type Edge, type EdgeOptions, startEdge } from '../infra/edge.ts'
 import { freePort } from '../infra/ports.ts'
 import type { Job } from '../shared/queue.ts'
 import { consume } from '../worker-gpu/consumer.ts'
 import { postgresServer, type QueueServer } from './queues.ts'
-import { root } from './root.ts'
 
 export const secrets = {
 	DARKROOM_SECRET: 'secret-of-the-tests-secret-of-the-tests',
@@ -27,9 +24,7 @@ export interface BareEdge extends Edge {
 }
 
 export async function startBareEdge(options: Partial<EdgeOptions> = {}): Promise<BareEdge> {
-	if (!existsSync(join(root, 'dist/edge/options.json'))) {
-		execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'inherit' })
-	}
+	await buildEdge()
 	const queue = await postgresServer()
 	await queue.start()
 	const edge = await startEdge({ port: await freePort(), secrets: { ...secrets, QUEUE_URL: queue.url }, ...options })

@@ -23,6 +23,7 @@ export default defineConfig({
 				test: {
 					name: 'e2e',
 					include: ['test/**/*.test.ts'],
+					globalSetup: ['test/build.ts'],
 					testTimeout: 90_000,
 					retry,
 					hookTimeout: 90_000

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -35,7 +34,6 @@ interface Load {
  * addresses that the flood guard counts each and turns none away.
  */
 export async function edge({ quick }: { quick: boolean }): Promise<void> {
-	execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'ignore' })
 	const edge = await startBareEdge()
 	const script = join(root, 'dist/baseline.js')
 	await build({

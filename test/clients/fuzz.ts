@@ -3,14 +3,13 @@
  * `SCHEMATHESIS` names its command): no 5xx, and no answer that it does not declare. With no GPU node: what is asked for is only accepted.
  * Both tools are fetched by whoever asks for this, and are no dependencies.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readCommandLine } from '../../shared/command-line.ts'
 import { secrets, startBareEdge } from '../edge.ts'
-import { root } from '../root.ts'
 
 const schemathesis = process.env.SCHEMATHESIS || 'schemathesis'
 const redocly = '@redocly/cli@2.77.0'
@@ -26,7 +25,6 @@ const usage = `npm run fuzz:api [-- OPTION … of schemathesis]: tries the edge 
 
   SCHEMATHESIS=schemathesis   the command of schemathesis, from PyPI`
 readCommandLine(usage, { strict: false })
-execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'inherit' })
 // They write where they run.
 const cwd = mkdtempSync(join(tmpdir(), 'darkroom-fuzz-'))
 const edge = await startBareEdge()

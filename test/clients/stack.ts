@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { buildEdge } from '../../infra/build.ts'
 import { startEdge } from '../../infra/edge.ts'
 import { freePort } from '../../infra/ports.ts'
 import type { Limits } from '../../shared/contract/account.ts'
@@ -23,9 +24,7 @@ export interface ClientStack {
 }
 
 export async function startClientStack(): Promise<ClientStack> {
-	if (!existsSync(join(root, 'dist/edge/options.json'))) {
-		execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'inherit' })
-	}
+	await buildEdge()
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-clients-'))
 	const tls = certificates(dir)
 	// What NODE_EXTRA_CA_CERTS does, for a process that already runs.

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buildEdge } from '../../../infra/build.ts'
 import { freePort } from '../../../infra/ports.ts'
 import { Supervisor } from '../../../infra/supervisor.ts'
 import { openProducer } from '../../../shared/queue.ts'
@@ -33,7 +33,7 @@ export interface House {
 export type Part = 'edge' | 'workerd' | 'queue' | `node ${string}` | `engine ${string}`
 
 export async function openHouse(openQueue: () => Promise<QueueServer>): Promise<House> {
-	execFileSync(process.execPath, [join(root, 'infra/build.ts')], { stdio: 'ignore' })
+	await buildEdge()
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-house-'))
 	const queue = await openQueue()
 	await queue.start()
