@@ -8,10 +8,12 @@ import { find } from './h.ts'
  */
 export function signIn(enter: () => Promise<void>): void {
 	const form = find('sign-in') as HTMLFormElement
+	const field = form.elements.namedItem('key') as HTMLInputElement
 	const show = (isIn: boolean) => {
 		form.hidden = isIn
 		find('content').hidden = !isIn
 		find('sign-out').hidden = !isIn
+		field.focus() // Where it is shown: there is nothing else to do.
 	}
 	const open = async () => {
 		find('refusal').textContent = ''
@@ -31,7 +33,6 @@ export function signIn(enter: () => Promise<void>): void {
 	}
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()
-		const field = form.elements.namedItem('key') as HTMLInputElement
 		key.set(field.value.trim())
 		field.value = ''
 		void open()

@@ -60,6 +60,9 @@ function section({ id, method, path, operation }: Entry): HTMLElement {
 const prose = (text: string): (string | HTMLElement)[] =>
 	text.split('`').map((piece, i) => (i % 2 === 0 ? piece : h('code', {}, piece)))
 
+/** A long path goes on in the next line between its parts. */
+const broken = (path: string) => path.split(/(?=\/)/).flatMap((part) => [h('wbr'), part])
+
 const bodies = (content: Content): HTMLElement[] =>
 	Object.entries(content).flatMap(([type, { schema }]) => [h('p', { class: 'faint' }, type), fieldTable(schema)])
 
@@ -99,7 +102,7 @@ for (const [tag, operations] of tags) {
 			'div',
 			{},
 			h('h2', {}, tag),
-			...operations.map(({ id, method, path }) => h('a', { href: `#${id}` }, h('b', {}, method), h('span', {}, path)))
+			...operations.map(({ id, method, path }) => h('a', { href: `#${id}` }, h('b', {}, method), h('span', {}, ...broken(path))))
 		)
 	)
 	find('operations').append(...operations.map(section))
