@@ -170,6 +170,14 @@ CASES = [
     variant(EDM, {"algorithm_type": "sde-dpmsolver++", "solver_type": "heun", "sigma_schedule": "exponential"}),
     variant(EDM, {"algorithm_type": "sde-dpmsolver++", "euler_at_final": True, "final_sigmas_type": "sigma_min"}),
     variant(EDM, {**THRESHOLD, "solver_type": "bh2", "lower_order_final": False}),
+    # Levels after a beta distribution, and even in λ.
+    variant(EULER, {**STABLE_DIFFUSION, "use_beta_sigmas": True}, predictions=ALL, spacings=SPACINGS),
+    variant("HeunDiscreteScheduler", {"use_beta_sigmas": True, "sigma_max": 10.0}),
+    variant("KDPM2DiscreteScheduler", {**STABLE_DIFFUSION, "use_beta_sigmas": True}),
+    variant(DPM, {**STABLE_DIFFUSION, "use_beta_sigmas": True}, steps=(1, 5, 20)),
+    variant(DPM, {**STABLE_DIFFUSION, "use_lu_lambdas": True}, predictions=BOTH, steps=(1, 5, 20)),
+    variant("DEISMultistepScheduler", {**STABLE_DIFFUSION, "use_beta_sigmas": True}),
+    variant(UNIPC, {**STABLE_DIFFUSION, "use_beta_sigmas": True}),
 ]
 
 # The reference raises an error, or gives NaN or infinity.
@@ -186,6 +194,7 @@ REFUSED = [
     ("PNDMScheduler", {"skip_prk_steps": True, "prediction_type": "sample"}, 5),
     ("EulerAncestralDiscreteScheduler", {"prediction_type": "sample"}, 5),
     (EULER, {"use_karras_sigmas": True, "use_exponential_sigmas": True}, 5),
+    (EULER, {"use_beta_sigmas": True, "use_exponential_sigmas": True}, 5),
     (EULER, {"timestep_spacing": "uniform"}, 5),
     (DPM, {"algorithm_type": "dpmsolver"}, 5),
     (DPM, {"algorithm_type": "deis"}, 5),

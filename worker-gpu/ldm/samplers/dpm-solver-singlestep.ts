@@ -15,6 +15,7 @@ const {
 	steps_offset: __,
 	rescale_betas_zero_snr: ___,
 	euler_at_final: ____,
+	use_lu_lambdas: _____,
 	...shape
 } = DpmSolverConfig.shape
 

@@ -4,7 +4,7 @@ import { combine, type Term } from './combine.ts'
 import { assertApart, LogSnrConfig, type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
 import { apply, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
-import { alphasCumprod, f, notImplemented, ScheduleConfig } from './schedule.ts'
+import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
 import { roundHalfToEven } from './timesteps.ts'
 
@@ -25,7 +25,8 @@ export const DpmSolverConfig = z
 			.string()
 			.regex(/^(?!learned)/, 'expected none: there is no sampler for learned variances')
 			.nullish(),
-		use_lu_lambdas: notImplemented
+		/** Levels even in λ, over the whole of training. */
+		use_lu_lambdas: z.boolean().nullish()
 	})
 	.refine(...atMostOneRespacing)
 export type DpmSolverConfig = z.infer<typeof DpmSolverConfig>
@@ -43,9 +44,11 @@ interface Update {
 /** DPM-Solver++ multistep (Lu et al., 2022b), as an ODE or as an SDE. */
 export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<History> {
 	const training = trainingSigmas(config)
-	const rounded = config.beta_schedule === 'squaredcos_cap_v2' ? (t: number) => t : roundHalfToEven
+	const even = config.use_lu_lambdas && !config.use_karras_sigmas
+	const spread = even ? { use_exponential_sigmas: true } : config // λ is −log σ/α.
+	const whole = (even || config.use_karras_sigmas) && config.beta_schedule !== 'squaredcos_cap_v2'
 	const { timesteps, sigmas } =
-		respacedLevels(config, steps, training, config.use_karras_sigmas ? rounded : (t) => t) ??
+		respacedLevels(spread, steps, training, whole ? roundHalfToEven : (t) => t) ??
 		spacedLevels(config, steps, training, firstPlace(config))
 	const end = config.final_sigmas_type === 'zero' ? 0 : training[0]!
 	const places = [...Array.from(sigmas, f), end].map(placeAt)

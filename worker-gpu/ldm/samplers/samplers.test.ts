@@ -83,12 +83,10 @@ test.each(golden.refused)('$class $config in $steps steps is refused here too', 
 
 test.each([
 	['PNDMScheduler', {}, 'skip_prk_steps'],
-	['EulerDiscreteScheduler', { use_beta_sigmas: true }, 'use_beta_sigmas'],
-	['DPMSolverMultistepScheduler', { use_lu_lambdas: true }, 'use_lu_lambdas'],
 	['DPMSolverMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
 	['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min' }, 'algorithm_type'],
 	['DPMSolverMultistepScheduler', { variance_type: 'learned' }, 'variance_type'],
-	['DEISMultistepScheduler', { use_beta_sigmas: true }, 'use_beta_sigmas'],
+	['DEISMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
 	['SASolverScheduler', {}, '_class_name']
 ])('%s %s, which diffusers has and Darkroom has not, is refused by name', (className, config, key) => {
 	const loading = () => fromConfig(className, config)

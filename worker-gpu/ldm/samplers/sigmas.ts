@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { log32 } from './log32.ts'
-import { alphasCumprod, f, notImplemented } from './schedule.ts'
+import { alphasCumprod, f } from './schedule.ts'
 import { linspace } from './timesteps.ts'
 
 /** Ways to spread the noise levels that do not follow the timesteps. At most one of them is on. */
 export const RespacingConfig = z.object({
 	use_karras_sigmas: z.boolean().nullish(),
 	use_exponential_sigmas: z.boolean().nullish(),
-	use_beta_sigmas: notImplemented,
+	use_beta_sigmas: z.boolean().nullish(),
 	/** Ends of the respaced levels; those of the schedule by default. */
 	sigma_min: z.number().positive().nullish(),
 	sigma_max: z.number().positive().nullish()
@@ -15,8 +15,9 @@ export const RespacingConfig = z.object({
 export type RespacingConfig = z.infer<typeof RespacingConfig>
 
 export const atMostOneRespacing = [
-	(config: RespacingConfig) => !(config.use_karras_sigmas && config.use_exponential_sigmas),
-	'expected at most one of use_karras_sigmas and use_exponential_sigmas'
+	({ use_karras_sigmas: karras, use_exponential_sigmas: exponential, use_beta_sigmas: beta }: RespacingConfig) =>
+		[karras, exponential, beta].filter(Boolean).length <= 1,
+	'expected at most one of use_karras_sigmas, use_exponential_sigmas and use_beta_sigmas'
 ] as const
 
 /** σ_t = √((1 − ᾱ_t) / ᾱ_t), the noise-to-signal ratio at each training timestep; float32, rising. */
@@ -51,7 +52,35 @@ export function respace(config: RespacingConfig, levels: ArrayLike<number>, coun
 	if (config.use_exponential_sigmas) {
 		return linspace(Math.log(max), Math.log(min), count).map(Math.exp)
 	}
+	if (config.use_beta_sigmas) {
+		// Lee et al., 2024 (Beta Sampling is All You Need): dense at both ends
+		return linspace(0, 1, count).map((ramp) => min + betaQuantile(1 - ramp) * (max - min))
+	}
 	return undefined
+}
+
+/** Where a share `p` of the Beta(0.6, 0.6) distribution lies below: the inverse of its regularised incomplete beta function. */
+function betaQuantile(p: number): number {
+	if (p > 0.5) {
+		return 1 - betaQuantile(1 - p) // It is symmetric, and half of it lies below ½.
+	}
+	let [low, high] = [0, 0.5]
+	for (let i = 0; i < 60; i++) {
+		const middle = (low + high) / 2
+		;[low, high] = incompleteBeta(middle) / incompleteBeta(0.5) < 2 * p ? [middle, high] : [low, middle]
+	}
+	return high
+}
+
+/** ∫ t^(a−1) (1−t)^(a−1) dt from 0 to x, for a = 0.6 and x up to ½: x^a Σ (1−a)_n x^n / (n! (a+n)), DLMF 8.17.7. */
+function incompleteBeta(x: number): number {
+	const a = 0.6
+	let [term, sum] = [1, 0]
+	for (let n = 0; n < 60; n++) {
+		sum += term / (a + n)
+		term *= ((1 - a + n) / (n + 1)) * x
+	}
+	return x ** a * sum
 }
 
 /**
