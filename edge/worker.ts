@@ -94,7 +94,7 @@ app.use(async function begin(c, next) {
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })
-for (const path of ['/v1/*', '/openai/*', '/replicate/*', '/fal/*', '/outputs/*']) {
+for (const path of ['/openapi.json', '/v1/*', '/openai/*', '/replicate/*', '/fal/*', '/outputs/*']) {
 	app.use(path, fromPages, withoutFlood)
 }
 for (const add of [

@@ -246,6 +246,7 @@ export class Account extends DurableObject {
 	async quote(key: string, order: Order): Promise<Answer<Quote>> {
 		return this.#decide(() => {
 			this.#books.keys.confirm(key, Date.now(), 'generate')
+			this.#expectWebhook(order)
 			const price = priceFor(order)
 			return { picture: price, total: price * order.request.count, available: this.#books.ledger.balance().available }
 		})
@@ -298,10 +299,7 @@ export class Account extends DurableObject {
 			if (repeated) {
 				return { ...repeated, quotas: [], repeated: true }
 			}
-			const { webhook } = order.terms
-			if (webhook) {
-				this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
-			}
+			this.#expectWebhook(order)
 			const price = priceFor(order)
 			const { count } = order.request
 			const quotas = allowances.admit(key, limits, { pictures: count, amount: price * count }, now)
@@ -480,6 +478,12 @@ export class Account extends DurableObject {
 		return {
 			...(this.#env.STRIPE_API_KEY && customer && { stripe: customer }),
 			...(this.#env.METER_SINK_URL && account && { cloudevents: account })
+		}
+	}
+
+	#expectWebhook({ terms: { webhook } }: Order): void {
+		if (webhook) {
+			this.#expectCallable(targetOf(webhook).url, typeof webhook === 'string' ? '/webhook' : '/webhook/url')
 		}
 	}
 

@@ -95,7 +95,9 @@ describe('an account', () => {
 			warnings: []
 		})
 		expect(await (await get('/v1/generations', key)).json()).toEqual({ generations: [], next: null })
-		expect(await codeOf(await post('/v1/generations?dry_run=1', key, { ...order, steps: 0 }))).toBe('422 invalid-request')
+		for (const wrong of [{ steps: 0 }, { webhook: 'https://' }, { webhook: { url: 'https://10.0.0.1/' } }]) {
+			expect(await codeOf(await post('/v1/generations?dry_run=1', key, { ...order, ...wrong }))).toBe('422 invalid-request')
+		}
 	})
 
 	it('lists every move of money, page by page', async () => {

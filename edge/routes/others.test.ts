@@ -64,6 +64,8 @@ it('pages from elsewhere may call, with a key of their own', async () => {
 			null
 		])
 	}
+	const described = await fetchEdge('/openapi.json', { headers: { origin } })
+	expect(described.headers.get('access-control-allow-origin')).toBe('*')
 	const page = await fetchEdge('/account', { headers: { origin } })
 	expect(page.headers.get('access-control-allow-origin')).toBeNull()
 })

@@ -5,7 +5,10 @@ import { InputType, inputLimits, UploadId } from '../inputs.ts'
 export const UploadRequest = z.strictObject({
 	content_type: InputType,
 	size: z.int().min(1).max(inputLimits.bytes).describe('Bytes.'),
-	md5: z.base64().length(24).describe('Of the bytes, in base64, as in Content-MD5.')
+	md5: z
+		.string()
+		.regex(/^[A-Za-z\d+/]{22}==$/)
+		.describe('Of the bytes, in base64, as in Content-MD5.')
 })
 export type UploadRequest = z.infer<typeof UploadRequest>
 

@@ -61,11 +61,11 @@ it.each([
 	[{ image_size: '128x128' }, ['image_size']],
 	[{ image_size: [128, 128] }, ['image_size']],
 	[{ constructor: 1 }, ['constructor']],
-	[{ aspect_ratio: '0:0' }, ['aspect_ratio']]
-])('tells where %j is wrong', async (input, path) => {
+	[{ aspect_ratio: '0:0' }, ['aspect_ratio'], 'Expected a ratio such as 16:9, got "0:0"']
+])('tells where %j is wrong', async (input, path, msg: unknown = expect.any(String)) => {
 	const { key } = await newAccount()
 	const { status, body } = await submit(key, { prompt: 'a red sphere', ...input })
-	expect([status, body]).toMatchObject([422, { detail: [{ loc: ['body', ...path] }] }])
+	expect([status, body]).toMatchObject([422, { detail: [{ loc: ['body', ...path], msg }] }])
 })
 
 it('takes files where older clients have theirs', async () => {

@@ -54,7 +54,8 @@ function translated(id: string, name: string, value: unknown): [string, unknown]
 	const size =
 		name === 'image_size' && typeof value === 'object' && !Array.isArray(value)
 			? value
-			: model && (named ? nearestSize(model, named) : name === 'aspect_ratio' ? sizeOfRatio(model, value) : undefined)
+			: model &&
+				(named ? nearestSize(model, named) : name === 'aspect_ratio' ? sizeOfRatio(model, value, '/aspect_ratio') : undefined)
 	if (name === 'image_size' && model && !size) {
 		return refuse('/image_size', `${[...sizes.keys()].join(', ')} or { "width", "height" }`, describe(value))
 	}

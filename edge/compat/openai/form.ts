@@ -31,8 +31,8 @@ const numbers = new Set([
 export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	const isForm = /^multipart\/form-data/i.test(c.req.header('content-type') ?? '')
 	const body = isForm ? await fieldsOf(c) : parse(z.record(z.string(), z.unknown()), await readJson(c))
-	const { images, image = images, 'image[]': listed = image, mask, ...others } = body
-	const [first, ...more] = Array.isArray(listed) ? listed : [listed]
+	const { images, image, 'image[]': listed, mask, ...others } = body
+	const [first, ...more] = [images, image, listed].flat().filter((given) => given !== undefined && given !== null)
 	if (first === undefined || more.length > 0) {
 		throw fault('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
 	}
@@ -41,8 +41,10 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 
 async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
 	const form = Object.entries(await readForm(c))
-	// go-openai writes the fields that it was not given, too, without a value; and async-openai some of them twice.
-	const given = form.map(([name, value]) => [name, once(value)] as const).filter(([, value]) => value !== '')
+	// go-openai writes the fields that it was not given, too, without a value; and async-openai some of them twice. OpenAI's own has `null` for none.
+	const given = form
+		.map(([name, value]) => [name, once(value)] as const)
+		.filter(([name, value]) => value !== '' && (value !== 'null' || name === 'prompt'))
 	return Object.fromEntries(given.map(([name, value]) => [name, typeof value === 'string' ? fromText(name, value) : value]))
 }
 
@@ -50,12 +52,13 @@ async function fieldsOf(c: Context): Promise<Record<string, unknown>> {
 const once = (value: unknown): unknown =>
 	Array.isArray(value) && typeof value[0] === 'string' && new Set(value).size === 1 ? value[0] : value
 
-const fromText = (name: string, text: string): unknown =>
-	numbers.has(name) && text.trim() !== '' && Number.isFinite(Number(text))
-		? Number(text)
-		: name === 'stream'
-			? text === 'true'
-			: text
+function fromText(name: string, text: string): unknown {
+	if (numbers.has(name)) {
+		return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text
+	}
+	// Python writes a capital.
+	return name === 'stream' && /^(true|false)$/i.test(text) ? text.toLowerCase() === 'true' : text
+}
 
 /** What came with the request is an input as it is; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id. */
 function inputOf(value: unknown, pointer: string): string | Given {

@@ -210,11 +210,14 @@ it('takes fields of ours from a form, numbers too', async () => {
 	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', width: 64, height: 96, strength: 0.5 })
 })
 
-it('takes a field of a form that is empty for one that is absent, as go-openai sends it', async () => {
+it.each([
+	['empty, as go-openai sends it', ''],
+	['null, as OpenAI’s own tells one to', 'null']
+])('takes a field of a form for one that is absent where it is %s', async (_, none) => {
 	const { key } = await newAccount()
 	const form = new FormData()
 	form.set('image', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
-	for (const [name, value] of Object.entries({ model: '', n: '', response_format: '', size: '', stream: 'true' })) {
+	for (const [name, value] of Object.entries({ model: none, n: none, response_format: none, size: none, stream: 'True' })) {
 		form.set(name, value)
 	}
 	const headers = { authorization: `Bearer ${key}` }
@@ -245,6 +248,23 @@ it.each([
 	const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
 	await answer.body?.cancel()
 	expect(answer.status).toBe(status)
+})
+
+it('reads nothing into a form that it does not say, and passes no image over', async () => {
+	const { key } = await newAccount()
+	const image = new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' })
+	const send = async (more: Record<string, string | File>) => {
+		const form = new FormData()
+		for (const [name, value] of Object.entries({ model: 'scenes', prompt: 'null', image, ...more })) {
+			form.set(name, value)
+		}
+		const headers = { authorization: `Bearer ${key}` }
+		const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
+		return [answer.status, (await answer.json<{ error: { message: string } }>()).error.message]
+	}
+	expect(await send({ stream: '1' })).toEqual([400, 'stream: expected boolean, got "1".'])
+	expect(await send({ 'image[]': image })).toEqual([400, 'image: expected one image, got 2.'])
+	expect(await send({ size: '0x64' })).toEqual([400, 'size: expected auto, or a size such as 1024x768, got "0x64".'])
 })
 
 it('lists models for whoever has a key, and for nobody else', async () => {

@@ -9,7 +9,7 @@ const ImagesRequest = z.looseObject({
 	model: z.string().optional(),
 	size: z
 		.string()
-		.regex(/^(auto|\d{1,5}x\d{1,5})$/)
+		.refine((size) => size === 'auto' || sizeIn(size), 'auto, or a size such as 1024x768')
 		.optional(),
 	quality: z.enum(['auto', 'low', 'medium', 'standard', 'high', 'hd', 'xhigh', 'max']).optional(),
 	response_format: z.enum(['url', 'b64_json']).optional(),

@@ -1,6 +1,8 @@
 import { findModel } from '../../../shared/catalog.ts'
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import type { SamplerName } from '../../../shared/samplers.ts'
+import { refuse } from '../../inputs/refuse.ts'
+import { describe } from '../../issues.ts'
 import { onlyImage } from '../images.ts'
 import { sizeIn, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './files.ts'
@@ -64,12 +66,14 @@ function translated(id: string, name: string, value: unknown): [string, unknown]
 		return onlyImage(`/input/${name}`, value).map((image) => ['image', native(name, image) ?? image])
 	}
 	const model = findModel(id)
-	const size = name === 'size' ? sizeIn(value) : name === 'aspect_ratio' && model ? sizeOfRatio(model, value) : undefined
-	if (size) {
-		return Object.entries(size)
+	if (name === 'size') {
+		return Object.entries(sizeIn(value) ?? refuse('/input/size', 'a size such as 512x768', describe(value)))
 	}
 	if (name === 'aspect_ratio' && (value === 'custom' || value === 'match_input_image')) {
 		return []
+	}
+	if (name === 'aspect_ratio' && model) {
+		return Object.entries(sizeOfRatio(model, value, '/input/aspect_ratio'))
 	}
 	return [[nativeNames.get(name) ?? name, native(name, value) ?? value]]
 }

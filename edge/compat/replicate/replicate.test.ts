@@ -141,13 +141,26 @@ it.each(['image_guidance_scale', 'image_cfg_scale'])('knows %s, which models gui
 	expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [{ field: 'input.image_guidance_scale' }] }])
 })
 
-it.each(['constructor', 'toString', 'aspect_ratio', 'size'])('knows no field %s of that kind', async (field) => {
+it.each(['constructor', 'toString'])('knows no field %s', async (field) => {
 	const { key } = await newAccount()
-	const body = `{"version":"darkroom/scenes","input":{"prompt":"a red sphere","scheduler":"constructor","${field}":"0:1"}}`
+	const body = `{"version":"darkroom/scenes","input":{"prompt":"a red sphere","scheduler":"constructor","${field}":1}}`
 	const answer = await post('/replicate/v1/predictions', key, body)
 	expect(answer.status).toBe(422)
 	const { invalid_fields } = await answer.json<{ invalid_fields: { field: string }[] }>()
 	expect(invalid_fields.map((invalid) => invalid.field).sort()).toEqual([`input.${field}`, 'input.scheduler'].sort())
+})
+
+it.each([
+	['aspect_ratio', '0:1', 'expected a ratio such as 16:9, got "0:1"'],
+	['size', '0x64', 'expected a size such as 512x768, got "0x64"']
+])('says what %s may be', async (field, value, description) => {
+	const { key } = await newAccount()
+	const order = { version: 'darkroom/scenes', input: { ...input, [field]: value } }
+	const answer = await post('/replicate/v1/predictions', key, order)
+	expect([answer.status, await answer.json()]).toMatchObject([
+		422,
+		{ invalid_fields: [{ field: `input.${field}`, description }] }
+	])
 })
 
 it('lets pages follow a stream as Replicate documents it, with credentials', async () => {
