@@ -14,7 +14,7 @@ import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw } from './draw.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { fixSize, moveWeights, port } from './testing-graphs.ts'
+import { declare, moveWeights, port } from './testing-graphs.ts'
 
 const place = workspace()
 const { add, lay, at, nothingWritten } = place
@@ -135,11 +135,52 @@ test('weights in other files are copied with the graph', async () => {
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 })
 
-test('a U-Net of one size is offered in that size', async () => {
+test.each([
+	['unet', 'sample', 8, 16],
+	['vae_decoder', 'latent_sample', 12, 24]
+])('a %s of one size is offered in that size', async (part, input, latents, side) => {
 	await lay('scalar')
-	await fixSize(at('unet/model.onnx'), 8)
+	await declare(at(`${part}/model.onnx`), { [input]: ['batch', 4, latents, latents] })
 	const { entry } = await add()
-	expect(entry.size).toEqual({ default: 16, min: 16, max: 16, multiple: 4 })
+	expect(entry.size).toEqual({ default: side, min: side, max: side, multiple: 4 })
+})
+
+test.each([1, 2, 3])('a U-Net that was exported for %i rows a call draws what diffusers draws', async (count) => {
+	await lay('scalar')
+	await declare(at('unet/model.onnx'), {
+		sample: [count, 4, 'height', 'width'],
+		encoder_hidden_states: [count, 'sequence_length', 8]
+	})
+	const { folder, facts } = await add()
+	expect(facts.rows).toBe(count)
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+	const walks = await Promise.all(drawings.map(({ drawing }) => planFor(checkpoint, drawing)))
+	const rows = await Promise.all(walks.map((plan, i) => plan.start(drawings[i]!.seed)))
+	for (let step = 0; step < walks[0]!.evaluations; step++) {
+		const asked = walks.map((plan, i) => plan.evaluate(rows[i]!))
+		const answers = await walks[0]!.denoiser.predict(asked.flat())
+		for (const [i, plan] of walks.entries()) {
+			plan.advance(rows[i]!, answers.splice(0, asked[i]!.length))
+		}
+	}
+	for (const [i, { latent }] of drawings.entries()) {
+		expect(distance(rows[i]!.x.data, unpack(latent))).toBeLessThan(1e-4)
+	}
+})
+
+test('a quantised U-Net, whose rows depend on each other, is asked of one at a time', async () => {
+	await lay('scalar')
+	await cp(path.join(exports, 'unet-int8'), at('unet'), { recursive: true })
+	const { folder, facts, notes } = await add()
+	expect(facts.rows).toBe(1)
+	expect(notes).toContainEqual(
+		expect.stringContaining('each call of the U-Net has one row, for its answer depends on its company')
+	)
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+	const [one, other] = await Promise.all(drawings.slice(0, 2).map(({ drawing }) => planFor(checkpoint, drawing)))
+	const asked = [...one!.evaluate(await one!.start(1)), ...other!.evaluate(await other!.start(2))]
+	const alone = await Promise.all(asked.map((evaluation) => one!.denoiser.predict([evaluation])))
+	expect(await one!.denoiser.predict(asked)).toEqual(alone.flat())
 })
 
 test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {

@@ -8,8 +8,9 @@ import { tokenizerJson } from '../../worker-gpu/ldm/conditioners/tokenizer-json.
 import { FACTS, type Facts } from '../../worker-gpu/ldm/facts.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
-import { port } from '../../worker-gpu/onnx/part.ts'
+import { type Port, port } from '../../worker-gpu/onnx/part.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
+import { volume } from '../../worker-gpu/onnx/tensor.ts'
 import { changeCatalog, type Entry, readCatalog } from './catalog-file.ts'
 import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
@@ -18,7 +19,7 @@ import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { explainedBy, fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
-import { latentSizes, withPart } from './unet.ts'
+import { fixedRows, latentSizes, type Shape, withPart } from './unet.ts'
 
 export interface AddOptions {
 	/** The export. */
@@ -123,24 +124,27 @@ async function stage(
 		await writeFile(path.join(staged, name, 'config.json'), JSON.stringify(config))
 		notes.push(`${name}/config.json was made of the graph, and is Stable Diffusion's in all that the graph does not say`)
 	}
-	const { probes, ...latents } = await latentSizes(unet, graph!.inputs, factor)
+	const { probes, ...latents } = await latentSizes(unet, graph!.inputs, factor, fixedSides(found, factor))
 
 	const proven = progress('proving  ', 1)
-	await proveTimestep(path.join(found.folder, 'unet'), unet, provider, probes[0]!)
+	const rows = await rowsOfCalls(path.join(found.folder, 'unet'), unet, provider, probes[0]!, fixedRows(graph!.inputs))
 	proven()
 	const change = isPerRow(timestep)
 		? 'one for each row as it is'
 		: `${timestep.type} [${timestep.dims}] was rewritten to one float for each row`
-	notes.push(`timestep: ${change}, and two timesteps in one batch proven`)
+	notes.push(`timestep: ${change}, and two timesteps ${rows === 1 ? 'after one another' : 'in one batch'} proven`)
 
-	const measured = progress('measuring', probes.length * LARGEST_BATCH)
-	const invariantFrom = await withPart(unet, provider, (part) => measureInvariance(part, probes, measured))
-	if (invariantFrom === undefined) {
+	const facts: Facts = rows === undefined ? await sameBits(unet, provider, probes, progress) : { rows }
+	if (rows !== undefined) {
+		const why = fixedRows(graph!.inputs)
+			? 'as it was exported'
+			: 'for its answer depends on its company (dynamic quantisation does that)'
+		notes.push(`each call of the U-Net has ${rows === 1 ? 'one row' : `${rows} rows`}, ${why}: pictures wait for one another`)
+	} else if (facts.invariantFrom === undefined) {
 		notes.push(
 			`no batch below ${LARGEST_BATCH} rows has the same bits as all larger ones: pictures depend on their company by a rounding`
 		)
 	}
-	const facts = invariantFrom === undefined ? {} : { invariantFrom }
 	const write = (known: Facts) => writeFile(path.join(staged, FACTS), `${JSON.stringify(known)}\n`)
 	await write(facts)
 
@@ -180,6 +184,50 @@ async function copyFiles({ folder, files, graphs }: Export, staged: string, prog
 	}
 }
 
+/**
+ * How many rows each call must have: as many as were `exported`, or one where rows of one batch cannot be told apart; undefined where that is free. Throws where
+ * timesteps are not followed even so.
+ */
+async function rowsOfCalls(
+	original: string,
+	rewritten: string,
+	provider: Provider,
+	probe: Shape,
+	exported: number | undefined
+): Promise<number | undefined> {
+	const prove = (count: number) => proveTimestep(original, rewritten, provider, probe, count)
+	if (exported !== undefined) {
+		await prove(exported)
+		return exported
+	}
+	try {
+		await prove(2)
+		return undefined
+	} catch (error) {
+		await prove(1).catch(() => {
+			throw error
+		})
+		return 1
+	}
+}
+
+async function sameBits(unet: string, provider: Provider, probes: readonly Shape[], progress: Progress): Promise<Facts> {
+	const measured = progress('measuring', probes.length * LARGEST_BATCH)
+	const invariantFrom = await withPart(unet, provider, (part) => measureInvariance(part, probes, measured))
+	return invariantFrom === undefined ? {} : { invariantFrom }
+}
+
+/** Height and width of the latents that the first stage was exported for, where they are fixed. */
+const fixedSides = ({ graphs }: Export, factor: number): Port['dims'] =>
+	Array.from(graphs, ([name, { inputs }]) =>
+		name.endsWith('_decoder')
+			? inputs.get('latent_sample')?.dims.slice(2)
+			: inputs
+					.get('sample')
+					?.dims.slice(2)
+					.map((dim) => (typeof dim === 'number' ? dim / factor : dim))
+	).find((dims) => dims?.some(Number.isInteger)) ?? []
+
 /** Pixels that a latent stands for, along each side, as the decoder has it; 1 where there is none. */
 async function firstStageFactor(staged: string, { graphs }: Export, provider: Provider): Promise<number> {
 	const name = ['vae_decoder', 'vqvae_decoder'].find((name) => graphs.has(name))
@@ -187,14 +235,13 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		return 1
 	}
 	return withPart(path.join(staged, name), provider, async (part) => {
-		const declared = port(part, 'inputs', 'latent_sample').dims[1]
+		const [, declared, ...sides] = port(part, 'inputs', 'latent_sample').dims
 		// Exports of Optimum 1.17 and before leave them free.
 		const channels = typeof declared === 'number' ? declared : await latentChannels(part.folder)
-		const dims = [1, channels, 8, 8]
-		const [image] = await part.run({ latent_sample: { data: new Float32Array(channels * 64), dims } }, [
-			[...part.outputs.keys()][0]!
-		])
-		const factor = image!.dims[2]! / 8
+		const dims = [1, channels, ...[0, 1].map((side) => (typeof sides[side] === 'number' ? sides[side] : 8))]
+		const latent = { data: new Float32Array(volume(dims)), dims }
+		const [image] = await part.run({ latent_sample: latent }, [[...part.outputs.keys()][0]!])
+		const factor = image!.dims[2]! / dims[2]!
 		if (!Number.isInteger(Math.log2(factor))) {
 			throw new ModelError(part.folder, `expected pictures 1, 2, 4, 8 … times as large as their latents, got ${factor} times`)
 		}

@@ -10,12 +10,12 @@ export async function listModels(modelsDir: string, catalogFile: string): Promis
 		readCatalog(catalogFile).map(async ({ id, tasks, size }) => {
 			const folder = path.join(modelsDir, id)
 			const here = existsSync(folder)
-			const { invariantFrom } = here ? await readFacts(folder) : {}
+			const { invariantFrom, rows } = here ? await readFacts(folder) : {}
 			return [
 				id,
 				Object.keys(tasks).join(', '),
 				`${size.min} to ${size.max}`,
-				`${invariantFrom ?? 'not measured'}`,
+				`${rows ?? invariantFrom ?? 'not measured'}`,
 				here ? folder : `${folder} is missing`
 			]
 		})

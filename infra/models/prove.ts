@@ -9,44 +9,45 @@ const TIMESTEPS = [981, 21] as const
 const TOLERANCE = 1e-5
 
 /**
- * Shows that the U-Net of `rewritten` draws two rows of one batch at timesteps of their own: each as the U-Net of `original` draws it in a batch
- * whose rows all stand at that timestep. Throws a ModelError where they differ, which says so if that is for a row's company, and where the timestep
- * makes too little difference to tell.
+ * Shows that the U-Net of `rewritten` draws the rows of one batch at timesteps of their own: each as the U-Net of `original` draws it in a batch
+ * whose rows all stand at that timestep. Throws a ModelError where they differ, and where the timestep makes too little difference to tell.
  *
  * @param original where the timestep has rank 0 or 1
+ * @param count rows of a batch; a row that goes alone stands at one timestep after the other
  */
-export async function proveTimestep(original: string, rewritten: string, provider: Provider, shape: Shape): Promise<void> {
+export async function proveTimestep(
+	original: string,
+	rewritten: string,
+	provider: Provider,
+	shape: Shape,
+	count: number
+): Promise<void> {
 	const alone = await withPart(original, provider, async (part) => {
-		const rows = madeUpRows(part, 2, shape)
+		const rows = madeUpRows(part, count, shape)
 		const { dims } = part.inputs.get('timestep')!
 		const answers: Tensor[][] = []
 		for (const t of TIMESTEPS) {
-			const shape = dims.length === 0 ? [] : typeof dims[0] === 'number' ? [dims[0]] : [2]
-			answers.push(await ask(part, rows, { data: Array(shape[0] ?? 1).fill(t), dims: shape }, 2))
+			const shape = dims.length === 0 ? [] : typeof dims[0] === 'number' ? [dims[0]] : [count]
+			answers.push(await ask(part, rows, { data: Array(shape[0] ?? 1).fill(t), dims: shape }, count))
 		}
 		return answers
 	})
-	const together = await withPart(rewritten, provider, (part) =>
-		ask(part, madeUpRows(part, 2, shape), { data: TIMESTEPS, dims: [2] }, 2)
-	)
-	const largest = Math.max(...together.map(({ data }) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)))
-	const apart = (answers: readonly [Tensor, Tensor]) =>
-		Math.max(...answers.map((answer, row) => furthest(answer, together[row]!))) / largest
-	const error = apart([alone[0]![0]!, alone[1]![1]!])
-	const swapped = apart([alone[1]![0]!, alone[0]![1]!])
-	if (!(error <= TOLERANCE)) {
-		const [one] = await withPart(original, provider, (part) => {
-			const { dims } = part.inputs.get('timestep')!
-			return ask(part, madeUpRows(part, 2, shape), { data: [TIMESTEPS[0]], dims: dims.map(() => 1) }, 1)
-		})
-		const company = furthest(one!, alone[0]![0]!) / largest
-		if (company > TOLERANCE) {
-			throw new ModelError(
-				original,
-				`expected a row to be answered the same whatever its company, but one alone is ${company.toExponential(1)} of the largest value away ` +
-					'from the same one beside another: dynamic quantisation, which measures the whole batch, does that'
-			)
+	/** Which timestep a row stands at, in each batch. */
+	const turns = (count === 1 ? [0, 1] : [0]).map((first) => Array.from({ length: count }, (_, row) => (first + row) % 2))
+	const together = await withPart(rewritten, provider, async (part) => {
+		const rows = madeUpRows(part, count, shape)
+		const answers: Tensor[][] = []
+		for (const turn of turns) {
+			answers.push(await ask(part, rows, { data: turn.map((i) => TIMESTEPS[i]!), dims: [count] }, count))
 		}
+		return answers
+	})
+	const largest = Math.max(...together.flat().map(({ data }) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)))
+	/** Of what the rows are alone, at the timestep that is theirs or at the other one. */
+	const apart = (other: 0 | 1) =>
+		Math.max(...turns.flatMap((turn, n) => turn.map((i, row) => furthest(alone[i ^ other]![row]!, together[n]![row]!)))) / largest
+	const [error, swapped] = [apart(0), apart(1)]
+	if (!(error <= TOLERANCE)) {
 		throw new ModelError(
 			original,
 			`expected each row of a batch to follow its own timestep, but rows at ${TIMESTEPS.join(' and ')} in one batch are ${error.toExponential(1)} ` +

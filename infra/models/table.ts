@@ -1,6 +1,10 @@
+import type { Facts } from '../../worker-gpu/ldm/facts.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
 import type { Added } from './add.ts'
 import type { Export } from './folder.ts'
+
+const sameBits = ({ rows, invariantFrom }: Facts): string =>
+	rows !== undefined ? 'always' : invariantFrom === undefined ? 'no batch' : `from batches of ${invariantFrom}`
 
 /** Columns as wide as what stands in them, two spaces apart. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -37,7 +41,7 @@ export function describeAdded({ entry, facts, folder, notes }: Added): string {
 		['guidance', range(guidance)],
 		['count', range(count)],
 		['samplers', entry.samplers.join(', ') || "the model's own alone"],
-		['same bits', facts.invariantFrom === undefined ? 'no batch' : `from batches of ${facts.invariantFrom}`],
+		['same bits', sameBits(facts)],
 		...notes.map((note, i) => [i === 0 ? 'notes' : '', note])
 	])
 }

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { bytesField, ProtobufFile, varintField } from '../../worker-gpu/onnx/protobuf.ts'
+import { nameOf } from './graph.ts'
 
 /** By name: [element type, dims]. */
 export type Ports = Record<string, [number, (string | number)[]]>
@@ -30,18 +31,18 @@ export function port(name: string, [type, dims]: Ports[string]): Buffer {
 	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
 }
 
-/** Declares a U-Net's sample as [batch, 4, side, side]. */
-export async function fixSize(file: string, side: number): Promise<void> {
+/** Declares inputs of a graph anew, each of type float32. */
+export async function declare(file: string, inputs: Record<string, (string | number)[]>): Promise<void> {
 	const proto = new ProtobufFile(file)
 	const rewritten = Array.from(proto.fields(), (outer) => {
 		if (outer.number !== 7) {
 			return proto.bytes(outer.start, outer.to)
 		}
-		const graph = Array.from(proto.fields(outer.from, outer.to), (field) =>
-			field.number === 11 && proto.bytes(field.from, field.to).includes('sample')
-				? bytesField(11, port('sample', [1, ['batch', 4, side, side]]))
-				: proto.bytes(field.start, field.to)
-		)
+		const graph = Array.from(proto.fields(outer.from, outer.to), (field) => {
+			const name = field.number === 11 ? nameOf(proto, field, 1) : ''
+			const dims = inputs[name]
+			return dims ? bytesField(11, port(name, [1, dims])) : proto.bytes(field.start, field.to)
+		})
 		return bytesField(7, Buffer.concat(graph))
 	})
 	proto.close()

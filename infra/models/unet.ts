@@ -38,11 +38,18 @@ export interface LatentSizes {
  * Sizes that a U-Net takes. Where its ports leave them free: from half to twice of what it was trained on.
  *
  * @param factor pixels that a latent stands for, along each side
+ * @param stage height and width of the latents that the first stage was exported for; free where they are no numbers
  */
-export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Port>, factor: number): Promise<LatentSizes> {
+export async function latentSizes(
+	folder: string,
+	inputs: ReadonlyMap<string, Port>,
+	factor: number,
+	stage: Port['dims']
+): Promise<LatentSizes> {
 	const { in_channels, sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
 	const multiple = 2 ** (block_out_channels.length - 1)
-	const [, declared, height, width] = inputs.get('sample')?.dims ?? []
+	const [, declared, ...own] = inputs.get('sample')?.dims ?? []
+	const [height, width] = own.some(Number.isInteger) ? own : stage
 	// Exports of Optimum 1.17 and before leave them free.
 	const channels = typeof declared === 'number' ? declared : in_channels
 	if (channels === undefined) {
@@ -50,7 +57,7 @@ export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Po
 	}
 	if (typeof height === 'number' || typeof width === 'number') {
 		if (typeof height !== 'number' || height !== width) {
-			throw new ModelError(folder, `expected the input sample with a free height and width or square, got ${height} × ${width}`)
+			throw new ModelError(folder, `expected latents with a free height and width or square, got ${height} × ${width}`)
 		}
 		return { default: height, min: height, max: height, multiple, probes: [[channels, height, height]] }
 	}
@@ -70,6 +77,12 @@ export async function latentSizes(folder: string, inputs: ReadonlyMap<string, Po
 	}
 }
 
+/** How many rows a U-Net was exported for; undefined where that is free. */
+export function fixedRows(inputs: ReadonlyMap<string, Port>): number | undefined {
+	const counts = Array.from(inputs, ([name, { dims }]) => (name === 'timestep' ? undefined : dims[0]))
+	return counts.find((count) => typeof count === 'number')
+}
+
 /** A batch of made-up rows, each another. Its shapes are those that the graph declares; what is free there takes a small size. */
 export interface Rows {
 	readonly [input: string]: Tensor
@@ -79,9 +92,6 @@ export function madeUpRows({ inputs, folder }: Part, count: number, shape: Shape
 	const rows = Array.from(inputs, ([name, { dims, type }], i): [string, Tensor] => {
 		const free = name === 'sample' ? shape : []
 		const row = dims.slice(1).map((dim, axis) => (typeof dim === 'number' ? dim : (free[axis] ?? 8)))
-		if (name !== 'timestep' && typeof dims[0] === 'number') {
-			throw new ModelError(folder, `expected the input ${name} with a free first axis, the batch's, got [${dims.join(', ')}]`)
-		}
 		if (name === 'sample' && dims.length !== 4) {
 			throw new ModelError(
 				folder,

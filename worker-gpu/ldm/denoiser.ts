@@ -51,8 +51,10 @@ const Config = z.object({
  *
  * Smaller batches than `invariantFrom` are filled up with copies of the last row, so that a row's answer has the same bits
  * whatever its company.
+ *
+ * @param rows how many rows a call has, neither more nor less, where that is not for us to choose
  */
-export async function unet(part: Part, invariantFrom: number): Promise<Denoiser> {
+export async function unet(part: Part, invariantFrom: number, rows?: number): Promise<Denoiser> {
 	const file = path.join(part.folder, 'config.json')
 	const config = await readConfig(file, Config)
 	refuseSharedTimestep(part)
@@ -73,11 +75,28 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 	/** Calls that take turns find what they had before. */
 	const spare: ReturnType<typeof memory>[] = []
 	const sharing = part.inputs.has(ROWS)
+	const least = rows ?? invariantFrom
 	/** B rows, and the U latents that they are of. */
 	const arranged = (evaluations: readonly Evaluation[]) => {
-		const filled = filledUp(evaluations, invariantFrom)
-		const { latents, rows } = sharing ? branchesOf(filled) : { latents: filled, rows: [] }
-		return { latents: filledUp(latents, invariantFrom), filled, rows }
+		const filled = filledUp(evaluations, least)
+		const { latents, rows: those } = sharing ? branchesOf(filled) : { latents: filled, rows: [] }
+		return { latents: filledUp(latents, least), filled, those }
+	}
+	const call = async (evaluations: readonly Evaluation[]): Promise<Tensor[]> => {
+		const { latents, filled, those } = arranged(evaluations)
+		const own = spare.shift() ?? memory()
+		const feeds = {
+			sample: own.packed(latents.map(({ x }) => x)), // [U, C, h, w]
+			timestep: { data: latents.map(({ t }) => t), dims: [latents.length] },
+			...own.conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
+			...(sharing && { [ROWS]: { data: those, dims: [those.length] } })
+		}
+		try {
+			const [answers] = await part.run(feeds, [output])
+			return unstack(answers!).slice(0, evaluations.length)
+		} finally {
+			spare.push(own)
+		}
 	}
 	return {
 		id: part.folder,
@@ -86,23 +105,15 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 		multiple: 2 ** (config.block_out_channels.length - 1),
 		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
 		async predict(evaluations) {
-			const { latents, filled, rows } = arranged(evaluations)
-			const own = spare.shift() ?? memory()
-			const feeds = {
-				sample: own.packed(latents.map(({ x }) => x)), // [U, C, h, w]
-				timestep: { data: latents.map(({ t }) => t), dims: [latents.length] },
-				...own.conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
-				...(sharing && { [ROWS]: { data: rows, dims: [rows.length] } })
+			const answers: Tensor[] = []
+			const each = rows ?? evaluations.length
+			for (let from = 0; from < evaluations.length; from += each) {
+				answers.push(...(await call(evaluations.slice(from, from + each))))
 			}
-			try {
-				const [answers] = await part.run(feeds, [output])
-				return unstack(answers!).slice(0, evaluations.length)
-			} finally {
-				spare.push(own)
-			}
+			return answers
 		},
 		isPlanned(evaluations) {
-			const { latents, filled, rows } = arranged(evaluations)
+			const { latents, filled, those } = arranged(evaluations.slice(0, rows))
 			const { x, cond } = filled[0]!
 			const batch = (count: number, dims: readonly number[]) => ({ dims: [count, ...dims] })
 			const conds = Object.entries(cond).map(([name, { dims }]) => [name, batch(filled.length, dims)])
@@ -110,7 +121,7 @@ export async function unet(part: Part, invariantFrom: number): Promise<Denoiser>
 				sample: batch(latents.length, x.dims),
 				timestep: batch(latents.length, []),
 				...Object.fromEntries(conds),
-				...(sharing && { [ROWS]: batch(rows.length, []) })
+				...(sharing && { [ROWS]: batch(those.length, []) })
 			})
 		}
 	}

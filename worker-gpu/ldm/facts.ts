@@ -8,6 +8,8 @@ import { readConfig } from '../onnx/config.ts'
 const Facts = z.strictObject({
 	/** The smallest batch whose rows come out with the same bits in any larger one, on the CPU that imported it. */
 	invariantFrom: z.int().min(1).optional(),
+	/** How many rows each call of the U-Net must have: as many as it was exported for, or one where a row's answer depends on its company. */
+	rows: z.int().min(1).optional(),
 	/** Whether pictures larger than those of the training are encoded and decoded in tiles, for which less memory is enough: see first-stages/tiled.ts. */
 	tiling: z.boolean().optional(),
 	/** Parts that it has of another model, whose folder lies beside its own: `{"vae_decoder": "scenes"}`. */

@@ -52,7 +52,7 @@ export async function loadParts(folder: ModelFolder, { conditioner, inputs = [],
 	}
 	return {
 		conditioner,
-		denoiser: await unet(network, folder.provider.invariantFrom),
+		denoiser: await unet(network, folder.provider.invariantFrom, folder.facts.rows),
 		firstStage: await loadFirstStage(folder, firstStage),
 		...(await loadSamplers(folder, amended))
 	}

@@ -23,7 +23,7 @@ export async function loadWalkParts(
 	for (const name of ['sample', ...inputs]) {
 		port(network, 'inputs', name)
 	}
-	return { samplerFor, denoiser: await unet(network, folder.provider.invariantFrom), firstStage: stage }
+	return { samplerFor, denoiser: await unet(network, folder.provider.invariantFrom, folder.facts.rows), firstStage: stage }
 }
 
 /** Refuses a U-Net that is not made to be shown so many channels beside the latent's. */
