@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
-import { ProblemError, respond, typeOf, unsupported } from './errors.ts'
+import { ProblemError, typeOf, unsupported } from './errors.ts'
 import { Held } from './held.ts'
 import { inTime, timeFor } from './in-time.ts'
 import { Given } from './inputs/given.ts'
@@ -38,7 +38,7 @@ function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): 
 	return async function limited(c, next) {
 		if ((lengthOf(c) ?? 0) > maxSize) {
 			await soon(drain(c.req.raw.body), timeFor(drained)).catch(() => {})
-			return respond(c, tooLarge(maxSize))
+			throw new ProblemError(tooLarge(maxSize))
 		}
 		return go(c, next)
 	}
@@ -47,7 +47,12 @@ function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): 
 /** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */
 export const limitInputs = limited(mostInputs)
 
-const join = bodyLimit({ maxSize: mebibyte, onError: (c) => respond(c, tooLarge(mebibyte)) })
+const join = bodyLimit({
+	maxSize: mebibyte,
+	onError() {
+		throw new ProblemError(tooLarge(mebibyte))
+	}
+})
 /** Reads the body, too, for whoever asks for its text or its JSON. */
 export const limitBody = limited(mebibyte, async (c, next) => {
 	const reading = join(c, async () => void (await c.req.text()))

@@ -95,7 +95,11 @@ app.use(async function begin(c, next) {
 	await readRest(c)
 })
 for (const path of ['/openapi.json', '/v1/*', '/openai/*', '/replicate/*', '/fal/*', '/outputs/*']) {
-	app.use(path, fromPages, withoutFlood)
+	app.use(path, fromPages)
+}
+// Adapters turn floods away themselves, in their own words.
+for (const path of ['/openapi.json', '/v1/*', '/outputs/*']) {
+	app.use(path, withoutFlood)
 }
 for (const add of [
 	health,

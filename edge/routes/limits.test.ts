@@ -230,18 +230,20 @@ describe('limits', () => {
 		expect((await from('2001:db8::1')).status).toBe(200)
 	})
 
+	const told = 'Too many requests from this address.'
 	it.each([
-		['/v1/models', '203.0.113.7'],
-		['/openai/v1/files', '203.0.113.17'],
-		['/replicate/v1/models', '203.0.113.27']
-	])('turn a flood from one address away, and from no other: %s', async (path, address) => {
+		['/v1/models', '203.0.113.7', { detail: told }],
+		['/openai/v1/files', '203.0.113.17', { error: { message: told, code: 'rate_limit_exceeded' } }],
+		['/replicate/v1/models', '203.0.113.27', { title: expect.any(String), detail: told }],
+		['/fal/queue/darkroom/scenes/requests/x', '203.0.113.37', { message: told }]
+	])('turn a flood from one address away, and from no other: %s', async (path, address, body) => {
 		vi.useRealTimers()
 		const from = (address: string) => get(path, key, { 'cf-connecting-ip': address })
 		// Of each window, which are aligned to the clock, 20 are not looked at, and of the others 20 are let in here.
 		const answers = await Promise.all(Array.from({ length: 120 }, () => from(address)))
 		const refused = answers.find(({ status }) => status === 429)
-		expect(refused?.headers.get('retry-after')).toBe('10')
-		expect((await from(`${address}8`)).status).toBe(200)
+		expect([refused?.headers.get('retry-after'), await refused?.json()]).toMatchObject(['10', body])
+		expect((await from(`${address}8`)).status).not.toBe(429)
 	})
 })
 

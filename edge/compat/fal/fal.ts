@@ -6,6 +6,7 @@ import { inputLimits } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { withoutFlood } from '../../flood.ts'
 import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
@@ -30,6 +31,7 @@ export const fal = (app: OpenAPIHono<App>) => {
 		const { problem, headers } = await problemOf(error, c)
 		return respondError(c, problem, headers.get('retry-after'))
 	})
+	at.use(withoutFlood)
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
 		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []

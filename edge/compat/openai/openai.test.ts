@@ -176,6 +176,13 @@ it('takes the size of a model of ours as it stands, and tells by their names wha
 	expect(error.message).toContain('constructor: expected only model, ')
 })
 
+it('says in OpenAI’s words that a body is too large before it is read', async () => {
+	const { key } = await newAccount()
+	const answer = await post(generations, key, JSON.stringify({ prompt: ' '.repeat(20 * 2 ** 20) }))
+	const message = 'Expected at most 20971520 bytes.'
+	expect([answer.status, await answer.json()]).toMatchObject([413, { error: { message, code: 'payload_too_large' } }])
+})
+
 it.each(['multipart/form-data', 'Multipart/Form-Data; boundary=x'])('refuses what is no form: %s', async (type) => {
 	const { key } = await newAccount()
 	for (const path of ['/openai/v1/images/edits', '/openai/v1/files', '/replicate/v1/files']) {

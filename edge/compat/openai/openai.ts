@@ -5,6 +5,7 @@ import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
+import { withoutFlood } from '../../flood.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
@@ -25,6 +26,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 		const { problem, headers } = await problemOf(error, c)
 		return withLimits(respondError(c, problem), headers)
 	})
+	at.use(withoutFlood)
 
 	const images = async (c: Context<App>, body: unknown, kind: 'image_generation' | 'image_edit') => {
 		const { order, wanted } = readImagesRequest(body)

@@ -9,6 +9,7 @@ import type { App } from '../../app.ts'
 import { expectKey } from '../../bearer.ts'
 import { limitBody, limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
+import { withoutFlood } from '../../flood.ts'
 import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
@@ -58,6 +59,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 			'content-type': 'application/problem+json'
 		})
 	})
+	at.use(withoutFlood)
 
 	const create = async (c: Context<App>, model?: Model) => {
 		const { version, model: named = version, input, ...hooks } = parse(PredictionRequest, await readJson(c))
