@@ -15,7 +15,7 @@ it('what is at work when its deadline comes ends there, costs nothing, and makes
 	const before = await balance()
 	// Minutes of work, of which some is done in time even where the machine has much else to do.
 	const endless = { model: 'scenes', prompt: 'a red sphere', width: 256, height: 256, steps: 100, count: 8 }
-	const { id } = await stack.submit({ ...endless, deadline: 12 })
+	const { id } = await stack.submit({ ...endless, deadline: 8 })
 	await expect.poll(() => doneOf(stack, id), { timeout: 60_000, interval: 100 }).toBeGreaterThan(0)
 	const late = await stack.finished(id)
 	expect(late).toMatchObject({ status: 'expired', images: [] })

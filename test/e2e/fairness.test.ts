@@ -5,7 +5,7 @@ import { type Consumer, Job, openConsumer } from '../../shared/queue.ts'
 import { type BareEdge, startBareEdge } from '../edge.ts'
 
 const accounts = 20
-const queued = 100
+const queued = 40
 /** Milliseconds that the node takes for a picture: long beside the way of a job through the queue. */
 const pictureTime = 150
 

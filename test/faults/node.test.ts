@@ -6,7 +6,7 @@ import { type Stack, startStack } from '../stack.ts'
 let stack: Stack
 let uninterrupted: string[]
 /** Long enough to be still at work whenever the test does something to it, and to leave a checkpoint on the way. */
-const request = { model: 'scenes', prompt: 'a red sphere', width: 256, height: 256, steps: 100, count: 2, seed: 5 }
+const request = { model: 'scenes', prompt: 'a red sphere', width: 256, height: 256, steps: 60, count: 2, seed: 5 }
 
 beforeAll(async () => {
 	stack = await startStack()
@@ -82,7 +82,7 @@ it('a call that takes longer than the lease of the edge loses its work to nobody
 	expect(stack.output.filter((line) => line.includes(id))).toEqual([expect.stringMatching(/2 pictures in /)])
 })
 
-/** Until more than `beyond` of its 200 evaluations are done; gives how many. */
+/** Until more than `beyond` of its 120 evaluations are done; gives how many. */
 async function untilAtWork(id: string, beyond = 0): Promise<number> {
 	let done = 0
 	await expect
