@@ -12,7 +12,7 @@ import type { Calling, DevelopedPicture, EngineConfig, EngineReport, FromEngine,
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
 
-/** Milliseconds before the last of seven attempts to start the process again; before each of the others half as many as before the next. */
+/** Milliseconds before the last of seven attempts to start the process again, of which the first comes after 200. */
 const LONGEST_WAIT = 12_800
 /** Crashes in a row, without getting any further, after which a request runs alone; and after which, alone, it has failed. */
 const CRASHES_TO_SUSPECT = 2
@@ -51,6 +51,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		onLost = () => {},
 		mostGrowth,
 		longestCall = Number.POSITIVE_INFINITY,
+		longestWait = LONGEST_WAIT,
 		...given
 	} = options
 	let config: EngineConfig = { modelsDir: shippedModels, provider: 'auto', ...given }
@@ -180,7 +181,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 					throw error
 				}
 				log(`engine: ${(error as Error).message}`)
-				if (wait >= LONGEST_WAIT && !halted) {
+				if (wait >= longestWait && !halted) {
 					stop()
 					onLost()
 					return
