@@ -29,8 +29,18 @@ export const sharedByBranches: Rewrite = (graph, earlier) => {
 	return shares && conditioned ? spread(graph, kept, earlier, kindOf) : new Map()
 }
 
+/**
+ * The inputs of a shared graph that are not as they were. There are as many latents as rows no longer, so that they may not be called the same: ONNX Runtime has
+ * values of the same axes take one another's memory.
+ */
+export const inputsOfShared = (graph: Graph): Map<string, Buffer> =>
+	new Map([
+		[ROWS, rowsInput],
+		...LATENT.filter((name) => graph.inputs.includes(name)).map((name) => [name, graph.inputOf(name, 'latents')] as const)
+	])
+
 /** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_param = 2 } } } } } */
-export const rowsInput: Buffer = Buffer.concat([
+const rowsInput: Buffer = Buffer.concat([
 	bytesField(1, ROWS),
 	bytesField(2, bytesField(1, Buffer.concat([varintField(1, 7), bytesField(2, bytesField(1, bytesField(2, 'rows')))])))
 ])

@@ -93,6 +93,25 @@ export class Graph {
 		return at ? [...this.#proto.fields(at.from, at.to)].length : 0
 	}
 
+	/** The declaration of an input, a ValueInfoProto, with a name of its own for how long its first axis is, where that is free. */
+	inputOf(input: string, first: string): Buffer {
+		/** What lies at the end of `path`, the first of each: a dimension { dim_value = 1, dim_param = 2 }. */
+		const renamed = ({ from, to }: Field, path: readonly number[]): Buffer => {
+			const [number, ...deeper] = path
+			const fields = [...this.#proto.fields(from, to)]
+			const next = fields.find((field) => field.number === number)
+			return Buffer.concat(
+				fields.map((field) => {
+					const isFixed = deeper.length === 0 && this.#inside(field, 1) !== undefined
+					return field !== next || isFixed
+						? this.#proto.bytes(field.start, field.to)
+						: bytesField(number!, deeper.length > 0 ? renamed(field, deeper) : bytesField(2, first))
+				})
+			)
+		}
+		return renamed(this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)!, [2, 1, 2, 1])
+	}
+
 	/** The whole numbers of an attribute, one or several: Softmax's `axis`, Transpose's `perm`. */
 	integers(node: Node, attribute: string): number[] {
 		const field = node.attributes.get(attribute)
@@ -168,17 +187,22 @@ export class Graph {
 	/**
 	 * The whole file anew, with other nodes in the place of some, and without what nobody needs any more.
 	 *
-	 * @param inputs ValueInfoProto messages of inputs that are new
+	 * @param inputs ValueInfoProto messages, by their names, of inputs that are new or declared anew: what is noted of the values that are made of them, which no
+	 * longer holds, is left out
 	 */
-	with(replaced: Replaced, inputs: readonly Buffer[] = []): Buffer {
+	with(replaced: Replaced, inputs: ReadonlyMap<string, Buffer> = new Map()): Buffer {
 		const { nodes: kept, names: needed } = this.needed(replaced)
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
-			const gone = node ? !kept.has(node) : field.number === 5 && !needed.has(this.#text(field, 8))
+			const gone = node
+				? !kept.has(node)
+				: (field.number === 5 && !needed.has(this.#text(field, 8))) ||
+					(field.number === 11 && inputs.has(this.#text(field, 1))) ||
+					(field.number === 13 && inputs.size > 0)
 			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
 			return gone ? [] : (instead ?? [field])
 		})
-		inside.push(...inputs.map((message) => bytesField(11, message)))
+		inside.push(...Array.from(inputs.values(), (message) => bytesField(11, message)))
 		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
 		const pieces = this.#model.flatMap((field) =>
 			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]

@@ -107,6 +107,43 @@ describe('what the branches of guidance share is computed once', () => {
 		expect(apart(await answer(once, feeds), await answer(each, repeated))).toBeLessThan(1e-6)
 	})
 
+	test('in memory that is long enough for rows, where rows and latents were called the same', async () => {
+		const node = (operator: string, inputs: readonly string[], output: string) => {
+			const from = inputs.map((name) => bytesField(1, name))
+			return bytesField(1, Buffer.concat([...from, bytesField(2, output), bytesField(4, operator)]))
+		}
+		const port = (name: string) => {
+			const dims = [bytesField(2, 'batch'), ...[2, 2, 2].map((dim) => varintField(1, dim))].map((dim) => bytesField(1, dim))
+			const tensor = Buffer.concat([varintField(1, 1), bytesField(2, Buffer.concat(dims))])
+			return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
+		}
+		const graph = [
+			node('MatMul', ['sample', 'sample'], 'a'),
+			node('Sin', ['a'], 'b'),
+			node('MatMul', ['b', 'text'], 'c'),
+			node('Sin', ['text'], 'd'),
+			node('MatMul', ['c', 'd'], 'out'),
+			...['sample', 'text'].map((name) => bytesField(11, port(name))),
+			bytesField(12, port('out')),
+			...['a', 'b', 'c', 'd'].map((name) => bytesField(13, port(name)))
+		]
+		const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+		const file = path.join(folder, 'model.onnx')
+		const opset = bytesField(8, varintField(2, 17))
+		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), opset]))
+		const [each, once] = [
+			await InferenceSession.create(file),
+			await InferenceSession.create(rewritten(file, [sharedByBranches])!)
+		]
+		const [one, text] = [generator(1).normal([1, 2, 2, 2]).data, generator(2).normal([3, 2, 2, 2]).data]
+		const all = { text: new Tensor('float32', text, [3, 2, 2, 2]) }
+		const repeated = { ...all, sample: new Tensor('float32', Float32Array.from([...one, ...one, ...one]), [3, 2, 2, 2]) }
+		const rows = new Tensor('int64', BigInt64Array.from([0n, 0n, 0n]), [3])
+		const shared = { ...all, sample: new Tensor('float32', one, [1, 2, 2, 2]), [ROWS]: rows }
+		expect(await answer(once, shared)).toEqual(await answer(each, repeated))
+		await rm(folder, { recursive: true })
+	})
+
 	test.each([
 		['models/scenes-super-resolution/unet', 'is given nothing else'],
 		['models/scenes/vae_decoder', 'is no U-Net']

@@ -1,4 +1,4 @@
-import { ROWS, rowsInput } from './branches.ts'
+import { inputsOfShared, ROWS } from './branches.ts'
 import { Graph, type NewNode, type Node, type Rewrite } from './graph.ts'
 
 /** A graph's file with all that `rewrites` find in it; undefined where they find nothing. */
@@ -12,7 +12,7 @@ export function rewritten(file: string, rewrites: readonly Rewrite[]): Buffer | 
 			}
 		}
 		const shares = [...found.values()].flat().some(({ inputs }) => inputs.includes(ROWS))
-		return found.size > 0 ? graph.with(found, shares ? [rowsInput] : []) : undefined
+		return found.size > 0 ? graph.with(found, shares ? inputsOfShared(graph) : undefined) : undefined
 	} finally {
 		graph.close()
 	}
