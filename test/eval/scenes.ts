@@ -13,7 +13,7 @@ import { root } from '../root.ts'
 import { type Judgement, kit, loadJudge } from './judge.ts'
 import { loadReader, type Thing } from './reader.ts'
 import { readSheet, writeSheet } from './sheets.ts'
-import { areAsAsked, isAsAsked, isOnItsSide, isRight, type Seen, type Wording, wordings } from './wordings.ts'
+import { areAsAsked, countOf, isAsAsked, isOnItsSide, isRight, type Seen, type Wording, wordings } from './wordings.ts'
 
 const evaluations = { captions: evaluateCaptions, wordings: evaluateWordings }
 const usage = `npm run eval:scenes [-- captions wordings] [--steps 25] [--guidance G] [--seed 0] [--models DIR]
@@ -53,6 +53,13 @@ interface Double {
 	objects: [Things, Things]
 	relation: Relation
 }
+/** Of two or three objects, in the words that the translator says prompts in. */
+interface Several {
+	caption: string
+	objects: Pick<Things, 'colour' | 'shape'>[]
+	/** What of them is alike. */
+	kind: string
+}
 interface Real {
 	objects: Things[]
 	floor: string
@@ -72,7 +79,7 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(evaluation
 await engine.close()
 
 async function evaluateCaptions(): Promise<void> {
-	const captions: { single: Single[]; double: Double[] } = file('captions.json')
+	const captions: { single: Single[]; double: Double[]; several: Several[] } = file('captions.json')
 	const { seen: singles } = await draw(
 		'single',
 		captions.single.map(({ caption }) => caption)
@@ -115,18 +122,16 @@ async function evaluateCaptions(): Promise<void> {
 	const beside = twos.filter(({ asked }) => isBeside(asked))
 	row(`left or right as asked, of ${beside.length}`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 85 %')
 	row('exactly two objects', twos, ({ seen }) => seen.count === 2)
+
+	const several = captions.several.map(({ caption, objects, kind }) => ({ prompt: caption, objects: objects.map(nameOf), kind }))
+	const seen = await look('several', several)
+	console.log(`\n${several.length} captions of several objects`)
+	row('as asked', seen, areAsAsked)
+	rowsByKind(seen)
+	row('as many as asked', seen, ({ asked, seen, found }) => countOf(seen, found) === asked.objects.length)
 }
 
 async function evaluateWordings(): Promise<void> {
-	const look = async (name: string, asked: readonly Wording[]): Promise<Seen[]> => {
-		const { pictures, seen } = await draw(
-			name,
-			asked.map(({ prompt }) => prompt)
-		)
-		return Promise.all(
-			asked.map(async (wording, i) => ({ asked: wording, seen: seen[i]!, found: (await read(pictures[i]!)).things }))
-		)
-	}
 	const ones = await look('worded-one', wordings.one)
 	const twos = await look('worded-two', wordings.two)
 	const counts = await look('worded-counts', wordings.counts)
@@ -137,16 +142,21 @@ async function evaluateWordings(): Promise<void> {
 	row(`left or right as asked, of ${beside.length}`, beside, isOnItsSide)
 	row(`several alike, or three, of ${counts.length}`, counts, areAsAsked)
 	const all = [...ones, ...twos, ...counts]
-	for (const [name, when] of Object.entries({ strangers: 'before its grammar was widened', fresh: 'after that' })) {
-		const seen = await look(`worded-${name}`, wordings[name as 'strangers' | 'fresh'])
+	const written = {
+		strangers: 'before its grammar was widened',
+		fresh: 'after that',
+		numbers: 'later, about numbers and kinds'
+	}
+	for (const [name, when] of Object.entries(written)) {
+		const seen = await look(`worded-${name}`, wordings[name as keyof typeof written])
 		const asked = seen.filter(({ asked }) => asked.objects.length > 0)
 		console.log(`\nAs strangers would type them, written ${when}`)
 		row(`as asked, of ${asked.length}`, asked, isRight)
-		for (const [kind, some] of Map.groupBy(seen, ({ asked }) => asked.kind)) {
-			row(`  ${kind}, of ${some.length}`, some, isRight)
-		}
+		rowsByKind(seen)
 		const placed = seen.filter(({ asked }) => isBeside(asked))
-		row(`left or right as asked, of ${placed.length}`, placed, isOnItsSide)
+		if (placed.length > 0) {
+			row(`left or right as asked, of ${placed.length}`, placed, isOnItsSide)
+		}
 		all.push(...seen)
 	}
 	for (const { asked, seen, found } of all.filter((each) => !isRight(each))) {
@@ -154,7 +164,18 @@ async function evaluateWordings(): Promise<void> {
 	}
 }
 
-function nameOf({ colour, shape }: Things): string {
+/** Draws the prompts and reads what is where. */
+async function look(name: string, asked: readonly Wording[]): Promise<Seen[]> {
+	const { pictures, seen } = await draw(
+		name,
+		asked.map(({ prompt }) => prompt)
+	)
+	return Promise.all(
+		asked.map(async (wording, i) => ({ asked: wording, seen: seen[i]!, found: (await read(pictures[i]!)).things }))
+	)
+}
+
+function nameOf({ colour, shape }: Pick<Things, 'colour' | 'shape'>): string {
 	return `${colour} ${shape}`
 }
 
@@ -172,6 +193,12 @@ function isPlaced({ objects, relation }: Pick<Real, 'objects' | 'relation'>, fou
 function row<T>(name: string, items: T[], holds: (item: T) => boolean, target = ''): void {
 	const share = items.filter(holds).length / items.length
 	console.log(`  ${name.padEnd(38)} ${(100 * share).toFixed(1).padStart(5)} %  ${target && `(target ${target})`}`)
+}
+
+function rowsByKind(seen: Seen[]): void {
+	for (const [kind, some] of Map.groupBy(seen, ({ asked }) => asked.kind)) {
+		row(`  ${kind}, of ${some.length}`, some, isRight)
+	}
 }
 
 async function draw(name: string, prompts: string[]): Promise<{ pictures: Uint8Array[]; seen: Judgement[] }> {
@@ -198,9 +225,7 @@ async function draw(name: string, prompts: string[]): Promise<{ pictures: Uint8A
 }
 
 async function judgeTheJudges(): Promise<void> {
-	const { tiles: labels }: { tiles: Real[] } = file('real.json')
-	const pictures = await readSheet('real.webp')
-	const judged = (await judge(pictures)).map((seen, i) => ({ asked: labels[i] as Real, seen }))
+	const { pictures, judged } = await judgeReal('real')
 	const ones = judged.filter(({ asked }) => asked.objects.length === 1)
 	const one = (name: keyof Things) =>
 		row(`${name}, one object`, ones, ({ asked, seen }) => seen[name] === asked.objects[0]![name], '>= 99 %')
@@ -243,6 +268,24 @@ async function judgeTheJudges(): Promise<void> {
 	)
 	const beside = twos.filter(({ asked }) => isBeside(asked) && new Set(asked.objects.map(nameOf)).size === 2)
 	row(`left or right, ${beside.length} of two`, beside, ({ asked, found }) => isPlaced(asked, found), '>= 98 %')
+	const several = await judgeReal('several')
+	const told = await Promise.all(
+		several.judged.map(async ({ asked, seen }, i) => ({
+			asked: { prompt: '', objects: asked.objects.map(nameOf) },
+			seen,
+			found: (await read(several.pictures[i]!)).things
+		}))
+	)
+	console.log(`On ${told.length} more, of two and three objects, many of them alike`)
+	row('number of objects, the judge', told, ({ asked, seen }) => seen.count === asked.objects.length)
+	row('number of objects, judge and reader', told, ({ asked, seen, found }) => countOf(seen, found) === asked.objects.length)
+	row('each shape in its own colour, as many', told, areAsAsked, '>= 97 %')
+}
+
+async function judgeReal(name: string): Promise<{ pictures: Uint8Array[]; judged: { asked: Real; seen: Judgement }[] }> {
+	const { tiles }: { tiles: Real[] } = file(`${name}.json`)
+	const pictures = await readSheet(`${name}.webp`)
+	return { pictures, judged: (await judge(pictures)).map((seen, i) => ({ asked: tiles[i]!, seen })) }
 }
 
 function same(seen: Set<string>, asked: string[]): boolean {

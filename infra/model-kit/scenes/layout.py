@@ -10,6 +10,8 @@ RADIUS = {"small": 0.48, "large": 0.80}  # world units
 MARGIN = 3  # pixels between an object and the picture's edge
 GAP = 2  # pixels between two objects' boxes
 COUNTS = (0.3, 0.5, 0.2)  # one, two, three objects; two weigh most, since binding words to objects is what is hard to learn
+# Where most are to look alike: how many do (with the first itself), how often all are of one size, and that this is the large one.
+LIKE_FIRST, ONE_SIZE, LARGE = (0.4, 0.25, 0.35), 0.8, 0.12
 
 
 def box(thing: dict) -> tuple:
@@ -40,16 +42,32 @@ def _thing(rng: np.random.Generator, held_out: bool) -> dict:
         shape, colour = SHAPES[rng.integers(4)], COLOURS[rng.integers(8)]
         if held_out or (colour, shape) not in HELD_OUT:
             break
-    # A cube stays near three-quarter view so that two sides and the top always show as three flat tones.
-    turn = np.deg2rad(rng.uniform(18, 42)) if shape == "cube" else 0.0
+    turn = _turn(shape, rng)
     return {"shape": shape, "colour": colour, "size": SIZES[rng.integers(2)],
-            "material": MATERIALS[rng.integers(2)], "turn": float(turn)}
+            "material": MATERIALS[rng.integers(2)], "turn": turn}
 
 
-def draw(rng: np.random.Generator, held_out: bool = False, counts: tuple = COUNTS) -> dict:
+def _turn(shape: str, rng: np.random.Generator) -> float:
+    """A cube stays near three-quarter view so that two sides and the top always show as three flat tones."""
+    return float(np.deg2rad(rng.uniform(18, 42))) if shape == "cube" else 0.0
+
+
+def _liken(things: list[dict], rng: np.random.Generator) -> None:
+    """Makes most of the things look like the first, and be of one size: what "three cubes" asks for, and chance seldom gives."""
+    for thing in things[1 : rng.choice([1, 2, 3], p=LIKE_FIRST)]:
+        thing |= things[0] | {"turn": _turn(things[0]["shape"], rng)}
+    if rng.random() < ONE_SIZE:
+        size = SIZES[int(rng.random() < LARGE)]
+        for thing in things:
+            thing["size"] = size
+
+
+def draw(rng: np.random.Generator, held_out: bool = False, counts: tuple = COUNTS, alike: bool = False) -> dict:
     """A scene: {"floor": word, "objects": [{shape, colour, size, material, x, y, turn}]}."""
     count = 1 + int(rng.choice(3, p=counts))
     things = [_thing(rng, held_out) for _ in range(count)]
+    if alike:
+        _liken(things, rng)
     while True:
         boxes = []
         for thing in things:
