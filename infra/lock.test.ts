@@ -50,14 +50,19 @@ it.each([
 	expect(heard.filter((line) => line.startsWith('another Darkroom (process '))).toHaveLength(5)
 })
 
-it('ends what a killed one has left running', async () => {
-	const left = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000); console.log("up")', 'worker-gpu/main.ts'], {
-		detached: true
-	})
-	await new Promise((resolve) => left.stdout.once('data', resolve))
-	writeFileSync(join(dataDir, 'lock.json'), JSON.stringify({ pid: 2147483647, children: [left.pid] }))
+it('ends what a killed one has left running, and no stranger that has got its number since', async () => {
+	const begin = async (name: string) => {
+		const args = ['-e', 'setInterval(() => {}, 1000); console.log("up")', name]
+		const child = spawn(process.execPath, args, { detached: true })
+		await new Promise((resolve) => child.stdout.once('data', resolve))
+		return child
+	}
+	const [left, stranger] = [await begin('worker-gpu/main.ts'), await begin('editor')]
+	writeFileSync(join(dataDir, 'lock.json'), JSON.stringify({ pid: 2147483647, children: [stranger.pid, left.pid] }))
 	const ended = text(left.stdout)
 	expect(await compete(1)).toEqual(['held\n'])
 	await ended
+	expect(stranger.signalCode).toBeNull()
+	stranger.kill()
 	expect(JSON.parse(readFileSync(join(dataDir, 'lock.json'), 'utf8'))).toMatchObject({ children: [] })
 })
