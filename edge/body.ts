@@ -55,8 +55,14 @@ const join = bodyLimit({
 })
 /** Reads the body, too, for whoever asks for its text or its JSON. */
 export const limitBody = limited(mebibyte, async (c, next) => {
-	const reading = join(c, async () => void (await c.req.text()))
-	return (await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)) ?? next()
+	const reading = join(c, async () => void (await c.req.arrayBuffer()))
+	await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)
+	try {
+		utf8.decode(await c.req.arrayBuffer())
+	} catch {
+		throw unreadable(c, 'is not in UTF-8')
+	}
+	await next()
 })
 
 /** Whether a body says of itself that it is JSON, which is in UTF-8 (RFC 8259, §8.1). */
@@ -114,18 +120,21 @@ export async function readJson(c: Context): Promise<unknown> {
 		if (!(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError)) {
 			throw error
 		}
-		const encoding = c.req.header('content-encoding')
-		const fault = error instanceof TypeError ? 'is not in UTF-8' : 'could not be parsed as JSON'
-		throw new ProblemError(
-			encoding
-				? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
-				: { code: 'malformed-json', detail: `The body ${fault}${isJson(c) ? '' : `; its content-type is ${typeOf(c)}`}.` }
-		)
+		throw unreadable(c, error instanceof TypeError ? 'is not in UTF-8' : 'could not be parsed as JSON')
 	}
 }
 
 /** Other letters would come out as U+FFFD, and be drawn. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
+
+function unreadable(c: Context, fault: string): ProblemError {
+	const encoding = c.req.header('content-encoding')
+	return new ProblemError(
+		encoding
+			? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
+			: { code: 'malformed-json', detail: `The body ${fault}${isJson(c) ? '' : `; its content-type is ${typeOf(c)}`}.` }
+	)
+}
 
 type Field = string | Given
 type Form = Record<string, Field | Field[]>

@@ -89,6 +89,26 @@ it.each([
 	expect(await codeOf(answer)).toBe(code)
 })
 
+it.each(['/v1/generations?dry_run=1', '/v1/keys'])('reads JSON in UTF-8 alone, and says what else came: %s', async (path) => {
+	const text = JSON.stringify(path.endsWith('keys') ? { name: 'café' } : { ...order, prompt: 'café' })
+	const send = async (body: Uint8Array<ArrayBuffer>, more: Record<string, string> = {}) => {
+		const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...more }
+		const answer = await fetchEdge(path, { method: 'POST', headers, body })
+		return answer.ok ? answer.status : [answer.status, (await answer.json<Problem>()).detail]
+	}
+	const utf8 = Buffer.from(text)
+	expect(await send(utf8)).toBeLessThan(300)
+	expect(await send(Buffer.concat([Buffer.from('efbbbf', 'hex'), utf8]))).toBeLessThan(300)
+	for (const encoding of ['latin1', 'utf16le'] as const) {
+		const bytes = Buffer.from(`\ufeff${text}`, encoding)
+		expect(await send(bytes)).toEqual([400, 'The body is not in UTF-8.'])
+	}
+	const zipped = new Uint8Array(
+		await new Response(new Blob([utf8]).stream().pipeThrough(new CompressionStream('gzip'))).arrayBuffer()
+	)
+	expect(await send(zipped, { 'content-encoding': 'gzip' })).toEqual([415, 'Expected a body without content-encoding, got gzip.'])
+})
+
 it('knows the order of a form again by its file', async () => {
 	const ask = async (bytes: Buffer) => {
 		const form = new FormData()
