@@ -96,11 +96,12 @@ export const openai: Client = {
 			const edit = { model: 'scenes', prompt: 'a red sphere', images: [{ file_id: id }], steps: 4 }
 			const { data } = await client.post<{ data: { url: string }[] }>('/images/edits', { body: edit })
 			expectPng(await (await fetch(data[0]!.url)).arrayBuffer())
+			const { id: later } = await client.files.create({ file: await toFile(bytes, 'b.png'), purpose: 'user_data' })
 			const ids: string[] = []
-			for await (const file of client.files.list()) {
+			for await (const file of client.files.list({ limit: 1, purpose: 'vision' })) {
 				ids.push(file.id)
 			}
-			assert.deepEqual(ids, [id])
+			assert.deepEqual(ids, [later, id])
 			assert.ok((await client.files.delete(id)).deleted)
 			await assert.rejects(client.files.retrieve(id), OpenAI.NotFoundError)
 		},

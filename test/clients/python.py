@@ -107,7 +107,8 @@ def openai_calls():
         made = client.files.create(file=("a blue half.png", drawing()), purpose="vision")
         assert client.files.retrieve(made.id).filename == "a blue half.png"
         expect_png(client.files.content(made.id).read())
-        assert [file.id for file in client.files.list()] == [made.id]
+        later = client.files.create(file=("b.png", drawing()), purpose="user_data")
+        assert [file.id for file in client.files.list(limit=1)] == [later.id, made.id]
         assert client.files.delete(made.id).deleted
         try:
             client.files.retrieve(made.id)
