@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { cp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
@@ -10,11 +10,14 @@ import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
 import { bytesApart, distance, unpack } from '../../worker-gpu/golden/unpack.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
+import { attribute, constantNode } from '../../worker-gpu/onnx/graph.ts'
 import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw } from './draw.ts'
+import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { declare, moveWeights, port } from './testing-graphs.ts'
+import { declare, moveWeights, network, port } from './testing-graphs.ts'
+import { rewriteTimestep } from './timestep.ts'
 
 const place = workspace()
 const { add, lay, at, nothingWritten } = place
@@ -133,6 +136,27 @@ test('weights in other files are copied with the graph', async () => {
 	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
 	const drawn = await draw(await planFor(checkpoint, drawing), seed)
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
+})
+
+test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each row in their place", async () => {
+	const constant = (values: number[]) => constantNode(values, '').attributes
+	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
+	await Promise.all([mkdir(whole), mkdir(each)])
+	const graph = network({ timestep: [7, []] }, [
+		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
+		['Constant', [], 'one', constant([1])],
+		['Expand', ['one', 'rows'], 'ones'],
+		['Constant', [], 'axis', constant([0])],
+		['Unsqueeze', ['timestep', 'axis'], 'raised'],
+		['Mul', ['raised', 'ones'], 'spread'],
+		['Cast', ['spread'], 'float', [attribute('to', 1)]],
+		['Constant', [], 'shape', constant([-1, 1, 1, 1])],
+		['Reshape', ['float', 'shape'], 't'],
+		['Mul', ['sample', 't'], 'out_sample']
+	])
+	await writeFile(path.join(whole, 'model.onnx'), graph)
+	await rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
 })
 
 test.each([

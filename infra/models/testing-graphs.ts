@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { encoded } from '../../worker-gpu/onnx/graph.ts'
 import { bytesField, ProtobufFile, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { nameOf } from './graph.ts'
 
 /** By name: [element type, dims]. */
 export type Ports = Record<string, [number, (string | number)[]]>
-/** [operator, inputs, output] */
-type Nodes = [string, string[], string][]
+/** [operator, inputs, output, attributes] */
+type Nodes = [string, string[], string, (readonly Buffer[])?][]
 
 /** A U-Net's graph of a few nodes. `change` replaces inputs. */
 export const network = (change: Ports, nodes: Nodes): Buffer =>
@@ -15,8 +16,8 @@ export const network = (change: Ports, nodes: Nodes): Buffer =>
 /** A graph, opset 17, whose last node's output is its own, and declared as its first input is. */
 export function graphOf(inputs: Ports, nodes: Nodes): Buffer {
 	const graph = [
-		...nodes.map(([operator, from, to]) =>
-			bytesField(1, Buffer.concat([...from.map((name) => bytesField(1, name)), bytesField(2, to), bytesField(4, operator)]))
+		...nodes.map(([operator, inputs, to, attributes = []]) =>
+			bytesField(1, encoded({ operator, inputs, outputs: [to], attributes }))
 		),
 		bytesField(2, 'unet'),
 		...Object.entries(inputs).map(([name, type]) => bytesField(11, port(name, type))),

@@ -19,6 +19,8 @@ interface Node {
 const passing = new Set(['Cast', 'Expand', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'])
 /** The first of these makes a vector of a scalar. */
 const raising = new Set(['Reshape', 'Unsqueeze'])
+/** Operators that make as many of one number as are asked for. */
+const filling = new Set(['ConstantOfShape', 'Expand'])
 /** TensorProto.DataType */
 const FLOAT = 1
 const FLOAT16 = 10
@@ -96,6 +98,10 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 /** From the timestep on to where it is computed with. */
 function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; passed: Set<string>; cast: boolean } {
 	const removed: Node[] = []
+	const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node])))
+	/** UNet2DModel multiplies by as many ones as there are rows: `timesteps * torch.ones(sample.shape[0])`. */
+	const spreads = ({ operator, inputs: [, ones = ''] }: Node) =>
+		operator === 'Mul' && filling.has(makers.get(ones)?.operator ?? '')
 	const passed = new Set<string>()
 	/** Whether every way on from the value `name` casts it to float32. */
 	const walk = (name: string, raised: boolean, cast: boolean): boolean => {
@@ -105,22 +111,22 @@ function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; 
 		const consumers = nodes.filter(({ operator, inputs }) => inputs.includes(name) && operator !== 'Shape')
 		const ways = consumers.map((node) => {
 			const [output] = node.outputs
-			if (!passing.has(node.operator) || node.inputs[0] !== name || !output || passed.has(output)) {
+			if (!(passing.has(node.operator) || spreads(node)) || node.inputs[0] !== name || !output || passed.has(output)) {
 				return cast
 			}
 			passed.add(output)
 			const raises = !raised && raising.has(node.operator)
 			const toFloat = cast || (node.operator === 'Cast' && node.to === FLOAT)
-			if (raises || (node.operator === 'Cast' && !toFloat)) {
+			if (raises || (!toFloat && (node.operator === 'Cast' || spreads(node)))) {
 				removed.push(node)
 			}
-			return walk(output, raised || raises || node.operator === 'Expand', toFloat)
+			return walk(output, raised || raises || node.operator === 'Expand' || spreads(node), toFloat)
 		})
 		return ways.length > 0 && ways.every(Boolean)
 	}
 	const cast = walk('timestep', !scalar, false)
-	// A cast to another type on the way to float32 would round what is a float32 now; elsewhere it has its purpose.
-	return { removed: new Set(removed.filter(({ operator }) => cast || operator !== 'Cast')), passed, cast }
+	// A cast to another type on the way to float32 would round what is a float32 now, and ones are of the type that it was; elsewhere both have their purpose.
+	return { removed: new Set(removed.filter((node) => cast || raising.has(node.operator))), passed, cast }
 }
 
 /** NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5 { name = 1, i = 3 } } */
