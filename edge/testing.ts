@@ -1,5 +1,6 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { exports, env as raw } from 'cloudflare:workers'
+import { afterEach, beforeEach, vi } from 'vitest'
 import type { Warning } from '../shared/contract/generation.ts'
 import type { Order } from '../shared/contract/order.ts'
 import type { Problem } from '../shared/contract/problem.ts'
@@ -36,6 +37,12 @@ export async function newAccount(): Promise<{ account: string; key: string }> {
 	).json<{ key: string }>()
 	await post(`/v1/admin/accounts/${account}/credits`, env.ADMIN_TOKEN, { amount: plenty, reference: 'a test' })
 	return { account, key }
+}
+
+/** For each test of a suite, a clock that stands until the test sets it. */
+export function stopClock(): void {
+	beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'] }))
+	afterEach(() => void vi.useRealTimers())
 }
 
 /** Orders from the Account itself. */

@@ -1,10 +1,10 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { randomText } from '../../shared/ids.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { env, plenty, submitTo } from '../testing.ts'
+import { env, plenty, stopClock, submitTo } from '../testing.ts'
 import type { Account } from './account.ts'
 import { lease, mostAttempts } from './attempts.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -53,16 +53,13 @@ describe('Account', () => {
 	const rows = (sql: string) =>
 		runInDurableObject(stub, (_: Account, { storage }) => storage.sql.exec(sql).toArray() as Record<string, unknown>[])
 
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		account = `t-${randomText(10)}`
 		stub = env.ACCOUNT.getByName(account)
 		await stub.makeKey({ account, key: null }, key, { name: 'test', scopes: ['generate', 'read'], expires_at: null, limits: {} })
 		await stub.credit(account, plenty, 'a test')
 		id = unwrap(await submitTo(stub, key, order)).id
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	it('keeps what it accepted, queued and due, when it is evicted', async () => {

@@ -1,20 +1,17 @@
 import { runDurableObjectAlarm } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { AccountView } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Work } from '../callbacks/capability.ts'
-import { call, codeOf, deliver, env, get, newAccount, post } from '../testing.ts'
+import { call, codeOf, deliver, env, get, newAccount, post, stopClock } from '../testing.ts'
 
 describe('A generation with a deadline', () => {
 	let account: string
 	let key: string
 	let work: Work
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		;({ account, key } = await newAccount())
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	const order = async (terms: object) => {

@@ -1,20 +1,17 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, env, get, newAccount, patience, post } from '../testing.ts'
+import { call, env, get, newAccount, patience, post, stopClock } from '../testing.ts'
 import type { Account } from './account.ts'
 
 describe("An account's line", () => {
 	let account: string
 	let key: string
 	let stub: DurableObjectStub<Account>
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		;({ account, key } = await newAccount())
 		stub = env.ACCOUNT.getByName(account)
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	const order = async (terms: object = {}) => {

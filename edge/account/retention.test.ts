@@ -1,11 +1,11 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Delivery } from '../../shared/contract/webhooks.ts'
 import { randomText } from '../../shared/ids.ts'
 import { inputKey } from '../inputs/store.ts'
 import { receiver } from '../receiver.ts'
-import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
 import type { Account } from './account.ts'
 
 const day = 86_400_000
@@ -14,12 +14,9 @@ const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgA
 describe('An account keeps', () => {
 	let account: string
 	let key: string
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		;({ account, key } = await newAccount())
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	const order = async (more: object = {}, headers: Record<string, string> = {}) => {

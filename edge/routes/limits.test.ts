@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import { beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
+import { call, codeOf, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
 const price = 1_410
@@ -9,12 +9,9 @@ const falStorage = { 'x-fal-target-url': 'https://rest.fal.ai/storage/upload/ini
 
 let account: string
 let key: string
+stopClock()
 beforeEach(async () => {
-	vi.useFakeTimers({ toFake: ['Date'] })
 	;({ account, key } = await newAccount())
-})
-afterEach(() => {
-	vi.useRealTimers()
 })
 const put = (standing: object) =>
 	fetchEdge(`/v1/admin/accounts/${account}`, {

@@ -1,9 +1,9 @@
 import { runDurableObjectAlarm } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent } from '../../../shared/contract/meters.ts'
 import { tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -14,8 +14,8 @@ describe('Meters', () => {
 	let account: string
 	let key: string
 	const admin = (path: string) => `/v1/admin/accounts/${account}/metering${path}`
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		;({ account, key } = await newAccount())
 		const named = await fetchEdge(admin(''), {
 			method: 'PUT',
@@ -24,9 +24,6 @@ describe('Meters', () => {
 		})
 		expect(named.status).toBe(200)
 		await stripe.plan({ status: 200, meters: true })
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	const events = async (query = '') =>

@@ -1,10 +1,10 @@
 import { runDurableObjectAlarm } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
 import { randomText } from '../../../shared/ids.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
 const hour = 3_600_000
@@ -13,12 +13,9 @@ const all = EventName.options
 describe('Webhooks', () => {
 	let account: string
 	let key: string
+	stopClock()
 	beforeEach(async () => {
-		vi.useFakeTimers({ toFake: ['Date'] })
 		;({ account, key } = await newAccount())
-	})
-	afterEach(() => {
-		vi.useRealTimers()
 	})
 
 	const submit = async (more: object = {}) => {
