@@ -14,6 +14,7 @@ const problems = {
 	'not-found': [404, 'Not found'],
 	'method-not-allowed': [405, 'Method not allowed'],
 	'malformed-header': [400, 'A header is not as expected'],
+	archived: [410, 'The generation is in the archive'],
 	superseded: [409, 'Another attempt at this generation was granted'],
 	'too-slow': [408, 'The body came too slowly'],
 	'broken-off': [400, 'The body broke off'],

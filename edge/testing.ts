@@ -78,3 +78,14 @@ export async function codeOf(answer: Response): Promise<string> {
 
 /** For `vi.waitFor`: what a busy machine takes; a second is too short there. */
 export const patience = { timeout: 10_000, interval: 50 }
+
+/** mulberry32: the same seed makes the same run. */
+export function random(seed: number): (below: number) => number {
+	let state = seed
+	return (below) => {
+		state = (state + 0x6d2b79f5) | 0
+		let t = Math.imul(state ^ (state >>> 15), state | 1)
+		t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+		return ((t ^ (t >>> 14)) >>> 0) % below
+	}
+}

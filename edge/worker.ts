@@ -33,6 +33,7 @@ import { getImage } from './routes/get-image.ts'
 import { getUsage } from './routes/get-usage.ts'
 import { health } from './routes/health.ts'
 import { listAccounts } from './routes/list-accounts.ts'
+import { listArchives } from './routes/list-archives.ts'
 import { listGenerations } from './routes/list-generations.ts'
 import { listKeys } from './routes/list-keys.ts'
 import { listLedger } from './routes/list-ledger.ts'
@@ -114,6 +115,7 @@ for (const add of [
 	getAccount,
 	getUsage,
 	listLedger,
+	listArchives,
 	webhookSecret,
 	webhookDeliveries,
 	webhookEndpoints,

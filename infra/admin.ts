@@ -22,7 +22,8 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
   revoke ACCOUNT KEY                 at once and for ever
   usage ACCOUNT [FROM [TO]]          delivered pictures by day, model and key
   ledger ACCOUNT                     its latest 50 moves of money
-  audit ACCOUNT …                    recounts the books and looks for each retained picture; exits with 1 where anything differs
+  archives ACCOUNT                   the books of old orders: their files, with a URL for each
+  audit ACCOUNT …                    recounts the books, archives included, and looks for each retained picture; exits with 1 where anything differs
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
 
@@ -84,6 +85,17 @@ const commands: Record<string, Command> = {
 			(await call(account, 'GET', `/usage?${new URLSearchParams({ ...(from && { from }), ...(to && { to }) })}`)).usage
 	},
 	ledger: { takes: 1, run: async (account) => (await call(account, 'GET', '/ledger')).entries },
+	archives: {
+		takes: 1,
+		run: async (account) =>
+			(await all(account, '/archives', 'archives')).map(({ first, last, generations, amounts, url }) => ({
+				first,
+				last,
+				generations,
+				...(amounts as Json),
+				url
+			}))
+	},
 	audit: { takes: 1, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
 }
 

@@ -23,6 +23,12 @@ function timeText(now: number): string {
 	return text
 }
 
+/** When an id was made, in milliseconds. */
+export function timeOf(id: string): number {
+	const text = id.slice(id.indexOf('_') + 1).slice(0, 10)
+	return [...text].reduce((ms, digit) => ms * 32 + alphabet.indexOf(digit), 0)
+}
+
 /** Drawn many at once, for each draw costs as much as a hundred of them; every byte is used once. */
 const bytes = new Uint8Array(4_096)
 let used = bytes.length

@@ -33,6 +33,7 @@ import { type Json, pack, unpack } from '../json.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
 import { Agenda } from './agenda.ts'
+import type { ArchiveRow } from './archives.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { audit } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
@@ -69,6 +70,13 @@ export interface Accepted extends Snapshot {
 export interface Asked {
 	delivery: Delivery
 	quotas: Quota[]
+}
+
+/** Of what is not archived. */
+export interface Listed<T> {
+	items: T[]
+	/** ISO 8601. */
+	archivedUntil: string | undefined
 }
 
 /** Micro-units. */
@@ -134,6 +142,7 @@ export class Account extends DurableObject {
 				deadline: { again: () => 1_000, run: (id, now) => generations.expire(id, now) },
 				erase: { again: () => 60_000, run: (id) => defer(errands.erase(id)) },
 				sweep: { again: () => 3_600_000, run: () => defer(errands.sweep()) },
+				archive: { again: () => 600_000, run: () => defer(errands.archive()) },
 				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
 				meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
 			},
@@ -206,10 +215,17 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<LedgerEntry[]>> {
+	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<Listed<LedgerEntry>>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
-			return this.#books.ledger.list(cursor, limit)
+			return { items: this.#books.ledger.list(cursor, limit), archivedUntil: this.#books.archives.until }
+		})
+	}
+
+	async listArchives(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<ArchiveRow[]>> {
+		return this.#decide(() => {
+			this.#admit(caller, 'read')
+			return this.#books.archives.list(cursor, limit)
 		})
 	}
 
@@ -331,10 +347,10 @@ export class Account extends DurableObject {
 		this.#decide(() => this.#books.generations.markSeen(id, Date.now() + arriving))
 	}
 
-	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Snapshot[]>> {
+	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Listed<Snapshot>>> {
 		return answer(() => {
 			this.#books.keys.confirm(key, Date.now(), 'read')
-			return this.#books.generations.list(filter, cursor, limit)
+			return { items: this.#books.generations.list(filter, cursor, limit), archivedUntil: this.#books.archives.until }
 		})
 	}
 

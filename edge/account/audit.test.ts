@@ -66,7 +66,10 @@ it('finds whatever is changed in the books', async () => {
 			[`DELETE FROM generations WHERE id = ${ended}`, 'money of a generation that there is not'],
 			['UPDATE usage SET pictures = pictures + 1', 'usage that the pictures do not make'],
 			['DELETE FROM usage', 'usage that the pictures do not make'],
-			["INSERT INTO usage VALUES ('2026-01-01', 'k', 'm', 1, 1)", 'usage that the pictures do not make'],
+			[
+				"INSERT INTO usage (day, key, model, pictures, amount) VALUES ('2026-01-01', 'k', 'm', 1, 1)",
+				'usage that the pictures do not make'
+			],
 			['UPDATE batches SET pictures = pictures + 1', 'a meter event that does not count its pictures'],
 			['DELETE FROM metered', 'a meter event that does not count its pictures']
 		]

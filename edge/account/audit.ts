@@ -69,17 +69,23 @@ const checks = [
 		query: `SELECT * FROM (
 				SELECT date(p.captured_at / 1000, 'unixepoch') AS day, g.key, g.model, count(*) AS pictures, sum(g.price) AS amount
 				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
-				EXCEPT SELECT day, key, model, pictures, amount FROM usage
+				EXCEPT SELECT day, key, model, pictures - archived_pictures, amount - archived_amount FROM usage
 			)
 			UNION ALL SELECT * FROM (
-				SELECT day, key, model, pictures, amount FROM usage EXCEPT
+				SELECT day, key, model, pictures - archived_pictures, amount - archived_amount FROM usage
+				WHERE (pictures, amount) <> (archived_pictures, archived_amount) EXCEPT
 				SELECT date(p.captured_at / 1000, 'unixepoch'), g.key, g.model, count(*), sum(g.price)
 				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
 			)`
 	},
 	{
+		what: 'usage that the archives do not make',
+		query: `SELECT * FROM (SELECT coalesce(sum(archived_pictures), 0) AS pictures, coalesce(sum(archived_amount), 0) AS amount FROM usage)
+			EXCEPT SELECT coalesce(sum(pictures), 0), coalesce(sum(capture), 0) FROM archives`
+	},
+	{
 		what: 'a meter event that does not count its pictures',
-		query: `SELECT id, refund, pictures, (SELECT count(*) FROM metered WHERE batch = id) AS counted FROM batches
-			WHERE refund IS NULL AND pictures <> counted`
+		query: `SELECT id, refund, pictures, archived, (SELECT count(*) FROM metered WHERE batch = id) AS counted FROM batches
+			WHERE refund IS NULL AND pictures <> archived + counted`
 	}
 ]

@@ -3,7 +3,7 @@ import { expect, inject, it } from 'vitest'
 import type { Order } from '../../shared/contract/order.ts'
 import { newId, randomText } from '../../shared/ids.ts'
 import { answer } from '../errors.ts'
-import { env } from '../testing.ts'
+import { env, random } from '../testing.ts'
 import { lease } from './attempts.ts'
 import { audit } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
@@ -22,17 +22,6 @@ const picture = { size: 9, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image
 declare module 'vitest' {
 	interface ProvidedContext {
 		interleavings: number
-	}
-}
-
-/** mulberry32: the same seed makes the same run. */
-function random(seed: number): (below: number) => number {
-	let state = seed
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0
-		let t = Math.imul(state ^ (state >>> 15), state | 1)
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-		return ((t ^ (t >>> 14)) >>> 0) % below
 	}
 }
 

@@ -1,4 +1,5 @@
 import { Allowances } from './allowances.ts'
+import { Archives } from './archives.ts'
 import { Attempts } from './attempts.ts'
 import { Due } from './due.ts'
 import { Generations } from './generations.ts'
@@ -23,8 +24,9 @@ export function openBooks(storage: DurableObjectStorage, tell: Observer) {
 	const repeats = new Repeats(sql)
 	const lineup = new Lineup(sql, due)
 	const inputs = new Inputs(sql, due)
-	const generations = new Generations({ sql, due, ledger, allowances, plans, lineup, inputs, tell })
+	const archives = new Archives(sql)
+	const generations = new Generations({ sql, due, ledger, allowances, plans, lineup, inputs, archives, tell })
 	const attempts = new Attempts({ sql, due, generations, ledger, allowances, usage, lineup, tell })
-	return { due, keys, ledger, usage, plans, allowances, repeats, lineup, inputs, generations, attempts }
+	return { due, keys, ledger, usage, plans, allowances, repeats, lineup, inputs, archives, generations, attempts }
 }
 export type Books = ReturnType<typeof openBooks>

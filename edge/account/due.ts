@@ -1,10 +1,10 @@
 /**
  * Things that have to happen: `enqueue` brings a queued generation before the GPU nodes, `lease` looks after one being worked on,
  * `deadline` ends one that is late or was not started in time, `erase` removes objects that are not to be kept, `sweep` uploads that nothing
- * uses, `webhook` sends what an origin is to be told,
+ * uses, `archive` moves the oldest books to R2, `webhook` sends what an origin is to be told,
  * `meter` what a sink is to count.
  */
-export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'sweep' | 'webhook' | 'meter'
+export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'sweep' | 'archive' | 'webhook' | 'meter'
 
 /** How to do what is due: subject by subject, each inside a transaction that whatever has to be awaited outlasts; or all at once. */
 export type Duty = {

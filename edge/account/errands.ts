@@ -3,6 +3,7 @@ import { jobFor } from '../callbacks/capability.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import type { Env } from '../env.ts'
 import { inputKey } from '../inputs/store.ts'
+import { storeArchive } from '../storage/archive.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Books } from './books.ts'
 
@@ -14,6 +15,11 @@ const shownEvery = 5_000
 const longestBackoff = 5_000
 /** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
 const longestWait = week * 1_000
+const day = 86_400_000
+/** Milliseconds between two archives of an account that has many to make: others' work comes between. */
+const breath = 1_000
+/** Milliseconds that archiving waits at most after a failure. */
+const longestPause = 600_000
 
 interface Parts {
 	env: Env
@@ -81,10 +87,40 @@ export class Errands {
 			const { again } = generations.retained(id, now)
 			if (again === undefined) {
 				due.remove('erase', id)
+				due.putOnce('archive', 'books', now + day)
 			} else {
 				due.put('erase', id, again)
 			}
 		})
+	}
+
+	/**
+	 * Moves the oldest books to R2: written there first and seen, and only then, if the rows are still the same, remembered in their place.
+	 * Whatever fails before leaves the rows as they are.
+	 */
+	async archive(): Promise<void> {
+		const { env, books, decide, arm } = this.#parts
+		const { due, archives } = books
+		const now = Date.now()
+		try {
+			const chunk = archives.ready(now)
+			const stored = chunk && (await storeArchive(env, this.#parts.account(), chunk))
+			decide(() => {
+				if (stored) {
+					archives.keep(chunk, stored, now)
+				}
+				const again = stored ? Date.now() + breath : archives.again(now)
+				if (again === undefined) {
+					due.remove('archive', 'books')
+				} else {
+					due.put('archive', 'books', again)
+				}
+			})
+		} catch (error) {
+			console.error(JSON.stringify({ due: 'archive', error: error instanceof Error ? error.stack : String(error) }))
+			due.failed('archive', 'books', Date.now(), longestPause)
+			arm()
+		}
 	}
 
 	/** Removes uploads that no generation uses. */

@@ -4,6 +4,7 @@ import { week } from '../../shared/contract/terms.ts'
 import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
 import { ProblemError } from '../errors.ts'
 import type { Allowances } from './allowances.ts'
+import type { Archives } from './archives.ts'
 import type { Receipt } from './attempts.ts'
 import type { Due } from './due.ts'
 import type { Failure } from './failures.ts'
@@ -31,6 +32,7 @@ interface Parts {
 	plans: Plans
 	lineup: Lineup
 	inputs: Inputs
+	archives: Archives
 	tell: Observer
 }
 
@@ -58,9 +60,10 @@ export class Generations {
 	readonly #plans: Plans
 	readonly #lineup: Lineup
 	readonly #inputs: Inputs
+	readonly #archives: Archives
 	readonly #tell: Observer
 
-	constructor({ sql, due, ledger, allowances, plans, lineup, inputs, tell }: Parts) {
+	constructor({ sql, due, ledger, allowances, plans, lineup, inputs, archives, tell }: Parts) {
 		this.#sql = sql
 		this.#due = due
 		this.#ledger = ledger
@@ -68,6 +71,7 @@ export class Generations {
 		this.#plans = plans
 		this.#lineup = lineup
 		this.#inputs = inputs
+		this.#archives = archives
 		this.#tell = tell
 	}
 
@@ -268,6 +272,9 @@ export class Generations {
 			throw new ProblemError({ code: 'not-ended', detail: `${id} is ${row.status}; cancel it first.` })
 		}
 		const charged = row ? row.price * this.pictures(id).length - row.refunded : 0
+		if (!row) {
+			this.#archives.expectKept(id)
+		}
 		if (!row || charged === 0) {
 			throw new ProblemError({ code: 'not-found', detail: `Nothing is charged for ${id}.` })
 		}
@@ -291,6 +298,7 @@ export class Generations {
 	#expect(id: string): Row {
 		const row = this.find(id)
 		if (!row) {
+			this.#archives.expectKept(id)
 			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
 		}
 		return row

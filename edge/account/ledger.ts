@@ -105,10 +105,15 @@ export class Ledger {
 			}))
 	}
 
-	/** The balances as the entries make them. */
+	/** The balances as the entries make them, here and in the archives. */
 	recount(): Record<Side, number> {
 		const sides: Record<Side, number> = { funds: 0, available: 0, held: 0, charged: 0 }
-		const sums = this.#sql.exec<{ kind: Kind; amount: number }>('SELECT kind, sum(amount) AS amount FROM ledger GROUP BY kind')
+		const archived = (['hold', 'capture', 'release', 'refund'] satisfies Kind[]).map(
+			(kind) => `UNION ALL SELECT '${kind}', coalesce(sum(${kind}), 0) FROM archives`
+		)
+		const sums = this.#sql.exec<{ kind: Kind; amount: number }>(
+			`SELECT kind, sum(amount) AS amount FROM ledger GROUP BY kind ${archived.join(' ')}`
+		)
 		for (const { kind, amount } of sums) {
 			const [from, to] = moves[kind]
 			sides[from] -= amount
@@ -126,9 +131,11 @@ export class Ledger {
 		this.#enter(kind, amount, now, about)
 	}
 
+	/** Ids only grow: above all that there are, and were before they were archived. */
 	#enter(kind: Kind, amount: number, now: number, { generation, picture, reference }: About): void {
 		this.#sql.exec(
-			'INSERT INTO ledger (at, kind, amount, generation, picture, reference) VALUES (?, ?, ?, ?, ?, ?)',
+			`INSERT INTO ledger (id, at, kind, amount, generation, picture, reference)
+			VALUES (1 + max((SELECT archived_entry FROM tallies WHERE subject = ''), (SELECT coalesce(max(id), 0) FROM ledger)), ?, ?, ?, ?, ?, ?)`,
 			...[now, kind, amount, generation ?? null, picture ?? null, reference ?? null]
 		)
 	}

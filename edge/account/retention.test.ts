@@ -35,7 +35,7 @@ describe('An account keeps', () => {
 		await runDurableObjectAlarm(env.ACCOUNT.getByName(account))
 		await vi.waitFor(check, patience)
 	}
-	const nothingIsDue = async () => expect(await rows('SELECT kind, subject FROM due')).toEqual([])
+	const nothingIsDue = async () => expect(await rows("SELECT kind, subject FROM due WHERE kind <> 'archive'")).toEqual([])
 
 	it('pictures for the days of its plan, and their receipts', async () => {
 		const { id, request } = await order({ count: 2 })

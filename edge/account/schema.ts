@@ -277,6 +277,34 @@ const versions = [
 	ALTER TABLE keys ADD COLUMN lineage TEXT NOT NULL DEFAULT '';
 	UPDATE keys SET lineage = hash;
 	CREATE INDEX keys_lineage ON keys (lineage);
+	`,
+	`
+	-- Ranges of the oldest generations that were moved to R2 with their entries and receipts (archives.ts), and what each adds to the books.
+	CREATE TABLE archives (
+		last TEXT PRIMARY KEY,        -- the ids of its first and last generation
+		first TEXT NOT NULL,
+		at INTEGER NOT NULL,
+		generations INTEGER NOT NULL,
+		pictures INTEGER NOT NULL,    -- those that usage counts
+		entries INTEGER NOT NULL,
+		hold INTEGER NOT NULL,        -- the sums of its entries by kind
+		capture INTEGER NOT NULL,
+		release INTEGER NOT NULL,
+		refund INTEGER NOT NULL,
+		size INTEGER NOT NULL,        -- of the object in R2
+		sha256 TEXT NOT NULL
+	) WITHOUT ROWID;
+	-- What of it is in archives.
+	ALTER TABLE usage ADD COLUMN archived_pictures INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE usage ADD COLUMN archived_amount INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE batches ADD COLUMN archived INTEGER NOT NULL DEFAULT 0;
+	CREATE INDEX batches_refund ON batches (refund) WHERE refund IS NOT NULL;
+	-- of the account: the highest id of an entry that was archived; ids only grow
+	ALTER TABLE tallies ADD COLUMN archived_entry INTEGER NOT NULL DEFAULT 0;
+
+	-- Captures have an index, and holds are in the order of their generations: of these alone nobody knows where they are.
+	CREATE INDEX returns ON ledger (generation) WHERE kind IN ('release', 'refund');
+	INSERT INTO due (kind, subject, at) SELECT 'archive', 'books', 0 WHERE EXISTS (SELECT 1 FROM generations);
 	`
 ]
 

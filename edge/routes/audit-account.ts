@@ -1,15 +1,19 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { ArchiveRow } from '../account/archives.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
-import { unwrap } from '../errors.ts'
+import { type Answer, unwrap } from '../errors.ts'
 import { AccountId } from '../ids.ts'
+import { archiveDifferences } from '../storage/archive.ts'
 import { missingObjects } from '../storage/receipt.ts'
 import { json, problem } from './responses.ts'
+
+const archivesAtOnce = 1_000
 
 const route = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/audit',
-	summary: 'Recount an account from its entries, and look for every retained picture in storage',
+	summary: 'Recount an account from its entries and archives, and look for these and every retained picture in storage',
 	middleware: [withAdmin] as const,
 	request: { params: z.object({ account: AccountId }) },
 	responses: {
@@ -25,7 +29,8 @@ const route = createRoute({
 export const auditAccount = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env } = c.var
-		const account = env.ACCOUNT.getByName(c.req.valid('param').account)
+		const { account: name } = c.req.valid('param')
+		const account = env.ACCOUNT.getByName(name)
 		const differences = unwrap(await account.audit())
 		let objects = 0
 		for (let cursor: string | undefined = ''; cursor !== undefined; ) {
@@ -35,6 +40,16 @@ export const auditAccount = (app: OpenAPIHono<App>) =>
 			objects += page.receipts.length
 			differences.push(...(await missingObjects(env, page.receipts)))
 			cursor = page.next
+		}
+		for (let cursor: string | undefined = '~'; cursor !== undefined; ) {
+			const page: ArchiveRow[] = unwrap(
+				(await account.listArchives({ account: name, key: null }, cursor, archivesAtOnce)) as Answer<ArchiveRow[]>
+			)
+			for (const archive of page) {
+				differences.push(...(await archiveDifferences(env, name, archive)))
+			}
+			objects += page.length
+			cursor = page.at(-1)?.last
 		}
 		return c.json({ differences, objects }, 200)
 	})

@@ -1,11 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Generation, Status } from '../../shared/contract/generation.ts'
+import type { Listed } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
-import { limitOf } from './paging.ts'
+import { ArchivedUntil, limitOf } from './paging.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
@@ -28,7 +29,7 @@ const route = createRoute({
 	},
 	responses: {
 		200: json(
-			z.strictObject({ generations: z.array(Generation), next: GenerationId.nullable() }),
+			z.strictObject({ generations: z.array(Generation), next: GenerationId.nullable(), archived_until: ArchivedUntil }),
 			'`next` is the `cursor` of the following page, null on the last'
 		),
 		401: problem('unauthorized'),
@@ -41,8 +42,11 @@ export const listGenerations = (app: OpenAPIHono<App>) =>
 		const { env, key } = c.var
 		const { limit, cursor, status, model, created_after: after, created_before: before } = c.req.valid('query')
 		const filter = { status, model, after, before }
-		const listed = (await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit + 1)) as Answer<Snapshot[]>
-		const page = unwrap(listed)
-		const generations = await Promise.all(page.slice(0, limit).map((snapshot) => present(env, snapshot)))
-		return c.json({ generations, next: page.length > limit ? (generations.at(-1)?.id ?? null) : null }, 200)
+		const listed = (await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit + 1)) as Answer<
+			Listed<Snapshot>
+		>
+		const { items, archivedUntil } = unwrap(listed)
+		const generations = await Promise.all(items.slice(0, limit).map((snapshot) => present(env, snapshot)))
+		const next = items.length > limit ? (generations.at(-1)?.id ?? null) : null
+		return c.json({ generations, next, archived_until: archivedUntil }, 200)
 	})

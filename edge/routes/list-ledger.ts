@@ -1,9 +1,10 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { LedgerEntry } from '../../shared/contract/account.ts'
+import type { Listed } from '../account/account.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { limitOf } from './paging.ts'
+import { ArchivedUntil, limitOf } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const Cursor = z
@@ -20,7 +21,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(50, 500), cursor: Cursor.optional() }) },
 		responses: {
 			200: json(
-				z.strictObject({ entries: z.array(LedgerEntry), next: z.int().nullable() }),
+				z.strictObject({ entries: z.array(LedgerEntry), next: z.int().nullable(), archived_until: ArchivedUntil }),
 				'`next` is the `cursor` of the following page, null on the last'
 			),
 			401: problem('unauthorized'),
@@ -35,9 +36,12 @@ export const listLedger = (app: OpenAPIHono<App>) => {
 			const { env, caller } = c.var
 			const { limit, cursor } = c.req.valid('query')
 			const account = env.ACCOUNT.getByName(caller.account)
-			const page = unwrap((await account.listLedger(caller, cursor, limit + 1)) as Answer<LedgerEntry[]>)
-			const entries = page.slice(0, limit)
-			return c.json({ entries, next: page.length > limit ? (entries.at(-1)?.id ?? null) : null }, 200)
+			const { items, archivedUntil } = unwrap(
+				(await account.listLedger(caller, cursor, limit + 1)) as Answer<Listed<LedgerEntry>>
+			)
+			const entries = items.slice(0, limit)
+			const next = items.length > limit ? (entries.at(-1)?.id ?? null) : null
+			return c.json({ entries, next, archived_until: archivedUntil }, 200)
 		})
 	}
 }

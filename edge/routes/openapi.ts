@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { Model } from '../../shared/catalog.ts'
 import { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
+import { Archive, ArchivedGeneration } from '../../shared/contract/archive.ts'
 import { GenerationEvent } from '../../shared/contract/events.ts'
 import { Generation, Picture, ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { GenerationOrder } from '../../shared/contract/order.ts'
@@ -14,6 +15,8 @@ import { DryRun } from './create-generation.ts'
 const named = {
 	Account: AccountView,
 	ApiKey,
+	Archive,
+	ArchivedGeneration,
 	Delivery,
 	DryRun,
 	FieldError,
@@ -145,6 +148,7 @@ function described(method: string, path: string, { requestBody, responses }: Ope
 	const known = {
 		...(needsKey && { 403: 'forbidden: the key has not the scope for it' }),
 		...(path.includes('{') && '401' in responses && { 404: 'not-found' }),
+		...(path.includes('/generations/{id}') && { 410: 'archived: what is kept of it is in `GET /v1/archives`' }),
 		...(requestBody && refusals)
 	}
 	const refused = Object.entries(known).map(([status, description]) => [status, { description, content }])

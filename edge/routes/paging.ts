@@ -9,3 +9,11 @@ export const limitOf = (usual: number, most: number) =>
 		.pipe(z.int().min(1).max(most))
 		.default(usual)
 		.openapi({ type: 'integer', minimum: 1, maximum: most, default: usual })
+
+/** In a list of what an account has. */
+export const ArchivedUntil = z.iso
+	.datetime()
+	.optional()
+	.describe(
+		'Where there is an archive (`GET /v1/archives`): generations that were ordered until then are in it, and not in this list.'
+	)

@@ -94,7 +94,7 @@ export type Cost = z.infer<typeof Cost>
 
 /**
  * `GET /v1/account`: `limits` are those that hold, the plan's or its own; pictures are kept for `retention_days` after the end. `stored_bytes`: of its
- * orders and its ledger, which stay; a Durable Object holds 10 GB.
+ * orders and its ledger, as far as they are not archived; a Durable Object holds 10 GB.
  */
 export const AccountView = z.strictObject({
 	account: z.string(),

@@ -6,7 +6,7 @@ import { type Stack, startStack } from '../stack.ts'
 
 const [rounds, atOnce] = [4, 16]
 
-/** Memory of every process that `npm start` starts, itself included, and what an order leaves in its account for good. Linux only. */
+/** Memory of every process that `npm start` starts, itself included, and what an order takes in its account until it is archived. Linux only. */
 export async function footprint(): Promise<void> {
 	const stack = await startStack()
 	await sleep(5_000)

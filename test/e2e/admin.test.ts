@@ -34,6 +34,7 @@ it('makes an account that can order, and shows its books', async () => {
 	expect(ledger).toMatch(/1410 .* hold +available +held/)
 	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
 	expect((await admin('audit', 'acme')).stdout).toMatch(/acme +0 +0/)
+	expect((await admin('archives', 'acme')).stdout).toBe('nothing\n')
 	const [, id] = /(key_\S+) +shop/.exec((await admin('keys', 'acme')).stdout)!
 	await admin('revoke', 'acme', id!)
 	expect((await fetch(`${edge.url}/v1/generations`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(401)

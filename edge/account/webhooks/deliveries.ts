@@ -7,7 +7,7 @@ import { pauseAfter } from './schedule.ts'
 /** Milliseconds after which an attempt of which nothing was heard counts as lost: the object was evicted while it was under way. */
 export const lost = 60_000
 /** Milliseconds for which a delivery is listed after its event, unless it is still pending. */
-const listed = 30 * 24 * 3_600_000
+export const listed = 30 * 24 * 3_600_000
 const attemptsKept = 20
 
 export interface DeliveryRow extends Record<string, SqlStorageValue> {

@@ -1,0 +1,69 @@
+import { createHash } from 'node:crypto'
+import { ArchivedGeneration } from '../../shared/contract/archive.ts'
+import { sumUp } from '../account/archived.ts'
+import type { ArchiveRow, Chunk } from '../account/archives.ts'
+import type { Env } from '../env.ts'
+
+/** What is seen of an archive in R2. */
+export interface StoredArchive {
+	/** Bytes. */
+	size: number
+	/** Hexadecimal. */
+	sha256: string
+}
+
+/** Under what no other object is: whoever writes it, and however late, writes the same bytes. Nothing removes what begins so. */
+export const archiveKey = (account: string, { first, sha256 }: Pick<ArchiveRow, 'first' | 'sha256'>): string =>
+	`archives/${account}/${first}-${sha256}.ndjson.gz`
+
+/** Writes an archive, and looks whether it is there. */
+export async function storeArchive({ BUCKET }: Env, account: string, { first, text }: Chunk): Promise<StoredArchive> {
+	const bytes = await piped(new Blob([text]), new CompressionStream('gzip'))
+	const stored = { size: bytes.length, sha256: sha256Of(bytes) }
+	const key = archiveKey(account, { first, ...stored })
+	await BUCKET.put(key, bytes, { sha256: stored.sha256, httpMetadata: { contentType: 'application/gzip' } })
+	const seen = await BUCKET.head(key)
+	const sha256 = seen?.checksums.toJSON().sha256
+	if (seen?.size !== stored.size || sha256 !== stored.sha256) {
+		throw new Error(`${key}: expected ${stored.size} bytes, got ${seen ? `${seen.size} with SHA-256 ${sha256}` : 'no object'}`)
+	}
+	return stored
+}
+
+/** How an archive in R2 differs from what is remembered of it: none of its bytes may, and its lines make its sums. */
+export async function archiveDifferences({ BUCKET }: Env, account: string, row: ArchiveRow): Promise<string[]> {
+	const key = archiveKey(account, row)
+	const differs = (what: string) => [`archive ${key}: ${what}`]
+	const object = await BUCKET.get(key)
+	if (!object) {
+		return differs('no object')
+	}
+	const bytes = await object.bytes()
+	if (bytes.length !== row.size || sha256Of(bytes) !== row.sha256) {
+		return differs(`${row.size} bytes, got ${bytes.length} with SHA-256 ${sha256Of(bytes)}`)
+	}
+	try {
+		const lines = await linesOf(new Blob([bytes]))
+		const found = { first: lines[0]?.id, last: lines.at(-1)?.id, ...sumUp(lines) }
+		return (Object.keys(found) as (keyof typeof found)[])
+			.filter((name) => found[name] !== row[name])
+			.flatMap((name) => differs(`its lines make ${found[name]} of ${name}, got ${row[name]}`))
+	} catch (error) {
+		return differs(String(error))
+	}
+}
+
+/** Of an archive's file. Throws where it is none. */
+export async function linesOf(file: Blob): Promise<ArchivedGeneration[]> {
+	const text = new TextDecoder().decode(await piped(file, new DecompressionStream('gzip')))
+	return text
+		.trimEnd()
+		.split('\n')
+		.map((line) => ArchivedGeneration.parse(JSON.parse(line)))
+}
+
+async function piped(blob: Blob, through: CompressionStream | DecompressionStream): Promise<Uint8Array> {
+	return new Uint8Array(await new Response(blob.stream().pipeThrough(through)).arrayBuffer())
+}
+
+const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
