@@ -110,6 +110,16 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /^expected pictures of three channels, got \[4, 4, 4\]$/
 		},
+		'a decoder for GPUs': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, ['batch', 4, 'height', 'width']] }
+				const graph = graphOf(latent, [['com.microsoft.NhwcConv', ['latent_sample', 'latent_sample'], 'sample']])
+				const domain = bytesField(8, Buffer.concat([bytesField(1, 'com.microsoft'), varintField(2, 1)]))
+				await writeFile(at('vae_decoder/model.onnx'), Buffer.concat([graph, domain]))
+			},
+			message:
+				/vae_decoder\/model.onnx: expected an ONNX graph that loads, got: .*NhwcConv.* \(a graph that was optimised for GPUs/
+		},
 		'no U-Net': {
 			spoil: () => rm(at('unet'), { recursive: true }),
 			message: /Tiny SD\/unet\/model.onnx: expected .*, found no file/

@@ -63,7 +63,10 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 	const once = async (): Promise<SessionPerShape> => ({ ...(await open()), isPlanned: () => true })
 	const { inputs, outputs, run, isPlanned, release } = await (provider.plansShapes ? sessionPerShape(open) : once()).catch(
 		(error: Error) => {
-			throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}`, { cause: error })
+			const why = /implementation for|find kernel/.test(error.message)
+				? ' (a graph that was optimised for GPUs runs there alone)'
+				: ''
+			throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}${why}`, { cause: error })
 		}
 	)
 	return {
