@@ -41,7 +41,11 @@ it('hands a page that was uploaded as a picture out as nothing that a browser wo
 	const id = 'upl_00000000000000000000000000'
 	await env.BUCKET.put(inputKey(account, id), '<script>alert(1)</script>', { httpMetadata: { contentType: 'image/png' } })
 	const { headers } = await get(`/openai/v1/files/${id}/content`, key)
-	expect([headers.get('content-type'), headers.get('x-content-type-options')]).toEqual(['image/png', 'nosniff'])
+	expect(Object.fromEntries(headers)).toMatchObject({
+		'content-type': 'image/png',
+		'cache-control': 'private, max-age=86400, immutable',
+		'x-content-type-options': 'nosniff'
+	})
 })
 
 it('lists files as it is asked to, page by page', async () => {

@@ -42,11 +42,16 @@ function gone(key: string): never {
 	throw new ProblemError({ code: 'not-found', detail: `Picture ${key} was delivered and is no longer in storage.` })
 }
 
-/** An object as it is in storage, and nothing that a browser would take for a page. */
+/** An object as it is in storage, where it never changes, and nothing that a browser would take for a page. */
 export function respondObject({ body, size, httpMetadata }: R2ObjectBody): Response {
 	const type = httpMetadata?.contentType ?? 'application/octet-stream'
 	return new Response(body, {
-		headers: { 'content-type': type, 'content-length': String(size), 'x-content-type-options': 'nosniff' }
+		headers: {
+			'content-type': type,
+			'content-length': String(size),
+			'cache-control': 'private, max-age=86400, immutable',
+			'x-content-type-options': 'nosniff'
+		}
 	})
 }
 
