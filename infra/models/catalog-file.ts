@@ -44,8 +44,8 @@ function openLock(file: string): number {
 	}
 }
 
-/** As biome formats it: on one line what fits there, but for the catalog itself and its entries. */
-function format(value: unknown, indent = '', before = 0): string {
+/** As biome formats it: on one line what fits there with so much `beside` it, but for the catalog itself and its entries. */
+function format(value: unknown, indent = '', beside = 0): string {
 	const isArray = Array.isArray(value)
 	if (typeof value !== 'object' || value === null) {
 		return JSON.stringify(value)
@@ -53,13 +53,17 @@ function format(value: unknown, indent = '', before = 0): string {
 	const depth = indent.length
 	const line = oneLine(value)
 	// A tab is two columns wide there.
-	if (depth > 2 && depth * 2 + before + line.length + 1 <= COLUMNS) {
+	if (depth > 2 && depth * 2 + line.length + beside <= COLUMNS) {
 		return line
 	}
 	const inner = `${indent}\t`
+	const comma = (i: number, all: readonly unknown[]) => (i < all.length - 1 ? 1 : 0)
 	const items = isArray
-		? value.map((item) => format(item, inner))
-		: Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${format(item, inner, key.length + 4)}`)
+		? value.map((item, i, all) => format(item, inner, comma(i, all)))
+		: Object.entries(value).map(([key, item], i, all) => {
+				const name = `${JSON.stringify(key)}: `
+				return `${name}${format(item, inner, name.length + comma(i, all))}`
+			})
 	const [open, close] = isArray ? '[]' : '{}'
 	return items.length === 0
 		? `${open}${close}`
