@@ -1,4 +1,5 @@
 import { expect, inject, it } from 'vitest'
+import { newId } from '../../shared/ids.ts'
 import { env, fetchEdge, get, newAccount } from '../testing.ts'
 import { inputKey } from './store.ts'
 
@@ -50,7 +51,9 @@ it('hands a page that was uploaded as a picture out as nothing that a browser wo
 
 it('lists files as it is asked to, page by page', async () => {
 	const { account, key } = await newAccount()
-	const ids = Array.from({ length: 1_003 }, (_, i) => `upl_${String(i).padStart(26, '0')}`)
+	const now = Date.now()
+	// Some of the same moment, most of the last hours, one very old.
+	const ids = Array.from({ length: 1_003 }, (_, i) => newId('upl', i === 0 ? 1 : now - (i >> 2) * 20_000)).sort()
 	await Promise.all(ids.map((id) => env.BUCKET.put(inputKey(account, id), '')))
 	const list = async (query: Record<string, string>) => {
 		const answer = await get(`/openai/v1/files?${new URLSearchParams(query)}`, key)
@@ -59,7 +62,7 @@ it('lists files as it is asked to, page by page', async () => {
 	const newest = [...ids].reverse()
 	for (const [query, all] of [
 		[{}, newest],
-		[{ order: 'desc', limit: '500' }, newest],
+		[{ order: 'desc', limit: '1000' }, newest],
 		[{ order: 'asc', purpose: 'vision', limit: '10000' }, ids]
 	] as const) {
 		const found: string[] = []

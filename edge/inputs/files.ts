@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { newId } from '../../shared/ids.ts'
+import { newId, timeOf } from '../../shared/ids.ts'
 import { UploadId } from '../../shared/inputs.ts'
 import type { Env } from '../env.ts'
 import { ProblemError, unwrap } from '../errors.ts'
@@ -13,6 +13,8 @@ import { inputKey } from './store.ts'
 
 /** As many as R2 lists at once. */
 const mostListed = 1_000
+/** Milliseconds that are looked through first for the newest files. */
+const recent = 60_000
 /** Characters. R2 keeps 8 kB of an object's own metadata, in ASCII alone, so letters may have any three bytes each: nine characters. */
 const longestName = 200
 const mostMetadata = 6_000
@@ -104,16 +106,23 @@ async function listOldest({ BUCKET }: Env, prefix: string, start: string | undef
 	return { objects: page.objects, isMore: page.truncated }
 }
 
-/** The other way round: those before it, for which all that are older are looked through. */
+/** The other way round: those before it. R2 lists forwards alone, so longer and longer times are looked through until there are enough. */
 async function listNewest(env: Env, prefix: string, start: string | undefined, limit: number): Promise<Listed> {
-	let newest: R2Object[] = []
-	for (let [last, isMore]: [string | undefined, boolean] = [undefined, true]; isMore; ) {
-		const page = await listOldest(env, prefix, last, mostListed)
-		newest = [...newest, ...page.objects.filter(({ key }) => !start || key < start)].slice(-limit - 1)
-		last = page.objects.at(-1)?.key
-		isMore = page.isMore && (!start || last! < start)
+	const at = start ? timeOf(start.slice(prefix.length)) : Date.now()
+	let found: R2Object[] = []
+	for (let [span, end]: [number, string | undefined] = [recent, start]; found.length <= limit && end !== prefix; span *= 32) {
+		const begin = span < at ? prefix + newId('upl', at - span) : prefix
+		let between: R2Object[] = []
+		for (let [last, isMore]: [string | undefined, boolean] = [begin, true]; isMore; ) {
+			const page = await listOldest(env, prefix, last, mostListed)
+			between = [...between, ...page.objects.filter(({ key }) => !end || key < end)].slice(-limit - 1)
+			last = page.objects.at(-1)?.key
+			isMore = page.isMore && (!end || last! < end)
+		}
+		found = [...between, ...found].slice(-limit - 1)
+		end = begin
 	}
-	return { objects: newest.reverse().slice(0, limit), isMore: newest.length > limit }
+	return { objects: found.slice(-limit).reverse(), isMore: found.length > limit }
 }
 
 /** Throws where a generation is still to be made from it. */
