@@ -63,6 +63,7 @@ it('pages from elsewhere may call, with a key of their own', async () => {
 			'*',
 			null
 		])
+		expect(answer.headers.get('access-control-expose-headers')).toBe('*')
 	}
 	const described = await fetchEdge('/openapi.json', { headers: { origin } })
 	expect(described.headers.get('access-control-allow-origin')).toBe('*')
@@ -71,7 +72,8 @@ it('pages from elsewhere may call, with a key of their own', async () => {
 })
 
 it.each([
-	['limit=abc', '/limit: expected text like /^\\d{1,4}$/, got "abc".'],
+	['limit=abc', '/limit: expected an integer from 1 to 100, got "abc".'],
+	['limit=101', '/limit: expected an integer from 1 to 100, got "101".'],
 	['limit=1&limit=2', '/limit: expected string, got an array of 2.'],
 	['created_after=yesterday', '/created_after: expected datetime, got "yesterday".']
 ])('says what came in a query: %s', async (query, detail) => {

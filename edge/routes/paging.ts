@@ -4,9 +4,8 @@ import { z } from '@hono/zod-openapi'
 export const limitOf = (usual: number, most: number) =>
 	z
 		.string()
-		.regex(/^\d{1,4}$/)
+		.refine((text) => /^\d{1,4}$/.test(text) && +text >= 1 && +text <= most, `an integer from 1 to ${most}`)
 		.transform(Number)
-		.pipe(z.int().min(1).max(most))
 		.default(usual)
 		.openapi({ type: 'integer', minimum: 1, maximum: most, default: usual })
 
