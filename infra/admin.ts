@@ -165,14 +165,26 @@ async function all(account: string, path: string, name: string): Promise<Rows> {
 async function auditAll(accounts: string[]): Promise<Rows> {
 	const rows: Rows = []
 	for (const account of accounts) {
-		const { differences, objects } = (await call(account, 'POST', '/audit')) as { differences: string[]; objects: number }
-		rows.push({ account, objects, differences: differences.length })
-		for (const difference of differences) {
-			console.error(`${account}: ${difference}`)
-			process.exitCode = 1
+		const row = { account, objects: 0, differences: 0 }
+		for (let cursor: string | null = ''; cursor !== null; ) {
+			const page = (await call(account, 'POST', `/audit${cursor && `?cursor=${cursor}`}`)) as unknown as AuditPage
+			for (const difference of page.differences) {
+				console.error(`${account}: ${difference}`)
+				process.exitCode = 1
+			}
+			row.objects += page.objects
+			row.differences += page.differences.length
+			cursor = page.next
 		}
+		rows.push(row)
 	}
 	return rows
+}
+
+interface AuditPage {
+	differences: string[]
+	objects: number
+	next: string | null
 }
 
 function print(result: unknown): void {

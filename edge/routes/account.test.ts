@@ -17,7 +17,15 @@ describe('an account', () => {
 	const admin = (path: string, body: unknown = {}) => post(`/v1/admin/accounts/${account}${path}`, env.ADMIN_TOKEN, body)
 	const balance = async () => (await (await get('/v1/account', key)).json<{ balance: object }>()).balance
 	const read = async (id: string) => (await get(`/v1/generations/${id}`, key)).json<Generation>()
-	const audit = async () => (await admin('/audit')).json<{ differences: string[]; objects: number }>()
+	const audit = async () => {
+		const { next, ...found } = await (await admin('/audit')).json<{
+			differences: string[]
+			objects: number
+			next: string | null
+		}>()
+		expect(next).toBeNull()
+		return found
+	}
 	const submit = async (fields: object = {}, by = key) =>
 		(await post('/v1/generations', by, { ...order, ...fields })).json<Generation>()
 	const work = (generation: Generation) => ({ account, generation: generation.id, epoch: 1 })
@@ -226,6 +234,29 @@ describe('an account', () => {
 		for (const expected of ['balance available', 'balance held', 'charge without', 'not charged', 'usage', 'refund', 'receipt']) {
 			expect(differences).toContainEqual(expect.stringContaining(expected))
 		}
+	})
+
+	it('is audited page by page, each object once', async () => {
+		const { id } = await submit()
+		const numbers = (most: number) =>
+			`WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ${most})`
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
+			sql.exec(
+				`INSERT INTO pictures ${numbers(1_001)} SELECT '${id}', i, '${id}/1/' || i, 4, 'e', 0, 'image/png', 1, 1, 1 FROM numbers`
+			)
+			sql.exec(`INSERT INTO archives ${numbers(100)} SELECT 'gen_' || i, 'gen_' || i, 0, 1, 0, 0, 0, 0, 0, 0, 1, i FROM numbers`)
+		})
+		const pages: { differences: string[]; objects: number; next: string | null }[] = []
+		for (let cursor: string | null = ''; cursor !== null; cursor = pages.at(-1)?.next ?? null) {
+			pages.push(await (await admin(`/audit${cursor && `?cursor=${cursor}`}`)).json())
+		}
+		expect(pages.map(({ objects }) => objects)).toEqual([500, 500, 51, 50, 0])
+		const missing = pages.flatMap(({ differences }) => differences).filter((difference) => difference.endsWith('no object'))
+		expect(new Set(missing).size).toBe(1_101)
+		expect(missing).toHaveLength(1_101)
+		const ofBooks = pages.map(({ differences }) => differences.filter((each) => each.startsWith('a picture not charged')).length)
+		expect(ofBooks).toEqual([1_001, 0, 0, 0, 0])
+		expect(await codeOf(await admin('/audit?cursor=x'))).toBe('422 invalid-request')
 	})
 
 	it('is one of those that the admin can list, page by page', async () => {

@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { ArchiveRow } from '../account/archives.ts'
+import type { Receipt } from '../account/attempts.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -8,21 +9,27 @@ import { archiveDifferences } from '../storage/archive.ts'
 import { missingObjects } from '../storage/receipt.ts'
 import { json, problem } from './responses.ts'
 
-const archivesAtOnce = 1_000
+/** Of a page: each is read as a whole. */
+const archivesAtOnce = 50
+
+/** What comes after a picture's receipt, or after an archive. */
+const Cursor = z.string().regex(/^(pictures|archives)\/[\w/]{1,100}$/)
 
 const route = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/audit',
 	summary: 'Recount an account from its entries and archives, and look for these and every retained picture in storage',
+	description: 'Page by page, for one request may look for 10,000 objects at most: the first tells of the books, too.',
 	middleware: [withAdmin] as const,
-	request: { params: z.object({ account: AccountId }) },
+	request: { params: z.object({ account: AccountId }), query: z.strictObject({ cursor: Cursor.optional() }) },
 	responses: {
 		200: json(
-			z.strictObject({ differences: z.array(z.string()), objects: z.int() }),
-			'What does not agree, nothing where all is well; and how many objects were looked for'
+			z.strictObject({ differences: z.array(z.string()), objects: z.int(), next: Cursor.nullable() }),
+			'What does not agree, nothing where all is well; how many objects were looked for; and the `cursor` of the following page, null on the last'
 		),
 		401: problem('unauthorized'),
-		404: problem('not-found: there is no such account')
+		404: problem('not-found: there is no such account'),
+		422: problem('invalid-request')
 	}
 })
 
@@ -30,26 +37,27 @@ export const auditAccount = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env } = c.var
 		const { account: name } = c.req.valid('param')
+		const { cursor = '' } = c.req.valid('query')
+		const [, after = ''] = /^\w+\/(.*)$/.exec(cursor) ?? []
 		const account = env.ACCOUNT.getByName(name)
-		const differences = unwrap(await account.audit())
+		const differences = cursor === '' ? unwrap(await account.audit()) : []
 		let objects = 0
-		for (let cursor: string | undefined = ''; cursor !== undefined; ) {
-			const page: { receipts: { key: string; size: number; etag: string }[]; next?: string } = unwrap(
-				await account.receipts(cursor)
-			)
+		if (!cursor.startsWith('archives/')) {
+			const page = unwrap((await account.receipts(after)) as Answer<{ receipts: Receipt[]; next?: string }>)
 			objects += page.receipts.length
 			differences.push(...(await missingObjects(env, page.receipts)))
-			cursor = page.next
-		}
-		for (let cursor: string | undefined = '~'; cursor !== undefined; ) {
-			const page: ArchiveRow[] = unwrap(
-				(await account.listArchives({ account: name, key: null }, cursor, archivesAtOnce)) as Answer<ArchiveRow[]>
-			)
-			for (const archive of page) {
-				differences.push(...(await archiveDifferences(env, name, archive)))
+			if (page.next !== undefined) {
+				return c.json({ differences, objects, next: `pictures/${page.next}` }, 200)
 			}
-			objects += page.length
-			cursor = page.at(-1)?.last
 		}
-		return c.json({ differences, objects }, 200)
+		const from = cursor.startsWith('archives/') ? after : undefined
+		const archives = unwrap(
+			(await account.listArchives({ account: name, key: null }, from, archivesAtOnce)) as Answer<ArchiveRow[]>
+		)
+		for (const archive of archives) {
+			differences.push(...(await archiveDifferences(env, name, archive)))
+		}
+		objects += archives.length
+		const next = archives.length === archivesAtOnce ? `archives/${archives.at(-1)?.last}` : null
+		return c.json({ differences, objects, next }, 200)
 	})

@@ -141,9 +141,13 @@ async function checkMoney(
 	generations: Generation[],
 	expect: Expect
 ): Promise<void> {
-	const { differences } = await house.admin<{ differences: string[] }>('POST', `${account}/audit`)
-	for (const difference of differences) {
-		expect(false, `audit: ${difference}`)
+	for (let cursor: string | null = ''; cursor !== null; ) {
+		const path = `${account}/audit${cursor && `?cursor=${cursor}`}`
+		const page: { differences: string[]; next: string | null } = await house.admin('POST', path)
+		for (const difference of page.differences) {
+			expect(false, `audit: ${difference}`)
+		}
+		cursor = page.next
 	}
 	const { balance, in_flight } = (await customer.ask('GET', '/v1/account')).body as AccountView
 	const entries = await customer.all<LedgerEntry>('/v1/ledger', 'entries')
