@@ -284,6 +284,11 @@ export class Account extends DurableObject {
 		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), ...Scope.options))
 	}
 
+	/** Whether a key may see what was uploaded. */
+	async expectReader(key: string): Promise<Answer<void>> {
+		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), 'read', 'generate'))
+	}
+
 	/** Throws where a generation is still to be made from an upload, for work that removes it. */
 	async expectUnused(key: string, upload: string): Promise<Answer<void>> {
 		return this.#own(key, 'generate', () => {

@@ -1,6 +1,6 @@
 import { expect, inject, it } from 'vitest'
 import { newId } from '../../shared/ids.ts'
-import { env, fetchEdge, get, newAccount } from '../testing.ts'
+import { env, fetchEdge, get, newAccount, post } from '../testing.ts'
 import { inputKey } from './store.ts'
 
 const png = Buffer.from(inject('files')['plain.png']!, 'base64')
@@ -47,6 +47,28 @@ it('hands a page that was uploaded as a picture out as nothing that a browser wo
 		'cache-control': 'private, max-age=86400, immutable',
 		'x-content-type-options': 'nosniff'
 	})
+})
+
+it('shows files to a key that may read, and lets it change none', async () => {
+	const { account, key } = await newAccount()
+	const made = await post(`/v1/admin/accounts/${account}/keys`, env.ADMIN_TOKEN, { scopes: ['read'] })
+	const { key: reader } = await made.json<{ key: string }>()
+	const send = (by: string) => {
+		const form = new FormData()
+		form.set('file', new File([png], 'a.png'))
+		return fetchEdge('/openai/v1/files', { method: 'POST', headers: { authorization: `Bearer ${by}` }, body: form })
+	}
+	const { id } = await (await send(key)).json<{ id: string }>()
+	const remove = fetchEdge(`/openai/v1/files/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${reader}` } })
+	expect([(await remove).status, (await send(reader)).status]).toEqual([403, 403])
+	for (const path of [
+		'/openai/v1/files',
+		`/openai/v1/files/${id}`,
+		`/openai/v1/files/${id}/content`,
+		`/replicate/v1/files/${id}`
+	]) {
+		expect((await get(path, reader)).status).toBe(200)
+	}
 })
 
 it('lists files as it is asked to, page by page', async () => {

@@ -58,7 +58,7 @@ export async function storeFile(env: Env, key: Key, file: Given, pointer: string
 }
 
 export async function findFile(env: Env, { account, hash }: Key, id: string): Promise<StoredFile> {
-	unwrap(await env.ACCOUNT.getByName(account).authorize(hash))
+	unwrap(await env.ACCOUNT.getByName(account).expectReader(hash))
 	const object = UploadId.safeParse(id).success ? await env.BUCKET.head(inputKey(account, id)) : null
 	if (!object) {
 		throw new ProblemError({ code: 'not-found', detail: `This account has no file ${id}.` })
@@ -79,7 +79,7 @@ export async function listFiles(
 	{ account, hash }: Key,
 	{ after, limit = 100, order = 'asc' }: Asked
 ): Promise<{ files: StoredFile[]; next: string | null }> {
-	unwrap(await env.ACCOUNT.getByName(account).authorize(hash))
+	unwrap(await env.ACCOUNT.getByName(account).expectReader(hash))
 	const prefix = inputKey(account, '')
 	const start = after && prefix + after
 	const most = Math.min(limit, mostListed)
