@@ -1,5 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, inject, it, vi } from 'vitest'
+import { PlanName } from '../../shared/contract/account.ts'
 import type { Order } from '../../shared/contract/order.ts'
 import { newId, randomText } from '../../shared/ids.ts'
 import { answer } from '../errors.ts'
@@ -83,7 +84,12 @@ async function live(
 		return object as never
 	}
 	const head = env.BUCKET.head.bind(env.BUCKET)
-	const list = env.BUCKET.list.bind(env.BUCKET)
+	const list: R2Bucket['list'] = async (options) => {
+		if (faults && pick(3) === 0) {
+			at.plans.standing = { plan: PlanName.options[pick(3)] ?? 'trial', limits: {} }
+		}
+		return env.BUCKET.list(options)
+	}
 	const BUCKET = { put, head, list } as R2Bucket
 
 	/** Charged pictures less those that were refunded; and what the meter was told, by event. */
@@ -244,6 +250,8 @@ async function live(
 	const entries = new Map<number, string>()
 	const usage = new Map<string, number>()
 	const opened = new Map<string, string[]>()
+	/** Of whose pictures there are objects. */
+	let drawn: string[] = []
 	const check = async (step: number) => {
 		expect({ step, differences: audit(sql, at.ledger) }).toEqual({ step, differences: [] })
 		for (const row of sql.exec('SELECT id, at, kind, amount, generation, picture FROM ledger')) {
@@ -255,7 +263,7 @@ async function live(
 			.exec<{ id: number }>('SELECT id FROM ledger')
 			.toArray()
 			.map(({ id }) => id)
-		const there: number[] = []
+		const archived: number[] = []
 		for (const row of archives()) {
 			if (!opened.has(row.last)) {
 				expect(await archiveDifferences(env, account, row)).toEqual([])
@@ -272,10 +280,25 @@ async function live(
 			for (const text of opened.get(row.last) ?? []) {
 				const { id } = JSON.parse(text)
 				expect(text).toBe(entries.get(id))
-				there.push(id)
+				archived.push(id)
 			}
 		}
-		expect([...here, ...there].sort((a, b) => a - b)).toEqual([...entries.keys()].sort((a, b) => a - b))
+		expect([...here, ...archived].sort((a, b) => a - b)).toEqual([...entries.keys()].sort((a, b) => a - b))
+		const there = new Set(
+			sql
+				.exec<{ id: string }>('SELECT id FROM generations')
+				.toArray()
+				.map(({ id }) => id)
+		)
+		expect(drawn.filter((id) => !there.has(id))).toEqual([])
+		const objects = 'SELECT DISTINCT id FROM generations JOIN pictures ON generation = id WHERE removed_at IS NULL'
+		drawn =
+			step < steps
+				? sql
+						.exec<{ id: string }>(objects)
+						.toArray()
+						.map(({ id }) => id)
+				: []
 		const lost = 'SELECT name FROM repeats LEFT JOIN generations ON id = generation WHERE until > ? AND id IS NULL'
 		expect(sql.exec(lost, Date.now()).toArray()).toEqual([])
 		for (const { day, pictures } of at.usage.list('2000-01-01', '2999-01-01')) {

@@ -83,8 +83,8 @@ export class Errands {
 			if (keys.size === 0) {
 				generations.erased(id, now)
 			}
-			// Read again: it may have been deleted meanwhile.
-			const { again } = generations.retained(id, now)
+			// Read again: it may have been deleted meanwhile, or its plan changed; then what was kept just now may go.
+			const again = generations.retained(id, now).again ?? (keys.size > 0 ? now : undefined)
 			if (again === undefined) {
 				due.remove('erase', id)
 				due.putOnce('archive', 'books', now + day)
