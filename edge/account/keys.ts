@@ -1,6 +1,7 @@
 import type { ApiKey, KeyRequest, Limits, Scope } from '../../shared/contract/account.ts'
 import { newId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
+import { refuse } from '../inputs/refuse.ts'
 
 /** Milliseconds: how exactly it is known when a key was last used. A write at each use would cost more than that is worth. */
 const usedWithin = 60_000
@@ -31,6 +32,9 @@ export class Keys {
 	}
 
 	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number, lineage = hash): ApiKey {
+		if (expires_at !== null && Date.parse(expires_at) <= now) {
+			refuse('/expires_at', 'a time to come', JSON.stringify(expires_at))
+		}
 		const valid = 'SELECT count(*) AS n FROM keys WHERE revoked_at IS NULL AND coalesce(expires_at > ?, true)'
 		const { n } = this.#sql.exec<{ n: number }>(valid, now).one()
 		if (n >= mostKeys) {

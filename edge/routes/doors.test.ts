@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Scope } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
@@ -32,7 +33,10 @@ describe('every route that is described', () => {
 		for (const scope of ['generate', 'read', 'admin'] as const) {
 			keys[scope] = (await make({ scopes: [scope] })).key
 		}
-		const [expired, revoked, rotated] = [await make({ expires_at: '2020-01-01T00:00:00Z' }), await make({}), await make({})]
+		const [expired, revoked, rotated] = [await make({}), await make({}), await make({})]
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => {
+			storage.sql.exec('UPDATE keys SET expires_at = 1 WHERE id = ?', expired.id)
+		})
 		await fetchEdge(`/v1/keys/${revoked.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${keys.admin}` } })
 		await post(`/v1/keys/${rotated.id}/rotate`, keys.admin, { overlap: 0 })
 		useless = {

@@ -148,6 +148,7 @@ describe('a hostile customer', () => {
 		['scopes', { scopes: ['root'] }],
 		['scopes', { scopes: Array(100_000).fill('read') }],
 		['an expiry', { expires_at: 'never' }],
+		['an end that is past', { expires_at: '2020-01-01T00:00:00Z' }],
 		['a field', { hash: 'x' }]
 	])('makes no key with strange %s', async (_, body) => {
 		expect(await codeOf(await post('/v1/keys', key, body))).toBe('422 invalid-request')
