@@ -77,6 +77,11 @@ async function main(): Promise<void> {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(signal, () => void stop())
 	}
+	if (process.env.npm_lifecycle_event === 'start') {
+		// An npm that is ended, by whatever but Ctrl-C, ends its shell and does not tell us.
+		const shell = process.ppid
+		setInterval(() => process.ppid === shell || void stop(), 1_000).unref()
+	}
 
 	try {
 		await bringUp({ port, dataDir, start })

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -163,6 +163,16 @@ describe('npm start with something wrong', () => {
 		const { stderr } = spawnSync('sh', ['-c', script, process.execPath], { cwd: root, env, encoding: 'utf8' })
 		server.close()
 		expect(stderr).toMatch(/^darkroom: port \d+ is taken/)
+	})
+
+	it('ends with the npm that started it', async () => {
+		const env = { ...process.env, DATA_DIR: dataDir, PORT: String(await freePort()) }
+		const npm = spawn('npm', ['start'], { cwd: root, env, stdio: 'ignore' })
+		const below = () => descendants(npm.pid!)
+		await expect.poll(() => below().some(({ command }) => command.includes('bin/postgres -D')), { timeout: 30_000 }).toBe(true)
+		const left = below().map(({ pid }) => pid)
+		npm.kill()
+		await expect.poll(() => left.filter(alive), { timeout: 30_000 }).toEqual([])
 	})
 
 	it('names a port that is none', async () => {
