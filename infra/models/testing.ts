@@ -48,7 +48,7 @@ export function workspace() {
 	return place
 }
 
-type Kind = 'scalar' | 'int64' | 'half'
+type Kind = 'scalar' | 'int64' | 'dynamo' | 'half'
 
 async function lay(source: string, kind: Kind, className = 'ORTStableDiffusionPipeline'): Promise<void> {
 	const half = kind === 'half' ? '-half' : ''

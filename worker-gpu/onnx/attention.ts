@@ -100,7 +100,11 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 			turned ||= order === '0,2,3,1'
 			return { name: split!.inputs[0]!, heads, flat, turned, factor, roots, split: order === '0,2,1,3' ? [first, at] : [first] }
 		}
-		if ((order === '0,2,1' || order === '0,1,3,2') && !turned && !flat) {
+		const unturned = node && !turned && !flat ? beforeTurn(graph, node) : undefined
+		if (unturned !== undefined) {
+			turned = true
+			at = unturned
+		} else if ((order === '0,2,1' || order === '0,1,3,2') && !turned && !flat) {
 			turned = true
 			at = first
 		} else if (node?.operator === 'Reshape' && !flat) {
@@ -119,6 +123,27 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 			at = first
 		}
 	}
+}
+
+/** torch.export turns K by way of [B · heads, S, d], whose shape it takes of K itself, and back to four dimensions: what stands before that. */
+function beforeTurn(graph: Graph, back: Node): string | undefined {
+	const turn = graph.maker.get(back.inputs[0]!)
+	const flat = turn?.operator === 'Transpose' ? graph.maker.get(turn.inputs[0]!) : undefined
+	if (back.operator !== 'Reshape' || flat?.operator !== 'Reshape' || graph.integers(turn!, 'perm').join() !== '0,2,1') {
+		return undefined
+	}
+	const [k] = flat.inputs as [string]
+	/** A number, or from where to where K's dimensions are taken. */
+	const part = (name: string): string => {
+		const slice = graph.maker.get(name)
+		const shape = slice?.operator === 'Slice' ? graph.maker.get(slice.inputs[0]!) : undefined
+		const ofK = shape?.operator === 'Shape' && shape.inputs[0] === k
+		return (ofK ? slice!.inputs.slice(1) : [name]).map((name) => graph.constant(name)?.join()).join(':')
+	}
+	const parts = (reshape: Node) => (graph.maker.get(reshape.inputs[1]!)?.inputs ?? []).map(part).join()
+	const [least, most] = [-(2 ** 63), 2 ** 63]
+	const turns = parts(flat) === `-1,-2:-1,-1:${most}` && parts(back) === `${least}:-2,-1:${most},-2:-1`
+	return turns ? k : undefined
 }
 
 /** The last node of what puts the heads together again: [B, S, heads · d]. */

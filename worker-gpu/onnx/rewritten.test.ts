@@ -23,7 +23,15 @@ async function feedsOf(session: InferenceSession, more: Readonly<Record<string, 
 	const feeds: Record<string, Tensor> = {}
 	for (const [i, port] of session.inputMetadata.entries()) {
 		const dims = port.isTensor ? port.shape.map((dim) => (typeof dim === 'number' ? dim : ({ ...sizes, ...more }[dim] ?? 8))) : []
-		feeds[port.name] = new Tensor('float32', generator(i).normal(dims).data, dims)
+		const { data } = generator(i).normal(dims)
+		const isWhole = port.isTensor && port.type === 'int64'
+		feeds[port.name] = isWhole
+			? new Tensor(
+					'int64',
+					BigInt64Array.from(data, (value) => BigInt(Math.round(value))),
+					dims
+				)
+			: new Tensor('float32', data, dims)
 	}
 	return feeds
 }
@@ -51,6 +59,8 @@ describe.each([
 	['golden/stable-diffusion/unet', 'attention', fusedAttention, 8],
 	['golden/paper/unet-7', 'attention', fusedAttention, 4],
 	['golden/first-stages/kl/vae_decoder', 'attention', fusedAttention, 1],
+	// Turned by way of three dimensions, as torch.export does.
+	['golden/imports/unet-dynamo', 'attention', fusedAttention, 2],
 	['models/scenes/unet', 'halves of projections', cutProjections, 14],
 	['golden/stable-diffusion/unet', 'halves of projections', cutProjections, 8],
 	['models/scenes/unet', 'upsampling', phasedUpsampling, 2],

@@ -33,7 +33,7 @@ export interface Ran {
 }
 
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
-export const REWRITES = {
+const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches],
 	cuda: [fusedAttention, cutProjections, movedBiases]
 }

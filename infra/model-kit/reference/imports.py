@@ -50,6 +50,8 @@ def imports() -> None:
     export_unet(folder / "unet-scalar", unet, torch.tensor(1.0), {})
     export_unet(folder / "unet-int64", unet, torch.tensor([1, 2]), {"timestep": {0: "steps"}, "sample": FREE})
     export_unet(folder / "unet-half", half(unet), torch.tensor(1.0).half(), {})
+    # torch's own exporter from 2.9 on, which notes the shapes of all values and calls equal ones the same.
+    export_unet(folder / "unet-dynamo", unet, torch.tensor(1), {}, dynamo=True)
     # And after `optimum-cli onnxruntime quantize`.
     shutil.copytree(folder / "unet-scalar", folder / "unet-int8")
     quantize_dynamic(folder / "unet-scalar/model.onnx", folder / "unet-int8/model.onnx", op_types_to_quantize=["MatMul"])
@@ -95,15 +97,19 @@ def half(network: torch.nn.Module) -> torch.nn.Module:
     return copy.deepcopy(network).half()
 
 
-def export_unet(folder: Path, unet: UNet2DConditionModel, timestep: torch.Tensor, axes: dict) -> None:
+def export_unet(folder: Path, unet: UNet2DConditionModel, timestep: torch.Tensor, axes: dict, dynamo=False) -> None:
     inputs = {
-        "sample": torch.zeros(2, 4, 8, 8, dtype=unet.dtype), "timestep": timestep, "encoder_hidden_states": torch.zeros(2, 77, 8, dtype=unet.dtype)
+        "sample": torch.zeros(2, 4, 8, 16 if dynamo else 8, dtype=unet.dtype), "timestep": timestep, "encoder_hidden_states": torch.zeros(2, 77, 8, dtype=unet.dtype)
     }
     forward = lambda x, t, y: unet(x, t, y, return_dict=False)[0]  # noqa: E731
-    export(folder, unet, forward, inputs, "out_sample", {"sample": SPACE, "encoder_hidden_states": BATCH, **axes})
+    export(folder, unet, forward, inputs, "out_sample", {"sample": SPACE, "encoder_hidden_states": BATCH, **axes}, dynamo)
 
 
-def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output: str, axes: dict) -> None:
+def free(axes: dict | None) -> dict | None:
+    return axes and {axis: torch.export.Dim.AUTO for axis in axes}
+
+
+def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output: str, axes: dict, dynamo=False) -> None:
     """As the tracer leaves it, with shorter names: an optimised graph would no longer have what the importer must find."""
 
     class Wrapped(torch.nn.Module):
@@ -119,8 +125,8 @@ def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output
     (folder / "config.json").write_text(config.to_json_string() if hasattr(config, "to_json_string") else json.dumps(dict(config), indent=2) + "\n")
     file = folder / "model.onnx"
     torch.onnx.export(
-        Wrapped().eval(), tuple(inputs.values()), file, input_names=list(inputs), output_names=[output], dynamic_axes=axes, opset_version=17,
-        dynamo=False,
+        Wrapped().eval(), tuple(inputs.values()), file, input_names=list(inputs), output_names=[output], dynamo=dynamo, verbose=False,
+        **({"dynamic_shapes": {"arguments": tuple(free(axes.get(name)) for name in inputs)}, "external_data": False} if dynamo else {"dynamic_axes": axes, "opset_version": 17}),
     )
     model = onnx.load(file)
     kept = {*inputs, output, ""}
@@ -128,6 +134,10 @@ def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, output
     rename = lambda name: name if name in kept else short.setdefault(name, f"v{len(short):x}")  # noqa: E731
     for weight in model.graph.initializer:
         weight.name = rename(weight.name)
+    for value in model.graph.value_info:
+        value.name = rename(value.name)
+    for noting in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        noting.ClearField("metadata_props")
     for node in model.graph.node:
         node.ClearField("name")
         node.input[:] = [rename(name) for name in node.input]
