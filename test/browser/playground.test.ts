@@ -113,6 +113,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		await page.locator(`#development:not([data-id="${id}"])`).waitFor()
 		await page.unroute('**/v1/generations')
 		expect(orders).toBe(1)
+		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
 		await page.getByRole('button', { name: 'Cancel' }).click()
 		await page
 			.locator('#development')
@@ -186,6 +187,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		await detail.getByRole('button', { name: 'Close' }).click()
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('alert').getByText('The API key is not valid any more.').waitFor()
+		await page.getByText('Asking…').waitFor({ state: 'hidden' })
 		expect(faults.filter((fault) => !fault.startsWith('Failed to load resource'))).toEqual([])
 		await page.close()
 	})

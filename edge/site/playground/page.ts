@@ -139,6 +139,7 @@ signIn(async () => {
 			return await client.create(await order())
 		} finally {
 			isAsking = false
+			void price() // In place of "Asking…", whatever came of it.
 		}
 	}
 	form.addEventListener('submit', (event) => {
