@@ -106,9 +106,9 @@ test('reads infinity, which JSON does not have, as Python writes it', async () =
 test('refuses settings that would change the picture and are not implemented', async () => {
 	await writeFile(
 		path.join(folder, 'scheduler/scheduler_config.json'),
-		'{"_class_name":"EulerDiscreteScheduler","use_beta_sigmas":true}'
+		'{"_class_name":"DPMSolverMultistepScheduler","use_flow_sigmas":true}'
 	)
-	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*use_beta_sigmas/)
+	await expect(loading()).rejects.toThrow(/scheduler_config.json: .*use_flow_sigmas/)
 })
 
 test.each([
