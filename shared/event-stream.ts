@@ -5,7 +5,7 @@ export interface ServerSentEvent {
 	data: string
 }
 
-/** The events of a stream (WHATWG HTML §9.2.6); comments are passed over. Leaving the loop closes the stream. */
+/** The events of a stream (WHATWG HTML §9.2.6) whose lines end as ours do, in a line feed; comments are passed over. Leaving the loop closes it. */
 export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent> {
 	const reader = body.getReader()
 	const decoder = new TextDecoder()
@@ -16,8 +16,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 			if (done) {
 				return
 			}
-			// A carriage return at the end of a chunk may belong to a line feed at the beginning of the next.
-			text = `${text}${decoder.decode(value, { stream: true })}`.replace(/\r\n|\r(?!$)/g, '\n')
+			text += decoder.decode(value, { stream: true })
 			for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
 				const event = parseEvent(text.slice(0, end))
 				text = text.slice(end + 2)

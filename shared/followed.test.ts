@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import type { GenerationEvent } from './contract/events.ts'
+import { followed } from './followed.ts'
+
+/** Its bytes come one by one; `trouble` breaks it off. */
+function stream(text: string, trouble?: Error): ReadableStream<Uint8Array> {
+	const bytes = new TextEncoder().encode(text)
+	let next = 0
+	return new ReadableStream({
+		pull(controller) {
+			if (next < bytes.length) {
+				controller.enqueue(bytes.slice(next, ++next))
+			} else {
+				trouble ? controller.error(trouble) : controller.close()
+			}
+		}
+	})
+}
+
+/** What is heard of these streams, one after the other, and from where each was asked for. */
+async function hear(...streams: (ReadableStream<Uint8Array> | null)[]) {
+	const asked: (string | undefined)[] = []
+	const heard: GenerationEvent[] = []
+	const events = followed(async (lastId) => {
+		asked.push(lastId)
+		return streams.shift()
+	})
+	const failure = await (async () => {
+		for await (const event of events) {
+			heard.push(event)
+		}
+	})().catch((error: Error) => error)
+	return { asked, heard, failure }
+}
+
+const progress = (done: number) =>
+	`: a comment\n\nid: v.${done}\nevent: progress\ndata: {"type":"progress",\ndata: "done":${done},"total":9}\n\n`
+const told = (done: number) => ({ type: 'progress', done, total: 9 })
+
+test('a stream that breaks off is taken up where it was, until the end', async () => {
+	const end = 'id: v.3\nevent: end\ndata: {"type":"end","generation":{"id":"gën"}}\n\n'
+	const { asked, heard, failure } = await hear(
+		stream(`${progress(1)}${progress(2)}id: v.3\ndata: {"ty`),
+		stream('', new Error('gone')),
+		stream(`${end}${progress(4)}`)
+	)
+	expect(asked).toEqual([undefined, 'v.2', 'v.2'])
+	expect(heard).toEqual([told(1), told(2), { type: 'end', generation: { id: 'gën' } }])
+	expect(failure).toBeUndefined()
+})
+
+test('where there is no stream any more, that was the end', async () => {
+	expect(await hear(stream(progress(1)), null)).toEqual({ asked: [undefined, 'v.1'], heard: [told(1)], failure: undefined })
+})
+
+test('streams that break off again and again without a word are given up, with the reason', async () => {
+	const silent = (count: number) => Array.from({ length: count }, () => stream(': nothing\n\n', new Error('gone')))
+	const { asked, heard, failure } = await hear(...silent(4), stream(progress(1)), ...silent(9))
+	expect([asked.length, heard]).toEqual([9, [told(1)]])
+	expect(failure).toMatchObject({ message: 'The events break off again and again', cause: { message: 'gone' } })
+})
