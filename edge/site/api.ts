@@ -26,8 +26,7 @@ export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
 	return (answer.status === 204 ? undefined : await answer.json()) as T
 }
 
-/** The same, for answers that are no JSON. */
-export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+async function request(path: string, init: RequestInit = {}): Promise<Response> {
 	const headers = new Headers(init.headers)
 	headers.set('authorization', `Bearer ${key.get() ?? ''}`)
 	if (typeof init.body === 'string') {
