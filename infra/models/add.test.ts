@@ -26,7 +26,8 @@ describe.each([
 	{ kind: 'scalar', timestep: 'float32 []', tolerance: 1e-4 },
 	{ kind: 'int64', timestep: 'int64 [steps]', tolerance: 1e-4 },
 	{ kind: 'dynamo', timestep: 'int64 []', tolerance: 1e-4 },
-	{ kind: 'half', timestep: 'float16 []', tolerance: 5e-3 }
+	{ kind: 'half', timestep: 'float16 []', tolerance: 5e-3 },
+	{ kind: 'dynamo-half', timestep: 'float16 []', tolerance: 5e-3 }
 ] as const)('an export whose timestep is $timestep', ({ kind, timestep, tolerance }) => {
 	test('is imported, and draws what diffusers draws with a timestep for each row, fractions and all', async () => {
 		await lay(kind)

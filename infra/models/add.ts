@@ -15,6 +15,7 @@ import { changeCatalog, type Entry, readCatalog } from './catalog-file.ts'
 import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
 import { type Export, readExport } from './folder.ts'
+import type { Graph } from './graph.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { explainedBy, fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
@@ -127,7 +128,7 @@ async function stage(
 	const { probes, ...latents } = await latentSizes(unet, graph!.inputs, factor, fixedSides(found, factor))
 
 	const proven = progress('proving  ', 1)
-	const rows = await rowsOfCalls(path.join(found.folder, 'unet'), unet, provider, probes[0]!, fixedRows(graph!.inputs))
+	const rows = await rowsOfCalls(path.join(found.folder, 'unet'), unet, provider, probes[0]!, graph!)
 	proven()
 	const change = isPerRow(timestep)
 		? 'one for each row as it is'
@@ -185,7 +186,7 @@ async function copyFiles({ folder, files, graphs }: Export, staged: string, prog
 }
 
 /**
- * How many rows each call must have: as many as were `exported`, or one where rows of one batch cannot be told apart; undefined where that is free. Throws where
+ * How many rows each call must have: as many as the graph was exported for, or one where rows of one batch cannot be told apart; undefined where that is free. Throws where
  * timesteps are not followed even so.
  */
 async function rowsOfCalls(
@@ -193,9 +194,10 @@ async function rowsOfCalls(
 	rewritten: string,
 	provider: Provider,
 	probe: Shape,
-	exported: number | undefined
+	{ inputs, half }: Graph
 ): Promise<number | undefined> {
-	const prove = (count: number) => proveTimestep(original, rewritten, provider, probe, count)
+	const exported = fixedRows(inputs)
+	const prove = (count: number) => proveTimestep(original, rewritten, provider, probe, count, half)
 	if (exported !== undefined) {
 		await prove(exported)
 		return exported

@@ -9,6 +9,8 @@ export interface Graph {
 	readonly file: string
 	readonly inputs: ReadonlyMap<string, Port>
 	readonly outputs: ReadonlyMap<string, Port>
+	/** Whether any of its weights is in float16. */
+	readonly half: boolean
 	/** Files that hold weights in its place, relative to its folder. */
 	readonly external: readonly string[]
 	/** Bytes of the graph and of those files. */
@@ -59,6 +61,7 @@ export function readGraph(file: string): Graph {
 		if (!graph) {
 			throw new ModelError(file, 'expected an ONNX graph, got a file without one')
 		}
+		let half = false
 		const [inputs, outputs, weights] = [new Map<string, Port>(), new Map<string, Port>(), new Set<string>()]
 		for (const field of proto.fields(graph.from, graph.to)) {
 			if (field.number === GRAPH.input || field.number === GRAPH.output) {
@@ -66,13 +69,14 @@ export function readGraph(file: string): Graph {
 				;(field.number === GRAPH.input ? inputs : outputs).set(name, port)
 			} else if (field.number === GRAPH.initializer) {
 				weights.add(nameOf(proto, field, 8))
+				half ||= [...proto.fields(field.from, field.to)].some(({ number, value }) => number === 2 && TYPES[value] === 'float16')
 			}
 		}
 		// Before IR version 4 the weights were inputs too.
 		for (const name of weights) {
 			inputs.delete(name)
 		}
-		return { file, inputs, outputs, external: [...external.keys()], size }
+		return { file, inputs, outputs, half, external: [...external.keys()], size }
 	} finally {
 		proto.close()
 	}

@@ -7,6 +7,8 @@ import { ask, madeUpRows, type Shape, withPart } from './unet.ts'
 const TIMESTEPS = [981, 21] as const
 /** Of the largest value. Both graphs run the same kernels on the same shapes, so that nothing but zero is expected. */
 const TOLERANCE = 1e-5
+/** Where halves are computed with in float32, ONNX Runtime rounds in between as its optimisations leave it. */
+const TOLERANCE_OF_HALVES = 5e-3
 
 /**
  * Shows that the U-Net of `rewritten` draws the rows of one batch at timesteps of their own: each as the U-Net of `original` draws it in a batch
@@ -14,13 +16,15 @@ const TOLERANCE = 1e-5
  *
  * @param original where the timestep has rank 0 or 1
  * @param count rows of a batch; a row that goes alone stands at one timestep after the other
+ * @param half whether weights are in float16
  */
 export async function proveTimestep(
 	original: string,
 	rewritten: string,
 	provider: Provider,
 	shape: Shape,
-	count: number
+	count: number,
+	half = false
 ): Promise<void> {
 	const alone = await withPart(original, provider, async (part) => {
 		const rows = madeUpRows(part, count, shape)
@@ -47,14 +51,14 @@ export async function proveTimestep(
 	const apart = (other: 0 | 1) =>
 		Math.max(...turns.flatMap((turn, n) => turn.map((i, row) => furthest(alone[i ^ other]![row]!, together[n]![row]!)))) / largest
 	const [error, swapped] = [apart(0), apart(1)]
-	if (!(error <= TOLERANCE)) {
+	if (!(error <= (half ? TOLERANCE_OF_HALVES : TOLERANCE))) {
 		throw new ModelError(
 			original,
 			`expected each row of a batch to follow its own timestep, but rows at ${TIMESTEPS.join(' and ')} in one batch are ${error.toExponential(1)} ` +
 				'of the largest value away from what the graph gives for them as it was exported'
 		)
 	}
-	if (!(swapped > 10 * TOLERANCE)) {
+	if (!(swapped > 10 * Math.max(error, TOLERANCE))) {
 		throw new ModelError(original, `expected the timestep to matter, but ${TIMESTEPS.join(' and ')} give the same answer`)
 	}
 }

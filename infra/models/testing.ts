@@ -48,10 +48,10 @@ export function workspace() {
 	return place
 }
 
-type Kind = 'scalar' | 'int64' | 'dynamo' | 'half'
+type Kind = 'scalar' | 'int64' | 'dynamo' | 'half' | 'dynamo-half'
 
 async function lay(source: string, kind: Kind, className = 'ORTStableDiffusionPipeline'): Promise<void> {
-	const half = kind === 'half' ? '-half' : ''
+	const half = kind.endsWith('half') ? '-half' : ''
 	const parts = {
 		unet: `unet-${kind}`,
 		text_encoder: `text_encoder${half}`,

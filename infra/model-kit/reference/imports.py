@@ -52,6 +52,7 @@ def imports() -> None:
     export_unet(folder / "unet-half", half(unet), torch.tensor(1.0).half(), {})
     # torch's own exporter from 2.9 on, which notes the shapes of all values and calls equal ones the same.
     export_unet(folder / "unet-dynamo", unet, torch.tensor(1), {}, dynamo=True)
+    export_unet(folder / "unet-dynamo-half", half(unet), torch.tensor(1.0).half(), {}, dynamo=True)
     # And after `optimum-cli onnxruntime quantize`.
     shutil.copytree(folder / "unet-scalar", folder / "unet-int8")
     quantize_dynamic(folder / "unet-scalar/model.onnx", folder / "unet-int8/model.onnx", op_types_to_quantize=["MatMul"])
