@@ -92,6 +92,8 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.keyboard.press('Enter')
 		await page.getByRole('img', { name: /^2 pictures in 30 days/ }).waitFor()
 		expect(await page.getByLabel('API key').isVisible()).toBe(false)
+		const heights = page.locator('rect').evaluateAll((bars) => bars.map((bar) => bar.getAttribute('height')))
+		expect(await heights).toEqual([...Array(29).fill('0'), '178'])
 		const thumbnail = page.getByRole('img', { name: prompt })
 		await thumbnail.scrollIntoViewIfNeeded()
 		const loaded = (image: unknown) => (image as { naturalWidth: number }).naturalWidth
