@@ -34,6 +34,7 @@ it('GET /account: a page that loads and calls nothing from elsewhere', async () 
 	const html = await page.text()
 	const policy = page.headers.get('content-security-policy')
 	expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+	expect(policy).toMatch(/; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/)
 	expect(html).not.toMatch(/<script(?![^>]* src="\/)|<style|\son\w+=|style=/)
 	for (const part of ['/site/account.js', '/site/account.css']) {
 		expect(html).toContain(part)
