@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { progressBar } from '../../infra/progress.ts'
 import { readCommandLine } from '../../shared/command-line.ts'
 import type { Limits } from '../../shared/contract/account.ts'
 import { root } from '../root.ts'
@@ -52,9 +53,10 @@ try {
 		aiSdk,
 		await pythonClient('litellm')
 	]
+	const tick = progressBar('calls', clients.length * callNames.length)
 	const columns: string[][] = []
 	for (const client of clients) {
-		columns.push(await tryAll(client))
+		columns.push(await tryAll(client, tick))
 	}
 	const rows = callNames.map((call, i) => [call, ...columns.map((column) => column[i]!)])
 	const lines = [['', ...clients.map(({ name }) => name)], Array(clients.length + 1).fill('---'), ...rows].map(
@@ -69,7 +71,7 @@ try {
 	await stack.close()
 }
 
-async function tryAll({ name, calls }: Client): Promise<string[]> {
+async function tryAll({ name, calls }: Client, tick: () => void): Promise<string[]> {
 	const column: string[] = []
 	for (const call of callNames) {
 		const run = calls[call]
@@ -82,6 +84,7 @@ async function tryAll({ name, calls }: Client): Promise<string[]> {
 			}
 		)
 		column.push(outcome ?? '')
+		tick()
 	}
 	return column
 }
