@@ -1,6 +1,6 @@
 /// <reference types="@cloudflare/vitest-plugin/types" />
 import { exports, env as raw } from 'cloudflare:workers'
-import { afterEach, beforeEach, vi } from 'vitest'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
 import type { Warning } from '../shared/contract/generation.ts'
 import type { Order } from '../shared/contract/order.ts'
 import type { Problem } from '../shared/contract/problem.ts'
@@ -37,6 +37,17 @@ export async function newAccount(): Promise<{ account: string; key: string }> {
 	).json<{ key: string }>()
 	await post(`/v1/admin/accounts/${account}/credits`, env.ADMIN_TOKEN, { amount: plenty, reference: 'a test' })
 	return { account, key }
+}
+
+/** What the admin's audit finds of an account that it needs one page for. */
+export async function auditOf(account: string): Promise<{ differences: string[]; objects: number }> {
+	const { next, ...found } = await (await post(`/v1/admin/accounts/${account}/audit`, env.ADMIN_TOKEN, {})).json<{
+		differences: string[]
+		objects: number
+		next: string | null
+	}>()
+	expect(next).toBeNull()
+	return found
 }
 
 /** For each test of a suite, a clock that stands until the test sets it. */

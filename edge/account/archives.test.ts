@@ -5,7 +5,7 @@ import { type Archive, ArchivedGeneration } from '../../shared/contract/archive.
 import type { Generation } from '../../shared/contract/generation.ts'
 import { newId, randomText } from '../../shared/ids.ts'
 import { receiver } from '../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
+import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
 import type { Account } from './account.ts'
 import { audit as bookAudit } from './audit.ts'
 import { openBooks } from './books.ts'
@@ -28,15 +28,7 @@ describe('The archive', () => {
 	const admin = (path: string, body: unknown = {}) => post(`/v1/admin/accounts/${account}${path}`, env.ADMIN_TOKEN, body)
 	const rows = (sql: string) =>
 		runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage }) => storage.sql.exec(sql).toArray())
-	const audit = async () => {
-		const { next, ...found } = await (await admin('/audit')).json<{
-			differences: string[]
-			objects: number
-			next: string | null
-		}>()
-		expect(next).toBeNull()
-		return found
-	}
+	const audit = () => auditOf(account)
 	const order = async (more: object = {}) => {
 		const answer = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', seed: 5, ...more })
 		expect(answer.status).toBe(202)

@@ -2,7 +2,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
+import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
 /** Of 128 × 128 pixels in 25 steps. */
@@ -17,15 +17,7 @@ describe('an account', () => {
 	const admin = (path: string, body: unknown = {}) => post(`/v1/admin/accounts/${account}${path}`, env.ADMIN_TOKEN, body)
 	const balance = async () => (await (await get('/v1/account', key)).json<{ balance: object }>()).balance
 	const read = async (id: string) => (await get(`/v1/generations/${id}`, key)).json<Generation>()
-	const audit = async () => {
-		const { next, ...found } = await (await admin('/audit')).json<{
-			differences: string[]
-			objects: number
-			next: string | null
-		}>()
-		expect(next).toBeNull()
-		return found
-	}
+	const audit = () => auditOf(account)
 	const submit = async (fields: object = {}, by = key) =>
 		(await post('/v1/generations', by, { ...order, ...fields })).json<Generation>()
 	const work = (generation: Generation) => ({ account, generation: generation.id, epoch: 1 })
