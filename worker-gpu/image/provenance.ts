@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 
-/** Of the request as JSON in ASCII. One segment of a JPEG holds 65,533 bytes. */
+/** Of the request as XMP has it. One segment of a JPEG holds 65,533 bytes, and a longer one is left out without a word, mark and all. */
 const MOST_BYTES = 30_000
 
 /** What a picture says of itself: that it was made by a model, and how to make it again. */
@@ -15,7 +15,7 @@ export interface Provenance {
 export function provenanceOf(request: ResolvedRequest, seed: number): Provenance {
 	const { partial_images: _, ...drawn } = request
 	const json = JSON.stringify({ ...drawn, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
-	const parameters = json.length <= MOST_BYTES ? json : ''
+	const parameters = inXml(json).length <= MOST_BYTES ? json : ''
 	return {
 		parameters,
 		xmp: `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
