@@ -76,6 +76,7 @@ export async function tellCloudEvents(url: string, token: string | undefined, re
 			method: 'POST',
 			headers: { 'content-type': 'application/cloudevents+json', ...(token && { authorization: `Bearer ${token}` }) },
 			body: JSON.stringify(event),
+			redirect: 'manual',
 			signal: AbortSignal.timeout(patience)
 		})
 		await answer.body?.cancel()
@@ -87,5 +88,5 @@ export async function tellCloudEvents(url: string, token: string | undefined, re
 	}
 }
 
-/** A client error was not counted; a server's, or none at all, says nothing about that. */
-const outcomeOf = (status: number | undefined) => (status !== undefined && status >= 400 && status < 500 ? 'refused' : 'unknown')
+/** What met a redirect or a client error was not counted; a server's, or none at all, says nothing about that. */
+const outcomeOf = (status: number | undefined) => (status !== undefined && status >= 300 && status < 500 ? 'refused' : 'unknown')

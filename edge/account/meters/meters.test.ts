@@ -153,5 +153,10 @@ describe('Meters', () => {
 		expect(await tellCloudEvents(sink.url, undefined, reading)).toMatchObject({ outcome: 'refused' })
 		await sink.plan({ status: 503 })
 		expect(await tellCloudEvents(sink.url, undefined, reading)).toMatchObject({ outcome: 'unknown' })
+		// Followed, it would be asked for with GET and without its body: a page that is there would count as a receipt.
+		const page = receiver(`${account}-page`)
+		await sink.plan({ status: 301, headers: { location: page.url } })
+		expect(await tellCloudEvents(sink.url, 'token', reading)).toEqual({ outcome: 'refused', text: 'It answered 301.' })
+		expect(await page.letters()).toEqual([])
 	})
 })
