@@ -392,9 +392,13 @@ export class Account extends DurableObject {
 	}
 
 	/** `viewed`: it has a Viewer, as far as is known. */
-	async progress({ generation, epoch }: Work, call: Progress): Promise<Answer<{ viewed: boolean }>> {
+	async progress(
+		{ generation, epoch }: Work,
+		call: Progress,
+		shown: readonly number[] = []
+	): Promise<Answer<{ viewed: boolean }>> {
 		return this.#decide(() => {
-			this.#books.attempts.progress(generation, epoch, call, Date.now())
+			this.#books.attempts.progress(generation, epoch, call, shown, Date.now())
 			return { viewed: this.#watchers.has(generation) }
 		}, generation)
 	}

@@ -106,8 +106,10 @@ export class Attempts {
 		}
 	}
 
-	progress(id: string, epoch: number, { done, total }: Progress, now: number): void {
-		this.#held(id, epoch)
+	/** `shown`: numbers of pictures that it shows on their way. */
+	progress(id: string, epoch: number, { done, total }: Progress, shown: readonly number[], now: number): void {
+		const { count } = this.#held(id, epoch)
+		expectFields(shown.map((n) => within('/n', n, count)))
 		this.#sql.exec('UPDATE generations SET done = ?, total = ? WHERE id = ?', Math.min(done, total), total, id)
 		this.#renew(id, now)
 	}

@@ -137,7 +137,7 @@ function interleave(
 		const n = pick(4)
 		const acts = [
 			() => transact(() => attempts.start(id, epoch, pick(6) ? 'run-one-one' : 'run-two-two', now)),
-			() => transact(() => attempts.progress(id, epoch, { done: pick(9), total: 8 }, now)),
+			() => transact(() => attempts.progress(id, epoch, { done: pick(9), total: 8 }, [0], now)),
 			() => transact(() => attempts.permit(id, epoch, n, now)),
 			() =>
 				transact(() =>

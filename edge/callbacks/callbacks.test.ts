@@ -94,6 +94,16 @@ describe('callbacks', () => {
 		await waiting
 	})
 
+	it('show no pictures that nobody asked for', async () => {
+		await start()
+		const preview = { n: 2, step: 3, content_type: 'image/webp', data: 'UklGRg==' }
+		const steps = { done: 3, total: 50 }
+		for (const shown of [{ previews: [{ ...preview, n: 1 }, preview] }, { partial_image: { ...preview, index: 0 } }]) {
+			expect(await codeOf(await call(work, 'progress', { ...steps, ...shown }))).toBe('422 invalid-request')
+		}
+		expect(await (await get(`/v1/generations/${generation.id}`, key)).json()).toMatchObject({ progress: null })
+	})
+
 	it.each([
 		['input-unreadable', 'input-unreadable', 422, [expect.objectContaining({ loc: ['body', 'image_url'] })]],
 		['of-the-future', 'engine-failed', 500, 'image: expected a whole picture']

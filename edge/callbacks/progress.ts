@@ -20,7 +20,8 @@ export const progress = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, work } = c.var
 		const { previews = [], partial_image: partial, ...call } = c.req.valid('json')
-		const { viewed } = unwrap(await env.ACCOUNT.getByName(work.account).progress(work, call))
+		const shown = [...previews, ...(partial ? [partial] : [])].map(({ n }) => n)
+		const { viewed } = unwrap(await env.ACCOUNT.getByName(work.account).progress(work, call, shown))
 		if (!viewed && !partial) {
 			return c.json({ watched: false }, 200)
 		}
