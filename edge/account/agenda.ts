@@ -17,6 +17,7 @@ interface Parts {
 export class Agenda {
 	readonly #parts: Parts
 	#alarmAt: number | undefined
+	#isAtWork = false
 
 	constructor(parts: Parts) {
 		this.#parts = parts
@@ -28,25 +29,34 @@ export class Agenda {
 		this.goOn()
 	}
 
-	/** Makes no one wait. */
+	/** Makes no one wait. What a duty makes due while it is done, is for the alarm: thousands within one another have no room on the stack. */
 	goOn(): void {
-		const { due, duties, transact, defer } = this.#parts
 		const now = Date.now()
-		const next = due.next()
-		if (next !== undefined && next <= now) {
-			const claimed = transact(() => due.claim(now, batchSize, (kind) => duties[kind].again(now)))
-			for (const [kind, subjects] of claimed) {
-				const duty = duties[kind]
-				if ('runAll' in duty) {
-					defer(duty.runAll(subjects))
-				} else {
-					for (const subject of subjects) {
-						this.#perform(kind, subject, now, duty.run)
-					}
-				}
+		const next = this.#parts.due.next()
+		if (next !== undefined && next <= now && !this.#isAtWork) {
+			this.#isAtWork = true
+			try {
+				this.#work(now)
+			} finally {
+				this.#isAtWork = false
 			}
 		}
 		this.arm()
+	}
+
+	#work(now: number): void {
+		const { due, duties, transact, defer } = this.#parts
+		const claimed = transact(() => due.claim(now, batchSize, (kind) => duties[kind].again(now)))
+		for (const [kind, subjects] of claimed) {
+			const duty = duties[kind]
+			if ('runAll' in duty) {
+				defer(duty.runAll(subjects))
+			} else {
+				for (const subject of subjects) {
+					this.#perform(kind, subject, now, duty.run)
+				}
+			}
+		}
 	}
 
 	/** An alarm that is too early finds nothing to do, which is cheaper than to set it anew at each call. */

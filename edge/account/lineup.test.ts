@@ -68,4 +68,19 @@ describe("An account's line", () => {
 		}, patience)
 		expect(await rows("SELECT * FROM due WHERE kind <> 'erase'")).toEqual([])
 	})
+
+	it('ends what waits behind that at alarms of its own, however much it is', async () => {
+		for (let i = 0; i < 33; i++) {
+			await order()
+		}
+		vi.setSystemTime(Date.now() + 7 * 86_400_000)
+		const left = () =>
+			runInDurableObject(stub, async (instance: Account, { storage }) => {
+				// Past whatever a call to the queue that failed has put off, and before another does.
+				vi.setSystemTime(Date.now() + 5_001)
+				await instance.alarm()
+				return storage.sql.exec("SELECT count(*) AS n FROM generations WHERE status = 'queued'").one().n
+			})
+		expect([await left(), await left(), await left()]).toEqual([17, 1, 0])
+	})
 })
