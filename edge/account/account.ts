@@ -8,7 +8,7 @@ import {
 	type LedgerEntry,
 	type Limits,
 	Scope,
-	type Standing,
+	type StandingChange,
 	type Usage
 } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
@@ -188,7 +188,7 @@ export class Account extends DurableObject {
 	async describe(caller: Caller): Promise<Answer<AccountView>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
-			const { ledger, plans, allowances } = this.#books
+			const { ledger, plans, allowances, archives } = this.#books
 			return {
 				account: caller.account,
 				balance: ledger.balance(),
@@ -196,15 +196,18 @@ export class Account extends DurableObject {
 				limits: plans.limits,
 				retention_days: plans.retentionDays,
 				in_flight: allowances.inFlight,
-				stored_bytes: this.ctx.storage.sql.databaseSize
+				stored_bytes: this.ctx.storage.sql.databaseSize,
+				archive_waits_for: archives.hindrance(Date.now())
 			}
 		})
 	}
 
-	async update({ account }: Caller, standing: Standing): Promise<Answer<void>> {
+	async update({ account }: Caller, { plan, limits }: StandingChange): Promise<Answer<void>> {
 		return this.#decide(() => {
 			this.ctx.storage.kv.put('account', account)
-			this.#books.plans.standing = standing
+			const { plans } = this.#books
+			const { standing } = plans
+			plans.standing = { plan: plan ?? standing.plan, limits: limits ?? standing.limits }
 		})
 	}
 

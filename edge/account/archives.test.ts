@@ -175,11 +175,12 @@ describe('The archive', () => {
 		expect(Date.parse(archived_until)).toBe((await rows("SELECT at FROM ledger WHERE kind = 'credit'"))[0]!.at)
 	})
 
-	it.each<[string, () => Promise<unknown>, (() => Promise<unknown>)?]>([
-		['that has not ended', () => order(), async () => post(`/v1/generations/${(await kept())[0]}/cancel`, key, '')],
-		['whose pictures are kept', () => setPlan('scale').then(() => drawn(1)), () => pass(60)],
+	it.each<[string, RegExp | null, () => Promise<unknown>, () => Promise<unknown>]>([
+		['that nobody started', null, () => order(), () => pass(7)],
+		['whose pictures are kept', null, () => setPlan('scale').then(() => drawn(1)), () => pass(60)],
 		[
 			'whose webhook is on its way',
+			/: a webhook is still to be told$/,
 			async () => {
 				const place = receiver(randomText(8))
 				await place.plan({ status: 500 })
@@ -194,6 +195,7 @@ describe('The archive', () => {
 		],
 		[
 			'that a meter has not been told of',
+			/: meter event mtr_\w{26} for stripe is parked$/,
 			async () => {
 				expect(
 					(
@@ -210,7 +212,7 @@ describe('The archive', () => {
 			},
 			() => rows("UPDATE meter_events SET state = 'sent'")
 		]
-	])('waits for one %s, and so do those after it', async (_, hold, release) => {
+	])('waits for one %s, says so, and those after it wait, too', async (_, expected, hold, release) => {
 		await hold()
 		const before = await kept()
 		await setPlan('standard')
@@ -219,8 +221,12 @@ describe('The archive', () => {
 		await pass(36)
 		expect(await kept()).toEqual([...before, after])
 		expect(await archives()).toEqual([])
-		await release?.()
+		const waitsFor = async () => (await described()).archive_waits_for
+		expect(await waitsFor()).toEqual(expected && expect.stringMatching(expected))
+		expect((await waitsFor())?.startsWith(before[0] as string) ?? null).toBe(expected && true)
+		await release()
 		await pass(33)
+		expect(await waitsFor()).toBeNull()
 		expect(await kept()).toEqual([])
 		expect(await archives()).toHaveLength(1)
 		expect((await audit()).differences).toEqual([])

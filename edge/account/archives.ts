@@ -48,15 +48,26 @@ interface Row extends Record<string, SqlStorageValue> {
 type Picture = { generation: string; captured_at: number } & Omit<ArchivedGeneration['pictures'][number], 'captured_at'>
 type Entry = { generation: string; at: number } & Omit<ArchivedGeneration['entries'][number], 'at'>
 
+/** Milliseconds: what was ordered and has ended by then may be archived. */
+const cut = (now: number) => now - (now % day) - kept
+
+/** What stands in the way of a generation `g`, and may do so for ever: in words, null where nothing does. */
+const hindrance = `coalesce(
+	iif(g.id >= (SELECT min(generation) FROM deliveries WHERE status = 'pending'), 'a webhook is still to be told', NULL),
+	(
+		SELECT 'meter event ' || batch || ' for ' || sink || ' is ' || state
+		FROM (SELECT batch FROM metered WHERE generation = g.id UNION ALL SELECT id FROM batches WHERE refund = g.id)
+		JOIN meter_events USING (batch) WHERE state <> 'sent' ORDER BY state LIMIT 1
+	)
+)`
+
 /**
  * Nothing of it is needed any more: it is not due (its objects are gone, and its inputs released), there is no message to come about it, and no order that is sent
- * again (for a day) can mean it. `?1`: until when it was ordered and has ended.
+ * again (for a day) can mean it. `?1`: the cut.
  */
 const isReady = `g.created_at <= ?1 AND completed_at <= ?1
 	AND NOT EXISTS (SELECT 1 FROM due WHERE kind IN ('enqueue', 'lease', 'deadline', 'erase') AND subject = g.id)
-	AND g.id < coalesce((SELECT min(generation) FROM deliveries WHERE status = 'pending'), '~')
-	AND NOT EXISTS (SELECT 1 FROM metered JOIN meter_events USING (batch) WHERE generation = g.id AND state <> 'sent')
-	AND NOT EXISTS (SELECT 1 FROM batches JOIN meter_events ON batch = id WHERE refund = g.id AND state <> 'sent')`
+	AND ${hindrance} IS NULL`
 
 /**
  * The books of old generations are moved to R2, a range of the oldest at a time, and their words are forgotten: what an order leaves here for
@@ -76,7 +87,7 @@ export class Archives {
 			.exec<Row>(
 				`SELECT g.id, model, keys.id AS key, status, price, count, refunded, g.created_at, started_at, completed_at, ${isReady} AS ready
 				FROM generations g LEFT JOIN keys ON hash = g.key ORDER BY g.id LIMIT ?2`,
-				...[now - (now % day) - kept, mostGenerations]
+				...[cut(now), mostGenerations]
 			)
 			.toArray()
 		const rows: Row[] = []
@@ -126,6 +137,19 @@ export class Archives {
 			.toArray()[0]
 		// At most so far ahead, for the clock may have been set back.
 		return oldest && Math.min(Math.max(now, (oldest.completed_at ?? now) + kept), now + kept) + day
+	}
+
+	/** Which is the oldest, and what it waits for, where it would be archived by now otherwise. That its pictures are kept is as it should be. */
+	hindrance(now: number): string | null {
+		const oldest = `SELECT * FROM generations ORDER BY id LIMIT 1`
+		const [held] = this.#sql
+			.exec<{ id: string; hindrance: string | null }>(
+				`SELECT g.id, ${hindrance} AS hindrance FROM (${oldest}) g WHERE created_at <= ?1 AND completed_at <= ?1
+				AND NOT EXISTS (SELECT 1 FROM due WHERE kind = 'erase' AND subject = g.id)`,
+				cut(now)
+			)
+			.toArray()
+		return held?.hindrance ? `${held.id}: ${held.hindrance}` : null
 	}
 
 	/** When the last archived generation was ordered (ISO 8601); those ordered before are archived as well. Undefined where none is. */

@@ -47,6 +47,7 @@ const resolve = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/metering/events/{sink}/{id}/resolve',
 	summary: 'Say what became of a parked event: it was counted, or it was lost and is to be sent again',
+	description: 'Until then the orders whose pictures it counts, and those after them, are not archived.',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId, sink: SinkName, id: z.string().regex(/^mtr_[0-9a-z]{26}$/) }),

@@ -36,6 +36,9 @@ export type PlanName = z.infer<typeof PlanName>
 /** What an account is subject to: its plan, and where its own limits differ. */
 export const Standing = z.strictObject({ plan: PlanName, limits: Limits.partial() })
 export type Standing = z.infer<typeof Standing>
+/** What is left out stays as it is. */
+export const StandingChange = Standing.partial()
+export type StandingChange = z.infer<typeof StandingChange>
 
 /** A key as it is asked for. */
 export const KeyRequest = z.strictObject({
@@ -103,6 +106,10 @@ export const AccountView = z.strictObject({
 	limits: Limits,
 	retention_days: z.int(),
 	in_flight: z.int(),
-	stored_bytes: z.int()
+	stored_bytes: z.int(),
+	archive_waits_for: z
+		.string()
+		.nullable()
+		.describe('What keeps orders that ended more than a month ago from being archived: the oldest, and what it waits for.')
 })
 export type AccountView = z.infer<typeof AccountView>

@@ -1,9 +1,10 @@
-import { runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent } from '../../../shared/contract/meters.ts'
 import { tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
+import type { Account } from '../account.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -17,19 +18,19 @@ describe('Meters', () => {
 	stopClock()
 	beforeEach(async () => {
 		;({ account, key } = await newAccount())
-		const named = await fetchEdge(admin(''), {
-			method: 'PUT',
-			headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-			body: JSON.stringify({ stripe_customer: `cus_${account.slice(2)}` })
-		})
-		expect(named.status).toBe(200)
+		await nameCustomer(`cus_${account.slice(2)}`)
 		await stripe.plan({ status: 200, meters: true })
 	})
 
+	const nameCustomer = async (stripe_customer: string | null) => {
+		const headers = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
+		const named = await fetchEdge(admin(''), { method: 'PUT', headers, body: JSON.stringify({ stripe_customer }) })
+		expect(named.status).toBe(200)
+	}
 	const events = async (query = '') =>
 		(await (await get(admin(`/events?limit=1000${query}`), env.ADMIN_TOKEN)).json<{ events: MeterEvent[] }>()).events
-	const charge = async (count: number) => {
-		const order = { model: 'scenes', prompt: 'a red sphere', count }
+	const charge = async (count: number, more: object = {}) => {
+		const order = { model: 'scenes', prompt: 'a red sphere', count, ...more }
 		const { id, request } = await (await post('/v1/generations', key, order)).json<{ id: string; request: { seed: number } }>()
 		const work = { account, generation: id, epoch: 1 }
 		await call(work, 'start', { run: 'run-one-one' })
@@ -71,6 +72,17 @@ describe('Meters', () => {
 		expect(received.reduce((sum, form) => sum + Number(form['payload[value]']), 0)).toBe(charged)
 		expect(sent.reduce((sum, { pictures }) => sum + pictures.length, 0)).toBe(charged)
 		expect(sent.some(({ tries }) => tries > 1)).toBe(true)
+	})
+
+	it('count what one minute charged by price, whatever is not sent yet', async () => {
+		await charge(1)
+		await charge(2, { steps: 10 })
+		await charge(3)
+		const counts = (await events()).map(({ value, price }) => ({ value, price })).sort((a, b) => a.value - b.value)
+		expect(counts).toEqual([
+			{ value: 2, price: 510 },
+			{ value: 4, price: 1_410 }
+		])
 	})
 
 	it('take back what was refunded', async () => {
@@ -132,6 +144,37 @@ describe('Meters', () => {
 			{ state: 'sent', value: 1 },
 			{ state: 'parked', value: 2, error: 'No such customer' }
 		])
+	})
+
+	it('wake nobody more than once a day for a sink that is not configured any more, until Stripe would not take them', async () => {
+		await charge(1)
+		await charge(2, { steps: 10 })
+		await nameCustomer(null)
+		const untilDue = () =>
+			runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage }) => {
+				const [due] = storage.sql.exec<{ at: number }>("SELECT at FROM due WHERE kind = 'meter'").toArray()
+				return due && due.at - Date.now()
+			})
+		for (let days = 0; days < 34; days++) {
+			expect(await untilDue()).toBe(24 * hour)
+			await pass(24 * hour)
+		}
+		expect(await events('&state=pending')).toHaveLength(2)
+		await pass(24 * hour)
+		await pass(0)
+		const parked = { state: 'parked', tries: 0, error: 'stripe is not configured for this account.' }
+		expect(await events()).toMatchObject([parked, parked])
+		expect(await untilDue()).toBeUndefined()
+	})
+
+	it('are sent after all where a sink is configured again', async () => {
+		await charge(2)
+		await nameCustomer(null)
+		await pass(3 * 24 * hour)
+		expect(await events()).toMatchObject([{ state: 'pending', tries: 0 }])
+		await nameCustomer(`cus_${account.slice(2)}`)
+		await untilNothingIsPending(minute)
+		expect(await events()).toMatchObject([{ state: 'sent', value: 2 }])
 	})
 
 	it('tell any receiver of CloudEvents', async () => {

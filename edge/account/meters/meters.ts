@@ -7,11 +7,12 @@ import type { Happening } from '../happenings.ts'
 
 const minute = 60_000
 const hour = 60 * minute
+const day = 24 * hour
 /** Milliseconds for which a batch whose outcome is unknown may be sent again: Stripe knows its identifier for 24 hours at least. */
 const remembered = 23 * hour
 const longestBackoff = hour
-/** Milliseconds after which a sink takes no event any more: Stripe's may be 35 days old (docs.stripe.com/api/billing/meter-event/create). */
-const oldest: Record<SinkName, number> = { stripe: 35 * 24 * hour, cloudevents: Number.POSITIVE_INFINITY }
+/** Milliseconds after which Stripe takes no event any more (docs.stripe.com/api/billing/meter-event/create), and nobody waits for a sink that is not configured. */
+const oldest = 35 * day
 
 type Picture = Extract<Happening, { type: 'image' }>
 
@@ -44,8 +45,8 @@ interface Surroundings {
 /**
  * Tells others how many pictures were charged. Pictures of one model and price make one batch a minute; a batch goes to each sink under its own
  * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch: while a sink is out, the others are
- * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice, or would be refused for its age. Methods run
- * inside a transaction.
+ * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice, or would be refused for its age. What is for a sink that is
+ * not configured any more waits for it as long as Stripe would take it, and is parked then. Methods run inside a transaction.
  */
 export class Meters {
 	readonly #at: Surroundings
@@ -86,21 +87,10 @@ export class Meters {
 
 	run(sink: SinkName, now: number): void {
 		const head = this.#head(sink)
-		const customer = this.#at.sinks()[sink]
-		if (this.#busy.has(sink) || !head || head.due_at > now || !customer) {
-			this.#schedule(sink)
-			return
+		if (head && head.due_at <= now && !this.#busy.has(sink)) {
+			this.#take(head, now)
 		}
-		const isInDoubt = head.unknown_since !== null && now - head.unknown_since >= remembered
-		if (isInDoubt || now - head.minute >= oldest[sink]) {
-			this.#set(head, { state: 'parked' })
-			this.#schedule(sink)
-			return
-		}
-		// In doubt from before it leaves: should we crash now, nobody knows whether it arrived.
-		this.#set(head, { tries: head.tries + 1, unknown_since: head.unknown_since ?? now })
-		this.#busy.add(sink)
-		this.#at.defer(this.#tell(head, customer, now))
+		this.#schedule(sink, now)
 	}
 
 	/** Newest first. */
@@ -118,7 +108,7 @@ export class Meters {
 			throw new ProblemError({ code: 'not-found', detail: `No batch ${batch} is parked for ${sink}.` })
 		}
 		this.#set(row, found === 'sent' ? { state: 'sent', sent_at: now } : { state: 'pending', due_at: now, unknown_since: null })
-		this.#schedule(sink)
+		this.#schedule(sink, now)
 		return this.#event(this.#rows('WHERE sink = ? AND batch = ?', sink, batch)[0] as Row)
 	}
 
@@ -144,9 +134,24 @@ export class Meters {
 		)
 		for (const sink of sinks) {
 			this.#at.sql.exec("INSERT INTO meter_events (batch, sink, state, due_at) VALUES (?, ?, 'pending', ?)", id, sink, due)
-			this.#schedule(sink)
+			this.#schedule(sink, at)
 		}
 		return id
+	}
+
+	#take(head: Row, now: number): void {
+		const { sink, minute, tries, unknown_since, error } = head
+		const customer = this.#at.sinks()[sink]
+		const isInDoubt = unknown_since !== null && now - unknown_since >= remembered
+		const isTooOld = now - minute >= oldest && (sink === 'stripe' || !customer)
+		if (isInDoubt || isTooOld) {
+			this.#set(head, { state: 'parked', error: error ?? (customer ? null : `${sink} is not configured for this account.`) })
+		} else if (customer) {
+			// In doubt from before it leaves: should we crash now, nobody knows whether it arrived.
+			this.#set(head, { tries: tries + 1, unknown_since: unknown_since ?? now })
+			this.#busy.add(sink)
+			this.#at.defer(this.#tell(head, customer, now))
+		}
 	}
 
 	async #tell(row: Row, customer: string, now: number): Promise<void> {
@@ -164,7 +169,7 @@ export class Meters {
 				const inDoubt = outcome === 'unknown' ? (row.unknown_since ?? now) : row.unknown_since
 				this.#set(row, { due_at: Math.round(now + pause), unknown_since: inDoubt, error: text.slice(0, 300) })
 			}
-			this.#schedule(sink)
+			this.#schedule(sink, now)
 		})
 	}
 
@@ -172,12 +177,14 @@ export class Meters {
 		return this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT 1", sink)[0]
 	}
 
-	#schedule(sink: SinkName): void {
+	#schedule(sink: SinkName, now: number): void {
 		const head = this.#head(sink)
 		if (!head) {
 			this.#at.due.remove('meter', sink)
-		} else if (!this.#busy.has(sink) && this.#at.sinks()[sink]) {
-			this.#at.due.put('meter', sink, head.due_at)
+		} else if (!this.#busy.has(sink)) {
+			// A sink that is not configured may be so again, which is looked for once a day.
+			const again = this.#at.sinks()[sink] ? 0 : Math.min(now + day, head.minute + oldest)
+			this.#at.due.put('meter', sink, Math.max(head.due_at, again))
 		}
 	}
 
