@@ -5,11 +5,12 @@ import { table } from './models/table.ts'
 
 const usage = `npm run admin -- COMMAND ACCOUNT …
 
-  accounts                           all of them, with plans, balances and how much each has stored
+  accounts                           all of them, with plans, balances, how much each has stored, and what keeps old orders from being archived
   show ACCOUNT                       its balance, plan and limits
-  set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account
-      --plan trial|standard|scale      standard where it is left out
-      --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; any number of times
+  set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account. What is left out stays as it is
+      --plan trial|standard|scale      standard at first
+      --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; any number of times, for all that are its own
+      --limit plan                     the plan's alone
   credit ACCOUNT AMOUNT REFERENCE    gives it micro-units, once under each reference
   refund ACCOUNT GENERATION          gives back what was charged for a generation
   keys ACCOUNT                       its keys
@@ -23,6 +24,8 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
   usage ACCOUNT [FROM [TO]]          delivered pictures by day, model and key
   ledger ACCOUNT                     its latest 50 moves of money
   archives ACCOUNT                   the books of old orders: their files, with a URL for each
+  parked ACCOUNT                     meter events of which a person has to find out whether they were counted
+  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one: sent, or lost, which sends it again
   audit ACCOUNT …                    recounts the books, archives included, and looks for each retained picture; exits with 1 where anything differs
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
@@ -52,16 +55,17 @@ const commands: Record<string, Command> = {
 	accounts: {
 		takes: 0,
 		run: async () =>
-			(await all('', '', 'accounts')).map(({ account, plan, balance, in_flight, stored_bytes }) => ({
+			(await all('', '', 'accounts')).map(({ account, plan, balance, in_flight, stored_bytes, archive_waits_for }) => ({
 				account,
 				plan,
 				...(balance as Json),
 				in_flight,
-				stored_bytes
+				stored_bytes,
+				archive_waits_for
 			}))
 	},
 	show: { takes: 1, run: (account) => call(account, 'GET') },
-	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan ?? 'standard', limits: limits() }) },
+	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan, limits: ownLimits() }) },
 	credit: {
 		takes: 3,
 		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: numeric(amount), reference })
@@ -95,6 +99,17 @@ const commands: Record<string, Command> = {
 				...(amounts as Json),
 				url
 			}))
+	},
+	parked: {
+		takes: 1,
+		run: async (account) =>
+			((await call(account, 'GET', '/metering/events?state=parked&limit=1000')).events as Rows).map(
+				({ pictures: _, state: __, sent_at: ___, ...event }) => event
+			)
+	},
+	resolve: {
+		takes: 4,
+		run: (account, sink, event, outcome) => call(account, 'POST', `/metering/events/${sink}/${event}/resolve`, { outcome })
 	},
 	audit: { takes: 1, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
 }
@@ -140,6 +155,12 @@ function where(): { url: string; token: string } {
 /** A number that somebody typed; what is none goes as it is, for the edge to tell what it expected. */
 function numeric(text?: string): number | string | undefined {
 	return text?.trim() && !Number.isNaN(Number(text)) ? Number(text) : text
+}
+
+/** Undefined where they stay as they are. */
+function ownLimits(): Json | undefined {
+	const [first, ...more] = values.limit
+	return first === undefined ? undefined : first === 'plan' && more.length === 0 ? {} : limits()
 }
 
 function limits(): Json {

@@ -48,6 +48,9 @@ describe('limits', () => {
 			retention_days: 1
 		})
 		expect(await codeOf(await put({ plan: 'gold', limits: {} }))).toBe('422 invalid-request')
+		// What is left out stays as it is.
+		expect(await (await put({ plan: 'scale' })).json()).toMatchObject({ plan: 'scale', limits: { pictures_in_flight: 3 } })
+		expect(await (await put({ limits: {} })).json()).toMatchObject({ plan: 'scale', limits: { pictures_in_flight: 100_000 } })
 	})
 
 	it('space orders out, a minute’s worth of them at once, and count none that they refuse', async () => {

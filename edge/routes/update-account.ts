@@ -1,5 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { AccountView, Standing } from '../../shared/contract/account.ts'
+import { AccountView, StandingChange } from '../../shared/contract/account.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
@@ -12,10 +12,11 @@ const route = createRoute({
 	method: 'put',
 	path: '/v1/admin/accounts/{account}',
 	summary: 'Set the plan of an account and the limits that are its own; make it when it is new',
+	description: 'What is left out stays as it is. A new account has the plan `standard`.',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId }),
-		body: { required: true, content: { 'application/json': { schema: Standing } } }
+		body: { required: true, content: { 'application/json': { schema: StandingChange } } }
 	},
 	responses: { 200: json(AccountView, 'The account'), 401: problem('unauthorized'), 422: problem('invalid-request') }
 })

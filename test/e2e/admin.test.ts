@@ -29,12 +29,21 @@ it('makes an account that can order, and shows its books', async () => {
 	})
 	expect(answer.status).toBe(202)
 	expect(answer.headers.get('ratelimit-policy')).toContain('"key";q=9;w=60')
-	expect((await admin('accounts')).stdout).toMatch(/account +plan +available[\s\S]*acme +trial +98590 +1410 +0 +1 +\d{5}/)
+	expect((await admin('accounts')).stdout).toMatch(/account +plan +available[\s\S]*acme +trial +98590 +1410 +0 +1 +\d{5,6} +–/)
+	expect((await admin('set', 'acme', '--limit', 'spend_per_day=none')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 16/)
+	expect((await admin('set', 'acme', '--limit', 'pictures_in_flight=7')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 7/)
+	expect((await admin('set', 'acme', '--plan', 'standard')).stdout).toMatch(/standard[\s\S]*pictures_in_flight 7/)
+	expect((await admin('set', 'acme', '--limit', 'plan')).stdout).toMatch(/standard[\s\S]*pictures_in_flight 1000/)
 	const { stdout: ledger } = await admin('ledger', 'acme')
 	expect(ledger).toMatch(/1410 .* hold +available +held/)
 	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
 	expect((await admin('audit', 'acme')).stdout).toMatch(/acme +0 +0/)
 	expect((await admin('archives', 'acme')).stdout).toBe('nothing\n')
+	expect((await admin('parked', 'acme')).stdout).toBe('nothing\n')
+	const batch = 'mtr_0'.padEnd(30, '0')
+	await expect(admin('resolve', 'acme', 'stripe', batch, 'lost')).rejects.toMatchObject({
+		stderr: `admin: the edge answered 404: No batch ${batch} is parked for stripe.\n`
+	})
 	const [, id] = /(key_\S+) +shop/.exec((await admin('keys', 'acme')).stdout)!
 	await admin('revoke', 'acme', id!)
 	expect((await fetch(`${edge.url}/v1/generations`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(401)
