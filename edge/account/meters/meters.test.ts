@@ -80,7 +80,7 @@ describe('Meters', () => {
 		await charge(3)
 		const counts = (await events()).map(({ value, price }) => ({ value, price })).sort((a, b) => a.value - b.value)
 		expect(counts).toEqual([
-			{ value: 2, price: 510 },
+			{ value: 2, price: 1_164 },
 			{ value: 4, price: 1_410 }
 		])
 	})
