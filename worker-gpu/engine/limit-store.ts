@@ -25,8 +25,11 @@ export function openLimitStore(folder: string, provider: Pick<Provider, 'name' |
 
 	return {
 		async read(denoiser, key) {
-			const all = await readAll().catch((): z.infer<typeof Limits> => ({}))
-			return all[await section(denoiser)]?.[shapeOf(denoiser, key)]
+			try {
+				return (await readAll())[await section(denoiser)]?.[shapeOf(denoiser, key)]
+			} catch {
+				return undefined
+			}
 		},
 		async write(denoiser, key, room) {
 			try {
@@ -38,7 +41,7 @@ export function openLimitStore(folder: string, provider: Pick<Provider, 'name' |
 				await writeFile(`${file}.${process.pid}`, JSON.stringify(all, undefined, '\t'))
 				await rename(`${file}.${process.pid}`, file)
 			} catch {
-				// A file system that only lets itself be read.
+				// A file system that only lets itself be read, or a graph that is gone.
 			}
 		}
 	}

@@ -213,6 +213,16 @@ describe('the store', () => {
 		expect(read).toBe(1)
 	})
 
+	test('of a graph that is gone since it was loaded is neither found nor kept', async () => {
+		const { denoiser, now } = network((n) => n)
+		const limits = measuredLimits({ guessPositions: 640, store: open(), now })
+		limits.saw(key, { ...denoiser, id: path.join(folder, 'gone') }, evaluation)
+		while (await limits.measure()) {
+			// One call each time.
+		}
+		expect(limits.of(key, 64).most).toBe(2)
+	})
+
 	test('that cannot be written is done without', async () => {
 		const nowhere = openLimitStore(path.join(folder, 'file', 'below'), { name: 'cpu', threads: 2 })
 		await writeFile(file('file'), '')
