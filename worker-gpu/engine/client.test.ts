@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -288,6 +288,21 @@ test('a model that is not loaded at the start is loaded when it is first asked f
 	await expect(startEngine({ ...options, models: ['tiny', 'nowhere'], loaded: [] })).rejects.toMatchObject({ name: 'ModelError' })
 })
 
+test('a model whose files cannot all be read is no fault of the request', async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(modelsDir, 'tiny'), path.join(folder, 'tiny'), { recursive: true })
+	symlinkSync('nowhere', path.join(folder, 'tiny/notes.txt'))
+	const lazy = await startEngine({ ...options, modelsDir: folder, loaded: [] })
+	try {
+		await expect(lazy.develop(request)).rejects.toMatchObject({ name: 'ModelError' })
+		rmSync(path.join(folder, 'tiny/notes.txt'))
+		expect((await lazy.develop(request)).pictures).toHaveLength(request.count)
+	} finally {
+		await lazy.close()
+		await rm(folder, { recursive: true })
+	}
+})
+
 test('what cannot be started again gives its work up with its rows, and says so', async () => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	await cp(path.join(modelsDir, 'tiny'), path.join(folder, 'tiny'), { recursive: true })
@@ -311,6 +326,23 @@ test('what cannot be started again gives its work up with its rows, and says so'
 		await other.close()
 		await rm(folder, { recursive: true })
 	}
+})
+
+test('halted while it is being started again, it gives its work up at once, with its rows', async () => {
+	const lines: string[] = []
+	let halted: Promise<void> | undefined
+	const other = await startEngine({
+		...options,
+		log(line) {
+			lines.push(line)
+			halted ??= other.halt()
+		}
+	})
+	const working = other.develop(endless, { onProgress: ({ done }) => done > 0 && process.kill(other.pid!, 'SIGKILL') })
+	await expect(working).rejects.toMatchObject({ name: 'EngineHalted', rows: expect.any(Uint8Array) })
+	await halted
+	await other.close()
+	expect(lines).toEqual(['engine: the engine ended unexpectedly (SIGKILL); starting it again'])
 })
 
 test('does not outlive its parent, however that ended', async () => {

@@ -51,6 +51,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		onLost = () => {},
 		mostGrowth,
 		longestCall = Number.POSITIVE_INFINITY,
+		longestLoad = FIRST,
 		longestWait = LONGEST_WAIT,
 		...given
 	} = options
@@ -70,11 +71,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	let halting: PromiseWithResolvers<void> | undefined
 	const growth = new Growth(mostGrowth)
 	let up = false
-	report = await start()
+	const listening = setInterval(listen, LISTEN_MS)
+	report = await start().catch((error) => {
+		clearInterval(listening)
+		throw error
+	})
 	// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
 	config = { ...config, provider: report.provider }
 	up = true
-	const listening = setInterval(listen, LISTEN_MS)
 
 	function start(): Promise<EngineReport> {
 		const starting = Promise.withResolvers<EngineReport>()
@@ -91,7 +95,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		})
 		child = starts
 		starts.once('error', starting.reject)
-		starts.once('exit', (code, signal) => starting.reject(closed ? new EngineClosed() : new EngineCrashed(code, signal)))
+		starts.once('exit', (code, signal) =>
+			starting.reject(closed ? new EngineClosed() : (hung ?? new EngineCrashed(code, signal)))
+		)
 		starts.on('message', (message: FromEngine) => {
 			silent = 0
 			switch (message.type) {
@@ -138,12 +144,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	}
 
 	/**
-	 * Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. Between calls it may be loading a model,
-	 * for as long as a first call may take.
+	 * Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. Where it is in no call it may be loading a
+	 * graph, before it is ready as well as later.
 	 */
 	function listen(): void {
 		silent += LISTEN_MS
-		if (up && silent > Math.min(calling.within ?? FIRST, longestCall)) {
+		if (silent > (calling.within === undefined ? longestLoad : Math.min(calling.within, longestCall))) {
 			hung = new EngineHung(silent)
 			up = false
 			child.kill('SIGKILL')
@@ -398,7 +404,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		},
 		async halt() {
 			if (!halted) {
-				await standstill()
+				if (up) {
+					await standstill()
+				}
 				stop()
 			}
 		},

@@ -14,6 +14,8 @@ export interface EngineOptions extends Partial<EngineConfig> {
 	readonly mostGrowth?: number
 	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
 	readonly longestCall?: number
+	/** Milliseconds that it may take to load a graph; as long as a first call may by default. */
+	readonly longestLoad?: number
 	/** Milliseconds before the last attempt to start its process again; before each of the others half as many as before the next. */
 	readonly longestWait?: number
 }

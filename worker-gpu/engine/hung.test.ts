@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -119,6 +121,40 @@ describe.each([
 		expect(done).toEqual(done.toSorted((a, b) => a - b))
 	})
 })
+
+test.skipIf(process.platform === 'win32')(
+	'a graph whose loading never ends is given up, at the start and at a later one',
+	{
+		timeout: 120_000
+	},
+	async () => {
+		const folder = await mkdtemp(path.join(modelsDir, 'loads-'))
+		await cp(tiny, path.join(folder, 'tiny'), { recursive: true })
+		const graph = path.join(folder, 'tiny/unet/model.onnx')
+		const options = { models: ['tiny'], modelsDir: folder, provider: 'cpu', threads: 1 } as const
+		const lost = Promise.withResolvers<void>()
+		const engine = await startEngine({ ...options, longestLoad: 5_000, longestWait: 400, onLost: lost.resolve })
+		try {
+			const working = engine.develop(
+				{ ...request, steps: 500, count: 4 },
+				{
+					onProgress({ done }) {
+						if (done > 0) {
+							rmSync(graph, { force: true })
+							execFileSync('mkfifo', [graph]) // Nobody writes into it.
+							process.kill(engine.pid!, 'SIGKILL')
+						}
+					}
+				}
+			)
+			await expect(working).rejects.toMatchObject({ name: 'EngineHalted', rows: expect.any(Uint8Array) })
+			await lost.promise
+		} finally {
+			await engine.close()
+		}
+		await expect(startEngine({ ...options, longestLoad: 5_000 })).rejects.toMatchObject({ name: 'EngineHung' })
+	}
+)
 
 test('a call may take many times as long as the slowest one like it, and the first one of all very long', () => {
 	const bounds = callBounds()

@@ -10,8 +10,9 @@ import { lentParts } from '../ldm/model-folder.ts'
 import { modelHash } from '../ldm/model-hash.ts'
 import type { Row } from '../ldm/plan.ts'
 import { isDeviceLost } from '../onnx/device-lost.ts'
+import { ModelError } from '../onnx/model-error.ts'
 import type { Part, Stopwatch } from '../onnx/part.ts'
-import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
+import { asOnCuda, chooseProvider, type Provider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
 import { callBounds } from './call-bounds.ts'
 import { openLimitStore } from './limit-store.ts'
@@ -114,11 +115,7 @@ async function load(config: EngineConfig): Promise<void> {
 				id,
 				once(async () => {
 					const loads = performance.now()
-					const model = {
-						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
-						previews: previewMap((await readFacts(folder)).preview),
-						hash: await modelHash(folder)
-					}
+					const model = await loadModel(folder, provider, parts)
 					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
 					return model
 				})
@@ -146,6 +143,22 @@ async function load(config: EngineConfig): Promise<void> {
 		send({ type: 'ready', report: { provider: name, reason, threads: provider.threads, models: [...models.keys()], loadMs } })
 	} catch (error) {
 		send({ type: 'unusable', error: errorMessage(error) }, () => process.disconnect())
+	}
+}
+
+/** Throws a ModelError, whatever went wrong: who asked for the model is not to blame. */
+async function loadModel(folder: string, provider: Provider, parts: Map<string, Promise<Part>>): Promise<Model> {
+	try {
+		return {
+			checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+			previews: previewMap((await readFacts(folder)).preview),
+			hash: await modelHash(folder)
+		}
+	} catch (error) {
+		const { message } = error as Error
+		throw error instanceof ModelError
+			? error
+			: new ModelError(folder, `expected a model that loads, got: ${message}`, { cause: error })
 	}
 }
 
@@ -294,7 +307,8 @@ function tellCall(tasks: ReadonlySet<Task>): void {
 
 function tell(change: Partial<Calling>): void {
 	const next = { ...calling, ...change }
-	if (next.within !== calling.within || next.ids.join() !== calling.ids.join()) {
+	// Each graph that is being loaded is a sign of life.
+	if (next.within === undefined || next.within !== calling.within || next.ids.join() !== calling.ids.join()) {
 		calling = next
 		send({ type: 'calling', ...calling })
 	}
