@@ -13,6 +13,9 @@ export function newId(prefix: string, now: number = Date.now()): string {
 	return `${prefix}_${latest.text}${randomText(16)}`
 }
 
+/** Where ids of that time, or later, begin. */
+export const firstId = (prefix: string, at: number): string => `${prefix}_${timeText(Math.max(0, at))}`
+
 let latest = { now: 0, text: '0000000000' }
 
 function timeText(now: number): string {

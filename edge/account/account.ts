@@ -41,6 +41,7 @@ import { Errands } from './errands.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
 import { Meters } from './meters/meters.ts'
+import type { Page } from './page.ts'
 import type { Repeat } from './repeats.ts'
 import { migrate } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -73,8 +74,7 @@ export interface Asked {
 }
 
 /** Of what is not archived. */
-export interface Listed<T> {
-	items: T[]
+export type Listed<T> = T & {
 	/** ISO 8601. */
 	archivedUntil: string | undefined
 }
@@ -218,7 +218,7 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<Listed<LedgerEntry>>> {
+	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<Listed<{ items: LedgerEntry[] }>>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
 			return { items: this.#books.ledger.list(cursor, limit), archivedUntil: this.#books.archives.until }
@@ -355,10 +355,10 @@ export class Account extends DurableObject {
 		this.#decide(() => this.#books.generations.markSeen(id, Date.now() + arriving))
 	}
 
-	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Listed<Snapshot>>> {
+	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Listed<Page<Snapshot>>>> {
 		return answer(() => {
 			this.#books.keys.confirm(key, Date.now(), 'read')
-			return { items: this.#books.generations.list(filter, cursor, limit), archivedUntil: this.#books.archives.until }
+			return { ...this.#books.generations.list(filter, cursor, limit), archivedUntil: this.#books.archives.until }
 		})
 	}
 
@@ -463,7 +463,12 @@ export class Account extends DurableObject {
 		return this.#own(key, 'generate', (now) => this.#webhooks.rotateSecret(now))
 	}
 
-	async deliveries(key: string, filter: DeliveryFilter, cursor: string | undefined, limit: number): Promise<Answer<Delivery[]>> {
+	async deliveries(
+		key: string,
+		filter: DeliveryFilter,
+		cursor: string | undefined,
+		limit: number
+	): Promise<Answer<Page<Delivery>>> {
 		return this.#own(key, 'read', () => this.#webhooks.deliveries(filter, cursor, limit))
 	}
 

@@ -2,6 +2,7 @@ import { isTerminal, type Status, type Warning } from '../../shared/contract/gen
 import type { Order } from '../../shared/contract/order.ts'
 import { week } from '../../shared/contract/terms.ts'
 import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
+import { firstId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
 import type { Allowances } from './allowances.ts'
 import type { Archives } from './archives.ts'
@@ -12,6 +13,7 @@ import type { Happening, Observer } from './happenings.ts'
 import type { Inputs } from './inputs.ts'
 import type { Ledger } from './ledger.ts'
 import type { Lineup } from './lineup.ts'
+import { type Page, pageOf } from './page.ts'
 import type { Plans } from './plans.ts'
 import { fresh, heldFor, type PictureRow, type Row, snapshotOf } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -148,23 +150,13 @@ export class Generations {
 	}
 
 	/** Newest first; those older than the generation `cursor`, where there is one. */
-	list({ status, model, after, before }: Filter, cursor: string | undefined, limit: number): Snapshot[] {
-		const conditions: [string, SqlStorageValue | undefined][] = [
-			['id < ?', cursor],
-			['status = ?', status],
-			['model = ?', model],
-			['created_at >= ?', after],
-			['created_at < ?', before]
-		]
-		const used = conditions.filter(([, value]) => value !== undefined)
-		return this.#sql
-			.exec<Row>(
-				`SELECT * FROM generations WHERE ${['deleted_at IS NULL', ...used.map(([sql]) => sql)].join(' AND ')} ORDER BY id DESC LIMIT ?`,
-				...used.map(([, value]) => value),
-				limit
-			)
-			.toArray()
-			.map((row) => snapshotOf(row, this.pictures(row.id)))
+	list({ status, model, after, before }: Filter, cursor: string | undefined, limit: number): Page<Snapshot> {
+		// Ids begin with the time of their order.
+		const from = after === undefined ? undefined : firstId('gen', after)
+		const [end] = [cursor, before === undefined ? undefined : firstId('gen', before)].filter((id) => id !== undefined).sort()
+		const where = { status, model, deleted_at: null }
+		const { items, next } = pageOf<Row>(this.#sql, 'generations', { from, before: end, where, limit })
+		return { items: items.map((row) => snapshotOf(row, this.pictures(row.id))), next }
 	}
 
 	/** Ends it, unless it has ended. Pictures that were captured before stay delivered. */

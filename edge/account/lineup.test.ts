@@ -54,6 +54,20 @@ describe("An account's line", () => {
 		}, patience)
 	})
 
+	it('counts no more of those that go before than anybody is told of', async () => {
+		for (let i = 0; i < 17; i++) {
+			await order()
+		}
+		vi.setSystemTime(Date.now() + 1)
+		const id = await order()
+		expect(await stub.inLine(id)).toEqual({ model: 'scenes', epoch: 1, before: 1 })
+		await rows(
+			`WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 1200)
+			INSERT INTO generations (id, request, model, status, epoch, created_at) SELECT n, '{}', 'scenes', 'queued', 1, n FROM counted`
+		)
+		expect(await stub.inLine(id)).toMatchObject({ before: 1_000 })
+	})
+
 	it('ends what no node has taken for a week, at no cost', async () => {
 		const id = await order()
 		const read = async () => (await get(`/v1/generations/${id}`, key)).json<Generation>()

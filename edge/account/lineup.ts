@@ -1,4 +1,5 @@
 import type { Priority } from '../../shared/contract/terms.ts'
+import { longest } from '../dispatcher/line.ts'
 import type { Due } from './due.ts'
 import type { Row } from './rows.ts'
 
@@ -31,16 +32,18 @@ export class Lineup {
 		return shown < windowSize ? placeAfter(shown, priority) : null
 	}
 
-	/** How many go into the queue before this one; null where it is there. */
+	/** How many go into the queue before this one, as far as anybody is told; null where it is there. Whoever waits asks again and again. */
 	before({ id, model, priority, place }: Pick<Row, 'id' | 'model' | 'priority' | 'place'>): number | null {
 		if (place !== null) {
 			return null
 		}
 		return this.#sql
 			.exec<{ ahead: number }>(
-				`SELECT count(*) AS ahead FROM generations WHERE status = 'queued' AND model = ? AND place IS NULL
-				AND (priority > ? OR priority = ? AND id < ?)`,
-				...[model, priority, priority, id]
+				`SELECT count(*) AS ahead FROM (
+					SELECT 1 FROM generations WHERE status = 'queued' AND model = ? AND place IS NULL
+					AND (priority > ? OR priority = ? AND id < ?) LIMIT ?
+				)`,
+				...[model, priority, priority, id, longest]
 			)
 			.one().ahead
 	}

@@ -1,12 +1,13 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Generation, Status } from '../../shared/contract/generation.ts'
 import type { Listed } from '../account/account.ts'
+import type { Page } from '../account/page.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
-import { ArchivedUntil, limitOf } from './paging.ts'
+import { ArchivedUntil, limitOf, nextOfSome } from './paging.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
 
@@ -30,7 +31,7 @@ const route = createRoute({
 	responses: {
 		200: json(
 			z.strictObject({ generations: z.array(Generation), next: GenerationId.nullable(), archived_until: ArchivedUntil }),
-			'`next` is the `cursor` of the following page, null on the last'
+			nextOfSome
 		),
 		401: problem('unauthorized'),
 		422: problem('invalid-request')
@@ -42,11 +43,8 @@ export const listGenerations = (app: OpenAPIHono<App>) =>
 		const { env, key } = c.var
 		const { limit, cursor, status, model, created_after: after, created_before: before } = c.req.valid('query')
 		const filter = { status, model, after, before }
-		const listed = (await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit + 1)) as Answer<
-			Listed<Snapshot>
-		>
-		const { items, archivedUntil } = unwrap(listed)
-		const generations = await Promise.all(items.slice(0, limit).map((snapshot) => present(env, snapshot)))
-		const next = items.length > limit ? (generations.at(-1)?.id ?? null) : null
+		const listed = await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit)
+		const { items, next, archivedUntil } = unwrap(listed as Answer<Listed<Page<Snapshot>>>)
+		const generations = await Promise.all(items.map((snapshot) => present(env, snapshot)))
 		return c.json({ generations, next, archived_until: archivedUntil }, 200)
 	})

@@ -37,7 +37,7 @@ export const listLedger = (app: OpenAPIHono<App>) => {
 			const { limit, cursor } = c.req.valid('query')
 			const account = env.ACCOUNT.getByName(caller.account)
 			const { items, archivedUntil } = unwrap(
-				(await account.listLedger(caller, cursor, limit + 1)) as Answer<Listed<LedgerEntry>>
+				(await account.listLedger(caller, cursor, limit + 1)) as Answer<Listed<{ items: LedgerEntry[] }>>
 			)
 			const entries = items.slice(0, limit)
 			const next = items.length > limit ? (entries.at(-1)?.id ?? null) : null

@@ -16,3 +16,7 @@ export const ArchivedUntil = z.iso
 	.describe(
 		'Where there is an archive (`GET /v1/archives`): generations that were ordered until then are in it, and not in this list.'
 	)
+
+/** Of a list that is looked through for what is asked for. */
+export const nextOfSome =
+	'`next` is the `cursor` of the following page, null on the last. Where few pass the filters, a page may have fewer than `limit`, or none, before the last'

@@ -1,11 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Delivery, DeliveryStatus } from '../../shared/contract/webhooks.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import { quotaHeaders } from '../quotas.ts'
-import { limitOf } from './paging.ts'
+import { limitOf, nextOfSome } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const DeliveryId = z.string().regex(/^msg_[0-9a-z]{26}$/)
@@ -27,10 +28,7 @@ const list = createRoute({
 		})
 	},
 	responses: {
-		200: json(
-			z.strictObject({ deliveries: z.array(Delivery), next: DeliveryId.nullable() }),
-			'`next` is the `cursor` of the following page, null on the last'
-		),
+		200: json(z.strictObject({ deliveries: z.array(Delivery), next: DeliveryId.nullable() }), nextOfSome),
 		401: problem('unauthorized'),
 		422: problem('invalid-request')
 	}
@@ -58,10 +56,9 @@ export const webhookDeliveries = (app: OpenAPIHono<App>) => {
 	app.openapi(list, async (c) => {
 		const { env, key } = c.var
 		const { limit, cursor, ...filter } = c.req.valid('query')
-		const listed = await env.ACCOUNT.getByName(key.account).deliveries(key.hash, filter, cursor, limit + 1)
-		const page = unwrap(listed as Answer<Delivery[]>)
-		const deliveries = page.slice(0, limit)
-		return c.json({ deliveries, next: page.length > limit ? (deliveries.at(-1)?.id ?? null) : null }, 200)
+		const listed = await env.ACCOUNT.getByName(key.account).deliveries(key.hash, filter, cursor, limit)
+		const { items: deliveries, next } = unwrap(listed as Answer<Page<Delivery>>)
+		return c.json({ deliveries, next }, 200)
 	})
 	app.openapi(read, async (c) => {
 		const { env, key } = c.var

@@ -1,7 +1,8 @@
 import type { Attempt, Delivery, DeliveryStatus } from '../../../shared/contract/webhooks.ts'
-import { newId } from '../../../shared/ids.ts'
+import { firstId, newId, timeOf } from '../../../shared/ids.ts'
 import type { Reply } from '../../courier/courier.ts'
 import { ProblemError } from '../../errors.ts'
+import { type Page, pageOf } from '../page.ts'
 import { pauseAfter } from './schedule.ts'
 
 /** Milliseconds after which an attempt of which nothing was heard counts as lost: the object was evicted while it was under way. */
@@ -127,20 +128,21 @@ export class Deliveries {
 	}
 
 	/** Newest first; those older than the delivery `cursor`, where there is one. */
-	list({ status, generation, endpoint }: DeliveryFilter, cursor: string | undefined, limit: number): Delivery[] {
-		const conditions: [string, string | undefined][] = [
-			['id < ?', cursor],
-			['status = ?', status],
-			['generation = ?', generation],
-			['endpoint = ?', endpoint]
-		]
-		const used = conditions.filter(([, value]) => value !== undefined)
-		const where = used.length > 0 ? `WHERE ${used.map(([sql]) => sql).join(' AND ')}` : ''
-		const values = [...used.map(([, value]) => value), limit]
-		return this.#sql
-			.exec<DeliveryRow>(`SELECT * FROM deliveries ${where} ORDER BY id DESC LIMIT ?`, ...values)
-			.toArray()
-			.map(deliveryOf)
+	list({ generation, ...filter }: DeliveryFilter, cursor: string | undefined, limit: number): Page<Delivery> {
+		const { from, until } = generation === undefined ? {} : this.#spanOf(generation)
+		const [before] = [cursor, until].filter((id) => id !== undefined).sort()
+		const asked = { from, before, where: { generation, ...filter }, limit }
+		const { items, next } = pageOf<DeliveryRow>(this.#sql, 'deliveries', asked)
+		return { items: items.map(deliveryOf), next }
+	}
+
+	/** Among which ids a generation's deliveries are: whatever happens to it does so by its end. */
+	#spanOf(generation: string): { from: string; until: string | undefined } {
+		const row = this.#sql
+			.exec<{ completed_at: number | null }>('SELECT completed_at FROM generations WHERE id = ?', generation)
+			.toArray()[0]
+		const end = row?.completed_at ?? undefined
+		return { from: firstId('msg', timeOf(generation)), until: end === undefined ? undefined : firstId('msg', end + 1) }
 	}
 
 	forgetOld(now: number): void {

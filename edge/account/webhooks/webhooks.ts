@@ -9,6 +9,7 @@ import type {
 import type { Letter, Reply } from '../../courier/courier.ts'
 import type { Due } from '../due.ts'
 import type { Happening } from '../happenings.ts'
+import type { Page } from '../page.ts'
 import { Deliveries, type DeliveryFilter, type DeliveryRow, laneOf, lost, type NewDelivery } from './deliveries.ts'
 import { Endpoints } from './endpoints.ts'
 import { Secrets } from './secrets.ts'
@@ -123,7 +124,7 @@ export class Webhooks {
 	rotateSecret = (now: number): WebhookSecret => this.#secrets.rotate(now)
 
 	delivery = (id: string): Delivery => this.#deliveries.read(id)
-	deliveries = (filter: DeliveryFilter, cursor: string | undefined, limit: number): Delivery[] =>
+	deliveries = (filter: DeliveryFilter, cursor: string | undefined, limit: number): Page<Delivery> =>
 		this.#deliveries.list(filter, cursor, limit)
 
 	/** To where its endpoint is by now. */
