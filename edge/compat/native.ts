@@ -28,12 +28,16 @@ export class Refused extends Error {
 	}
 }
 
-/** What a client shows as its key: each vendor has a word of its own before it. */
-const tokenOf = (c: Context): string => (c.req.header('authorization') ?? '').replace(/^(bearer|token|key) +/i, '')
+/** What a client shows as its key: each vendor has a word of its own before it, and Azure a header. */
+const tokenOf = ({ req }: Context): string =>
+	(req.header('authorization') ?? req.header('api-key') ?? '').replace(/^(bearer|token|key) +/i, '')
+
+/** A client's key; throws where it is none of ours. */
+export const clientKey = (c: Context<App>): Key => expectKeyIn(c.var.env, tokenOf(c))
 
 /** Turns away who has no genuine key before anything of a large body is read. */
 export const withClientKey = createMiddleware<App>(async function withClientKey(c, next) {
-	c.set('account', expectKeyIn(c.var.env, tokenOf(c)).account)
+	c.set('account', clientKey(c).account)
 	await next()
 })
 
@@ -60,9 +64,8 @@ export class Native {
 		this.#token = tokenOf(c)
 	}
 
-	/** The client's key; throws where it is none of ours. */
 	get key(): Key {
-		return expectKeyIn(this.#c.var.env, this.#token)
+		return clientKey(this.#c)
 	}
 
 	/** Whose key it is. */
@@ -133,7 +136,7 @@ export class Native {
 	/** Its path, which clients of an adapter do not know, and are not told where nothing can be. */
 	#at(id: string): string {
 		if (!GenerationId.safeParse(id).success) {
-			expectKeyIn(this.#c.var.env, this.#token)
+			clientKey(this.#c)
 			throw new ProblemError({ code: 'not-found', detail: `This account has no generation ${id}.` })
 		}
 		return `/v1/generations/${id}`

@@ -27,6 +27,7 @@ export const callNames = [
 	'what nobody starts in time',
 	'list',
 	'models',
+	'as from Azure',
 	'account',
 	'what is wrong with a request',
 	'too many requests',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import OpenAI, { toFile } from 'openai'
+import OpenAI, { AzureOpenAI, toFile } from 'openai'
 import sharp from 'sharp'
 import type { Client } from './client.ts'
 import { drawing, expectPng, listening, long, mailbox, occupy } from './client.ts'
@@ -19,6 +19,17 @@ export const openai: Client = {
 			assert.equal(size, '128x128')
 			assert.ok(created > 1e9)
 			expectPng(await (await fetch(data![0]!.url!)).arrayBuffer())
+		},
+		async 'as from Azure'(stack) {
+			const client = new AzureOpenAI({ endpoint: stack.url, apiKey: await stack.key(), apiVersion: '2024-10-21' })
+			const image = await toFile(await drawing(), 'image.png', { type: 'image/png' })
+			for (const { data } of [
+				await client.images.generate({ model: 'scenes', prompt: 'a red sphere' }),
+				await client.images.edit({ model: 'scenes', prompt: 'a red sphere', image })
+			]) {
+				expectPng(Buffer.from(data![0]!.b64_json!, 'base64'))
+			}
+			assert.ok((await client.models.list()).data.some(({ id }) => id === 'scenes'))
 		},
 		async 'a picture as bytes'(stack) {
 			const client = await open(stack)

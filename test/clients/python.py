@@ -75,7 +75,7 @@ class Mailbox:
 
 
 def openai_calls():
-    from openai import AuthenticationError, BadRequestError, DefaultHttpxClient, InvalidWebhookSignatureError, NotFoundError, OpenAI
+    from openai import AuthenticationError, AzureOpenAI, BadRequestError, DefaultHttpxClient, InvalidWebhookSignatureError, NotFoundError, OpenAI
 
     client = OpenAI(base_url=f"{url}/openai/v1", api_key=key)
 
@@ -95,6 +95,16 @@ def openai_calls():
         events = client.images.generate(model="scenes", prompt=prompt, stream=True, partial_images=2, extra_body=body)
         types = [event.type for event in events]
         assert types == ["image_generation.partial_image"] * 2 + ["image_generation.completed"], types
+
+    def as_from_azure():
+        for more in {}, {"azure_deployment": "scenes"}:
+            azure = AzureOpenAI(azure_endpoint=url, api_key=key, api_version="2024-10-21", **more)
+            for answer in (
+                azure.images.generate(model="scenes", prompt=prompt),
+                azure.images.edit(model="scenes", prompt=prompt, image=drawing()),
+            ):
+                expect_png(base64.b64decode(answer.data[0].b64_json))
+            assert "scenes" in [model.id for model in azure.models.list()]
 
     def edited():
         varied = client.images.create_variation(model="scenes", image=drawing(), response_format="b64_json")
@@ -171,6 +181,7 @@ def openai_calls():
         "files: list, look at, remove": files,
         "a webhook, verified by the client": webhook,
         "models": models,
+        "as from Azure": as_from_azure,
         "what is wrong with a request": refused,
         "too many requests": throttled,
         "a wrong key": wrong_key,

@@ -2,7 +2,6 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { UploadId } from '../../../shared/inputs.ts'
 import type { App } from '../../app.ts'
-import { expectKey } from '../../bearer.ts'
 import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { Given } from '../../inputs/given.ts'
@@ -11,7 +10,7 @@ import { findInput } from '../../inputs/store.ts'
 import { parse } from '../../issues.ts'
 import { queryOf } from '../../query.ts'
 import { respondObject } from '../../storage/storage.ts'
-import { withClientKey } from '../native.ts'
+import { clientKey, withClientKey } from '../native.ts'
 
 /** Files are uploads here, and there is one purpose for them: `{ "file_id" }` is an image or a mask of an edit. */
 const purpose = 'vision'
@@ -26,14 +25,14 @@ const ListRequest = z.object({
 
 export const addFiles = (at: OpenAPIHono<App>) => {
 	at.post('/files', withClientKey, limitInputs, async (c) => {
-		const key = expectKey(c)
+		const key = clientKey(c)
 		const { file } = await readForm(c)
 		return file instanceof Given
 			? c.json(fileBody(await storeFile(c.var.env, key, file, '/file')))
 			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')
 	})
 	at.get('/files', async (c) => {
-		const key = expectKey(c)
+		const key = clientKey(c)
 		const { purpose: asked = purpose, ...page } = parse(ListRequest, queryOf(c))
 		const { files, next } = await listFiles(c.var.env, key, page)
 		const data = asked === purpose ? files.map(fileBody) : []
@@ -45,15 +44,15 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 			has_more: data.length > 0 && next !== null
 		})
 	})
-	at.get('/files/:id', async (c) => c.json(fileBody(await findFile(c.var.env, expectKey(c), c.req.param('id')))))
+	at.get('/files/:id', async (c) => c.json(fileBody(await findFile(c.var.env, clientKey(c), c.req.param('id')))))
 	at.get('/files/:id/content', async (c) => {
-		const key = expectKey(c)
+		const key = clientKey(c)
 		const { id } = await findFile(c.var.env, key, c.req.param('id'))
 		return respondObject((await findInput(c.var.env, key.account, id))!)
 	})
 	at.delete('/files/:id', async (c) => {
 		const id = c.req.param('id')
-		await removeFile(c.var.env, expectKey(c), id)
+		await removeFile(c.var.env, clientKey(c), id)
 		return c.json({ id, object: 'file', deleted: true })
 	})
 }

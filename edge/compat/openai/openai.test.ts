@@ -286,3 +286,25 @@ it('lists models for whoever has a key, and for nobody else', async () => {
 		expect([answer.status, await answer.json()]).toMatchObject([401, { error: { code: 'invalid_api_key' } }])
 	}
 })
+
+it.each([
+	['/openai/deployments/scenes', {}],
+	['/openai/deployments/scenes', { model: 'gpt-image-1' }],
+	['/openai', { model: 'scenes' }]
+])("takes what Azure's clients send to %s with %j", async (base, more) => {
+	const { key } = await newAccount()
+	const answer = await fetchEdge(`${base}/images/generations?api-version=2024-10-21`, {
+		method: 'POST',
+		headers: { 'api-key': key, 'content-type': 'application/json' },
+		body: JSON.stringify({ prompt: 'a red sphere', size: '64x96', stream: true, ...more })
+	})
+	expect(answer.status).toBe(200)
+	await answer.body?.cancel()
+	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
+	// Of a model of OpenAI's it would be the nearest size.
+	expect(listed).toMatchObject([{ request: { model: 'scenes', width: 64, height: 96 } }])
+	const told = await fetchEdge('/openai/models?api-version=2024-10-21', { headers: { 'api-key': key } })
+	expect([told.status, await told.json()]).toMatchObject([200, { object: 'list' }])
+	const strange = await fetchEdge(`${base}/images/generations`, { method: 'POST', headers: { 'api-key': 'nobody' }, body: '{}' })
+	expect([strange.status, await strange.json()]).toMatchObject([401, { error: { code: 'invalid_api_key' } }])
+})

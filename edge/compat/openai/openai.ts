@@ -2,14 +2,13 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { findModel, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
-import { expectKey } from '../../bearer.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
 import { withoutFlood } from '../../flood.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { Native, withClientKey } from '../native.ts'
+import { clientKey, Native, withClientKey } from '../native.ts'
 import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
@@ -19,7 +18,10 @@ import { imageEvents } from './stream.ts'
 
 const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, owned_by: 'darkroom' })
 
-/** OpenAI's Images API, as its clients speak it (openai-node src/resources/images.ts), at /openai/v1. */
+/** Where their own clients look, and those for Azure, who name the model, which they call a deployment, in the path (openai-node src/azure.ts). */
+const bases = ['/openai/v1', '/openai/deployments/:deployment', '/openai']
+
+/** OpenAI's Images API, as its clients speak it (openai-node src/resources/images.ts). */
 export const openai = (app: OpenAPIHono<App>) => {
 	const at = new OpenAPIHono<App>()
 	at.onError(async (error, c) => {
@@ -29,7 +31,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 	at.use(withoutFlood)
 
 	const images = async (c: Context<App>, body: unknown, kind: 'image_generation' | 'image_edit') => {
-		const { order, wanted } = readImagesRequest(body)
+		const { order, wanted } = readImagesRequest(body, c.req.param('deployment'))
 		const native = new Native(app, c)
 		const accepted = await native.order(order, wanted.isStream ? undefined : 60)
 		const { headers } = native
@@ -65,12 +67,14 @@ export const openai = (app: OpenAPIHono<App>) => {
 	at.all('*', (c) => {
 		throw notServed(`${c.req.method} ${c.req.path}`, 'images/generations, images/edits, images/variations, files and models')
 	})
-	app.route('/openai/v1', at)
+	for (const base of bases) {
+		app.route(base, at)
+	}
 }
 
 /** Our models are no secret; but it is by asking for them that people, and programs, find out whether a key is good. */
 async function expectValidKey(c: Context<App>): Promise<void> {
-	const { account, hash } = expectKey(c)
+	const { account, hash } = clientKey(c)
 	unwrap(await c.var.env.ACCOUNT.getByName(account).expectValid(hash))
 }
 

@@ -37,12 +37,14 @@ const theirs = /^(dall-e-|gpt-image|chatgpt-image)/
 const formatsOf = (model: string): Wanted['as'] =>
 	model.startsWith('dall-e-') ? ['url'] : theirs.test(model) ? ['b64_json'] : ['url', 'b64_json']
 
-/** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. */
-export function readImagesRequest(body: unknown): { order: Record<string, unknown>; wanted: Wanted } {
+/** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. A `deployment` is the model, whatever the body says. */
+export function readImagesRequest(body: unknown, deployment?: string): { order: Record<string, unknown>; wanted: Wanted } {
 	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
 		throw new ProblemError({ code: 'invalid-request', detail: `Expected a JSON object, got ${describe(body)}.` })
 	}
-	const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+	const given = Object.fromEntries(
+		Object.entries({ ...body, ...(deployment && { model: deployment }) }).filter(([, value]) => value !== null)
+	)
 	const {
 		model: name = 'dall-e-2',
 		n,

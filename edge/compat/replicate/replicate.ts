@@ -6,7 +6,6 @@ import type { AccountView } from '../../../shared/contract/account.ts'
 import { type Generation, isTerminal } from '../../../shared/contract/generation.ts'
 import { type EventName, endings, type WebhookSecret, type WebhookTarget } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
-import { expectKey } from '../../bearer.ts'
 import { limitBody, limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
 import { withoutFlood } from '../../flood.ts'
@@ -18,7 +17,7 @@ import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { Native, Refused, withClientKey } from '../native.ts'
+import { clientKey, Native, Refused, withClientKey } from '../native.ts'
 import { secondsOf } from './duration.ts'
 import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
@@ -125,11 +124,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		return respondEvents(predictionEvents(c.var.env, account, id))
 	})
 
-	at.post('/files', withClientKey, limitInputs, (c) => createFile(c, expectKey(c)))
-	at.get('/files', (c) => filePage(c, expectKey(c)))
-	at.get('/files/:id', async (c) => c.json(fileBody(c, await findFile(c.var.env, expectKey(c), c.req.param('id')))))
+	at.post('/files', withClientKey, limitInputs, (c) => createFile(c, clientKey(c)))
+	at.get('/files', (c) => filePage(c, clientKey(c)))
+	at.get('/files/:id', async (c) => c.json(fileBody(c, await findFile(c.var.env, clientKey(c), c.req.param('id')))))
 	at.delete('/files/:id', async (c) => {
-		await removeFile(c.var.env, expectKey(c), c.req.param('id'))
+		await removeFile(c.var.env, clientKey(c), c.req.param('id'))
 		return c.body(null, 204)
 	})
 	at.get('/account', async (c) => {
