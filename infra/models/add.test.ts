@@ -13,6 +13,7 @@ import { readFacts } from '../../worker-gpu/ldm/facts.ts'
 import { attribute, constantNode } from '../../worker-gpu/onnx/graph.ts'
 import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw } from './draw.ts'
+import { readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
@@ -159,6 +160,23 @@ test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each r
 	await writeFile(path.join(whole, 'model.onnx'), graph)
 	await rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
 	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+})
+
+test("a timestep of whole numbers that is cast to halves, as onnxruntime.transformers' float16 leaves it, is one float for each row", async () => {
+	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
+	await Promise.all([mkdir(whole), mkdir(each)])
+	const graph = network({ sample: [10, ['batch', 4, 'height', 'width']], timestep: [7, ['steps']] }, [
+		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
+		['Expand', ['timestep', 'rows'], 'spread'],
+		['Cast', ['spread'], 'float', [attribute('to', 10)]],
+		['Constant', [], 'shape', constantNode([-1, 1, 1, 1], '').attributes],
+		['Reshape', ['float', 'shape'], 't'],
+		['Mul', ['sample', 't'], 'out_sample']
+	])
+	await writeFile(path.join(whole, 'model.onnx'), graph)
+	await rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	expect(readGraph(path.join(each, 'model.onnx')).inputs.get('timestep')).toEqual({ type: 'float32', dims: ['batch_size'] })
+	await proveTimestep(whole, each, provider, [4, 8, 8], 2, true)
 })
 
 test.each([

@@ -207,7 +207,7 @@ describe('refuses, and writes nothing:', () => {
 						['Mul', ['sample', 't'], 'out_sample']
 					])
 				),
-			message: /expected the timestep to be cast to float32 on its way, got int64 all the way/
+			message: /expected the timestep to be cast to float32 or float16 on its way, got int64 all the way/
 		},
 		'a size that is fixed and not square': {
 			spoil: () =>

@@ -38,7 +38,7 @@ export const isPerRow = ({ type, dims }: Port): boolean =>
  *
  * The tracer bakes diffusers' `get_time_embed` into the graph: a scalar is made a vector (Unsqueeze), which is expanded to the batch and cast to
  * float32. So the Unsqueeze becomes an Identity; Expand then takes a vector of the batch's length as it is. A timestep of integers becomes a
- * float where all that it meets until a Cast to float32 takes any type. What that does must be proven by running both: see prove.ts.
+ * float where all that it meets until a Cast to one takes any type. What that does must be proven by running both: see prove.ts.
  *
  * Throws a ModelError where the timestep goes another way.
  */
@@ -58,13 +58,15 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 			throw new ModelError(source, `expected the input timestep with rank 0 or 1, got rank ${rank}`)
 		}
 		const nodes = new Map(graph.filter(({ number }) => number === GRAPH.node).map((field) => [field, readNode(proto, field)]))
-		const { removed, passed, cast } = follow([...nodes.values()], rank === 0)
+		// onnxruntime.transformers' conversion to float16 makes the one the other.
+		const ways = [FLOAT, FLOAT16].map((to) => follow([...nodes.values()], rank === 0, to))
+		const { removed, passed, cast } = ways.find(({ cast }) => cast) ?? ways[0]!
 		// Shapes and axes that only a removed node asked for.
 		const asked = [...nodes.values()].flatMap((node) => (removed.has(node) ? [] : node.inputs))
 		const orphans = new Set([...removed].flatMap(({ inputs: [, shape] }) => (shape && !asked.includes(shape) ? [shape] : [])))
 		const type = cast ? 'float32' : declared.type
 		if (type !== 'float32' && type !== 'float16') {
-			throw new ModelError(source, `expected the timestep to be cast to float32 on its way, got ${type} all the way`)
+			throw new ModelError(source, `expected the timestep to be cast to float32 or float16 on its way, got ${type} all the way`)
 		}
 
 		const pieces = graph.flatMap((field): Piece[] => {
@@ -95,15 +97,19 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 	}
 }
 
-/** From the timestep on to where it is computed with. */
-function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; passed: Set<string>; cast: boolean } {
+/** From the timestep on to where it is computed with, as `float`. */
+function follow(
+	nodes: readonly Node[],
+	scalar: boolean,
+	float: number
+): { removed: Set<Node>; passed: Set<string>; cast: boolean } {
 	const removed: Node[] = []
 	const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node])))
 	/** UNet2DModel multiplies by as many ones as there are rows: `timesteps * torch.ones(sample.shape[0])`. */
 	const spreads = ({ operator, inputs: [, ones = ''] }: Node) =>
 		operator === 'Mul' && filling.has(makers.get(ones)?.operator ?? '')
 	const passed = new Set<string>()
-	/** Whether every way on from the value `name` casts it to float32. */
+	/** Whether every way on from the value `name` casts it to that. */
 	const walk = (name: string, raised: boolean, cast: boolean): boolean => {
 		if (raised && cast) {
 			return true
@@ -116,7 +122,7 @@ function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; 
 			}
 			passed.add(output)
 			const raises = !raised && raising.has(node.operator)
-			const toFloat = cast || (node.operator === 'Cast' && node.to === FLOAT)
+			const toFloat = cast || (node.operator === 'Cast' && node.to === float)
 			if (raises || (!toFloat && (node.operator === 'Cast' || spreads(node)))) {
 				removed.push(node)
 			}
@@ -125,7 +131,7 @@ function follow(nodes: readonly Node[], scalar: boolean): { removed: Set<Node>; 
 		return ways.length > 0 && ways.every(Boolean)
 	}
 	const cast = walk('timestep', !scalar, false)
-	// A cast to another type on the way to float32 would round what is a float32 now, and ones are of the type that it was; elsewhere both have their purpose.
+	// A cast to another type on the way to it would round what is a float32 now, and ones are of the type that it was; elsewhere both have their purpose.
 	return { removed: new Set(removed.filter((node) => cast || raising.has(node.operator))), passed, cast }
 }
 
