@@ -1,13 +1,14 @@
 import path from 'node:path'
+import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Export } from './folder.ts'
 
 /**
  * Configs for parts that have none, as diffusers' own script leaves them (convert_stable_diffusion_checkpoint_to_onnx.py): what a graph can tell. All
- * else falls back to Stable Diffusion's, which that script is for.
+ * else falls back to Stable Diffusion's, which that script is for: a model of another kind without them is refused, whose latents may be scaled otherwise.
  *
  * @param factor pixels that a latent stands for, along each side
  */
-export function missingConfigs({ graphs, files }: Export, factor: number): Record<string, object> {
+export function missingConfigs({ folder, pipeline, graphs, files }: Export, factor: number): Record<string, object> {
 	const without = (name: string) => graphs.has(name) && !files.includes(path.join(name, 'config.json'))
 	const made: Record<string, object> = {}
 	if (without('unet')) {
@@ -19,6 +20,13 @@ export function missingConfigs({ graphs, files }: Export, factor: number): Recor
 	for (const name of ['vae_decoder', 'vae_encoder'].filter(without)) {
 		// How many widths there are says how often sides are halved. What they are says nothing here.
 		made[name] = { block_out_channels: Array(Math.log2(factor) + 1).fill(1) }
+	}
+	const [first] = Object.keys(made)
+	if (first && !/StableDiffusion(?!XL)/.test(pipeline)) {
+		throw new ModelError(
+			path.join(folder, first, 'config.json'),
+			`expected a JSON file, found no file: what a graph does not say is known of Stable Diffusion alone, not of ${pipeline}`
+		)
 	}
 	return made
 }

@@ -121,6 +121,7 @@ describe('a model of every kind that the reference draws with', () => {
 		refiner: ['image-to-image', 'inpainting'],
 		'sd-taesd': images,
 		pix2pix: ['image-to-image'],
+		'xl-pix2pix': ['image-to-image'],
 		lcm: ['text-to-image', 'image-to-image'],
 		upscaler: ['super-resolution'],
 		'text2im-kl': ['text-to-image'],
@@ -136,15 +137,17 @@ describe('a model of every kind that the reference draws with', () => {
 		'pixels-ddim': ['unconditional']
 	}
 	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
+	const edits = {
+		tasks: { 'image-to-image': { image_guidance: { default: 1.5, max: 20 } } },
+		guidance: { default: 7.5 },
+		prompt: { negative: true }
+	}
 	const expected: Record<string, object> = {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
 		'xl-edm': { samplers: [], steps: { default: 30 } },
 		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
-		pix2pix: {
-			tasks: { 'image-to-image': { image_guidance: { default: 1.5, max: 20 } } },
-			guidance: { default: 7.5 },
-			prompt: { negative: true }
-		},
+		pix2pix: edits,
+		'xl-pix2pix': edits,
 		lcm: {
 			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
 			samplers: ['lcm'],

@@ -88,6 +88,14 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /Tiny SD: expected a graph called model.onnx .*, found unet\/onnx\/model.onnx$/
 		},
+		"no config of a first stage that is not Stable Diffusion's": {
+			spoil: async () => {
+				await writeFile(at('model_index.json'), '{"_class_name":"ORTStableDiffusionXLPipeline"}')
+				await rm(at('vae_decoder/config.json'))
+			},
+			message:
+				/Tiny SD\/vae_decoder\/config.json: expected a JSON file, found no file: .* alone, not of ORTStableDiffusionXLPipeline$/
+		},
 		"another U-Net's config": {
 			spoil: () => writeFile(at('unet/config.json'), '{"in_channels":9}'),
 			message: /Tiny SD\/unet\/config.json: in_channels: expected 4, as the graph has it, got 9/

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -101,6 +101,12 @@ test('reads infinity, which JSON does not have, as Python writes it', async () =
 	await writeFile(path.join(folder, 'scheduler/scheduler_config.json'), saved)
 	const samplerFor = await loadSampler(path.join(folder, 'scheduler'))
 	expect(samplerFor({ steps: 4 }).timesteps).toHaveLength(4)
+})
+
+test('reads JSON that begins with a byte order mark, as Windows writes it', async () => {
+	const file = path.join(folder, 'scheduler/scheduler_config.json')
+	await writeFile(file, `\ufeff${(await readFile(file, 'utf8')).replaceAll('\n', '\r\n')}`)
+	expect((await loadSampler(path.join(folder, 'scheduler')))({ steps: 4 }).timesteps).toHaveLength(4)
 })
 
 test('refuses settings that would change the picture and are not implemented', async () => {

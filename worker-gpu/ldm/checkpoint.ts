@@ -8,7 +8,7 @@ import { loadPart, type Part, type Stopwatch } from '../onnx/part.ts'
 import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
 import { readFacts } from './facts.ts'
-import { stableDiffusionInstructPix2Pix } from './families/instruct-pix2pix.ts'
+import { stableDiffusionInstructPix2Pix, stableDiffusionXlInstructPix2Pix } from './families/instruct-pix2pix.ts'
 import { latentConsistency } from './families/latent-consistency.ts'
 import { ldmClassToImagePipeline } from './families/ldm-class-to-image.ts'
 import { ldmInpaintPipeline } from './families/ldm-inpaint.ts'
@@ -41,6 +41,7 @@ const families: Readonly<Record<string, Family>> = {
 	LatentConsistencyModelPipeline: latentConsistency,
 	LatentConsistencyModelImg2ImgPipeline: latentConsistency,
 	StableDiffusionInstructPix2PixPipeline: stableDiffusionInstructPix2Pix,
+	StableDiffusionXLInstructPix2PixPipeline: stableDiffusionXlInstructPix2Pix,
 	StableDiffusionUpscalePipeline: stableDiffusionUpscale,
 	LDMTextToImagePipeline: ldmTextToImagePipeline,
 	LDMSuperResolutionPipeline: ldmSuperResolutionPipeline,

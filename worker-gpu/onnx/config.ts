@@ -9,7 +9,7 @@ export async function readConfig<S extends z.ZodType>(file: string, schema: S): 
 
 export async function readJson(file: string): Promise<unknown> {
 	try {
-		return JSON.parse(fromPython(await readFile(file, 'utf8')))
+		return JSON.parse(fromPython((await readFile(file, 'utf8')).replace(/^\ufeff/, ''))) // Editors on Windows begin with a mark.
 	} catch (error) {
 		const { code, message } = error as NodeJS.ErrnoException
 		throw new ModelError(file, `expected a JSON file, ${code === 'ENOENT' ? 'found no file' : `got: ${message}`}`, {

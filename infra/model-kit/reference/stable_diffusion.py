@@ -112,6 +112,10 @@ class Parts:
         ).eval()
         loud(self.vae_tiny)
         self.unets["unet-pix2pix"] = unet(8)
+        # Without a middle, as those that were distilled to fewer weights (SSD-1B, Vega, KOALA).
+        self.unets["unet-xl-pix2pix"] = unet(
+            8, context=12, mid_block_type=None, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=6 * 4 + PROJECTION
+        )
 
     def export(self) -> None:
         target = golden / "stable-diffusion"
@@ -193,6 +197,7 @@ MODELS = {
     "refiner": ("StableDiffusionXLImg2ImgPipeline", (IMAGE, MASK), REFINER, XL, {"requires_aesthetics_score": True, "force_zeros_for_empty_prompt": False}),
     "sd-taesd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), TINY, STABLE, {}),
     "pix2pix": ("StableDiffusionInstructPix2PixPipeline", (IMAGE,), folders("unet-pix2pix"), STABLE, {}),
+    "xl-pix2pix": ("StableDiffusionXLInstructPix2PixPipeline", (IMAGE,), folders("unet-xl-pix2pix", two=True), XL, {"force_zeros_for_empty_prompt": True}),
     "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), {"_class_name": "LCMScheduler"}, {}),
     "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
 }
@@ -224,7 +229,7 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     size = {"width": width, "height": height}
     call = {}
     if "XL" in cls:
-        made = getattr(diffusers, f"StableDiffusionXL{CLASSES[task]}Pipeline")
+        made = getattr(diffusers, cls if "Pix2Pix" in cls else f"StableDiffusionXL{CLASSES[task]}Pipeline")
         common |= {} if "text_encoder" in files else {"text_encoder": None, "tokenizer": None}
         pipeline = made(**common, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2, add_watermarker=False, **index)
     elif "Consistency" in cls:
@@ -248,6 +253,8 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         call = {"image": picture(height, width, seed + 1), **({} if "Pix2Pix" in cls else {"strength": request["strength"]})}
     if "image_guidance" in request:
         call["image_guidance_scale"] = request["image_guidance"]
+    if "XLInstruct" in cls:
+        call |= size  # It takes another one for its own where none is given.
     if task == MASK:
         call |= {"mask_image": masks(height, width, seed + 2), **size}
     if request["guidance_rescale"] > 0:
@@ -277,8 +284,8 @@ def requests(name: str, task: str) -> list[dict]:
         chosen = [(None, 4, None), (None, 1, None), ("lcm", 8, None), (None, 2, None)]
     if name == "xl-edm":
         chosen = [(None, steps, None) for steps in (6, 1, 20)]
-    if name in ("refiner", "sd-taesd", "pix2pix"):
-        others = [("ddim", 6, None), (None, 5, None)] if name == "pix2pix" else []
+    if name in ("refiner", "sd-taesd", "pix2pix", "xl-pix2pix"):
+        others = [("ddim", 6, None), (None, 5, None)] if "pix2pix" in name else []
         chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None), *others]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":
@@ -295,7 +302,7 @@ def requests(name: str, task: str) -> list[dict]:
             "strength": (0.8, 1, 0.55, 0.35)[(i + (i > 1)) % 4] if steps > 1 and task in (IMAGE, MASK) else 1,
             "seed": 100 * i + len(made),
         }
-        if name == "pix2pix" and i > 0:
+        if "pix2pix" in name and i > 0:
             request["image_guidance"] = (1.5, 1, 4, 2.25, 8, 1.2)[i]
         if task == "super-resolution":
             request["noise_level"] = (20, 0, 39)[i % 3]

@@ -6,6 +6,8 @@ import { port } from '../../onnx/part.ts'
 import type { Family } from '../checkpoint.ts'
 import { textPair } from '../conditioners/text-pair.ts'
 import { loadTokenizer } from '../conditioners/tokenizer.ts'
+import type { ModelFolder } from '../model-folder.ts'
+import type { Parts } from '../pipelines/text.ts'
 import { byText, loadParts } from './stable-diffusion.ts'
 
 const Index = z.object({
@@ -18,6 +20,13 @@ const Index = z.object({
  * goes on from an image.
  */
 export const stableDiffusionXl: Family = async (folder) => {
+	const { parts, refines } = await loadXlParts(folder)
+	const { 'text-to-image': drawn, ...fromImages } = byText(folder, parts)
+	return refines ? fromImages : { ...(drawn && { 'text-to-image': drawn }), ...fromImages }
+}
+
+/** @param meanOnly see `kl` */
+export async function loadXlParts(folder: ModelFolder, meanOnly = false): Promise<{ parts: Parts; refines: boolean }> {
 	const file = path.join(folder.path, 'model_index.json')
 	const index = await readConfig(file, Index)
 	const reader = async (number: '' | '_2') => ({
@@ -27,12 +36,11 @@ export const stableDiffusionXl: Family = async (folder) => {
 	const scored = index.requires_aesthetics_score
 	const first = scored && !folder.has('text_encoder') ? undefined : await reader('')
 	const conditioner = await textPair(first, await reader('_2'), { zeros: index.force_zeros_for_empty_prompt, scored })
-	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true })
+	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true, meanOnly })
 	const [, numbers] = port(await folder.part('unet'), 'inputs', 'time_ids').dims
 	if (numbers === (scored ? 6 : 5)) {
 		const expected = `expected ${!scored}, as a U-Net has it that is told ${numbers} numbers in time_ids`
 		throw new ModelError(file, `requires_aesthetics_score: ${expected}, got ${scored}`)
 	}
-	const { 'text-to-image': drawn, ...fromImages } = byText(folder, parts)
-	return scored ? fromImages : { ...(drawn && { 'text-to-image': drawn }), ...fromImages }
+	return { parts, refines: scored }
 }

@@ -72,3 +72,10 @@ test.each([
 	const whole = { ...golden.models[name]!, parts: { ...parts, text_encoder: text_encoder!, tokenizer: tokenizer! }, index }
 	await expect(open(whole)).rejects.toThrow(`model_index.json: requires_aesthetics_score: ${message}`)
 })
+
+test('SDXL that edits and scales what it is shown, as CosXL, is refused', async () => {
+	const index = { is_cosxl_edit: true }
+	await expect(open({ ...golden.models['xl-pix2pix']!, index })).rejects.toThrow(
+		/model_index.json: .*expected false.* is_cosxl_edit/
+	)
+})
