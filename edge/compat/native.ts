@@ -55,10 +55,13 @@ export class Native {
 	readonly #app: OpenAPIHono<App>
 	readonly #c: Context<App>
 	readonly #token: string
+	readonly #query: URLSearchParams
 	/** Of the latest answer: limits, the generation's location. */
 	headers = new Headers()
 
-	constructor(app: OpenAPIHono<App>, c: Context<App>) {
+	/** `query`: the client's, where it is not that of its request. */
+	constructor(app: OpenAPIHono<App>, c: Context<App>, query = new URL(c.req.url).searchParams) {
+		this.#query = query
 		this.#app = app
 		this.#c = c
 		this.#token = tokenOf(c)
@@ -103,8 +106,12 @@ export class Native {
 		return (await this.call(path, options)).json<T>()
 	}
 
-	/** Posts a generation; with `wait` as it stands after at most so many seconds. */
-	order(body: unknown, wait?: number): Promise<Generation> {
+	/** Posts a generation; with `wait` as it stands after at most so many seconds. No vendor has an answer for a dry run, and whoever asks for one wants no order. */
+	async order(body: unknown, wait?: number): Promise<Generation> {
+		if (this.#query.has('dry_run')) {
+			const detail = 'dry_run: expected at POST /v1/generations alone, which tells what an order would cost; nothing was ordered.'
+			throw new ProblemError({ code: 'invalid-request', detail })
+		}
 		return this.json('/v1/generations', { method: 'POST', body, headers: preferring(wait) })
 	}
 

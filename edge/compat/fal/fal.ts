@@ -35,7 +35,7 @@ export const fal = (app: OpenAPIHono<App>) => {
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
 		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
-		const call: Call = { c, native: new Native(app, c), queue: `${queue}/${name}`, model, id, query: searchParams }
+		const call: Call = { c, native: new Native(app, c, searchParams), queue: `${queue}/${name}`, model, id, query: searchParams }
 		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests${what}` : path === '/stream' ? path : ''
 		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {

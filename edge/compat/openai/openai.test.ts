@@ -1,4 +1,5 @@
 import { expect, inject, it, vi } from 'vitest'
+import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { readEvents } from '../../../shared/event-stream.ts'
 import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
@@ -273,6 +274,22 @@ it('reads nothing into a form that it does not say, and passes no image over', a
 	expect(await send({ 'image[]': image })).toEqual([400, 'image: expected one image, got 2.'])
 	expect(await send({ size: '0x64' })).toEqual([400, 'size: expected auto, or a size such as 1024x768, got "0x64".'])
 })
+
+it.each(['gpt-image-1', 'dall-e-3', 'chatgpt-image-latest', 'scenes-inpainting'])(
+	'finds the model %s, as a request does, and lists none but its own',
+	async (name) => {
+		const { key } = await newAccount()
+		const found = await get(`/openai/v1/models/${name}`, key)
+		const root = name === 'scenes-inpainting' ? name : 'scenes'
+		expect([found.status, await found.json()]).toEqual([
+			200,
+			{ id: name, object: 'model', created: 0, owned_by: 'darkroom', root }
+		])
+		const { data } = await (await get('/openai/v1/models', key)).json<{ data: { id: string; root: string }[] }>()
+		expect(data.map(({ id, root }) => [id, root])).toEqual(models.map(({ id }) => [id, id]))
+		expect((await get('/openai/v1/models/gpt-5', key)).status).toBe(404)
+	}
+)
 
 it('lists models for whoever has a key, and for nobody else', async () => {
 	const { account, key } = await newAccount()

@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { findModel, models } from '../../../shared/catalog.ts'
+import { type Model, models } from '../../../shared/catalog.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
@@ -12,11 +12,12 @@ import { clientKey, Native, withClientKey } from '../native.ts'
 import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
-import { readImagesRequest } from './request.ts'
+import { modelMeant, readImagesRequest } from './request.ts'
 import { respondImages } from './response.ts'
 import { imageEvents } from './stream.ts'
 
-const modelOf = ({ id }: { id: string }) => ({ id, object: 'model', created: 0, owned_by: 'darkroom' })
+/** Under the name that was asked for; `root` tells which it is, as servers of other models have it (vLLM). */
+const modelOf = ({ id: root }: Model, id = root) => ({ id, object: 'model', created: 0, owned_by: 'darkroom', root })
 
 /** Where their own clients look, and those for Azure, who name the model, which they call a deployment, in the path (openai-node src/azure.ts). */
 const bases = ['/openai/v1', '/openai/deployments/:deployment', '/openai']
@@ -53,15 +54,16 @@ export const openai = (app: OpenAPIHono<App>) => {
 
 	at.get('/models', async (c) => {
 		await expectValidKey(c)
-		return c.json({ object: 'list', data: models.map(modelOf) })
+		return c.json({ object: 'list', data: models.map((model) => modelOf(model)) })
 	})
 	at.get('/models/:id', async (c) => {
 		await expectValidKey(c)
-		const model = findModel(c.req.param('id'))
+		const name = c.req.param('id')
+		const model = modelMeant(name)
 		if (!model) {
-			throw new ProblemError({ code: 'not-found', detail: `There is no model ${c.req.param('id')}.` })
+			throw new ProblemError({ code: 'not-found', detail: `There is no model ${name}.` })
 		}
-		return c.json(modelOf(model))
+		return c.json(modelOf(model, name))
 	})
 	addFiles(at)
 	at.all('*', (c) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { findModel, models } from '../../../shared/catalog.ts'
+import { findModel, type Model, models } from '../../../shared/catalog.ts'
 import { ProblemError } from '../../errors.ts'
 import { describe, parse } from '../../issues.ts'
 import { nearestSize, sizeIn } from '../size.ts'
@@ -28,14 +28,17 @@ export interface Wanted {
 }
 
 /** OpenAI's own models; here they mean the first model of the catalog, and their sizes the nearest that it has. */
-const theirs = /^(dall-e-|gpt-image|chatgpt-image)/
+const isTheirs = (name: string) => /^(dall-e-|gpt-image|chatgpt-image)/.test(name)
+
+/** The model that a name means in a request, where it means one. */
+export const modelMeant = (name: string): Model | undefined => (isTheirs(name) ? models[0] : findModel(name))
 
 /**
  * Where nothing is asked for, OpenAI's older models answer with URLs and the others with base64. Clients know which of them they ask; of a model of ours
  * they expect the one or the other (the AI SDK's edits base64, LangChain's tool URLs).
  */
 const formatsOf = (model: string): Wanted['as'] =>
-	model.startsWith('dall-e-') ? ['url'] : theirs.test(model) ? ['b64_json'] : ['url', 'b64_json']
+	model.startsWith('dall-e-') ? ['url'] : isTheirs(model) ? ['b64_json'] : ['url', 'b64_json']
 
 /** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. A `deployment` is the model, whatever the body says. */
 export function readImagesRequest(body: unknown, deployment?: string): { order: Record<string, unknown>; wanted: Wanted } {
@@ -64,15 +67,14 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 		complexity: _complexity,
 		...others
 	} = parse(ImagesRequest, given)
-	const isTheirs = theirs.test(name)
-	const model = isTheirs ? models[0]!.id : name
+	const model = modelMeant(name)?.id ?? name
 	const exact = sizeIn(size)
 	const isLossy = output_format !== undefined && output_format !== 'png'
 	return {
 		order: {
 			model,
 			...(n !== undefined && { count: n }),
-			...(isTheirs && exact ? nearestSize(models[0]!, exact) : exact),
+			...(isTheirs(name) && exact ? nearestSize(models[0]!, exact) : exact),
 			...stepsFor(quality, model),
 			...(output_format !== undefined && { output_format }),
 			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),
