@@ -1,12 +1,13 @@
 import type { Model } from './catalog.ts'
 import type { AccountView, Usage } from './contract/account.ts'
+import type { Archive, ArchivedGeneration } from './contract/archive.ts'
 import type { GenerationEvent } from './contract/events.ts'
 import type { Generation } from './contract/generation.ts'
 import type { GenerationOrder } from './contract/order.ts'
 import type { Problem } from './contract/problem.ts'
 import { followed } from './followed.ts'
 
-export type { AccountView, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
+export type { AccountView, Archive, ArchivedGeneration, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
 
 /** An answer that was no success, in the API's own words. */
 export class DarkroomError extends Error {
@@ -64,6 +65,11 @@ export class Darkroom {
 	/** Newest first; `next` is the cursor of the following page. */
 	generations(cursor?: string): Promise<{ generations: Generation[]; next: string | null }> {
 		return this.#json(`/v1/generations?limit=24${cursor ? `&cursor=${cursor}` : ''}`)
+	}
+
+	/** The books of old generations, which are in no list any more: files with a line of JSON for each (`ArchivedGeneration`), compressed by gzip. Newest first. */
+	archives(cursor?: string): Promise<{ archives: Archive[]; next: string | null }> {
+		return this.#json(`/v1/archives${cursor ? `?cursor=${cursor}` : ''}`)
 	}
 
 	cancel(id: string): Promise<Generation> {

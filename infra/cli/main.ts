@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Darkroom, DarkroomError } from '../../shared/client.ts'
+import { type Archive, Darkroom, DarkroomError } from '../../shared/client.ts'
+import { timeOf } from '../../shared/ids.ts'
 import { CliError } from './cli-error.ts'
 import { generate } from './generate.ts'
 
@@ -26,6 +27,7 @@ const usages = {
   --json                   prints the generation instead of a line for each file`,
 	models: `npx darkroom models [--json]   lists the models: id, tasks, description`,
 	usage: `npx darkroom usage [--json]   delivered pictures of the last 30 days: day, model, key, pictures, amount`,
+	archives: `npx darkroom archives [--json]   the books of orders of more than a month ago: from, to, orders, pictures, amount, URL of the file (JSON lines, gzip)`,
 	cancel: `npx darkroom cancel <generation>   ends a generation; what was delivered before stays`
 }
 
@@ -89,6 +91,15 @@ async function run(): Promise<void> {
 				pictures,
 				amount / 1_000_000
 			])
+		case 'archives':
+			return table(values, await archives(client), ({ first, last, generations, pictures, amounts, url }) => [
+				dayOf(first),
+				dayOf(last),
+				generations,
+				pictures,
+				(amounts.capture - amounts.refund) / 1_000_000,
+				url
+			])
 		case 'cancel': {
 			if (!subject) {
 				throw new CliError('expected the id of a generation')
@@ -97,6 +108,21 @@ async function run(): Promise<void> {
 			console.log(values.json ? JSON.stringify(generation, null, 2) : generation.status)
 		}
 	}
+}
+
+/** All pages of them. */
+async function archives(client: Darkroom): Promise<Archive[]> {
+	const all: Archive[] = []
+	for (let cursor: string | null | undefined; cursor !== null; ) {
+		const page = await client.archives(cursor)
+		all.push(...page.archives)
+		cursor = page.next
+	}
+	return all
+}
+
+function dayOf(id: string): string {
+	return new Date(timeOf(id)).toISOString().slice(0, 10)
 }
 
 function account(): { url: string; apiKey: string } {

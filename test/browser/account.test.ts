@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gunzipSync } from 'node:zlib'
 import type { Browser } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { UploadAnswer } from '../../shared/contract/callbacks.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Job } from '../../shared/queue.ts'
-import { type BareEdge, startBareEdge } from '../edge.ts'
+import { startArchivedEdge } from '../archived.ts'
+import type { BareEdge } from '../edge.ts'
 import { isMissing, openBrowser, openPage } from './chromium.ts'
 
 const prompt = 'a red sphere <img src=x onerror=alert(1)>'
@@ -23,8 +26,7 @@ describe.skipIf(isMissing)('the account page', () => {
 	beforeAll(async () => {
 		receiver = createServer((_, response) => void response.writeHead(received++ === 0 ? 410 : 200).end('No more of it, please.'))
 		await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
-		;[edge, browser] = await Promise.all([startBareEdge(), openBrowser()])
-		key = await edge.key('tester')
+		;[{ edge, key }, browser] = await Promise.all([startArchivedEdge('tester'), openBrowser()])
 		await develop(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/darkroom/events`)
 	})
 	afterAll(async () => {
@@ -102,6 +104,12 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.getByRole('row', { name: 'pictures in flight 2 1,000' }).waitFor()
 		const again = await page.getByRole('button', { name: /^Send generation\.completed/ }).boundingBox()
 		expect(again!.x + again!.width).toBeLessThanOrEqual(width)
+		const [file] = await Promise.all([
+			page.waitForEvent('download'),
+			page.getByRole('region', { name: 'Archive' }).getByRole('row', { name: ' 1 0 0.00' }).getByRole('link').click()
+		])
+		const line = JSON.parse(gunzipSync(readFileSync(await file.path())).toString())
+		expect(line).toMatchObject({ model: 'scenes', status: 'canceled', count: 1, pictures: [] })
 		expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
 		if (SCREENSHOTS) {
 			await page.screenshot({ path: `${SCREENSHOTS}/account-${colorScheme}-${width}.png`, fullPage: true })

@@ -3,8 +3,10 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { gunzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startArchivedEdge } from '../archived.ts'
 import { root } from '../root.ts'
 import { type Stack, startStack } from '../stack.ts'
 
@@ -49,6 +51,23 @@ it('lists models and usage', async () => {
 	expect((await darkroom('models')).stdout).toMatch(/^scenes\t/)
 	const usage = JSON.parse((await darkroom('usage', '--json')).stdout)
 	expect(usage).toMatchObject([{ model: 'scenes', pictures: 3 }])
+})
+
+it('lists the archives, with where each is', async () => {
+	expect((await darkroom('archives')).stdout).toBe('\n')
+	const { edge, key } = await startArchivedEdge('old')
+	try {
+		const at = { env: env({ DARKROOM_URL: edge.url, DARKROOM_API_KEY: key }) }
+		const { stdout } = await run(process.execPath, [cli, 'archives'], at)
+		const [from, to, ...cells] = stdout.trimEnd().split('\t')
+		expect([from, to, cells.slice(0, 3)]).toEqual([expect.stringMatching(/^\d{4}-\d\d-\d\d$/), from, ['1', '0', '0']])
+		const [archive] = JSON.parse((await run(process.execPath, [cli, 'archives', '--json'], at)).stdout)
+		expect(new URL(cells[3]!).pathname).toBe(new URL(archive.url).pathname)
+		const file = gunzipSync(await (await fetch(archive.url)).arrayBuffer()).toString()
+		expect(JSON.parse(file)).toMatchObject({ id: archive.first, status: 'canceled' })
+	} finally {
+		await edge.close()
+	}
 })
 
 it('shows pictures in a terminal that can, in its own words, and in no other', async () => {
@@ -141,7 +160,7 @@ console.log(generation.status, problem)
 	expect(stdout).toMatch(/^scenes\t/)
 })
 
-it.each(['generate', 'models', 'usage', 'cancel'])('%s --help tells how', async (command) => {
+it.each(['generate', 'models', 'usage', 'archives', 'cancel'])('%s --help tells how', async (command) => {
 	expect((await darkroom(command, '--help')).stdout).toMatch(new RegExp(`^npx darkroom ${command}.*\n[\\s\\S]*DARKROOM_API_KEY`))
 })
 

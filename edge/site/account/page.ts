@@ -1,7 +1,9 @@
 import './page.css'
 import type { AccountView, Usage } from '../../../shared/contract/account.ts'
+import type { Archive } from '../../../shared/contract/archive.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Delivery } from '../../../shared/contract/webhooks.ts'
+import { timeOf } from '../../../shared/ids.ts'
 import { api } from '../api.ts'
 import { attempt } from '../attempt.ts'
 import { money, when } from '../format.ts'
@@ -17,7 +19,7 @@ signIn(async () => {
 	showChart(usage)
 	showSpend(usage)
 	showLimits(account, usage)
-	await Promise.all([generations(), deliveries()])
+	await Promise.all([generations(), deliveries(), archives()])
 })
 
 function showFigures({ account, balance, plan, in_flight }: AccountView, usage: readonly Usage[]): void {
@@ -116,16 +118,30 @@ function card({ id, status, request, images, error, created_at }: Generation): H
 
 async function deliveries(cursor?: string): Promise<void> {
 	const page = await api<{ deliveries: Delivery[]; next: string | null }>(`/v1/webhooks/deliveries?limit=10${after(cursor)}`)
-	const rows = page.deliveries.map(deliveryRow)
-	const body = find('deliveries').querySelector('tbody')
-	if (body) {
-		body.append(...rows)
-	} else {
-		const heads = ['Event', 'Receiver', 'Status', 'Attempts', 'At', '']
-		find('deliveries').replaceChildren(rows.length > 0 ? table(heads, rows) : h('p', { class: 'faint' }, 'None yet.'))
-	}
+	addRows('deliveries', ['Event', 'Receiver', 'Status', 'Attempts', 'At', ''], page.deliveries.map(deliveryRow))
 	offerMore('more-deliveries', page.next, deliveries)
 }
+
+/** Most accounts have none, and are told of none. */
+async function archives(cursor?: string): Promise<void> {
+	const page = await api<{ archives: Archive[]; next: string | null }>(`/v1/archives?limit=10${after(cursor)}`)
+	const rows = page.archives.map(({ first, last, generations, pictures, amounts, url }) =>
+		h(
+			'tr',
+			{},
+			h('td', {}, h('a', { href: url }, [...new Set([first, last].map(day))].join(' – '))),
+			number(generations.toLocaleString()),
+			number(pictures.toLocaleString()),
+			number(money(amounts.capture - amounts.refund))
+		)
+	)
+	addRows('archives', ['File', 'Orders', 'Pictures', 'Spent'], rows, 1)
+	find('archive').hidden = rows.length === 0
+	offerMore('more-archives', page.next, archives)
+}
+
+/** When what has this id was made. */
+const day = (id: string): string => new Date(timeOf(id)).toLocaleDateString(undefined, { dateStyle: 'medium' })
 
 function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 	const { id, type, url, status, attempts, created_at } = delivery
@@ -154,6 +170,16 @@ function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 		})
 	})
 	return row
+}
+
+/** To the table in the element `id`, which is made where there is none yet. */
+function addRows(id: string, heads: string[], rows: HTMLTableRowElement[], numbers?: number): void {
+	const body = find(id).querySelector('tbody')
+	if (body) {
+		body.append(...rows)
+	} else {
+		find(id).replaceChildren(rows.length > 0 ? table(heads, rows, numbers) : h('p', { class: 'faint' }, 'None yet.'))
+	}
 }
 
 /** `numbers`: from which column on there are numbers. */
