@@ -1,5 +1,5 @@
 /**
- * `node infra/gpu/bundle.ts`: packs what a bare machine with a GPU lacks to run Darkroom's engine on CUDA, beside the repository itself: Node.js, ONNX
+ * `npx node infra/gpu/bundle.ts`: packs what a bare machine with a GPU lacks to run Darkroom's engine on CUDA, beside the repository itself: Node.js, ONNX
  * Runtime with its CUDA provider and a few packages, in parts, for machines that files reach in parcels; and the graphs of real sizes that graphs/ made,
  * which are small and change more often. run.sh puts them together there. See README.md.
  */
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 	}
 })
 if (values.help) {
-	console.log(`node infra/gpu/bundle.ts [--architecture 90] [--part-size 60] [--graphs]
+	console.log(`npx node infra/gpu/bundle.ts [--architecture 90] [--part-size 60] [--graphs]
 
   --architecture   of the GPU, as CUDA counts them: 80 A100, 89 L4 and RTX 4090, 90 H100 and H200
   --part-size      megabytes of each part of .data/gpu/parts
