@@ -34,6 +34,6 @@ export const generationEvents = (app: OpenAPIHono<App>) =>
 		const { env, key } = c.var
 		const { id } = c.req.valid('param')
 		unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
-		const events = await env.VIEWER.getByName(id).follow(key.account, id, c.req.valid('header')['last-event-id'])
+		const events = await env.VIEWER.getByName(id).follow(key.account, id, c.req.valid('header')['last-event-id'], key.hash)
 		return events ? new Response(events, { headers: eventHeaders }) : c.body(null, 204)
 	})

@@ -16,6 +16,7 @@ export function seenOf(name: string, lastId: string | undefined): number {
  * any other starts with the present state, in which nothing that matters is missing. It is pulled: a reader is never sent more than it takes.
  *
  * @param from what the reader has seen
+ * @param goesOn whether the reader may be told more
  * @param onClose when the reader has left, or `isTold`: has been sent the end
  */
 export function eventStream(
@@ -23,6 +24,7 @@ export function eventStream(
 	timeline: Timeline,
 	name: string,
 	from: number,
+	goesOn: () => boolean,
 	onClose: (isTold: boolean) => void
 ): ReadableStream<Uint8Array> {
 	let seen = from
@@ -37,6 +39,11 @@ export function eventStream(
 				return
 			}
 			const entry = timeline.after(seen) ?? ((await soon(timeline.grown, heartbeat)) && timeline.after(seen))
+			if (!goesOn()) {
+				controller.close()
+				onClose(false)
+				return
+			}
 			if (!entry) {
 				send(stillThere)
 				return

@@ -6,7 +6,7 @@ import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
-import { env, fetchEdge, newAccount, patience, submitTo } from '../testing.ts'
+import { env, fetchEdge, get, newAccount, patience, post, submitTo } from '../testing.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -76,6 +76,30 @@ describe('Viewer', () => {
 		await end()
 		await told
 		await looks(0)
+	})
+
+	it('tells no more to whoever follows with a key that was revoked', async () => {
+		vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+		const admin = `/v1/admin/accounts/${owner.account}/keys`
+		const { id, key: other } = await (await post(admin, env.ADMIN_TOKEN, {})).json<{ id: string; key: string }>()
+		const events = `/v1/generations/${snapshot.id}/events`
+		const [mine, theirs] = await Promise.all([get(events, key), get(events, other)])
+		await fetchEdge(`${admin}/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${env.ADMIN_TOKEN}` } })
+		const work = { account: owner.account, generation: snapshot.id, epoch: 1 }
+		await account.start(work, 'run-one-one')
+		await vi.advanceTimersByTimeAsync(5_000)
+		let told: string | undefined
+		void theirs.text().then((text) => {
+			told = text
+		})
+		let done = 0
+		await vi.waitFor(async () => {
+			await account.progress(work, { done: done++, total: 50 })
+			expect(told).toBeDefined()
+		}, patience)
+		expect(told).not.toContain('event: end')
+		await account.finish(work, { outcome: 'failed', detail: 'enough' })
+		expect(await mine.text()).toContain('event: end')
 	})
 
 	it('has nobody here who asked for the head of its events alone', async () => {

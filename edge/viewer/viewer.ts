@@ -13,6 +13,13 @@ const glance = 5_000
 /** How often those who follow are told where it stands in the queue. Milliseconds. */
 const pause = 2_000
 
+interface Reader {
+	/** An event stream. */
+	readonly follows: boolean
+	/** By its hash; none where a URL alone is the right to read. */
+	readonly key?: string | undefined
+}
+
 /**
  * Holds the requests that wait for one generation, and the streams of those who follow it. It keeps nothing: when it vanishes, those who
  * waited ask the Account, and those who followed come back and are told the present state.
@@ -23,7 +30,7 @@ export class Viewer extends DurableObject {
 	readonly #name = randomText(8)
 	readonly #timeline = new Timeline()
 	/** Who is here. */
-	readonly #readers = new Set<{ follows: boolean }>()
+	readonly #readers = new Set<Reader>()
 	#glances: ReturnType<typeof setInterval> | undefined
 	#asksForStanding = false
 
@@ -36,7 +43,7 @@ export class Viewer extends DurableObject {
 	async wait(account: string, id: string, ms: number): Promise<Snapshot | undefined> {
 		const { promise, resolve } = Promise.withResolvers<undefined>()
 		const timer = setTimeout(resolve, ms)
-		const leave = await this.#enter(account, id, false)
+		const leave = await this.#enter(account, id, { follows: false })
 		try {
 			return await Promise.race([promise, this.#timeline.ended])
 		} finally {
@@ -46,22 +53,29 @@ export class Viewer extends DurableObject {
 	}
 
 	/**
-	 * Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end; undefined for who has been told
-	 * the end.
+	 * Server-sent events (shared/contract/events.ts) from after `lastId`, where that is an id of ours, to the end, or until `key` is not valid any more;
+	 * undefined for who has been told the end.
 	 */
-	async follow(account: string, id: string, lastId: string | undefined): Promise<ReadableStream<Uint8Array> | undefined> {
-		const leave = await this.#enter(account, id, true)
+	async follow(
+		account: string,
+		id: string,
+		lastId: string | undefined,
+		key?: string
+	): Promise<ReadableStream<Uint8Array> | undefined> {
+		const reader: Reader = { follows: true, key }
+		const leave = await this.#enter(account, id, reader)
 		const seen = seenOf(this.#name, lastId)
 		if (this.#timeline.hasEnded && !this.#timeline.after(seen)) {
 			leave()
 			return undefined
 		}
-		return eventStream(this.#env, this.#timeline, this.#name, seen, (isTold) => {
+		const onClose = (isTold: boolean) => {
 			leave()
 			if (isTold) {
 				this.ctx.waitUntil(this.#env.ACCOUNT.getByName(account).answered(id))
 			}
-		})
+		}
+		return eventStream(this.#env, this.#timeline, this.#name, seen, () => this.#readers.has(reader), onClose)
 	}
 
 	/** The Account's word on how it stands. */
@@ -96,9 +110,19 @@ export class Viewer extends DurableObject {
 		this.#asksForStanding = false
 	}
 
+	/** Sends away those whose key is not valid any more. */
+	async #check(account: string): Promise<void> {
+		for (const [key, readers] of Map.groupBy(this.#readers, (reader) => reader.key)) {
+			if (key !== undefined && 'fault' in (await this.#env.ACCOUNT.getByName(account).expectReader(key))) {
+				for (const reader of readers) {
+					this.#readers.delete(reader)
+				}
+			}
+		}
+	}
+
 	/** Counts a reader in, and looks. Returns how it leaves. */
-	async #enter(account: string, id: string, follows: boolean): Promise<() => void> {
-		const reader = { follows }
+	async #enter(account: string, id: string, reader: Reader): Promise<() => void> {
 		const look = async () => {
 			this.#timeline.see(unwrap(await this.#env.ACCOUNT.getByName(account).watch(id)))
 			this.ctx.waitUntil(this.#followLine(account, id))
@@ -111,7 +135,8 @@ export class Viewer extends DurableObject {
 			}
 		}
 		this.#readers.add(reader)
-		this.#glances ??= setInterval(() => this.ctx.waitUntil(look().catch(() => {})), glance)
+		const glanceAround = () => Promise.all([look(), this.#check(account)]).catch(() => {})
+		this.#glances ??= setInterval(() => this.ctx.waitUntil(glanceAround()), glance)
 		try {
 			await look()
 		} catch (error) {
