@@ -8,8 +8,8 @@ interface Heard {
 	authorization: string | undefined
 	body: string
 }
-/** What the other side answers, call by call; the last one for ever. `hang up` breaks the connection. */
-type Answers = ({ status: number; body?: unknown } | 'hang up')[]
+/** What the other side answers, call by call; the last one for ever. `hang up` breaks the connection; a string is the body of a 200. */
+type Answers = ({ status: number; body?: unknown } | string)[]
 
 let server: Server
 let origin: string
@@ -27,6 +27,8 @@ beforeEach(async () => {
 		const answer = answers.length > 1 ? answers.shift()! : answers[0]!
 		if (answer === 'hang up') {
 			request.socket.destroy()
+		} else if (typeof answer === 'string') {
+			response.end(answer)
 		} else {
 			response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
 		}
@@ -54,6 +56,15 @@ test('asks again after lost connections, 429 and 5xx', async () => {
 	answers = ['hang up', { status: 503 }, { status: 429 }, { status: 204 }]
 	await open().finish({ outcome: 'failed', detail: 'x' })
 	expect(heard).toHaveLength(4)
+})
+
+test('asks again where something between answers in the edge’s place', async () => {
+	answers = ['<html>Please sign in.</html>', '"later"', '{}', '{"watched":', '{"watched":true}']
+	expect(await open().progress({ done: 1, total: 2 })).toBe(true)
+	expect(heard).toHaveLength(5)
+	answers = ['<html>Please sign in.</html>', { status: 204 }]
+	await open().finish({ outcome: 'failed', detail: 'x' })
+	expect(heard).toHaveLength(7)
 })
 
 test.each(['superseded', 'ended'])('409 %s ends the work', async (code) => {

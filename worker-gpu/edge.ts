@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import {
 	type FinishCall,
 	type ImageCall,
@@ -61,6 +61,9 @@ export class EdgeUnreachable extends Error {
 	override name = 'EdgeUnreachable'
 }
 
+/** What is to be read of most answers: they may say more one day. */
+const Nothing = z.object({}).optional()
+
 /** Milliseconds that one attempt at a call may take. */
 const CALL_TIMEOUT = 5_000
 const READ_TIMEOUT = 30_000
@@ -73,9 +76,21 @@ const PATIENCE = 15_000
 export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 	let patience = PATIENCE
 
-	const post = (name: string, body: unknown) => send(name, JSON.stringify(body), 'application/json', CALL_TIMEOUT)
-	const send = async (name: string, body: string | Uint8Array<ArrayBuffer>, type: string, timeout: number): Promise<unknown> => {
-		const text = await insist(name, patience, signal, textOf, () =>
+	/** What is no answer of the contract's comes from something between, and is asked for again. */
+	const post = <Answer>(name: string, body: unknown, answer: z.ZodType<Answer>) =>
+		send(name, JSON.stringify(body), 'application/json', CALL_TIMEOUT, answer)
+	const send = <Answer>(
+		name: string,
+		body: string | Uint8Array<ArrayBuffer>,
+		type: string,
+		timeout: number,
+		answer: z.ZodType<Answer>
+	): Promise<Answer> => {
+		const take = async (response: Response) => {
+			const text = await textOf(response)
+			return answer.parse(text === '' ? undefined : JSON.parse(text))
+		}
+		return insist(name, patience, signal, take, () =>
 			fetch(`${callback}/${name}`, {
 				method: 'POST',
 				headers: { authorization: `Bearer ${token}`, 'content-type': type },
@@ -84,12 +99,11 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
 			})
 		)
-		return text === '' ? undefined : JSON.parse(text)
 	}
 
 	return {
 		async start(run) {
-			const answer = StartAnswer.safeParse(await post('start', { run }))
+			const answer = StartAnswer.safeParse(await post('start', { run }, z.looseObject({})))
 			if (!answer.success) {
 				const [{ path, message }] = answer.error.issues as [z.core.$ZodIssue]
 				throw new RequestUnknown(`expected work that this version knows, got another ${path.join('.')} (${message})`)
@@ -98,13 +112,13 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			return answer.data
 		},
 		async progress(call) {
-			return ProgressAnswer.optional().parse(await post('progress', call))?.watched ?? false
+			return (await post('progress', call, ProgressAnswer.optional()))?.watched ?? false
 		},
 		async checkpoint(rows) {
-			await send('checkpoint', rows, 'application/octet-stream', putTimeout(rows))
+			await send('checkpoint', rows, 'application/octet-stream', putTimeout(rows), Nothing)
 		},
 		async handBack() {
-			await post('yield', {})
+			await post('yield', {}, Nothing)
 		},
 		async read(url, mostBytes) {
 			const take = async ({ body }: Response) => {
@@ -124,9 +138,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT)]) })
 			)
 		},
-		async upload(call) {
-			return UploadAnswer.parse(await post('upload', call))
-		},
+		upload: (call) => post('upload', call, UploadAnswer),
 		async put({ url, headers }, bytes) {
 			if (!/^https?:/.test(url)) {
 				throw new EdgeRefused('upload', 200, 'bad-url', `expected an http(s) URL to put to, got ${new URL(url).protocol}//`)
@@ -142,10 +154,10 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			)
 		},
 		async image(call) {
-			await post('image', call)
+			await post('image', call, Nothing)
 		},
 		async finish(call) {
-			await post('finish', call)
+			await post('finish', call, Nothing)
 		}
 	}
 }
@@ -181,7 +193,7 @@ async function insist<T>(
 				throw error
 			}
 			const { message, cause } = error as Error
-			trouble = cause instanceof Error ? `${message}: ${cause.message}` : message
+			trouble = (cause instanceof Error ? `${message}: ${cause.message}` : message).replace(/\s+/g, ' ')
 		}
 		if (performance.now() + pause > until) {
 			throw new EdgeUnreachable(`${name}: expected an answer within ${patience / 1000} s, got ${trouble}`)
