@@ -29,14 +29,14 @@ export function enlargeable({ tasks, size }: Model): { min: number; max: number 
 }
 
 /**
- * How large an image is drawn before its middle is cut out as large as its task takes it: until it covers that, with its proportions kept.
- * What super-resolution takes is not scaled, lest it be enlarged twice.
+ * How large an image is drawn before its middle is cut out as large as its task takes it: until it covers that, with its proportions kept, as by diffusers'
+ * `resize_mode="crop"`. What super-resolution takes is not scaled, lest it be enlarged twice.
  */
 export function covering(task: Task, image: Size, taken: Size): Size {
-	const scale = task === 'super-resolution' ? 1 : Math.max(taken.width / image.width, taken.height / image.height)
+	const isScaled = task !== 'super-resolution'
 	return {
-		width: Math.max(taken.width, Math.round(image.width * scale)),
-		height: Math.max(taken.height, Math.round(image.height * scale))
+		width: Math.max(taken.width, isScaled ? Math.floor((image.width * taken.height) / image.height) : image.width),
+		height: Math.max(taken.height, isScaled ? Math.floor((image.height * taken.width) / image.width) : image.height)
 	}
 }
 

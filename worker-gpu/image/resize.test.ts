@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { covering } from '../../shared/size.ts'
 import golden from '../golden/inputs.json' with { type: 'json' }
 import { lanczos, nearest, type Samples } from './resize.ts'
 
@@ -12,13 +13,18 @@ const noise = (width: number, height: number, channels: number): Samples => ({
 })
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-describe.each(golden.sha256)('$from to $to', ({ from, to, image, mask }) => {
+describe.each(golden.sha256)('$from to $to', ({ from, to, image, cropped, mask }) => {
 	const [width, height] = from as [number, number]
 	const size = { width: to[0]!, height: to[1]! }
 	const whole = { covered: size, taken: size }
 
 	test('an image is resized as by diffusers, bit for bit', async () => {
 		expect(sha256(await lanczos(noise(width, height, 3), whole))).toBe(image)
+	})
+
+	test('and where its proportions are kept', async () => {
+		const covered = covering('image-to-image', { width, height }, size)
+		expect(sha256(await lanczos(noise(width, height, 3), { covered, taken: size }))).toBe(cropped)
 	})
 
 	test('and a mask', async () => {

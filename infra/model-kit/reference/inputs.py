@@ -32,9 +32,11 @@ def inputs() -> None:
     for (width, height), (to_width, to_height) in SIZES:
         rgb = Image.fromarray(samples(width, height, 3))
         grey = Image.fromarray(samples(width, height, 1)[:, :, 0])
-        picture = image.preprocess(rgb, to_height, to_width)[0].permute(1, 2, 0).numpy()
+        stretched, cropped = (
+            image.preprocess(rgb, to_height, to_width, resize_mode=mode)[0].permute(1, 2, 0).numpy() / 2 + 0.5 for mode in ("default", "crop")
+        )
         where = mask.preprocess(grey, to_height, to_width)[0, 0].numpy()
-        bytes_of = {"image": ((picture / 2 + 0.5) * 255).round(), "mask": where * 255}
+        bytes_of = {"image": (stretched * 255).round(), "cropped": (cropped * 255).round(), "mask": where * 255}
         digests = {name: hashlib.sha256(values.astype(np.uint8).tobytes()).hexdigest() for name, values in bytes_of.items()}
         cases.append({"from": [width, height], "to": [to_width, to_height], **digests})
     write("inputs.json", {"sha256": cases})
