@@ -99,6 +99,13 @@ describe('images', () => {
 		}
 	})
 
+	test('of an AVIF that moves are its still one', async () => {
+		const still = await file(picture().avif({ quality: 90, effort: 0 }))
+		expect(Buffer.from(still).toString('latin1', 4, 12)).toBe('ftypavif')
+		const moving = Uint8Array.from(Buffer.from(still).fill('avis', 8, 12))
+		expect(await decode(moving)).toEqual(await decode(still))
+	})
+
 	test('of other proportions are covered and cut in the middle', async () => {
 		const raster = await decode(await file(picture(256, 64).png()), { width: 64, height: 64 })
 		// Of the 256 columns the 64 in the middle are left, half of them red.

@@ -114,7 +114,13 @@ const otherColours = (share: number) => ({
 /** Of an animation the first frame. Damaged files fail, harmless oddities do not. */
 const options = { limitInputPixels: inputLimits.pixels, failOn: 'error', pages: 1 } as const
 
-const look = (name: InputName, file: Uint8Array): Promise<Metadata> => reading(name, () => sharp(file, options).metadata())
+/** libvips knows an AVIF by its brand, and not that of one that moves. */
+function open(file: Uint8Array): Sharp {
+	const isMoving = Buffer.from(file.subarray(4, 12)).toString('latin1') === 'ftypavis'
+	return sharp(isMoving ? Buffer.from(file).fill('avif', 8, 12) : file, options)
+}
+
+const look = (name: InputName, file: Uint8Array): Promise<Metadata> => reading(name, () => open(file).metadata())
 
 /** Pixels of a picture that is read while no other such is: at its largest it takes 200 MB. */
 const LARGE = 4 * 1024 * 1024
@@ -129,7 +135,7 @@ async function withSamples<T>(
 ): Promise<T> {
 	const { width, height } = await look(name, file)
 	const work = async () => {
-		const image = prepare(sharp(file, options).timeout({ seconds: PATIENCE }).autoOrient().toColourspace('srgb'))
+		const image = prepare(open(file).timeout({ seconds: PATIENCE }).autoOrient().toColourspace('srgb'))
 		const { data, info } = await reading(name, () => image.raw().toBuffer({ resolveWithObject: true }))
 		return use({ ...info, pixels: new Uint8Array(data.buffer, data.byteOffset, data.length) })
 	}
