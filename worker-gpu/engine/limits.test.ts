@@ -55,6 +55,25 @@ describe('the limit', () => {
 		expect((await measured(cost)).limit).toBe(expected)
 	})
 
+	test('of a shape that comes where many wait to be measured waits for its own next call', async () => {
+		const { denoiser, now } = network((n) => n)
+		const limits = measuredLimits({ guessPositions: 640, now })
+		const seen = Array.from({ length: 200 }, (_, i) => `shape ${i}`)
+		const measured = async () => {
+			for (const shape of seen) {
+				limits.saw(shape, denoiser, evaluation)
+			}
+			while (await limits.measure()) {
+				// One call each time.
+			}
+			return seen.filter((shape) => limits.of(shape, 64).most === 2).length
+		}
+		expect(await measured()).toBeLessThan(100)
+		await measured()
+		await measured()
+		expect(await measured()).toBe(200)
+	})
+
 	test('does not grow because the machine was busier before', async () => {
 		let calls = 0
 		expect((await measured((n) => n * (calls++ < 6 ? 10 : 1))).limit).toBe(2)

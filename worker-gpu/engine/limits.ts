@@ -6,7 +6,7 @@ import type { Room } from './schedule.ts'
 export interface BatchLimits {
 	/** @param positions h · w of the rows' latents, for a first guess */
 	of(key: string, positions: number): Room
-	/** That rows of a shape exist; what they look like, so that they can be measured. */
+	/** That rows of a shape exist; what they look like, so that they can be measured. Told before each of their calls. */
 	saw(key: string, denoiser: Denoiser, evaluation: Evaluation): void
 	/** A larger call than `size` did not get its memory. */
 	fell(key: string, size: number): void
@@ -47,6 +47,8 @@ const LONGEST_CALL = 1_000
 /** Turns of a comparison, of which the fastest counts. There are more of them while the two fastest disagree. */
 const TURNS = 4
 const MOST_TURNS = 12
+/** Shapes that wait to be measured, each with a row of its conditioning: half a megabyte and more, and a node that is never idle would gather them all. */
+const MOST_SHAPES = 64
 /** By so much: what differs more is no measure of a gain of 5 %. */
 const AGREEMENT = 1.05
 
@@ -175,7 +177,7 @@ export function measuredLimits({
 			return limits.get(key) ?? { most: guess, light: guess }
 		},
 		saw(key, denoiser, evaluation) {
-			if (measure && !limits.has(key) && !shapes.has(key)) {
+			if (measure && shapes.size < MOST_SHAPES && !limits.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
 				const sizes = { best: 2, size: 4, worthOne: 2, turns: [], bestTurns: [], calls: [] }
 				shapes.set(key, { denoiser, evaluation, ...sizes, misses: 0, sure: true, recalled: false })
