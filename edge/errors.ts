@@ -35,6 +35,7 @@ const problems = {
 	'too-many-in-flight': [429, 'Too many pictures in flight'],
 	'spend-limit': [429, 'The spend limit is reached'],
 	busy: [503, 'Too much is sent at once'],
+	unavailable: [503, 'Not to be reached for a moment'],
 	internal: [500, 'Something went wrong on our side']
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 export type Code = keyof typeof problems
@@ -115,6 +116,13 @@ export const unsupported = (c: Context, expected = 'application/json in UTF-8'):
 	detail: `Expected content-type ${expected}, got ${typeOf(c)}.`
 })
 
+/**
+ * Whether it passes by itself: an object was reset, as all are at a deployment, or has more to do than it can
+ * (developers.cloudflare.com/durable-objects/best-practices/error-handling). Nobody knows whether it did what it was asked to.
+ */
+const isPassing = (error: object): boolean =>
+	['durableObjectReset', 'overloaded', 'retryable'].some((mark) => mark in error && error[mark as keyof typeof error] === true)
+
 export function onError(error: Error, c: Context): Response {
 	if (error instanceof ProblemError) {
 		return respond(c, error.fault)
@@ -127,5 +135,6 @@ export function onError(error: Error, c: Context): Response {
 		return respond(c, unsupported(c))
 	}
 	console.error(JSON.stringify({ request: c.get('requestId'), error: error.stack ?? String(error) }))
-	return respond(c, { code: 'internal', detail: `The error was logged under the request id ${c.get('requestId')}.` })
+	const detail = `The error was logged under the request id ${c.get('requestId')}.`
+	return respond(c, isPassing(error) ? { code: 'unavailable', detail, retryAfter: 1 } : { code: 'internal', detail })
 }

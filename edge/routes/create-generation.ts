@@ -57,7 +57,7 @@ const route = createRoute({
 		415: problem('unsupported-media-type'),
 		422: problem('invalid-request, unknown-model, idempotency-key-reused'),
 		429: problem('rate-limited, too-many-in-flight, spend-limit'),
-		503: problem('busy')
+		503: problem('busy, unavailable')
 	}
 })
 
