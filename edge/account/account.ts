@@ -133,14 +133,22 @@ export class Account extends DurableObject {
 			defer,
 			decide
 		})
-		const errands = new Errands({ env: this.#env, books: this.#books, account, decide, arm: () => this.#agenda.arm() })
+		const errands = new Errands({
+			env: this.#env,
+			books: this.#books,
+			account,
+			transact: (work) => {
+				this.#transact(work)
+				this.#agenda.arm()
+			}
+		})
 		this.#agenda = new Agenda({
 			due,
 			duties: {
 				enqueue: { again: errands.showsAgain, runAll: (ids) => errands.enqueue(ids) },
 				lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
 				deadline: { again: () => 1_000, run: (id, now) => generations.expire(id, now) },
-				erase: { again: () => 60_000, run: (id) => defer(errands.erase(id)) },
+				erase: { again: () => 60_000, runAll: (ids) => errands.erase(ids), inTurn: true },
 				sweep: { again: () => 3_600_000, run: () => defer(errands.sweep()) },
 				archive: { again: () => 600_000, run: () => defer(errands.archive()) },
 				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },

@@ -1,6 +1,9 @@
+import { soon } from '../soon.ts'
 import type { Due, Duty, Kind } from './due.ts'
 
-const batchSize = 500
+const batchSize = 100
+/** Milliseconds after which what waits its turn is looked at again, should that not come. */
+const glance = 1_000
 /** Milliseconds: how long a duty that fails is put off at most. */
 const longestAfterFault = 60_000
 
@@ -17,7 +20,8 @@ interface Parts {
 export class Agenda {
 	readonly #parts: Parts
 	#alarmAt: number | undefined
-	#isAtWork = false
+	/** Of which no more is begun until what is under way is done. */
+	readonly #busy = new Set<Kind>()
 
 	constructor(parts: Parts) {
 		this.#parts = parts
@@ -29,43 +33,50 @@ export class Agenda {
 		this.goOn()
 	}
 
-	/** Makes no one wait. What a duty makes due while it is done, is for the alarm: thousands within one another have no room on the stack. */
+	/** Makes no one wait. */
 	goOn(): void {
-		const now = Date.now()
-		const next = this.#parts.due.next()
-		if (next !== undefined && next <= now && !this.#isAtWork) {
-			this.#isAtWork = true
-			try {
-				this.#work(now)
-			} finally {
-				this.#isAtWork = false
-			}
-		}
-		this.arm()
-	}
-
-	#work(now: number): void {
 		const { due, duties, transact, defer } = this.#parts
-		const claimed = transact(() => due.claim(now, batchSize, (kind) => duties[kind].again(now)))
-		for (const [kind, subjects] of claimed) {
-			const duty = duties[kind]
-			if ('runAll' in duty) {
-				defer(duty.runAll(subjects))
-			} else {
-				for (const subject of subjects) {
-					this.#perform(kind, subject, now, duty.run)
+		const now = Date.now()
+		const next = due.next()
+		if (next !== undefined && next <= now) {
+			const claimed = transact(() => due.claim(now, batchSize, (kind) => duties[kind].again(now), this.#busy))
+			for (const [kind, subjects] of claimed) {
+				const duty = duties[kind]
+				if ('runAll' in duty) {
+					const done = duty.runAll(subjects)
+					defer(duty.inTurn ? this.#takeTurn(kind, soon(done, duty.again(now))) : done)
+				} else {
+					for (const subject of subjects) {
+						this.#perform(kind, subject, now, duty.run)
+					}
 				}
 			}
 		}
+		this.arm()
 	}
 
 	/** An alarm that is too early finds nothing to do, which is cheaper than to set it anew at each call. */
 	arm(): void {
 		const { due, storage, defer } = this.#parts
 		const next = due.next()
-		if (next !== undefined && next < (this.#alarmAt ?? Number.POSITIVE_INFINITY)) {
-			this.#alarmAt = next
-			defer(storage.setAlarm(next))
+		if (next === undefined) {
+			return
+		}
+		const at = this.#busy.size > 0 ? Math.max(next, Date.now() + glance) : next
+		if (at < (this.#alarmAt ?? Number.POSITIVE_INFINITY)) {
+			this.#alarmAt = at
+			defer(storage.setAlarm(at))
+		}
+	}
+
+	/** Thousands at once, each of which waits for storage, are more than an object's memory holds. */
+	async #takeTurn(kind: Kind, done: Promise<unknown>): Promise<void> {
+		this.#busy.add(kind)
+		try {
+			await done
+		} finally {
+			this.#busy.delete(kind)
+			this.goOn()
 		}
 	}
 

@@ -124,7 +124,7 @@ async function live(
 			}
 			storage.transactionSync(work)
 		}
-		const errands = new Errands({ env: { ...env, BUCKET }, books, account: () => account, decide, arm: () => {} })
+		const errands = new Errands({ env: { ...env, BUCKET }, books, account: () => account, transact: decide })
 		return { ...books, meters, told, errands }
 	}
 	let at = open()
@@ -141,7 +141,7 @@ async function live(
 	const archives = () => at.archives.list(undefined, 1_000)
 	const archive = async () => {
 		const before = archives().length
-		await at.errands.archive()
+		await at.errands.archive().catch(() => {})
 		const [oldest] = sql.exec<{ completed_at: number }>('SELECT completed_at FROM generations ORDER BY id LIMIT 1').toArray()
 		if (archives().length > before) {
 			see('archived')
@@ -162,7 +162,7 @@ async function live(
 			"SELECT subject FROM due WHERE kind = 'erase' AND at <= ?",
 			Date.now()
 		)) {
-			await at.errands.erase(subject).catch(() => {})
+			await at.errands.erase([subject]).catch(() => {})
 		}
 	}
 	const meter = async () => {

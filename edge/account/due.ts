@@ -6,11 +6,14 @@
  */
 export type Kind = 'enqueue' | 'lease' | 'deadline' | 'erase' | 'sweep' | 'archive' | 'webhook' | 'meter'
 
-/** How to do what is due: subject by subject, each inside a transaction that whatever has to be awaited outlasts; or all at once. */
+/**
+ * How to do what is due: subject by subject, each inside a transaction that whatever has to be awaited outlasts; or all at once, and with
+ * `inTurn` no more of them until that is done.
+ */
 export type Duty = {
 	/** Milliseconds until a claimed row is due again, unless it was done or put off meanwhile. */
 	again(now: number): number
-} & ({ run(subject: string, now: number): void } | { runAll(subjects: string[]): Promise<void> })
+} & ({ run(subject: string, now: number): void } | { runAll(subjects: string[]): Promise<void>; inTurn?: true })
 
 /**
  * Due rows. One is written in the transaction that makes it necessary and deleted in the one that makes it needless, so what
@@ -38,10 +41,15 @@ export class Due {
 		this.#change('DELETE FROM due WHERE kind = ? AND subject = ?', kind, subject)
 	}
 
-	/** Up to `limit` rows whose time has come, each put off first: should we crash, it comes back by itself. */
-	claim(now: number, limit: number, putOff: (kind: Kind) => number): Map<Kind, string[]> {
+	/** Up to `limit` rows whose time has come, not those of `busy` kinds, each put off first: should we crash, it comes back by itself. */
+	claim(now: number, limit: number, putOff: (kind: Kind) => number, busy: Iterable<Kind> = []): Map<Kind, string[]> {
+		const others = `kind NOT IN (${[...busy].map((kind) => `'${kind}'`)})`
 		const rows = this.#sql
-			.exec<{ kind: Kind; subject: string }>('SELECT kind, subject FROM due WHERE at <= ? ORDER BY at LIMIT ?', now, limit)
+			.exec<{ kind: Kind; subject: string }>(
+				`SELECT kind, subject FROM due WHERE at <= ? AND ${others} ORDER BY at LIMIT ?`,
+				now,
+				limit
+			)
 			.toArray()
 		const claimed = new Map<Kind, string[]>()
 		for (const { kind, subject } of rows) {

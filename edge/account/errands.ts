@@ -6,6 +6,7 @@ import { inputKey } from '../inputs/store.ts'
 import { storeArchive } from '../storage/archive.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Books } from './books.ts'
+import type { Kind } from './due.ts'
 
 /**
  * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
@@ -18,7 +19,7 @@ const longestWait = week * 1_000
 const day = 86_400_000
 /** Milliseconds between two archives of an account that has many to make: others' work comes between. */
 const breath = 1_000
-/** Milliseconds that archiving waits at most after a failure. */
+/** Milliseconds that what has failed in R2 waits at most. */
 const longestPause = 600_000
 
 interface Parts {
@@ -26,10 +27,8 @@ interface Parts {
 	books: Books
 	/** The account's name. */
 	account(): string
-	/** One transaction, and then whatever it made due. */
-	decide(work: () => void): void
-	/** Due rows were put off. */
-	arm(): void
+	/** One transaction. What it makes due is for the alarm: done at once, thousands would be within one another. */
+	transact(work: () => void): void
 }
 
 /** What the Account does elsewhere, at the queue and in R2, when it is due. Each reads anew what may have changed on the way. */
@@ -47,7 +46,7 @@ export class Errands {
 
 	/** Brings queued generations before the GPU nodes. */
 	async enqueue(ids: string[]): Promise<void> {
-		const { env, books, decide, arm } = this.#parts
+		const { env, books, transact } = this.#parts
 		const { due, generations, lineup } = books
 		const account = this.#parts.account()
 		const now = Date.now()
@@ -56,7 +55,7 @@ export class Errands {
 		for (const id of new Set([...ids, ...raised])) {
 			const waiting = generations.waiting(id)
 			if (waiting && waiting.since <= now - longestWait) {
-				decide(() => generations.end(id, 'expired', now))
+				transact(() => generations.end(id, 'expired', now))
 			} else if (waiting) {
 				batch[waiting.model] ??= []
 				const job = jobFor(env, { account, generation: id, epoch: waiting.epoch })
@@ -65,21 +64,26 @@ export class Errands {
 		}
 		const fault = await dispatcherOf(env, account).enqueue(batch).catch(String)
 		if (fault !== undefined) {
-			for (const id of ids) {
-				due.failed('enqueue', id, Date.now(), longestBackoff)
-			}
-			arm()
+			transact(() => {
+				for (const id of ids) {
+					due.failed('enqueue', id, Date.now(), longestBackoff)
+				}
+			})
 		}
 	}
 
-	/** Removes the objects of a generation that has ended, but those that are retained. */
-	async erase(id: string): Promise<void> {
-		const { env, books, decide } = this.#parts
+	/** Removes the objects of generations that have ended, but those that are retained. */
+	async erase(ids: string[]): Promise<void> {
+		await Promise.all(ids.map((id) => this.#attempt('erase', id, () => this.#erase(id))))
+	}
+
+	async #erase(id: string): Promise<void> {
+		const { env, books, transact } = this.#parts
 		const { due, generations } = books
 		const now = Date.now()
 		const { keys } = generations.retained(id, now)
 		await eraseObjects(env, `${id}/`, (page) => page.map(({ key }) => key).filter((key) => !keys.has(key)))
-		decide(() => {
+		transact(() => {
 			if (keys.size === 0) {
 				generations.erased(id, now)
 			}
@@ -98,14 +102,14 @@ export class Errands {
 	 * Moves the oldest books to R2: written there first and seen, and only then, if the rows are still the same, remembered in their place.
 	 * Whatever fails before leaves the rows as they are.
 	 */
-	async archive(): Promise<void> {
-		const { env, books, decide, arm } = this.#parts
-		const { due, archives } = books
-		const now = Date.now()
-		try {
+	archive(): Promise<void> {
+		return this.#attempt('archive', 'books', async () => {
+			const { env, books, account, transact } = this.#parts
+			const { due, archives } = books
+			const now = Date.now()
 			const chunk = archives.ready(now)
-			const stored = chunk && (await storeArchive(env, this.#parts.account(), chunk))
-			decide(() => {
+			const stored = chunk && (await storeArchive(env, account(), chunk))
+			transact(() => {
 				if (stored) {
 					archives.keep(chunk, stored, now)
 				}
@@ -116,23 +120,32 @@ export class Errands {
 					due.put('archive', 'books', again)
 				}
 			})
-		} catch (error) {
-			console.error(JSON.stringify({ due: 'archive', error: error instanceof Error ? error.stack : String(error) }))
-			due.failed('archive', 'books', Date.now(), longestPause)
-			arm()
-		}
+		})
 	}
 
 	/** Removes uploads that no generation uses. */
-	async sweep(): Promise<void> {
-		const { env, books, decide } = this.#parts
-		const { inputs } = books
-		const now = Date.now()
-		const prefix = inputKey(this.#parts.account(), '')
-		const left = await eraseObjects(env, prefix, (page) => {
-			const uploads = page.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
-			return inputs.unused(uploads, now).map((id) => prefix + id)
+	sweep(): Promise<void> {
+		return this.#attempt('sweep', 'inputs', async () => {
+			const { env, books, account, transact } = this.#parts
+			const { inputs } = books
+			const now = Date.now()
+			const prefix = inputKey(account(), '')
+			const left = await eraseObjects(env, prefix, (page) => {
+				const uploads = page.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
+				return inputs.unused(uploads, now).map((id) => prefix + id)
+			})
+			transact(() => inputs.swept(left, now))
 		})
-		decide(() => inputs.swept(left, now))
+	}
+
+	/** What fails is put off, longer each time, and fails nothing else. */
+	async #attempt(kind: Kind, subject: string, work: () => Promise<void>): Promise<void> {
+		try {
+			await work()
+		} catch (error) {
+			console.error(JSON.stringify({ due: kind, subject, error: error instanceof Error ? error.stack : String(error) }))
+			const { books, transact } = this.#parts
+			transact(() => books.due.failed(kind, subject, Date.now(), longestPause))
+		}
 	}
 }
