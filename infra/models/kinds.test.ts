@@ -21,6 +21,9 @@ describe('a model of every kind that the reference draws with', () => {
 		...model
 	}))
 	const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
+	/** As many as the model knows. */
+	const named = (name: string) =>
+		name === 'dit' ? Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [i, `thing ${i}`])) : things
 	const layModel = async (model: (typeof models)[number], index: object): Promise<void> => {
 		for (const [name, part] of Object.entries(model.parts)) {
 			await cp(path.join(exports, '..', part), at(name), { recursive: true })
@@ -39,7 +42,7 @@ describe('a model of every kind that the reference draws with', () => {
 	}
 
 	test.each(models)('is offered with the tasks that it can do: $name, $class', async (model) => {
-		await layModel(model, { id2label: things })
+		await layModel(model, { id2label: named(model.name) })
 		const { entry, notes } = await add({ id: 'mine' })
 		expect(Object.keys(entry.tasks)).toEqual(tasks[model.name])
 		expect(notes.join('\n')).not.toContain('is not offered')
@@ -129,6 +132,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'super-resolution': ['super-resolution'],
 		inpaint: ['inpainting'],
 		class: ['class-conditional'],
+		dit: ['class-conditional'],
 		layout: ['layout-to-image'],
 		semantic: ['semantic-synthesis'],
 		'unconditional-vq': ['unconditional'],
@@ -159,6 +163,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
+		dit: { size: { default: 16, min: 16, max: 16, multiple: 16 }, guidance: { default: 3, max: 20 } },
 		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
 		pixels: { size: { default: 4, multiple: 2 }, ...silent }
 	}

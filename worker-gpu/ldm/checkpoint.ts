@@ -8,6 +8,7 @@ import { loadPart, type Part, type Stopwatch } from '../onnx/part.ts'
 import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
 import { readFacts } from './facts.ts'
+import { ditPipeline } from './families/dit.ts'
 import { stableDiffusionInstructPix2Pix, stableDiffusionXlInstructPix2Pix } from './families/instruct-pix2pix.ts'
 import { latentConsistency } from './families/latent-consistency.ts'
 import { ldmClassToImagePipeline } from './families/ldm-class-to-image.ts'
@@ -49,6 +50,7 @@ const families: Readonly<Record<string, Family>> = {
 	LDMClassToImagePipeline: ldmClassToImagePipeline,
 	LDMLayoutToImagePipeline: ldmLayoutToImagePipeline,
 	LDMSemanticSynthesisPipeline: ldmSemanticSynthesisPipeline,
+	DiTPipeline: ditPipeline,
 	LDMPipeline: ldmPipeline,
 	DDPMPipeline: ddpmPipeline,
 	DDIMPipeline: ddimPipeline

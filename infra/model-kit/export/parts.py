@@ -66,6 +66,20 @@ def unet(folder, name, network):
     gather(folder / name)
 
 
+def dit(folder, name, network):
+    """In the U-Net's place, with its ports. Its places are of one size, and the variance that it answers too has no sampler."""
+    config = network.config
+    channels, side = config.in_channels, config.sample_size
+    inputs = {
+        "sample": (torch.randn(2, channels, side, side, dtype=network.dtype), BATCH),
+        "timestep": (torch.tensor([1.0, 2.0]), BATCH),
+        "class_labels": (torch.zeros(2, dtype=torch.int64), BATCH),
+    }
+    network.register_to_config(out_channels=channels)
+    export(folder / "unet", network, lambda x, t, y: network(x, t, y).sample[:, :channels], inputs, "out_sample")
+    gather(folder / "unet")
+
+
 def autoencoder_kl(folder, name, network):
     """Whatever the pipeline calls it: the moments of what is encoded, for what is drawn inside a graph no seed reaches."""
     coder(folder, "vae", network, lambda x: network.encode(x).latent_dist.parameters, "latent_parameters")
@@ -117,6 +131,9 @@ def ldm_bert(folder, name, network, length):
 NETWORKS = {
     "UNet2DConditionModel": unet_with_context,
     "UNet2DModel": unet,
+    "DiTTransformer2DModel": dit,
+    # As DiT's were called.
+    "Transformer2DModel": dit,
     "AutoencoderKL": autoencoder_kl,
     "AutoencoderTiny": autoencoder_tiny,
     "VQModel": vq_model,

@@ -9,8 +9,8 @@ import diffusers
 import torch
 from compvis import ClassEmbedder, LayoutTokens, SpatialRescaler, decode, inpaint, walk
 from diffusers import (
-    AutoencoderKL, DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, LDMPipeline, LDMSuperResolutionPipeline, LDMTextToImagePipeline,
-    UNet2DConditionModel, UNet2DModel,
+    AutoencoderKL, DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, DiTPipeline, DiTTransformer2DModel, LDMPipeline, LDMSuperResolutionPipeline,
+    LDMTextToImagePipeline, UNet2DConditionModel, UNet2DModel,
 )
 from diffusers.pipelines.deprecated.latent_diffusion_uncond import pipeline_latent_diffusion_uncond as latent_diffusion_uncond
 from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
@@ -54,6 +54,19 @@ def transformer(vocabulary: int, length: int) -> LDMBertModel:
     return network
 
 
+def dit() -> DiTTransformer2DModel:
+    """Answers a variance too. Its pipeline takes class 1000 for none."""
+    network = DiTTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=2, in_channels=3, out_channels=6, num_layers=1, sample_size=8, num_embeds_ada_norm=1000
+    ).eval()
+    for weight in network.parameters():
+        if weight.dim() > 1:
+            weight.mul_(3)
+    answer = network(torch.randn(8, 3, 8, 8), torch.linspace(1, 999, 8), torch.arange(8)).sample
+    network.proj_out_2.weight.mul_(1 / answer.std())
+    return network
+
+
 class Parts:
     """The networks, and the golden folder of each graph."""
 
@@ -75,6 +88,7 @@ class Parts:
         # Last: first_stages() seeds by itself.
         self.vq = first_stages()["vq"]
         prepare("vq", self.vq)
+        self.unets["dit"] = dit()
 
     def export(self) -> None:
         target = golden / "paper"
@@ -84,7 +98,14 @@ class Parts:
             inputs = {"sample": (torch.zeros(2, channels, 8, 8), SPACE), "timestep": (torch.tensor([1.0, 2.0]), {0: "batch_size"})}
             if name == "attending":
                 inputs["encoder_hidden_states"] = (torch.zeros(2, 5, 8), {0: "batch_size", 1: "sequence_length"})
-            export(target / f"unet-{name}", network, lambda *given, network=network: network(*given).sample, inputs, "out_sample")
+            forward = lambda *given, network=network: network(*given).sample  # noqa: E731
+            if name == "dit":
+                # Of one size. Its variance is left out, for which no sampler has a use.
+                forward = lambda *given, network=network: network(*given).sample[:, :3]  # noqa: E731
+                inputs = {**{key: (value, {0: "batch_size"}) for key, (value, _) in inputs.items()}, "class_labels": (torch.ones(2, dtype=torch.int64), {0: "batch_size"})}
+                network.register_to_config(out_channels=channels)
+            export(target / f"unet-{name}", network, forward, inputs, "out_sample")
+        self.unets["dit"].register_to_config(out_channels=6)
         export(
             target / "vae_decoder", self.kl, lambda z: self.kl.decode(z).sample, {"latent_sample": (torch.zeros(1, 3, 8, 8), SPACE)}, "sample"
         )
@@ -127,6 +148,7 @@ MODELS = {
         "LDMClassToImagePipeline", "class-conditional", {**VQ, **ATTENDING, "class_embedder": "paper/class_embedder"},
         DDIMScheduler(**DDIM, beta_end=0.0195),
     ),
+    "dit": ("DiTPipeline", "class-conditional", {"unet": "paper/unet-dit", "vae_decoder": "paper/vae_decoder"}, DDIMScheduler(clip_sample=False)),
     "layout": (
         "LDMLayoutToImagePipeline", "layout-to-image", {**VQ, **ATTENDING, "layout_encoder": "paper/layout_encoder"},
         DDIMScheduler(**DDIM, beta_end=0.0205, prediction_type="v_prediction"),
@@ -165,6 +187,10 @@ def requests(name: str, task: str) -> list[dict]:
         sizes = [(128, 128), (128, 256)]
     chosen = [(None, 7, None), (None, 2, None), (None, 1, None), ("ddim", 50, 0.5)]
     chosen += [(sampler, 6, None) for sampler in NAMES if sampler != "ddim"]
+    if name == "dit":
+        # It draws noise for both of guidance's branches, and steps from what it has scaled.
+        sizes = [(16, 16)]
+        chosen = [(None, 7, None), (None, 2, None), (None, 20, None), *((sampler, 6, None) for sampler in ("pndm", "dpm++-2m", "unipc"))]
     made = []
     for i, (sampler, steps, eta) in enumerate(chosen):
         width, height = sizes[i % len(sizes)]
@@ -174,7 +200,7 @@ def requests(name: str, task: str) -> list[dict]:
             # Below 1 is guidance too.
             request |= {"prompt": "a large red sphere on the floor, " * (1 + 9 * (i % 2)), "guidance": 5 if steps == 1 else (2.5, 1, 0.4)[i % 3]}
         if task == "class-conditional":
-            request |= {"class_label": i % CLASSES, "guidance": (3, 1, 0)[i % 3]}
+            request |= {"class_label": 999 if name == "dit" and i == 3 else i % CLASSES, "guidance": (3, 1, 0)[i % 3]}
         if task == "layout-to-image":
             boxes = [[0.1, 0.2, 0.55, 0.9], [0, 0, 1, 1], [0.5, 0.35, 0.85, 0.4], [0.07, 0.61, 0.7, 0.99]]
             request["layout"] = [{"label": (3 * i + k) % CLASSES, "box": box} for k, box in enumerate(boxes[: i % 5])]
@@ -227,7 +253,8 @@ def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Te
     generator = torch.Generator("cpu").manual_seed(request["seed"])
     scheduler = scheduler_for(own, request["sampler"])
     steps, eta, height, width = request["steps"], request["eta"] or 0, request["height"], request["width"]
-    network = parts.unets["attending" if folders["unet"].endswith("attending") else int(folders["unet"][-1])]
+    key = folders["unet"].rpartition("-")[2]
+    network = parts.unets[int(key) if key.isdigit() else key]
     stage = parts.kl if "vae_decoder" in folders else parts.vq if "vqvae_decoder" in folders else None
     settings = {"steps": steps, "eta": eta, "generator": generator}
     factor = 2 ** (len(stage.config.block_out_channels) - 1) if stage else 1
@@ -244,6 +271,9 @@ def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Te
             extra = {"image": picture(height // factor, width // factor, request["seed"] + 1), "eta": eta}
         elif cls == "LDMPipeline":
             pipeline, extra = LDMPipeline(vqvae=stage, unet=network, scheduler=scheduler), {"eta": eta}
+        elif cls == "DiTPipeline":
+            pipeline = DiTPipeline(transformer=network, vae=stage, scheduler=scheduler)
+            extra = {"class_labels": [request["class_label"]], "guidance_scale": request["guidance"]}
         else:
             # Each of the two takes what the other is for.
             ddim = request["sampler"] == "ddim" or (cls == "DDIMPipeline" and request["sampler"] is None)
@@ -257,7 +287,7 @@ def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Te
             sized(network, [height // factor, width // factor])
         pipeline(**common, **extra)
         watched.stop()
-        return watched.latent, watched.pixels
+        return watched.latent[:1], watched.pixels
 
     shape = (1, 3, height // factor, width // factor)
     if task == "inpainting":

@@ -38,12 +38,27 @@ export async function classes(embedder: Part): Promise<Classes> {
 	return {
 		none: none == null ? undefined : await embed(none),
 		async encode(label) {
-			if (!Number.isInteger(label) || label < 0 || label >= count || label === none) {
-				throw new RangeError(
-					`class_label: expected a whole number below ${count}${none == null ? '' : ` but ${none}`}, got ${label}`
-				)
-			}
+			assertClass(label, count, none)
 			return embed(label)
 		}
+	}
+}
+
+/** Numbers that the network looks up by itself, as diffusers' transformers do; the one after the last stands for no class. */
+export function numbers(count: number): Classes {
+	const told = (row: number): Inputs => ({ class_labels: { data: Float32Array.of(row), dims: [] } })
+	return {
+		none: told(count),
+		async encode(label) {
+			assertClass(label, count)
+			return told(label)
+		}
+	}
+}
+
+function assertClass(label: number, count: number, none?: number | null): void {
+	if (!Number.isInteger(label) || label < 0 || label >= count || label === none) {
+		const but = none == null ? '' : ` but ${none}`
+		throw new RangeError(`class_label: expected a whole number below ${count}${but}, got ${label}`)
 	}
 }

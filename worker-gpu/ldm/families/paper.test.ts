@@ -14,6 +14,7 @@ const map = (label: number) => ({ data: new Float32Array(16 * 16).fill(label), d
 const refused: [string, Partial<Drawing>, RegExp][] = [
 	['class', { class_label: 11 }, /class_label: expected a whole number below 12 but 11, got 11/],
 	['class', { class_label: 1.5 }, /class_label: expected a whole number/],
+	['dit', { class_label: 1000 }, /class_label: expected a whole number below 1000, got 1000/],
 	['layout', { layout: Array(5).fill(box) }, /layout: expected at most 4 boxes, got 5/],
 	['layout', { layout: [box, { ...box, label: 11 }] }, /layout\[1\].label: expected a whole number from 0 to 10, got 11/],
 	['layout', { layout: [{ ...box, box: [0.5, 0, 0.5, 1] }] }, /layout\[0\].box: expected 0 ≤ x0 < x1 ≤ 1/],
