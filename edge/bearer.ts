@@ -37,11 +37,11 @@ export function expectAdmin(c: Context<App>): void {
 
 export type WithKey = App & { Variables: { key: Key } }
 
-export const withKey = createMiddleware<WithKey>(async function withKey(c, next) {
+export const withKey = createMiddleware<WithKey>(function withKey(c, next) {
 	const key = expectKey(c as unknown as Context<App>)
 	c.set('key', key)
 	c.set('account', key.account)
-	await next()
+	return next()
 })
 
 export const withAdmin = createMiddleware<App>(async function withAdmin(c, next) {

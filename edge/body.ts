@@ -35,13 +35,11 @@ function left(error: unknown): never {
 
 /** Lets no body on that announces more than `maxSize` bytes; the others are for `go` to judge. */
 function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): MiddlewareHandler<App> {
-	return async function limited(c, next) {
-		if ((lengthOf(c) ?? 0) > maxSize) {
-			await soon(drain(c.req.raw.body), timeFor(drained)).catch(() => {})
-			throw new ProblemError(tooLarge(maxSize))
-		}
-		return go(c, next)
+	const refuse = async ({ req }: Context) => {
+		await soon(drain(req.raw.body), timeFor(drained)).catch(() => {})
+		throw new ProblemError(tooLarge(maxSize))
 	}
+	return (c, next) => ((lengthOf(c) ?? 0) > maxSize ? refuse(c) : go(c, next))
 }
 
 /** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */
@@ -71,11 +69,11 @@ function isJson({ req }: Context): boolean {
 	return /^\s*application\/json\s*(;|$)/i.test(type) && !/;\s*charset=(?!"?utf-?8\b)/i.test(type)
 }
 
-export const asJson = createMiddleware<App>(async function asJson(c, next) {
+export const asJson = createMiddleware<App>(function asJson(c, next) {
 	if (!isJson(c)) {
 		throw new ProblemError(unsupported(c))
 	}
-	await next()
+	return next()
 })
 
 /** The whole body, for as long as its request takes, of the account that a door before has found. */
@@ -107,7 +105,7 @@ export async function readJson(c: Context): Promise<unknown> {
 	try {
 		const length = lengthOf(c) ?? mostInputs
 		if (length <= mostUncounted) {
-			return JSON.parse(utf8.decode(await inTime(c.req.arrayBuffer(), length).catch(left)))
+			return JSON.parse(utf8.decode(await inTime(c.req.raw.arrayBuffer(), length).catch(left)))
 		}
 		const body = await holdBody(c)
 		const { text, revive } = shorten(body)
@@ -199,7 +197,7 @@ export async function readRest({ req }: Context): Promise<void> {
 		return
 	}
 	const isSmall = Number(length ?? small + 1) <= small
-	const rest: Promise<unknown> = isSmall ? req.raw.arrayBuffer() : drain(req.raw.body)
+	const rest: Promise<unknown> = isSmall ? req.raw.text() : drain(req.raw.body)
 	await soon(rest, isSmall ? 1_000 : 10_000).catch(() => {})
 }
 

@@ -99,12 +99,15 @@ export function respond(
 ): Response {
 	const [status, title] = problems[code]
 	const problem: Problem = { type: problemType(code), title, status, detail, instance: c.get('requestId') }
-	return c.json({ ...problem, ...more }, status, {
-		...headers,
-		...(quotas && quotaHeaders(quotas)),
-		...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
-		...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
-		'content-type': 'application/problem+json'
+	return new Response(JSON.stringify({ ...problem, ...more }), {
+		status,
+		headers: {
+			...headers,
+			...(quotas && quotaHeaders(quotas)),
+			...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+			...(status === 401 && { 'www-authenticate': 'Bearer realm="darkroom"' }),
+			'content-type': 'application/problem+json'
+		}
 	})
 }
 

@@ -13,8 +13,10 @@ export function hmac(
 
 export const sha256 = (text: string | Uint8Array): string => createHash('sha256').update(text).digest('hex')
 
+const utf8 = new TextEncoder()
+
 /** Equality in a time that tells nothing about where two texts differ. */
 export function sameText(a: string, b: string): boolean {
-	const [left, right] = [Buffer.from(a), Buffer.from(b)]
+	const [left, right] = [utf8.encode(a), utf8.encode(b)]
 	return left.length === right.length && timingSafeEqual(left, right)
 }

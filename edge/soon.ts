@@ -1,11 +1,10 @@
 /** Whether `event` comes within so many milliseconds. */
 export async function soon(event: Promise<unknown>, ms: number): Promise<boolean> {
-	let timer: ReturnType<typeof setTimeout> | undefined
-	const late = new Promise<boolean>((resolve) => {
-		timer = setTimeout(resolve, ms, false)
-	})
+	const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+	const timer = setTimeout(resolve, ms, false)
+	event.then(() => resolve(true), reject)
 	try {
-		return await Promise.race([event.then(() => true), late])
+		return await promise
 	} finally {
 		clearTimeout(timer)
 	}

@@ -91,7 +91,7 @@ app.use(async function begin(c, next) {
 	c.set('requestId', requestId)
 	c.set('env', parseEnv(c.env))
 	await next()
-	c.var.body?.release()
+	c.get('body')?.release()
 	c.res.headers.set('x-request-id', requestId)
 	await readRest(c)
 })

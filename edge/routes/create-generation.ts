@@ -67,23 +67,23 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 	app.post(route.path, withKey, limitInputs, asJson, async (c) => {
 		const env = c.get('env')
 		const key = c.get('key')
-		const account = env.ACCOUNT.getByName(key.account)
+		const account = () => env.ACCOUNT.getByName(key.account)
 		// Most requests have none, and need none parsed.
 		const { dry_run: dry } = c.req.url.includes('?') ? parse(Query, queryOf(c)) : {}
 		const body: unknown = await readJson(c)
 		const repeat = dry ? undefined : repeatOf(c, key, body)
 		// Before any input is fetched again, which may be gone by now.
-		const before = repeat && (unwrap(await account.repeated(key.hash, repeat)) as Snapshot | undefined)
+		const before = repeat && (unwrap(await account().repeated(key.hash, repeat)) as Snapshot | undefined)
 		if (before) {
 			return answerWith(c, { ...before, quotas: [], repeated: true })
 		}
 		const { order, warnings } = await resolveOrder(env, key, body, { isKept: !dry })
 		if (dry) {
-			const { available, ...cost } = unwrap(await account.quote(key.hash, order))
+			const { available, ...cost } = unwrap(await account().quote(key.hash, order))
 			const { image, mask, semantic_map, ...request } = order.request
 			return c.json({ request, cost, available, warnings } satisfies z.input<typeof DryRun>, 200)
 		}
-		const answered: Json<Answer<Accepted>> = await account.submit(key.hash, pack({ order, warnings, repeat }))
+		const answered: Json<Answer<Accepted>> = await account().submit(key.hash, pack({ order, warnings, repeat }))
 		return answerWith(c, unwrap(unpack(answered)))
 	})
 }

@@ -9,9 +9,9 @@ import { Box, GenerationRequest, type ResolvedRequest, Seed } from './generation
 
 /** A request's task: the one that it names, or what its other fields mean for this model. */
 export function taskOf({ tasks }: Model, body: Readonly<Record<string, unknown>>): Task {
-	const named = Task.safeParse(body.task)
-	if (named.success) {
-		return named.data
+	const named = Task.options.find((task) => task === body.task)
+	if (named) {
+		return named
 	}
 	const has = (field: keyof GenerationRequest) => body[field] !== undefined && body[field] !== null
 	if (has('mask')) {
