@@ -32,6 +32,7 @@ import { type Answer, answer, ProblemError } from '../errors.ts'
 import { type Json, pack, unpack } from '../json.ts'
 import { outboundUrl } from '../outbound.ts'
 import type { Quota } from '../quotas.ts'
+import type { ArchiveFile } from '../storage/archive.ts'
 import { Agenda } from './agenda.ts'
 import type { ArchiveRow } from './archives.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
@@ -238,6 +239,11 @@ export class Account extends DurableObject {
 			this.#admit(caller, 'read')
 			return this.#books.archives.list(cursor, limit)
 		})
+	}
+
+	/** Of files in R2, those that nothing refers to any more. */
+	async unexpectedArchives(files: ArchiveFile[]): Promise<Answer<ArchiveFile[]>> {
+		return answer(() => files.filter((file) => !this.#books.archives.expects(file)))
 	}
 
 	async credit(account: string, amount: number, reference: string): Promise<Answer<Balance>> {

@@ -90,7 +90,7 @@ async function live(
 		}
 		return env.BUCKET.list(options)
 	}
-	const BUCKET = { put, head, list } as R2Bucket
+	const BUCKET = { put, head, list, delete: env.BUCKET.delete.bind(env.BUCKET) } as R2Bucket
 
 	/** Charged pictures less those that were refunded; and what the meter was told, by event. */
 	let charged = 0
@@ -327,6 +327,12 @@ async function live(
 		await archive()
 	}
 	await check(steps + 1)
+	// No file is left of a try that came to nothing.
+	const { objects } = await env.BUCKET.list({ prefix: `archives/${account}/` })
+	const files = (first: string) => objects.map(({ key }) => key).filter((key) => key.includes(first))
+	for (const row of archives()) {
+		expect(files(row.first)).toEqual([archiveKey(account, row)])
+	}
 	expect([...metered.values()].reduce((sum, pictures) => sum + pictures, 0)).toBe(charged)
 	expect(sql.exec("SELECT kind FROM ledger WHERE kind <> 'credit'").toArray()).toEqual([])
 	for (const table of ['generations', 'pictures', 'metered', 'batches', 'meter_events']) {

@@ -333,6 +333,25 @@ describe('The archive', () => {
 		expect(await found()).toContainEqual(expect.stringContaining('balance charged'))
 	})
 
+	it('leaves no file of a try that came to nothing, and the audit tells of any that nothing refers to', async () => {
+		const id = await drawn(1)
+		const folder = `archives/${account}/`
+		const files = async () => (await env.BUCKET.list({ prefix: folder })).objects.map(({ key }) => key)
+		const left = `${folder}${id}-${'0'.repeat(64)}.ndjson.gz`
+		await env.BUCKET.put(left, 'of rows that have changed since')
+		// It may be under way.
+		expect(await audit()).toEqual({ differences: [], objects: 1 })
+		await pass(32)
+		expect(await files()).toEqual([objectOf((await archives())[0]!)])
+		const others = [left, `${folder}${newId('gen')}-${'0'.repeat(64)}.ndjson.gz`, `${folder}notes.txt`].sort()
+		for (const key of others) {
+			await env.BUCKET.put(key, '')
+		}
+		expect((await audit()).differences).toEqual(
+			others.map((key) => `archive ${key}: nothing refers to it, so that it may be removed`)
+		)
+	})
+
 	it('takes nothing whose books do not agree', async () => {
 		const error = vi.spyOn(console, 'error').mockImplementation(() => {})
 		const id = await drawn(2)

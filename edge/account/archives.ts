@@ -2,7 +2,7 @@ import type { ArchivedGeneration } from '../../shared/contract/archive.ts'
 import type { Status } from '../../shared/contract/generation.ts'
 import { timeOf } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
-import type { StoredArchive } from '../storage/archive.ts'
+import type { ArchiveFile, StoredArchive } from '../storage/archive.ts'
 import { type Sums, sumUp } from './archived.ts'
 import { Deliveries, listed } from './webhooks/deliveries.ts'
 
@@ -165,6 +165,20 @@ export class Archives {
 			const detail = `This account's generations until ${this.until} are archived; if ${id} was one of them, its books are in GET /v1/archives, and nothing else is kept of it.`
 			throw new ProblemError({ code: 'archived', detail })
 		}
+	}
+
+	/** The one that begins with this generation. */
+	find(first: string): ArchiveRow | undefined {
+		const [row] = this.#sql
+			.exec<ArchiveRow & Record<string, SqlStorageValue>>('SELECT * FROM archives WHERE last >= ? ORDER BY last LIMIT 1', first)
+			.toArray()
+		return row?.first === first ? row : undefined
+	}
+
+	/** Whether a file in R2 is one that is remembered, or that a try has left which comes again: what it begins with is still here. */
+	expects({ first, sha256 }: ArchiveFile): boolean {
+		const isHere = () => this.#sql.exec('SELECT 1 FROM generations WHERE id = ?', first).toArray().length > 0
+		return this.find(first)?.sha256 === sha256 || isHere()
 	}
 
 	/** Newest first; those older than the one that ends with the generation `cursor`, where there is one. */

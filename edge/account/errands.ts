@@ -3,7 +3,7 @@ import { jobFor } from '../callbacks/capability.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import type { Env } from '../env.ts'
 import { inputKey } from '../inputs/store.ts'
-import { storeArchive } from '../storage/archive.ts'
+import { eraseOthers, storeArchive } from '../storage/archive.ts'
 import { eraseObjects } from '../storage/erase.ts'
 import type { Books } from './books.ts'
 import type { Kind } from './due.ts'
@@ -120,6 +120,10 @@ export class Errands {
 					due.put('archive', 'books', again)
 				}
 			})
+			const kept = chunk && archives.find(chunk.first)
+			if (kept) {
+				await eraseOthers(env, account(), kept)
+			}
 		})
 	}
 

@@ -5,15 +5,16 @@ import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { AccountId } from '../ids.ts'
-import { archiveDifferences } from '../storage/archive.ts'
+import { archiveDifferences, listArchives } from '../storage/archive.ts'
 import { missingObjects } from '../storage/receipt.ts'
 import { json, problem } from './responses.ts'
 
-/** Of a page: each is read as a whole. */
+/** Of a page: each archive is read as a whole, and of files the names. */
 const archivesAtOnce = 50
+const filesAtOnce = 100
 
-/** What comes after a picture's receipt, or after an archive. */
-const Cursor = z.string().regex(/^(pictures|archives)\/[\w/]{1,100}$/)
+/** What comes after a picture's receipt, an archive that is remembered, or one that is in storage. */
+const Cursor = z.string().regex(/^(pictures|archives|files)\/[\w/.-]{1,200}$/)
 
 const route = createRoute({
 	method: 'post',
@@ -38,26 +39,36 @@ export const auditAccount = (app: OpenAPIHono<App>) =>
 		const { env } = c.var
 		const { account: name } = c.req.valid('param')
 		const { cursor = '' } = c.req.valid('query')
-		const [, after = ''] = /^\w+\/(.*)$/.exec(cursor) ?? []
+		const [, stage = 'pictures', after = ''] = /^(\w+)\/(.*)$/.exec(cursor) ?? []
 		const account = env.ACCOUNT.getByName(name)
 		const differences = cursor === '' ? unwrap(await account.audit()) : []
 		let objects = 0
-		if (!cursor.startsWith('archives/')) {
+		const found = (next: string | null) => c.json({ differences, objects, next }, 200)
+		if (stage === 'pictures') {
 			const page = unwrap((await account.receipts(after)) as Answer<{ receipts: Receipt[]; next?: string }>)
 			objects += page.receipts.length
 			differences.push(...(await missingObjects(env, page.receipts)))
 			if (page.next !== undefined) {
-				return c.json({ differences, objects, next: `pictures/${page.next}` }, 200)
+				return found(`pictures/${page.next}`)
 			}
 		}
-		const from = cursor.startsWith('archives/') ? after : undefined
-		const archives = unwrap(
-			(await account.listArchives({ account: name, key: null }, from, archivesAtOnce)) as Answer<ArchiveRow[]>
-		)
-		for (const archive of archives) {
-			differences.push(...(await archiveDifferences(env, name, archive)))
+		if (stage !== 'files') {
+			const from = stage === 'archives' ? after : undefined
+			const archives = unwrap(
+				(await account.listArchives({ account: name, key: null }, from, archivesAtOnce)) as Answer<ArchiveRow[]>
+			)
+			for (const archive of archives) {
+				differences.push(...(await archiveDifferences(env, name, archive)))
+			}
+			objects += archives.length
+			if (archives.length === archivesAtOnce) {
+				return found(`archives/${archives.at(-1)?.last}`)
+			}
 		}
-		objects += archives.length
-		const next = archives.length === archivesAtOnce ? `archives/${archives.at(-1)?.last}` : null
-		return c.json({ differences, objects, next }, 200)
+		// Listed before the account is asked, which by then remembers what it is about to.
+		const { files, next } = await listArchives(env, name, stage === 'files' ? after : undefined, filesAtOnce)
+		for (const { key } of unwrap(await account.unexpectedArchives(files))) {
+			differences.push(`archive ${key}: nothing refers to it, so that it may be removed`)
+		}
+		return found(next === undefined ? null : `files/${next}`)
 	})

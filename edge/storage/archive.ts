@@ -3,6 +3,7 @@ import { ArchivedGeneration } from '../../shared/contract/archive.ts'
 import { sumUp } from '../account/archived.ts'
 import type { ArchiveRow, Chunk } from '../account/archives.ts'
 import type { Env } from '../env.ts'
+import { eraseObjects } from './erase.ts'
 
 /** What is seen of an archive in R2. */
 export interface StoredArchive {
@@ -12,9 +13,16 @@ export interface StoredArchive {
 	sha256: string
 }
 
-/** Under what no other object is: whoever writes it, and however late, writes the same bytes. Nothing removes what begins so. */
-export const archiveKey = (account: string, { first, sha256 }: Pick<ArchiveRow, 'first' | 'sha256'>): string =>
-	`archives/${account}/${first}-${sha256}.ndjson.gz`
+/** What the name of an archive tells: its first generation, and its SHA-256. */
+type ArchiveName = Pick<ArchiveRow, 'first' | 'sha256'>
+/** A file where archives are, which may be none. */
+export type ArchiveFile = ArchiveName & { key: string }
+
+const folderOf = (account: string) => `archives/${account}/`
+
+/** Under what no other object is: whoever writes it, and however late, writes the same bytes. */
+export const archiveKey = (account: string, { first, sha256 }: ArchiveName): string =>
+	`${folderOf(account)}${first}-${sha256}.ndjson.gz`
 
 /** Writes an archive, and looks whether it is there. */
 export async function storeArchive({ BUCKET }: Env, account: string, { first, text }: Chunk): Promise<StoredArchive> {
@@ -28,6 +36,24 @@ export async function storeArchive({ BUCKET }: Env, account: string, { first, te
 		throw new Error(`${key}: expected ${stored.size} bytes, got ${seen ? `${seen.size} with SHA-256 ${sha256}` : 'no object'}`)
 	}
 	return stored
+}
+
+/** Removes what is left of tries to write `archive`, which is remembered, that were given up and whose rows have changed since. */
+export async function eraseOthers(env: Env, account: string, archive: ArchiveName): Promise<void> {
+	const kept = archiveKey(account, archive)
+	const keys = (page: { key: string }[]) => page.map(({ key }) => key)
+	await eraseObjects(env, `${folderOf(account)}${archive.first}-`, (page) => keys(page).filter((key) => key !== kept))
+}
+
+/** The account's files in R2, remembered or not, by name; those after the file `after`, where it is named, up to `limit`. */
+export async function listArchives({ BUCKET }: Env, account: string, after: string | undefined, limit: number) {
+	const prefix = folderOf(account)
+	const { objects, truncated } = await BUCKET.list({ prefix, limit, ...(after && { startAfter: prefix + after }) })
+	const files = objects.map(({ key }): ArchiveFile => {
+		const [, first = '', sha256 = ''] = /^(\w+)-(\w+)\.ndjson\.gz$/.exec(key.slice(prefix.length)) ?? []
+		return { key, first, sha256 }
+	})
+	return { files, next: truncated ? objects.at(-1)?.key.slice(prefix.length) : undefined }
 }
 
 /** How an archive in R2 differs from what is remembered of it: none of its bytes may, and its lines make its sums. */
