@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
@@ -10,6 +10,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 it('makes a cluster in a folder of any name', async () => {
 	const { args } = await preparePostgres(join(folder, `it's "50 %" \\of\\ $HOME; ünï`), 1)
 	expect(args).toEqual(expect.arrayContaining(['-p', '1']))
+})
+
+it('makes a cluster anew whose password is lost, and keeps one that is whole', async () => {
+	const dataDir = join(folder, 'queue')
+	const { url } = await preparePostgres(dataDir, 1)
+	const made = join(dataDir, 'PG_VERSION')
+	const since = statSync(made).mtimeMs
+	expect(await preparePostgres(dataDir, 1)).toMatchObject({ url })
+	expect(statSync(made).mtimeMs).toBe(since)
+	rmSync(`${dataDir}.password`)
+	const { url: other } = await preparePostgres(dataDir, 1)
+	expect(other).toMatch(/^postgres:\/\/darkroom:[0-9a-f]{48}@127\.0\.0\.1:1\/postgres$/)
+	expect(other).not.toBe(url)
+	expect(statSync(made).mtimeMs).toBeGreaterThan(since)
 })
 
 it('says which character of a name PostgreSQL does not take, before anything is removed', async () => {

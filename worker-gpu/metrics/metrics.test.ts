@@ -21,6 +21,8 @@ const request: ResolvedRequest = {
 test('what an engine and a node count can be scraped', async () => {
 	const metrics = createMetrics()
 	const heard = Promise.withResolvers<void>()
+	/** Milliseconds in calls, of each time that the engine told of. */
+	const spent: number[] = []
 	const engine = await startEngine({
 		models: ['tiny'],
 		modelsDir: path.join(import.meta.dirname, '../golden'),
@@ -28,6 +30,7 @@ test('what an engine and a node count can be scraped', async () => {
 		threads: 1,
 		onStats(stats) {
 			metrics.engine(stats)
+			spent.push(stats.inferenceMs)
 			if (stats.ticks.length > 0) {
 				heard.resolve()
 			}
@@ -42,6 +45,9 @@ test('what an engine and a node count can be scraped', async () => {
 		metrics.failed('Not "finite"')
 		metrics.signing('O=Tests', new Date('2030-01-01'))
 		await heard.promise
+		// What was told once is not told again: when the batch limit is measured, too, there is nothing to tell.
+		await expect.poll(() => spent.at(-1), { timeout: 30_000 }).toBe(0)
+		expect(Math.max(...spent)).toBeGreaterThan(0)
 		const answer = await ask('/metrics')
 		expect(answer.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
 		const lines = (await answer.text()).split('\n')
@@ -67,11 +73,15 @@ test('what an engine and a node count can be scraped', async () => {
 		done()
 		expect(await (await ask('/metrics')).text()).toContain('\ndarkroom_generations 0\n')
 
-		expect((await ask('/healthz')).status).toBe(200)
+		const healthz = async () => {
+			const answer = await ask('/healthz')
+			return [answer.status, await answer.text()]
+		}
+		expect(await healthz()).toEqual([200, 'ok\n'])
 		expect((await ask('/')).status).toBe(404)
 		process.kill(engine.pid!, 'SIGKILL')
-		await expect.poll(async () => (await ask('/healthz')).status, { timeout: 10_000 }).toBe(503)
-		await expect.poll(async () => (await ask('/healthz')).status, { timeout: 30_000 }).toBe(200)
+		await expect.poll(healthz, { timeout: 10_000 }).toEqual([503, 'the engine is being started\n'])
+		await expect.poll(healthz, { timeout: 30_000 }).toEqual([200, 'ok\n'])
 	} finally {
 		server.close()
 		await engine.close()
