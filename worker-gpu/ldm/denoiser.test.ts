@@ -1,3 +1,5 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { ROWS } from '../onnx/branches.ts'
@@ -51,4 +53,17 @@ test('a U-Net that is to be told more than it is given is refused with what it i
 		'expected a graph with the inputs sample, timestep, encoder_hidden_states, got one more: class_labels'
 	)
 	await part.release()
+})
+
+test('a U-Net that answers a variance too is refused for that', async () => {
+	const whole = await loadPart(path.join(import.meta.dirname, '../golden/tiny/unet'), await chooseProvider('cpu', 1), {
+		milliseconds: 0
+	})
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await writeFile(path.join(folder, 'config.json'), '{"in_channels":4,"out_channels":8}')
+	const answers = { type: 'float32', dims: ['batch', 8, 'height', 'width'] }
+	await expect(unet({ ...whole, folder, outputs: new Map([['out_sample', answers]]) }, 1)).rejects.toThrow(
+		`${folder}/config.json: out_channels: expected at most in_channels, 4, got 8: for a variance that is answered too there is no sampler`
+	)
+	await Promise.all([rm(folder, { recursive: true }), whole.release()])
 })

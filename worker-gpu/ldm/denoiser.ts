@@ -65,6 +65,10 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 			throw new ModelError(file, `${key}: expected ${dims[1]}, as the graph has it, got ${config[key]}`)
 		}
 	}
+	if (config.out_channels > config.in_channels) {
+		const expected = `expected at most in_channels, ${config.in_channels}, got ${config.out_channels}`
+		throw new ModelError(file, `out_channels: ${expected}: for a variance that is answered too there is no sampler`)
+	}
 	const half = port(part, 'inputs', 'sample').type === 'float16'
 	/** One call's memory, which is its own until it is over. */
 	const memory = () => ({

@@ -69,6 +69,20 @@ describe('a folder that is not as it must be', () => {
 	})
 	afterAll(() => rm(copy, { recursive: true }))
 
+	test.each([null, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }])(
+		"CLIP's texts begin and end with their tokens, also where tokenizer.json puts none there: %o",
+		async (post_processor) => {
+			await put('clip', {})
+			const usual = await tokenizerJson(copy)
+			const ids = []
+			for (const json of [usual, { ...usual, post_processor }]) {
+				await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(json))
+				ids.push((await loadTokenizer(copy))('a photo of a cat').ids)
+			}
+			expect(ids[1]).toEqual(ids[0])
+		}
+	)
+
 	const put = async (name: string, files: Record<string, string>) => {
 		await rm(copy, { recursive: true })
 		await cp(path.join(folder, name), copy, { recursive: true })

@@ -19,6 +19,7 @@ export type Tokenize = (text: string) => Tokens
 const Config = z.looseObject({
 	/** transformers writes 1e30 where it is not known. */
 	model_max_length: z.number().optional(),
+	tokenizer_class: z.string().nullish(),
 	// What CLIP and BERT do. The other side would change the picture: better refused than ignored.
 	padding_side: z.literal('right').default('right'),
 	truncation_side: z.literal('right').default('right')
@@ -99,7 +100,11 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 
 	// What stands around every text, as <|startoftext|> and <|endoftext|> or [CLS] and [SEP] do.
 	const text = '\0text'
-	const around = library.post_processor?.post_process([text]).tokens ?? [text]
+	const { bos_token: first, eos_token: last } = named
+	const around =
+		first && last && /^CLIPTokenizer/.test(config.tokenizer_class ?? '')
+			? [first.content, text, last.content] // As transformers' class does, whatever tokenizer.json says.
+			: (library.post_processor?.post_process([text]).tokens ?? [text])
 	const before = around.slice(0, around.indexOf(text)).map(idOf)
 	const after = around.slice(around.indexOf(text) + 1).map(idOf)
 	const room = total - before.length - after.length
