@@ -237,7 +237,10 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		return 1
 	}
 	return withPart(path.join(staged, name), provider, async (part) => {
-		const [, declared, ...sides] = port(part, 'inputs', 'latent_sample').dims
+		const [pictures, declared, ...sides] = port(part, 'inputs', 'latent_sample').dims
+		if (typeof pictures === 'number' && pictures !== 1) {
+			throw new ModelError(part.folder, `expected the input latent_sample for one picture or any number, got ${pictures}`)
+		}
 		// Exports of Optimum 1.17 and before leave them free.
 		const channels = typeof declared === 'number' ? declared : await latentChannels(part.folder)
 		const dims = [1, channels, ...[0, 1].map((side) => (typeof sides[side] === 'number' ? sides[side] : 8))]

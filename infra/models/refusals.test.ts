@@ -110,6 +110,30 @@ describe('refuses, and writes nothing:', () => {
 			message:
 				/vae_decoder\/config.json: .*expected one of AutoencoderKL, AsymmetricAutoencoderKL, AutoencoderTiny, got ConsistencyDecoderVAE/
 		},
+		'a decoder of two pictures at once': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, [2, 4, 'height', 'width']] }
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
+			},
+			message: /Tiny SD\/vae_decoder: expected the input latent_sample for one picture or any number, got 2$/
+		},
+		'a decoder in float64': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [11, ['batch', 4, 'height', 'width']] }
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
+			},
+			message: /^vae_decoder: the input latent_sample: expected float32, float16, int32 or int64, got float64$/
+		},
+		'a U-Net in bfloat16': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({ sample: [16, ['batch', 4, 'height', 'width']], timestep: [1, ['batch']] }, [
+						['Identity', ['sample'], 'out_sample']
+					])
+				),
+			message: /unet\/model.onnx: expected an ONNX graph that loads, got: Unsupported data type: 16, which is bfloat16$/
+		},
 		'a decoder of four colours': {
 			spoil: async () => {
 				const latent: Ports = { latent_sample: [1, ['batch', 4, 'height', 'width']] }

@@ -8,8 +8,8 @@ export interface Feed {
 	readonly dims: readonly number[]
 }
 
-/** `feed` in the type that a graph declares. */
-export function toValues({ data, dims }: Feed, type: string): Values {
+/** `feed` in the type that a graph declares. @param input what errors name */
+export function toValues({ data, dims }: Feed, type: string, input: string): Values {
 	switch (type) {
 		case 'float32':
 			return { type, data: data instanceof Float32Array ? data : Float32Array.from(data), dims }
@@ -20,7 +20,7 @@ export function toValues({ data, dims }: Feed, type: string): Values {
 		case 'int64':
 			return { type, data: BigInt64Array.from(data as readonly number[], BigInt), dims }
 		default:
-			throw new TypeError(`expected a graph input of float32, float16, int32 or int64, got ${type}`)
+			throw new TypeError(`${input}: expected float32, float16, int32 or int64, got ${type}`)
 	}
 }
 

@@ -65,7 +65,9 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 		(error: Error) => {
 			const why = /implementation for|find kernel/.test(error.message)
 				? ' (a graph that was optimised for GPUs runs there alone)'
-				: ''
+				: /data type: 16$/.test(error.message)
+					? ', which is bfloat16'
+					: ''
 			throw new ModelError(file, `expected an ONNX graph that loads, got: ${error.message}${why}`, { cause: error })
 		}
 	)
@@ -85,7 +87,7 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 						const expected = `the input ${name} as [${port.dims.join(', ')}]`
 						throw new RangeError(`${path.basename(folder)}: expected ${expected}, got [${feed.dims.join(', ')}]`)
 					}
-					return [name, toValues(feed, port.type)]
+					return [name, toValues(feed, port.type, `${path.basename(folder)}: the input ${name}`)]
 				})
 			)
 			const call = [folder, ...Object.values(values).map(({ dims }) => dims)].join(' | ')
