@@ -4,8 +4,8 @@ import { mostCheckpointBytes } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
 import { ProblemError, unwrap } from '../errors.ts'
 import { json, problem } from '../routes/responses.ts'
-import { Done, refusals } from './answers.ts'
 import { callbackPath, checkpointKey, withWork } from './capability.ts'
+import { Done, refusals } from './route.ts'
 
 /** The body is streamed into R2, which takes only streams of announced length; workerd cuts off what is longer. */
 const announced = createMiddleware<App>(async function announced(c, next) {

@@ -1,20 +1,11 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { FinishCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
-import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
-import { json } from '../routes/responses.ts'
-import { Done, refusals } from './answers.ts'
-import { callbackPath, checkpointKey, withWork } from './capability.ts'
+import { checkpointKey } from './capability.ts'
+import { callback, Done } from './route.ts'
 
-const route = createRoute({
-	method: 'post',
-	path: callbackPath('finish'),
-	hide: true,
-	middleware: [withWork, limitBody] as const,
-	request: { body: { required: true, content: { 'application/json': { schema: FinishCall } } } },
-	responses: { 200: json(Done, 'The generation has ended'), ...refusals }
-})
+const route = callback('finish', FinishCall, Done, 'The generation has ended')
 
 export const finish = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {

@@ -1,21 +1,12 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { ImageCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
-import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
-import { json } from '../routes/responses.ts'
 import { seeObject } from '../storage/receipt.ts'
-import { Done, refusals } from './answers.ts'
-import { callbackPath, objectKey, withWork } from './capability.ts'
+import { objectKey } from './capability.ts'
+import { callback, Done } from './route.ts'
 
-const route = createRoute({
-	method: 'post',
-	path: callbackPath('image'),
-	hide: true,
-	middleware: [withWork, limitBody] as const,
-	request: { body: { required: true, content: { 'application/json': { schema: ImageCall } } } },
-	responses: { 200: json(Done, 'The picture is delivered'), ...refusals }
-})
+const route = callback('image', ImageCall, Done, 'The picture is delivered')
 
 export const image = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {

@@ -1,20 +1,10 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { ProgressAnswer, ProgressCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
-import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
-import { json } from '../routes/responses.ts'
-import { refusals } from './answers.ts'
-import { callbackPath, withWork } from './capability.ts'
+import { callback } from './route.ts'
 
-const route = createRoute({
-	method: 'post',
-	path: callbackPath('progress'),
-	hide: true,
-	middleware: [withWork, limitBody] as const,
-	request: { body: { required: true, content: { 'application/json': { schema: ProgressCall } } } },
-	responses: { 200: json(ProgressAnswer, 'Go on'), ...refusals }
-})
+const route = callback('progress', ProgressCall, ProgressAnswer, 'Go on')
 
 export const progress = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {

@@ -1,26 +1,17 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { StartAnswer, StartCall } from '../../shared/contract/callbacks.ts'
 import { InputName } from '../../shared/inputs.ts'
 import type { App } from '../app.ts'
-import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
 import { inputKey } from '../inputs/store.ts'
-import { json } from '../routes/responses.ts'
 import { signGet } from '../storage/storage.ts'
-import { refusals } from './answers.ts'
-import { callbackPath, checkpointKey, withWork } from './capability.ts'
+import { checkpointKey } from './capability.ts'
+import { callback } from './route.ts'
 
 /** Seconds that a node has to fetch a checkpoint. */
 const readable = 3_600
 
-const route = createRoute({
-	method: 'post',
-	path: callbackPath('start'),
-	hide: true,
-	middleware: [withWork, limitBody] as const,
-	request: { body: { required: true, content: { 'application/json': { schema: StartCall } } } },
-	responses: { 200: json(StartAnswer, 'The epoch is granted'), ...refusals }
-})
+const route = callback('start', StartCall, StartAnswer, 'The epoch is granted')
 
 export const start = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {

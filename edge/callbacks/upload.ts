@@ -1,21 +1,12 @@
-import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
+import type { OpenAPIHono } from '@hono/zod-openapi'
 import { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
-import { limitBody } from '../body.ts'
 import { unwrap } from '../errors.ts'
-import { json } from '../routes/responses.ts'
 import { signPut } from '../storage/storage.ts'
-import { refusals } from './answers.ts'
-import { callbackPath, objectKey, withWork } from './capability.ts'
+import { objectKey } from './capability.ts'
+import { callback } from './route.ts'
 
-const route = createRoute({
-	method: 'post',
-	path: callbackPath('upload'),
-	hide: true,
-	middleware: [withWork, limitBody] as const,
-	request: { body: { required: true, content: { 'application/json': { schema: UploadCall } } } },
-	responses: { 200: json(UploadAnswer, 'Where to put the bytes, once'), ...refusals }
-})
+const route = callback('upload', UploadCall, UploadAnswer, 'Where to put the bytes, once')
 
 export const upload = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
