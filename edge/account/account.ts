@@ -172,7 +172,7 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async listKeys(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<ApiKey[]>> {
+	async listKeys(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<Page<ApiKey>>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'admin')
 			return this.#books.keys.list(cursor, limit)
@@ -227,14 +227,18 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async listLedger(caller: Caller, cursor: number | undefined, limit: number): Promise<Answer<Listed<{ items: LedgerEntry[] }>>> {
+	async listLedger(
+		caller: Caller,
+		cursor: number | undefined,
+		limit: number
+	): Promise<Answer<Listed<Page<LedgerEntry, number>>>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
-			return { items: this.#books.ledger.list(cursor, limit), archivedUntil: this.#books.archives.until }
+			return { ...this.#books.ledger.list(cursor, limit), archivedUntil: this.#books.archives.until }
 		})
 	}
 
-	async listArchives(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<ArchiveRow[]>> {
+	async listArchives(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<Page<ArchiveRow>>> {
 		return this.#decide(() => {
 			this.#admit(caller, 'read')
 			return this.#books.archives.list(cursor, limit)
@@ -271,7 +275,7 @@ export class Account extends DurableObject {
 	}
 
 	/** Of every picture that must be in R2, page by page. */
-	async receipts(cursor: string): Promise<Answer<{ receipts: Receipt[]; next?: string }>> {
+	async receipts(cursor: string): Promise<Answer<Page<Receipt>>> {
 		return answer(() => this.#books.generations.receipts(cursor, receiptsAtOnce))
 	}
 

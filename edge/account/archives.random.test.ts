@@ -138,7 +138,7 @@ async function live(
 		const all = sql.exec<{ id: string }>('SELECT id FROM generations').toArray()
 		return all[pick(all.length || 1)]?.id ?? 'gen_none'
 	}
-	const archives = () => at.archives.list(undefined, 1_000)
+	const archives = () => at.archives.list(undefined, 1_000).items
 	const archive = async () => {
 		const before = archives().length
 		await at.errands.archive().catch(() => {})

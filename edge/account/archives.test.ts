@@ -413,7 +413,7 @@ describe('The archive', () => {
 			expect(chunk).toMatchObject({ first: 'gen_01', last: 'gen_01', entries: [2, 3] })
 			storage.transactionSync(() => archives.keep(chunk, { size: 1, sha256: '' }, 100 * day))
 			expect(bookAudit(storage.sql, ledger)).toEqual([])
-			expect(ledger.list(undefined, 9)).toMatchObject([{ id: 1 }])
+			expect(ledger.list(undefined, 9).items).toMatchObject([{ id: 1 }])
 		})
 	})
 })

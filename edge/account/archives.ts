@@ -4,6 +4,7 @@ import { timeOf } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
 import type { ArchiveFile, StoredArchive } from '../storage/archive.ts'
 import { type Sums, sumUp } from './archived.ts'
+import { firstOf, type Page } from './page.ts'
 import { Deliveries, listed } from './webhooks/deliveries.ts'
 
 const day = 86_400_000
@@ -182,13 +183,12 @@ export class Archives {
 	}
 
 	/** Newest first; those older than the one that ends with the generation `cursor`, where there is one. */
-	list(cursor: string | undefined, limit: number): ArchiveRow[] {
-		return this.#sql
-			.exec<ArchiveRow & Record<string, SqlStorageValue>>(
-				'SELECT * FROM archives WHERE last < ? ORDER BY last DESC LIMIT ?',
-				...[cursor ?? '~', limit]
-			)
-			.toArray()
+	list(cursor: string | undefined, limit: number): Page<ArchiveRow> {
+		const rows = this.#sql.exec<ArchiveRow & Record<string, SqlStorageValue>>(
+			'SELECT * FROM archives WHERE last < ? ORDER BY last DESC LIMIT ?',
+			...[cursor ?? '~', limit + 1]
+		)
+		return firstOf<ArchiveRow, string>(rows.toArray(), limit, ({ last }) => last)
 	}
 
 	#last(): string | null {

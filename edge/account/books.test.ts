@@ -77,7 +77,7 @@ it('keeps the books of an account that was made before they were laid out as the
 		const { ledger, allowances, generations } = openBooks(storage, () => {})
 		expect(generations.find('gen_1')).toMatchObject({ epoch: 5, lost: 2, reached: 0 })
 		expect(ledger.balance()).toEqual({ available: 86, held: 14, charged: 0 })
-		expect(ledger.list(undefined, 9)).toMatchObject([
+		expect(ledger.list(undefined, 9).items).toMatchObject([
 			{ id: 2, kind: 'hold', amount: 14 },
 			{ id: 1, kind: 'credit', reference: 'a' }
 		])
@@ -85,7 +85,7 @@ it('keeps the books of an account that was made before they were laid out as the
 		expect(audit(storage.sql, ledger)).toEqual([])
 		storage.transactionSync(() => generations.cancel('gen_1', 9))
 		expect(ledger.balance()).toEqual({ available: 100, held: 0, charged: 0 })
-		expect(ledger.list(undefined, 1)).toMatchObject([{ id: 3, kind: 'release' }])
+		expect(ledger.list(undefined, 1).items).toMatchObject([{ id: 3, kind: 'release' }])
 		expect(audit(storage.sql, ledger)).toEqual([])
 	})
 })

@@ -13,7 +13,7 @@ import type { Happening, Observer } from './happenings.ts'
 import type { Inputs } from './inputs.ts'
 import type { Ledger } from './ledger.ts'
 import type { Lineup } from './lineup.ts'
-import { type Page, pageOf } from './page.ts'
+import { firstOf, type Page, pageOf } from './page.ts'
 import type { Plans } from './plans.ts'
 import { fresh, heldFor, type PictureRow, type Row, snapshotOf } from './rows.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -191,18 +191,17 @@ export class Generations {
 	}
 
 	/** Of every picture that must be in R2, from after the key `cursor` on. */
-	receipts(cursor: string, limit: number): { receipts: Receipt[]; next?: string } {
-		const receipts = this.#sql
+	receipts(cursor: string, limit: number): Page<Receipt> {
+		const rows = this.#sql
 			.exec<Receipt & Record<string, SqlStorageValue>>(
 				`SELECT pictures.key, size, etag FROM pictures JOIN generations ON id = generation
 				WHERE generation >= ? AND pictures.key > ? AND deleted_at IS NULL AND removed_at IS NULL ORDER BY generation, pictures.key LIMIT ?`,
 				cursor.split('/')[0] as string,
 				cursor,
-				limit
+				limit + 1
 			)
 			.toArray()
-		const last = receipts.at(-1)
-		return { receipts, ...(last && receipts.length === limit && { next: last.key }) }
+		return firstOf<Receipt, string>(rows, limit, ({ key }) => key)
 	}
 
 	/**

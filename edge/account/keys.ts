@@ -2,6 +2,7 @@ import type { ApiKey, KeyRequest, Limits, Scope } from '../../shared/contract/ac
 import { newId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
 import { refuse } from '../inputs/refuse.ts'
+import { firstOf, type Page } from './page.ts'
 
 /** Milliseconds: how exactly it is known when a key was last used. A write at each use would cost more than that is worth. */
 const usedWithin = 60_000
@@ -76,11 +77,9 @@ export class Keys {
 	}
 
 	/** Newest first; those older than the key `cursor`, where there is one. */
-	list(cursor: string | undefined, limit: number): ApiKey[] {
-		return this.#sql
-			.exec<Row>('SELECT * FROM keys WHERE coalesce(id < ?, true) ORDER BY id DESC LIMIT ?', cursor ?? null, limit)
-			.toArray()
-			.map(present)
+	list(cursor: string | undefined, limit: number): Page<ApiKey> {
+		const rows = this.#sql.exec<Row>('SELECT * FROM keys WHERE id < ? ORDER BY id DESC LIMIT ?', cursor ?? '~', limit + 1)
+		return firstOf(rows.toArray().map(present), limit, ({ id }) => id)
 	}
 
 	/** A new key like the old one, which stops being valid `overlap` milliseconds later, if it would not do so before. They share their limits. */

@@ -1,5 +1,6 @@
 import type { Balance, LedgerEntry } from '../../shared/contract/account.ts'
 import { ProblemError } from '../errors.ts'
+import { firstOf, type Page } from './page.ts'
 
 type Kind = LedgerEntry['kind']
 type Side = LedgerEntry['from']
@@ -92,9 +93,9 @@ export class Ledger {
 	}
 
 	/** Newest first; those older than the entry `cursor`, where there is one. */
-	list(cursor: number | undefined, limit: number): LedgerEntry[] {
-		return this.#sql
-			.exec<Row>('SELECT * FROM ledger WHERE id < ? ORDER BY id DESC LIMIT ?', cursor ?? Number.MAX_SAFE_INTEGER, limit)
+	list(cursor: number | undefined, limit: number): Page<LedgerEntry, number> {
+		const rows = this.#sql
+			.exec<Row>('SELECT * FROM ledger WHERE id < ? ORDER BY id DESC LIMIT ?', cursor ?? Number.MAX_SAFE_INTEGER, limit + 1)
 			.toArray()
 			.map(({ at, kind, ...row }) => ({
 				...row,
@@ -103,6 +104,7 @@ export class Ledger {
 				from: moves[kind][0],
 				to: moves[kind][1]
 			}))
+		return firstOf(rows, limit, ({ id }) => id)
 	}
 
 	/** The balances as the entries make them, here and in the archives. */

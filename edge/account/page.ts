@@ -11,10 +11,16 @@ interface Asked {
 }
 
 /** `next`: the id that the following page comes before, if there may be one. */
-export interface Page<T> {
+export interface Page<T, Id = string> {
 	items: T[]
-	next: string | null
+	next: Id | null
 }
+
+/** Of rows, of which one more than `limit` was asked for. */
+export const firstOf = <T, Id>(rows: T[], limit: number, idOf: (row: T) => Id): Page<T, Id> => ({
+	items: rows.slice(0, limit),
+	next: rows.length > limit ? idOf(rows[limit - 1] as T) : null
+})
 
 /** Rows of a table with ids, newest first. Where few of those that it looks at are asked for, a page has fewer than `limit`, or none, and is not the last. */
 export function pageOf<T extends { id: string } & Record<string, SqlStorageValue>>(
@@ -25,15 +31,13 @@ export function pageOf<T extends { id: string } & Record<string, SqlStorageValue
 	const range = `SELECT * FROM ${table} WHERE id >= ? AND id < ? ORDER BY id DESC`
 	const asked = Object.entries(where).filter(([, value]) => value !== undefined)
 	const conditions = asked.map(([column]) => `AND ${column} IS ?`).join(' ')
-	const items = sql
+	const rows = sql
 		.exec<T>(
 			`SELECT * FROM (${range} LIMIT ${mostLooked}) WHERE true ${conditions} LIMIT ?`,
 			...[from, before, ...asked.map(([, value]) => value), limit + 1]
 		)
 		.toArray()
-	if (items.length > limit) {
-		return { items: items.slice(0, limit), next: items[limit - 1]!.id }
-	}
-	const last = sql.exec<{ id: string }>(`${range} LIMIT 1 OFFSET ${mostLooked - 1}`, from, before).toArray()[0]
-	return { items, next: last?.id ?? null }
+	const { items, next } = firstOf(rows, limit, ({ id }) => id)
+	const looked = () => sql.exec<{ id: string }>(`${range} LIMIT 1 OFFSET ${mostLooked - 1}`, from, before).toArray()[0]
+	return { items, next: next ?? looked()?.id ?? null }
 }

@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { ArchiveRow } from '../account/archives.ts'
 import type { Receipt } from '../account/attempts.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -45,24 +46,24 @@ export const auditAccount = (app: OpenAPIHono<App>) =>
 		let objects = 0
 		const found = (next: string | null) => c.json({ differences, objects, next }, 200)
 		if (stage === 'pictures') {
-			const page = unwrap((await account.receipts(after)) as Answer<{ receipts: Receipt[]; next?: string }>)
-			objects += page.receipts.length
-			differences.push(...(await missingObjects(env, page.receipts)))
-			if (page.next !== undefined) {
-				return found(`pictures/${page.next}`)
+			const { items, next } = unwrap((await account.receipts(after)) as Answer<Page<Receipt>>)
+			objects += items.length
+			differences.push(...(await missingObjects(env, items)))
+			if (next !== null) {
+				return found(`pictures/${next}`)
 			}
 		}
 		if (stage !== 'files') {
 			const from = stage === 'archives' ? after : undefined
-			const archives = unwrap(
-				(await account.listArchives({ account: name, key: null }, from, archivesAtOnce)) as Answer<ArchiveRow[]>
+			const { items, next } = unwrap(
+				(await account.listArchives({ account: name, key: null }, from, archivesAtOnce)) as Answer<Page<ArchiveRow>>
 			)
-			for (const archive of archives) {
+			for (const archive of items) {
 				differences.push(...(await archiveDifferences(env, name, archive)))
 			}
-			objects += archives.length
-			if (archives.length === archivesAtOnce) {
-				return found(`archives/${archives.at(-1)?.last}`)
+			objects += items.length
+			if (next !== null) {
+				return found(`archives/${next}`)
 			}
 		}
 		// Listed before the account is asked, which by then remembers what it is about to.

@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Archive } from '../../shared/contract/archive.ts'
 import type { ArchiveRow } from '../account/archives.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -40,16 +41,16 @@ export const listArchives = (app: OpenAPIHono<App>) => {
 			const { env, caller } = c.var
 			const { limit, cursor } = c.req.valid('query')
 			const account = env.ACCOUNT.getByName(caller.account)
-			const page = unwrap((await account.listArchives(caller, cursor, limit + 1)) as Answer<ArchiveRow[]>)
+			const { items, next } = unwrap((await account.listArchives(caller, cursor, limit)) as Answer<Page<ArchiveRow>>)
 			const archives = await Promise.all(
-				page.slice(0, limit).map(async ({ at, hold, capture, release, refund, ...row }) => ({
+				items.map(async ({ at, hold, capture, release, refund, ...row }) => ({
 					...row,
 					archived_at: new Date(at).toISOString(),
 					amounts: { hold, capture, release, refund },
 					...(await signGet(env, archiveKey(caller.account, row), readable))
 				}))
 			)
-			return c.json({ archives, next: page.length > limit ? (archives.at(-1)?.last ?? null) : null }, 200)
+			return c.json({ archives, next }, 200)
 		})
 	}
 }

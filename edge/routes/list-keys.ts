@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { ApiKey, KeyId } from '../../shared/contract/account.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -31,9 +32,8 @@ export const listKeys = (app: OpenAPIHono<App>) => {
 			const { env, caller } = c.var
 			const { limit, cursor } = c.req.valid('query')
 			const account = env.ACCOUNT.getByName(caller.account)
-			const page = unwrap((await account.listKeys(caller, cursor, limit + 1)) as Answer<ApiKey[]>)
-			const keys = page.slice(0, limit)
-			return c.json({ keys, next: page.length > limit ? (keys.at(-1)?.id ?? null) : null }, 200)
+			const { items: keys, next } = unwrap((await account.listKeys(caller, cursor, limit)) as Answer<Page<ApiKey>>)
+			return c.json({ keys, next }, 200)
 		})
 	}
 }

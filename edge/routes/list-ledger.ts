@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { LedgerEntry } from '../../shared/contract/account.ts'
 import type { Listed } from '../account/account.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -36,11 +37,8 @@ export const listLedger = (app: OpenAPIHono<App>) => {
 			const { env, caller } = c.var
 			const { limit, cursor } = c.req.valid('query')
 			const account = env.ACCOUNT.getByName(caller.account)
-			const { items, archivedUntil } = unwrap(
-				(await account.listLedger(caller, cursor, limit + 1)) as Answer<Listed<{ items: LedgerEntry[] }>>
-			)
-			const entries = items.slice(0, limit)
-			const next = items.length > limit ? (entries.at(-1)?.id ?? null) : null
+			const listed = (await account.listLedger(caller, cursor, limit)) as Answer<Listed<Page<LedgerEntry, number>>>
+			const { items: entries, next, archivedUntil } = unwrap(listed)
 			return c.json({ entries, next, archived_until: archivedUntil }, 200)
 		})
 	}
