@@ -36,7 +36,7 @@ import type { ArchiveFile } from '../storage/archive.ts'
 import { Agenda } from './agenda.ts'
 import type { ArchiveRow } from './archives.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
-import { audit } from './audit.ts'
+import { auditPart } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
 import { Errands } from './errands.ts'
 import type { Filter } from './generations.ts'
@@ -267,10 +267,10 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async audit(): Promise<Answer<string[]>> {
+	async audit(part: number): Promise<Answer<string[]>> {
 		return answer(() => {
 			this.#expectAccount()
-			return audit(this.ctx.storage.sql, this.#books.ledger)
+			return auditPart(this.ctx.storage.sql, this.#books.ledger, part)
 		})
 	}
 

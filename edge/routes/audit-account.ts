@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { ArchiveRow } from '../account/archives.ts'
 import type { Receipt } from '../account/attempts.ts'
+import { auditParts } from '../account/audit.ts'
 import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
@@ -42,7 +43,10 @@ export const auditAccount = (app: OpenAPIHono<App>) =>
 		const { cursor = '' } = c.req.valid('query')
 		const [, stage = 'pictures', after = ''] = /^(\w+)\/(.*)$/.exec(cursor) ?? []
 		const account = env.ACCOUNT.getByName(name)
-		const differences = cursor === '' ? unwrap(await account.audit()) : []
+		const differences: string[] = []
+		for (let part = 0; cursor === '' && part < auditParts; part++) {
+			differences.push(...unwrap(await account.audit(part)))
+		}
 		let objects = 0
 		const found = (next: string | null) => c.json({ differences, objects, next }, 200)
 		if (stage === 'pictures') {
