@@ -1,5 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { cp, mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
@@ -43,6 +46,25 @@ test('--help names every variable', async () => {
 		expect(stdout).toContain(name)
 	}
 	expect(code).toBe(0)
+})
+
+test.runIf(process.platform === 'linux')('asked to stop while a model loads, it ends at once, with its engine', async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(import.meta.dirname, 'golden/tiny'), path.join(folder, 'scenes'), { recursive: true })
+	const graph = path.join(folder, 'scenes/unet/model.onnx')
+	await rm(graph)
+	execFileSync('mkfifo', [graph])
+	const env = { PATH: process.env.PATH, QUEUE_URL: queue, MODELS_DIR: folder, DARKROOM_MODELS: 'scenes' }
+	const node = spawn(process.execPath, [path.join(import.meta.dirname, 'main.ts')], { env })
+	// Opens when the engine does so, which then waits for ever for what nobody writes.
+	const writer = await open(graph, 'w')
+	const engine = readFileSync(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8').trim()
+	expect(engine).toMatch(/^\d+$/)
+	node.kill('SIGTERM')
+	expect(await once(node, 'exit')).toEqual([0, null])
+	await expect.poll(() => existsSync(`/proc/${engine}`), { timeout: 20_000 }).toBe(false)
+	await writer.close()
+	await rm(folder, { recursive: true })
 })
 
 async function main(args: string[], env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {

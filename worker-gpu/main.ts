@@ -50,6 +50,9 @@ async function run(): Promise<void> {
 		metrics.signing(signer.subject, signer.until)
 		log(`pictures are signed until ${signer.until.toISOString()}`)
 	}
+	// Loading may take long, and until it is over there is nothing to hand back.
+	const leave = () => process.exit()
+	asked.signal.addEventListener('abort', leave)
 	const engine = await startEngine({
 		...DARKROOM_MODELS,
 		modelsDir: MODELS_DIR,
@@ -63,6 +66,7 @@ async function run(): Promise<void> {
 			asked.abort()
 		}
 	})
+	asked.signal.removeEventListener('abort', leave)
 	if (METRICS_PORT !== undefined) {
 		await serveMetrics(metrics, () => engine.healthy, METRICS_PORT, METRICS_HOST)
 	}

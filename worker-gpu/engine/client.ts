@@ -72,13 +72,21 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	const growth = new Growth(mostGrowth)
 	let up = false
 	const listening = setInterval(listen, LISTEN_MS)
+	// In the midst of a call it does not notice that its parent is gone.
+	const endWithUs = () => child.kill('SIGKILL')
+	process.on('exit', endWithUs)
 	report = await start().catch((error) => {
-		clearInterval(listening)
+		forget()
 		throw error
 	})
 	// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
 	config = { ...config, provider: report.provider }
 	up = true
+
+	function forget(): void {
+		clearInterval(listening)
+		process.off('exit', endWithUs)
+	}
 
 	function start(): Promise<EngineReport> {
 		const starting = Promise.withResolvers<EngineReport>()
@@ -412,7 +420,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		},
 		async close() {
 			closed = true
-			clearInterval(listening)
+			forget()
 			settleAll(() => new EngineClosed())
 			await kill()
 		}
