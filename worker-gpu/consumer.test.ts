@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer } from '../test/queues.ts'
@@ -45,4 +46,51 @@ test('whoever can write into the queue has the node call no one but its edge', a
 	await producer.close()
 	expect(taken).toEqual(['gen_5'])
 	expect(log).toContain('queue of model: passed over gen_0.1, which is no job of ours')
+})
+
+test('a queue that comes back finds as much room as what was taken before leaves; all of it is waited for at the end', async () => {
+	const producer = openProducer(queue.url)
+	const jobs = Array.from({ length: 40 }, (_, i) => ({
+		job: { generation: `gen_${i}`, epoch: 1, callback: 'https://edge.example/callbacks/a', token: 'x' },
+		place: 1 + i,
+		isRaised: false
+	}))
+	await producer.add('busy', jobs)
+	await producer.close()
+	const stop = new AbortController()
+	const log: string[] = []
+	const released = Promise.withResolvers<void>()
+	let [active, most, taken] = [0, 0, 0]
+	const consuming = consume(
+		{
+			queueUrl: queue.url,
+			model: 'busy',
+			log: (line) => log.push(line),
+			async work() {
+				active += 1
+				taken += 1
+				most = Math.max(most, active)
+				await released.promise
+				active -= 1
+			}
+		},
+		stop.signal
+	)
+	await vi.waitFor(() => expect(taken).toBe(16), { timeout: 20_000 })
+	await queue.stop()
+	await vi.waitFor(() => expect(log).toHaveLength(1), { timeout: 20_000 })
+	await queue.start()
+	await vi.waitFor(() => expect(taken).toBeGreaterThan(16), { timeout: 40_000 })
+	await delay(1_000) // Time to take more, if that were to happen.
+	stop.abort()
+	let isOver = false
+	void consuming.then(() => {
+		isOver = true
+	})
+	await delay(500)
+	expect(isOver).toBe(false)
+	released.resolve()
+	await consuming
+	expect(active).toBe(0)
+	expect(most).toBeLessThanOrEqual(17)
 })

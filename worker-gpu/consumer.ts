@@ -17,17 +17,25 @@ export interface ConsumerOptions {
 	work(job: Job, waited: number): Promise<void>
 }
 
+/** What was taken by workers that are thrown away, and goes on. */
+interface Earlier {
+	readonly jobs: Set<Promise<void>>
+	/** Told when there is less of it. */
+	onLess(): void
+}
+
 /**
  * Takes a model's jobs from the queue until `signal` ends it; resolves when the jobs in progress have ended.
  *
  * BullMQ's Worker does not outlive everything (a PostgreSQL schema that is dropped leaves it polling in a storm of errors, and a
  * failed first connection is never tried again), so after any error it is thrown away and made anew. Work in progress goes on
- * meanwhile; the edge is its judge, not the queue.
+ * meanwhile, and leaves the next one less room; the edge is its judge, not the queue.
  */
 export async function consume(options: ConsumerOptions, signal: AbortSignal): Promise<void> {
+	const earlier: Earlier = { jobs: new Set(), onLess() {} }
 	let lost = false
 	while (!signal.aborted) {
-		const trouble = await consumeUntilTrouble(options, signal, () => {
+		const trouble = await consumeUntilTrouble(options, signal, earlier, () => {
 			if (lost) {
 				options.log(`queue of ${options.model}: back`)
 			}
@@ -39,25 +47,38 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 		}
 		await wait(RETRY_MS, signal).catch(() => {})
 	}
+	await Promise.all(earlier.jobs)
 }
 
 /** Resolves with the first error of the worker, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
 	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
+	earlier: Earlier,
 	onReady: () => void
 ): Promise<Error | undefined> {
 	const end = Promise.withResolvers<Error | undefined>()
 	const stop = () => end.resolve(undefined)
 	signal.addEventListener('abort', stop, { once: true })
 	const consumer = openConsumer(queueUrl)
+	const jobs = new Set<Promise<void>>()
 	const workOn = async ({ id, data, timestamp }: QueueJob<unknown>) => {
 		const job = Job.safeParse(data)
 		if (!job.success || !(edges?.includes(new URL(job.data.callback).origin) ?? true)) {
 			log(`queue of ${model}: passed over ${id}, which is no job of ours`)
 			return
 		}
-		await work(job.data, Date.now() - timestamp)
+		const working = work(job.data, Date.now() - timestamp)
+		const over = working
+			.catch(() => {})
+			.then(() => {
+				jobs.delete(over)
+				if (earlier.jobs.delete(over)) {
+					earlier.onLess()
+				}
+			})
+		jobs.add(over)
+		await working
 	}
 	const worker = consumer.worker(model, workOn, {
 		concurrency: CONCURRENCY,
@@ -67,6 +88,10 @@ async function consumeUntilTrouble(
 		maxStalledCount: 1_000_000,
 		runRetryDelay: RETRY_MS
 	})
+	earlier.onLess = () => {
+		worker.concurrency = Math.max(1, CONCURRENCY - earlier.jobs.size)
+	}
+	earlier.onLess()
 	worker.on('error', (error) => {
 		if (!isAboutOneJob(error)) {
 			end.resolve(error)
@@ -81,6 +106,9 @@ async function consumeUntilTrouble(
 			await worker.close() // When its jobs have ended.
 			await consumer.close()
 		} else {
+			for (const job of jobs) {
+				earlier.jobs.add(job)
+			}
 			// By force: its jobs go on by themselves. Not awaited: a lost connection can take long to close.
 			void worker
 				.close(true)
