@@ -1,13 +1,11 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { FIRST } from './call-bounds.ts'
+import { type EngineChild, startChild } from './child.ts'
 import type { Developed, DevelopOptions, Engine, EngineOptions } from './engine.ts'
-import { EngineClosed, EngineCrashed, EngineError, EngineHalted, EngineHung } from './errors.ts'
+import { EngineClosed, EngineError, EngineHalted } from './errors.ts'
 import { Growth } from './growth.ts'
-import { mallocSettings, nodeOptions } from './heap.ts'
-import type { Calling, DevelopedPicture, EngineConfig, EngineReport, FromEngine, ToEngine } from './messages.ts'
+import type { DevelopedPicture, EngineConfig, EngineReport, FromEngine } from './messages.ts'
 
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
@@ -17,10 +15,6 @@ const LONGEST_WAIT = 12_800
 /** Crashes in a row, without getting any further, after which a request runs alone; and after which, alone, it has failed. */
 const CRASHES_TO_SUSPECT = 2
 const CRASHES_TO_CONVICT = 3
-/** Milliseconds that the engine has to end its tick, and hand out its rows; else their latest copies have to do. */
-const HALT_MS = 30_000
-/** Milliseconds between two looks at whether the engine still says anything. It does every second, but not in the midst of a call. */
-const LISTEN_MS = 1_000
 
 interface Work {
 	readonly id: number
@@ -50,8 +44,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		onStats = () => {},
 		onLost = () => {},
 		mostGrowth,
-		longestCall = Number.POSITIVE_INFINITY,
-		longestLoad = FIRST,
+		longestCall,
+		longestLoad,
 		longestWait = LONGEST_WAIT,
 		...given
 	} = options
@@ -60,108 +54,43 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	let lastId = 0
 	let closed = false
 	let halted = false
-	let child: ChildProcess
+	let child: EngineChild
 	let report: EngineReport
-	/** What the process is at, and for how many milliseconds it has not said a word. */
-	let calling: Calling
-	let silent: number
-	/** Why it was ended, where it was for that. */
-	let hung: EngineHung | undefined
-	/** Resolves with the rows of the process that was asked to halt. */
-	let halting: PromiseWithResolvers<void> | undefined
 	const growth = new Growth(mostGrowth)
 	let up = false
-	const listening = setInterval(listen, LISTEN_MS)
-	// In the midst of a call it does not notice that its parent is gone.
-	const endWithUs = () => child.kill('SIGKILL')
-	process.on('exit', endWithUs)
-	report = await start().catch((error) => {
-		forget()
-		throw error
-	})
-	// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
-	config = { ...config, provider: report.provider }
-	up = true
+	await start()
 
-	function forget(): void {
-		clearInterval(listening)
-		process.off('exit', endWithUs)
-	}
-
-	function start(): Promise<EngineReport> {
-		const starting = Promise.withResolvers<EngineReport>()
-		calling = { ids: [], within: undefined }
-		silent = 0
-		hung = undefined
+	async function start(): Promise<void> {
 		growth.begin()
-		// What runs models needs no secrets of the node's.
-		const { QUEUE_URL: _queue, C2PA_PRIVATE_KEY: _key, ...harmless } = process.env
-		const starts = fork(new URL('process.ts', import.meta.url), {
-			serialization: 'advanced',
-			execArgv: nodeOptions,
-			env: { ...mallocSettings, ...harmless }
-		})
-		child = starts
-		starts.once('error', starting.reject)
-		starts.once('exit', (code, signal) =>
-			starting.reject(closed ? new EngineClosed() : (hung ?? new EngineCrashed(code, signal)))
-		)
-		starts.on('message', (message: FromEngine) => {
-			silent = 0
-			switch (message.type) {
-				case 'ready':
-					starts.once('exit', (code, signal) => ended(code, signal))
-					starting.resolve(message.report)
-					break
-				case 'unusable':
-					starting.reject(new EngineError(message.error))
-					break
-				default:
-					receive(message)
-			}
-		})
-		say({ type: 'load', ...config })
-		return starting.promise
+		child = startChild(config, { longestCall, longestLoad }, receive)
+		report = await child.ready
+		// Slow pictures of a CPU are no stand-in for a GPU that is gone: other nodes have theirs.
+		config = { ...config, provider: report.provider }
+		up = true
+		void child.ended.then(ended)
 	}
 
 	/** A process that had been ready is gone. */
-	function ended(code: number | null, signal: NodeJS.Signals | null): void {
+	function ended(reason: Error): void {
 		up = false
-		const recycled = halting !== undefined
-		halting?.resolve()
-		halting = undefined
 		if (closed || halted) {
 			return
 		}
 		for (const work of works.values()) {
 			work.sent = false
 		}
+		const { calling, halting: recycled } = child
 		if (!recycled) {
-			const crash = hung ?? new EngineCrashed(code, signal)
-			log(`engine: ${crash.message}; starting it again`)
-			const { ids } = calling
-			if (ids.length === 0) {
+			log(`engine: ${reason.message}; starting it again`)
+			if (calling.ids.length === 0) {
 				// Nobody's work: a batch limit was being measured, which may have been too much.
 				config = { ...config, measureLimits: false }
 			}
-			for (const id of ids) {
-				blame(works.get(id), ids.length === 1, crash)
+			for (const id of calling.ids) {
+				blame(works.get(id), calling.ids.length === 1, reason)
 			}
 		}
-		void restart(recycled).catch(() => {}) // Closed meanwhile.
-	}
-
-	/**
-	 * Its silence is counted in turns of a timer, not by a clock: a machine that slept has accused nobody. Where it is in no call it may be loading a
-	 * graph, before it is ready as well as later.
-	 */
-	function listen(): void {
-		silent += LISTEN_MS
-		if (silent > (calling.within === undefined ? longestLoad : Math.min(calling.within, longestCall))) {
-			hung = new EngineHung(silent)
-			up = false
-			child.kill('SIGKILL')
-		}
+		void restart(recycled)
 	}
 
 	function blame(work: Work | undefined, alone: boolean, crash: Error): void {
@@ -181,18 +110,17 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	async function restart(atOnce: boolean): Promise<void> {
 		for (let wait = atOnce ? 0 : 200; ; wait = Math.max(wait * 2, 200)) {
 			await delay(wait)
+			if (closed) {
+				return
+			}
 			try {
-				if (closed) {
-					throw new EngineClosed()
-				}
-				report = await start()
+				await start()
 				log(`engine: back, loaded in ${(report.loadMs / 1000).toFixed(1)} s`)
-				up = true
 				dispatch()
 				return
 			} catch (error) {
 				if (closed) {
-					throw error
+					return
 				}
 				log(`engine: ${(error as Error).message}`)
 				if (wait >= longestWait && !halted) {
@@ -212,7 +140,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
 	/** Gives the process what it does not have yet: everything, or one suspect alone. */
 	function dispatch(): void {
-		if (!up || halted || halting) {
+		if (!up || halted || child.halting) {
 			return
 		}
 		const suspect = [...works.values()].find((work) => work.suspect)
@@ -224,7 +152,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 			work.drawnBefore = work.pictures.length
 			const { id, request, options, expires, rows, watched } = work
 			const drawn = new Set(work.pictures.map(({ n }) => n))
-			say({
+			child.say({
 				type: 'develop',
 				id,
 				request,
@@ -238,14 +166,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 
-	function say(message: ToEngine): void {
-		// A message that cannot be sent has lost its reader; the exit that follows settles the work. What could not be started has no channel at all.
-		if (child.connected) {
-			child.send(message, () => {})
-		}
-	}
-
-	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' }>): void {
+	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' | 'halted' }>): void {
 		switch (message.type) {
 			case 'loaded':
 				if (up) {
@@ -257,19 +178,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				watchMemory(message.stats.memory)
 				return
 			case 'calling':
-				calling = message
 				if (message.within === undefined) {
 					growth.forgive()
 				}
-				return
-			case 'halted':
-				for (const { id, rows } of message.rows) {
-					const work = works.get(id)
-					if (work) {
-						work.rows = rows
-					}
-				}
-				halting?.resolve()
 				return
 		}
 		const work = works.get(message.id)
@@ -318,7 +229,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		const watch = (watched: boolean) => {
 			if (watched !== work.watched) {
 				work.watched = watched
-				say({ type: 'watch', id, watched })
+				child.say({ type: 'watch', id, watched })
 			}
 		}
 		options.onProgress?.({ done, total, rows: message.rows, previews: message.previews, watch })
@@ -326,31 +237,23 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
 	/** A process that has grown gives way to a fresh one, between two ticks. */
 	function watchMemory(bytes: number): void {
-		if (calling.within === undefined || halting || halted || closed) {
+		if (child.calling.within === undefined || child.halting || halted || closed) {
 			return
 		}
 		const grown = growth.exceeded(bytes)
 		if (grown) {
 			log(`engine: has grown ${grown}; starting a fresh one`)
-			void standstill().then(() => kill())
+			void standstill().then(child.kill)
 		}
 	}
 
 	/** Every row as it is between two ticks, or its latest copy where the process cannot say. */
 	async function standstill(): Promise<void> {
-		halting ??= Promise.withResolvers<void>()
-		say({ type: 'halt' })
-		const late = setTimeout(halting.resolve, HALT_MS)
-		await halting.promise
-		clearTimeout(late)
-	}
-
-	async function kill(): Promise<void> {
-		if (child.exitCode === null && child.signalCode === null) {
-			const exited = new Promise((resolve) => child.once('exit', resolve))
-			// A call of ONNX Runtime cannot be interrupted.
-			child.kill('SIGKILL')
-			await exited
+		for (const { id, rows } of await child.halt()) {
+			const work = works.get(id)
+			if (work) {
+				work.rows = rows
+			}
 		}
 	}
 
@@ -397,7 +300,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 				suspect: false
 			})
 			const cancel = () => {
-				say({ type: 'cancel', id })
+				child.say({ type: 'cancel', id })
 				settle.reject(signal?.reason)
 			}
 			signal?.addEventListener('abort', cancel, { once: true })
@@ -420,9 +323,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		},
 		async close() {
 			closed = true
-			forget()
 			settleAll(() => new EngineClosed())
-			await kill()
+			child.kill()
+			await child.ended
 		}
 	}
 }

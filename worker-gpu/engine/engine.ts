@@ -2,7 +2,15 @@ import type { ResolvedRequest, Warning } from '../../shared/contract/generation.
 import type { Rasters } from '../image/raster.ts'
 import type { DevelopedPicture, EngineConfig, EnginePartial, EnginePreview, EngineReport, EngineStats } from './messages.ts'
 
-export interface EngineOptions extends Partial<EngineConfig> {
+/** How long its process may be silent before it counts as one that hangs. */
+export interface EnginePatience {
+	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
+	readonly longestCall?: number | undefined
+	/** Milliseconds that it may take to load a graph; as long as a first call may by default. */
+	readonly longestLoad?: number | undefined
+}
+
+export interface EngineOptions extends Partial<EngineConfig>, EnginePatience {
 	readonly models: readonly string[]
 	/** Told when the process has crashed and when it is back. */
 	readonly log?: (line: string) => void
@@ -12,10 +20,6 @@ export interface EngineOptions extends Partial<EngineConfig> {
 	readonly onLost?: () => void
 	/** Bytes; see growth.ts. */
 	readonly mostGrowth?: number
-	/** Milliseconds that a call may take; as long as is plausible by default: see call-bounds.ts. */
-	readonly longestCall?: number
-	/** Milliseconds that it may take to load a graph; as long as a first call may by default. */
-	readonly longestLoad?: number
 	/** Milliseconds before the last attempt to start its process again; before each of the others half as many as before the next. */
 	readonly longestWait?: number
 }

@@ -104,12 +104,18 @@ export type FromEngine =
 	  }
 	/** Rows that were to go on could not be used. */
 	| { readonly type: 'ignored'; readonly id: number; readonly reason: string }
-	| { readonly type: 'halted'; readonly rows: readonly { readonly id: number; readonly rows: Uint8Array }[] }
+	| { readonly type: 'halted'; readonly rows: readonly SavedWork[] }
 	| { readonly type: 'stats'; readonly stats: EngineStats }
 	| { readonly type: 'partial'; readonly id: number; readonly partial: EnginePartial }
 	| { readonly type: 'picture'; readonly id: number; readonly picture: DevelopedPicture }
 	| { readonly type: 'done'; readonly id: number; readonly inferenceMs: number; readonly warnings: readonly Warning[] }
 	| { readonly type: 'failed'; readonly id: number; readonly error: ErrorMessage }
+
+/** The rows of one request. */
+export interface SavedWork {
+	readonly id: number
+	readonly rows: Uint8Array
+}
 
 /** What comes next, told when that changes. */
 export interface Calling {
