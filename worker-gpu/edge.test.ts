@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openEdge } from './edge.ts'
 
@@ -92,6 +93,19 @@ test('a PUT that is there already is as good as done', async () => {
 	answers = [{ status: 412 }]
 	await open().put({ url: `${origin}/object`, headers: { 'if-none-match': '*' } }, new Uint8Array(3))
 	expect(heard.map(({ line, body }) => [line, body.length])).toEqual([['PUT /object', 3]])
+})
+
+test('what comes slowly is read to its end, for as long as it comes', async () => {
+	server.removeAllListeners('request')
+	const drops = 17
+	server.on('request', async (_, response) => {
+		for (let i = 0; i < drops; i++) {
+			response.write('x')
+			await delay(2_000)
+		}
+		response.end()
+	})
+	expect(await open().read(`${origin}/object`, 100)).toHaveLength(drops)
 })
 
 test('bytes go to http and https only', async () => {

@@ -66,7 +66,8 @@ const Nothing = z.object({}).optional()
 
 /** Milliseconds that one attempt at a call may take. */
 const CALL_TIMEOUT = 5_000
-const READ_TIMEOUT = 30_000
+/** Milliseconds without a byte that end an attempt at reading; files are large, and ways slow. */
+const READ_SILENCE = 30_000
 /** Longer for more bytes, at 400 kbit/s: a slow way to storage is one all the same. */
 const putTimeout = ({ length }: Uint8Array) => 30_000 + Math.ceil(length / 50)
 /** Milliseconds that a call is attempted again for: as long as a lease lasts, until `start` has told how long that is. */
@@ -121,10 +122,18 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			await post('yield', {}, Nothing)
 		},
 		async read(url, mostBytes) {
+			let silence: NodeJS.Timeout | undefined
+			const attempt = () => {
+				const stalled = new AbortController()
+				clearTimeout(silence)
+				silence = setTimeout(() => stalled.abort(new Error(`nothing came for ${READ_SILENCE / 1000} s`)), READ_SILENCE)
+				return fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, stalled.signal]) })
+			}
 			const take = async ({ body }: Response) => {
 				const chunks: Uint8Array[] = []
 				let left = mostBytes
 				for await (const chunk of body ?? []) {
+					silence?.refresh()
 					left -= chunk.byteLength
 					if (left < 0) {
 						// That cancels the rest.
@@ -134,9 +143,11 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				}
 				return Buffer.concat(chunks)
 			}
-			return insist('read', patience, signal, take, () =>
-				fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, AbortSignal.timeout(READ_TIMEOUT)]) })
-			)
+			try {
+				return await insist('read', patience, signal, take, attempt)
+			} finally {
+				clearTimeout(silence)
+			}
 		},
 		upload: (call) => post('upload', call, UploadAnswer),
 		async put({ url, headers }, bytes) {
