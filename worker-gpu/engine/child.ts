@@ -26,11 +26,13 @@ export interface EngineChild {
 	kill(): void
 }
 
-/** @param receive hears what it says of its work */
+/** What it says of its work. */
+export type Said = Exclude<FromEngine, { type: 'ready' | 'unusable' | 'halted' }>
+
 export function startChild(
 	config: EngineConfig,
 	{ longestCall = Number.POSITIVE_INFINITY, longestLoad = FIRST }: EnginePatience,
-	receive: (message: Exclude<FromEngine, { type: 'ready' | 'unusable' | 'halted' }>) => void
+	receive: (message: Said) => void
 ): EngineChild {
 	// What runs models needs no secrets of the node's.
 	const { QUEUE_URL: _queue, C2PA_PRIVATE_KEY: _key, ...harmless } = process.env

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
-import { type EngineChild, startChild } from './child.ts'
+import { type EngineChild, type Said, startChild } from './child.ts'
 import type { Developed, DevelopOptions, Engine, EngineOptions } from './engine.ts'
 import { EngineClosed, EngineError, EngineHalted } from './errors.ts'
 import { Growth } from './growth.ts'
-import type { DevelopedPicture, EngineConfig, EngineReport, FromEngine } from './messages.ts'
+import type { DevelopedPicture, EngineConfig, EngineReport } from './messages.ts'
 
 /** Where the demo models are. */
 export const shippedModels = fileURLToPath(new URL('../models', import.meta.url))
@@ -166,7 +166,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 		}
 	}
 
-	function receive(message: Exclude<FromEngine, { type: 'ready' | 'unusable' | 'halted' }>): void {
+	function receive(message: Said): void {
 		switch (message.type) {
 			case 'loaded':
 				if (up) {
@@ -215,7 +215,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	}
 
 	/** The process counts what it was asked for last; the caller hears of everything. */
-	function progressed(work: Work, message: Extract<FromEngine, { type: 'progress' }>): void {
+	function progressed(work: Work, message: Extract<Said, { type: 'progress' }>): void {
 		const { id, asked, drawnBefore, options } = work
 		const each = message.total / (asked.length - drawnBefore)
 		const total = each * asked.length
