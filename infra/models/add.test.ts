@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -7,17 +7,18 @@ import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
+import { drawingOf } from '../../worker-gpu/golden/pipelines.ts'
 import { bytesApart, distance, unpack } from '../../worker-gpu/golden/unpack.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
 import { attribute, constantNode } from '../../worker-gpu/onnx/graph.ts'
 import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
-import { draw } from './draw.ts'
+import { draw, exampleDrawing } from './draw.ts'
 import { readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { declare, moveWeights, network, port } from './testing-graphs.ts'
+import { declare, graphOf, moveWeights, network, port } from './testing-graphs.ts'
 import { rewriteTimestep } from './timestep.ts'
 
 const place = workspace()
@@ -227,9 +228,31 @@ test('a quantised U-Net, whose rows depend on each other, is asked of one at a t
 	expect(await one!.denoiser.predict(asked)).toEqual(alone.flat())
 })
 
-test('an encoder that draws inside its graph is kept, and the tasks that need it are not offered', async () => {
+test('an encoder that draws inside its graph is made to leave that to the seed, and draws from an image what diffusers draws', async () => {
 	await lay('scalar')
 	await cp(path.join(exports, 'vae_encoder'), at('vae_encoder'), { recursive: true })
+	const { entry, folder, notes } = await add()
+	expect(Object.keys(entry.tasks)).toEqual(['text-to-image', 'image-to-image', 'inpainting'])
+	expect(notes).toContainEqual(expect.stringContaining('vae_encoder: it drew inside its graph'))
+	expect(readdirSync(path.join(folder, 'vae_encoder')).sort()).toEqual(['config.json', 'model.onnx'])
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+	const [width, height] = [24, 16]
+	const drawing = drawingOf({
+		...exampleDrawing('image-to-image', 16, 2),
+		...{ prompt: 'a red house', negative_prompt: null, strength: 0.6, guidance: 3, steps: 7, width, height, seed: 3 }
+	})
+	const { latent } = await draw(await planFor(checkpoint, drawing), 3)
+	expect(distance(latent.data, unpack(golden.fromImage))).toBeLessThan(1e-4)
+})
+
+test('an encoder that draws in a way that is not known is kept, and the tasks that need it are not offered', async () => {
+	await lay('scalar')
+	await mkdir(at('vae_encoder'))
+	const drawing = graphOf({ sample: [1, ['batch', 3, 'height', 'width']] }, [
+		['RandomUniformLike', ['sample'], 'noise'],
+		['Add', ['sample', 'noise'], 'latent_sample']
+	])
+	await writeFile(at('vae_encoder/model.onnx'), drawing)
 	const { entry, folder, notes } = await add()
 	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])
 	for (const task of ['image-to-image', 'inpainting']) {
@@ -239,7 +262,7 @@ test('an encoder that draws inside its graph is kept, and the tasks that need it
 			)
 		)
 	}
-	expect(existsSync(path.join(folder, 'vae_encoder/model.onnx'))).toBe(true)
+	expect(readFileSync(path.join(folder, 'vae_encoder/model.onnx'))).toEqual(drawing)
 })
 
 test('a dry run does everything and keeps nothing', async () => {

@@ -17,6 +17,7 @@ import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
 import { type Export, readExport } from './folder.ts'
 import type { Graph } from './graph.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
+import { endWithMoments } from './moments.ts'
 import { explainedBy, fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
@@ -121,6 +122,13 @@ async function stage(
 		notes.push(`${name}/tokenizer.json was made of the older files`)
 	}
 	const factor = await firstStageFactor(staged, found, provider)
+	const encoder = found.graphs.get('vae_encoder')
+	if (
+		encoder?.outputs.has('latent_sample') &&
+		(await endWithMoments(path.join(staged, 'vae_encoder'), encoder, provider, factor))
+	) {
+		notes.push('vae_encoder: it drew inside its graph, which ends with what it drew from now, for seeds to reach it')
+	}
 	for (const [name, config] of Object.entries(missingConfigs(found, factor))) {
 		await writeFile(path.join(staged, name, 'config.json'), JSON.stringify(config))
 		notes.push(`${name}/config.json was made of the graph, and is Stable Diffusion's in all that the graph does not say`)

@@ -144,7 +144,11 @@ export function nameOf(proto: ProtobufFile, { from, to }: Field, number: number)
 	return ''
 }
 
-/** TensorProto.DataType, as ONNX Runtime names them. */
+/** TensorProto.DataType */
+export const FLOAT = 1
+export const FLOAT16 = 10
+
+/** As ONNX Runtime names them. */
 const TYPES: Readonly<Record<number, string>> = {
 	1: 'float32',
 	6: 'int32',

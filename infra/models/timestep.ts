@@ -1,10 +1,8 @@
-import { createReadStream, createWriteStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
-import { bytesField, type Field, ProtobufFile, varint, varintField } from '../../worker-gpu/onnx/protobuf.ts'
-import { GRAPH, MODEL, nameOf, readPort } from './graph.ts'
+import { bytesField, type Field, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
+import { FLOAT, FLOAT16, GRAPH, MODEL, nameOf, readPort } from './graph.ts'
+import { asItIs, type Piece, port, writeGraph } from './write-graph.ts'
 
 /** A node, as far as it matters here. */
 interface Node {
@@ -21,12 +19,6 @@ const passing = new Set(['Cast', 'Expand', 'Identity', 'Reshape', 'Squeeze', 'Un
 const raising = new Set(['Reshape', 'Unsqueeze'])
 /** Operators that make as many of one number as are asked for. */
 const filling = new Set(['ConstantOfShape', 'Expand'])
-/** TensorProto.DataType */
-const FLOAT = 1
-const FLOAT16 = 10
-
-/** A stretch of the original file, or bytes in its place. */
-type Piece = Buffer | { readonly from: number; readonly to: number }
 
 /** Whether rows of a batch can stand at different timesteps already. */
 export const isPerRow = ({ type, dims }: Port): boolean =>
@@ -45,8 +37,7 @@ export const isPerRow = ({ type, dims }: Port): boolean =>
 export async function rewriteTimestep(source: string, target: string): Promise<void> {
 	const proto = new ProtobufFile(source)
 	try {
-		const model = [...proto.fields()]
-		const outer = model.find(({ number }) => number === MODEL.graph)!
+		const outer = [...proto.fields()].find(({ number }) => number === MODEL.graph)!
 		const graph = [...proto.fields(outer.from, outer.to)]
 		const input = graph.find((field) => field.number === GRAPH.input && nameOf(proto, field, 1) === 'timestep')
 		if (!input) {
@@ -71,7 +62,7 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 
 		const pieces = graph.flatMap((field): Piece[] => {
 			if (field === input) {
-				return [bytesField(GRAPH.input, perRow(type === 'float32' ? FLOAT : FLOAT16))]
+				return [bytesField(GRAPH.input, port('timestep', type === 'float32' ? FLOAT : FLOAT16, ['batch_size']))]
 			}
 			const node = nodes.get(field)
 			if (node && removed.has(node)) {
@@ -85,13 +76,9 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 			}
 			// Shapes and types that were noted for what the timestep passes through no longer hold. They are hints, and inferred again.
 			const stale = field.number === GRAPH.valueInfo && passed.has(nameOf(proto, field, 1))
-			return stale ? [] : [{ from: field.start, to: field.to }]
+			return stale ? [] : [asItIs(field)]
 		})
-		const length = pieces.reduce((sum, piece) => sum + (Buffer.isBuffer(piece) ? piece.length : piece.to - piece.from), 0)
-		const before = model.filter(({ to }) => to <= outer.start).map(({ start, to }): Piece => ({ from: start, to }))
-		const after = model.filter(({ start }) => start >= outer.to).map(({ start, to }): Piece => ({ from: start, to }))
-		const header = Buffer.concat([varint(MODEL.graph * 8 + 2), varint(length)])
-		await write(source, target, [...before, header, ...pieces, ...after])
+		await writeGraph(proto, target, pieces)
 	} finally {
 		proto.close()
 	}
@@ -156,36 +143,3 @@ function readNode(proto: ProtobufFile, field: Field): Node {
 
 const identity = ({ inputs, outputs }: Node): Buffer =>
 	Buffer.concat([bytesField(1, inputs[0]!), bytesField(2, outputs[0]!), bytesField(4, 'Identity')])
-
-/** A ValueInfoProto: see readPort in graph.ts. */
-function perRow(type: number): Buffer {
-	const shape = bytesField(1, bytesField(2, 'batch_size'))
-	const tensor = Buffer.concat([varintField(1, type), bytesField(2, shape)])
-	return Buffer.concat([bytesField(1, 'timestep'), bytesField(2, bytesField(1, tensor))])
-}
-
-async function write(source: string, target: string, pieces: readonly Piece[]): Promise<void> {
-	async function* stream(): AsyncGenerator<Buffer> {
-		let run: { from: number; to: number } | undefined
-		const flush = async function* () {
-			if (run && run.to > run.from) {
-				yield* createReadStream(source, { start: run.from, end: run.to - 1 })
-			}
-		}
-		for (const piece of pieces) {
-			if (!Buffer.isBuffer(piece) && run?.to === piece.from) {
-				run = { from: run.from, to: piece.to }
-				continue
-			}
-			yield* flush()
-			run = undefined
-			if (Buffer.isBuffer(piece)) {
-				yield piece
-			} else {
-				run = piece
-			}
-		}
-		yield* flush()
-	}
-	await pipeline(Readable.from(stream()), createWriteStream(target, { flags: 'wx' }))
-}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import onnx
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from golden import folder as golden, packed, write
 from onnxruntime.quantization import quantize_dynamic
+from stable_diffusion import picture
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
@@ -91,7 +92,15 @@ def imports() -> None:
             pixels = vae.decode(latent / vae.config.scaling_factor).sample
         request = {"prompt": prompt, "guidance": guidance, "sampler": sampler, "steps": 7, "width": 16, "height": 16, "seed": seed}
         drawn.append({"request": request, "latent": packed(latent), "pixels": packed(pixels)})
-    write("imports.json", {"drawn": drawn})
+    # Of an image, with the encoder that draws inside its graph: here as the seed has it.
+    pipeline = StableDiffusionImg2ImgPipeline(**pipeline.components, requires_safety_checker=False)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = scheduler
+    latent = pipeline(
+        prompt="a red house", image=picture(16, 24, 4), strength=0.6, guidance_scale=3, num_inference_steps=7, output_type="latent",
+        generator=torch.Generator("cpu").manual_seed(3),
+    ).images
+    write("imports.json", {"drawn": drawn, "fromImage": packed(latent)})
 
 
 def half(network: torch.nn.Module) -> torch.nn.Module:
