@@ -305,10 +305,12 @@ it('lists models for whoever has a key, and for nobody else', async () => {
 })
 
 it.each([
-	['/openai/deployments/scenes', {}],
-	['/openai/deployments/scenes', { model: 'gpt-image-1' }],
-	['/openai', { model: 'scenes' }]
-])("takes what Azure's clients send to %s with %j", async (base, more) => {
+	['/openai/deployments/scenes', {}, [64, 96]],
+	['/openai/deployments/scenes', { model: 'scenes-layout' }, [64, 96]],
+	['/openai/deployments/scenes', { model: 'dall-e-3', size: '1024x1024' }, [256, 256]],
+	['/openai/deployments/dall-e-3', { size: '1024x1024' }, [256, 256]],
+	['/openai', { model: 'scenes' }, [64, 96]]
+])("takes what Azure's clients send to %s with %j", async (base, more, [width, height]) => {
 	const { key } = await newAccount()
 	const answer = await fetchEdge(`${base}/images/generations?api-version=2024-10-21`, {
 		method: 'POST',
@@ -318,8 +320,7 @@ it.each([
 	expect(answer.status).toBe(200)
 	await answer.body?.cancel()
 	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
-	// Of a model of OpenAI's it would be the nearest size.
-	expect(listed).toMatchObject([{ request: { model: 'scenes', width: 64, height: 96 } }])
+	expect(listed).toMatchObject([{ request: { model: 'scenes', width, height } }])
 	const told = await fetchEdge('/openai/models?api-version=2024-10-21', { headers: { 'api-key': key } })
 	expect([told.status, await told.json()]).toMatchObject([200, { object: 'list' }])
 	const strange = await fetchEdge(`${base}/images/generations`, { method: 'POST', headers: { 'api-key': 'nobody' }, body: '{}' })

@@ -40,16 +40,17 @@ export const modelMeant = (name: string): Model | undefined => (isTheirs(name) ?
 const formatsOf = (model: string): Wanted['as'] =>
 	model.startsWith('dall-e-') ? ['url'] : isTheirs(model) ? ['b64_json'] : ['url', 'b64_json']
 
-/** OpenAI's fields as a native request; an absent field and a null one are the same to their clients. A `deployment` is the model, whatever the body says. */
+/**
+ * OpenAI's fields as a native request; an absent field and a null one are the same to their clients. A `deployment` is what draws,
+ * and the body's model what the client takes it for.
+ */
 export function readImagesRequest(body: unknown, deployment?: string): { order: Record<string, unknown>; wanted: Wanted } {
 	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
 		throw new ProblemError({ code: 'invalid-request', detail: `Expected a JSON object, got ${describe(body)}.` })
 	}
-	const given = Object.fromEntries(
-		Object.entries({ ...body, ...(deployment && { model: deployment }) }).filter(([, value]) => value !== null)
-	)
+	const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 	const {
-		model: name = 'dall-e-2',
+		model: name = deployment ?? 'dall-e-2',
 		n,
 		size = 'auto',
 		quality = 'auto',
@@ -67,14 +68,16 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 		complexity: _complexity,
 		...others
 	} = parse(ImagesRequest, given)
-	const model = modelMeant(name)?.id ?? name
+	const named = deployment ?? name
+	const meant = modelMeant(named)
+	const model = meant?.id ?? named
 	const exact = sizeIn(size)
 	const isLossy = output_format !== undefined && output_format !== 'png'
 	return {
 		order: {
 			model,
 			...(n !== undefined && { count: n }),
-			...(isTheirs(name) && exact ? nearestSize(models[0]!, exact) : exact),
+			...(meant && exact && isTheirs(name) ? nearestSize(meant, exact) : exact),
 			...stepsFor(quality, model),
 			...(output_format !== undefined && { output_format }),
 			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),
