@@ -46,6 +46,8 @@ export class Allowances {
 	readonly #sql: SqlStorage
 	readonly #plans: Plans
 	readonly #usage: UsageCounts
+	/** By the hashes of keys: an order asks twice, and no key ever changes it. */
+	readonly #lineages = new Map<string, string>()
 
 	constructor(sql: SqlStorage, plans: Plans, usage: UsageCounts) {
 		this.#sql = sql
@@ -162,7 +164,14 @@ export class Allowances {
 
 	/** Generations from before keys were noted have none: the empty one. */
 	#subjectOf(key: string): string {
+		const known = this.#lineages.get(key)
+		if (known !== undefined) {
+			return known
+		}
 		const row = this.#sql.exec<{ lineage: string }>('SELECT lineage FROM keys WHERE hash = ?', key).toArray()[0]
+		if (row) {
+			this.#lineages.set(key, row.lineage)
+		}
 		return row?.lineage ?? ''
 	}
 

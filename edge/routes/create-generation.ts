@@ -92,7 +92,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }: Accepted) {
 	const env = c.get('env')
 	const key = c.get('key')
-	c.var.body?.release()
+	c.get('body')?.release()
 	const headers = { location: `/v1/generations/${accepted.id}`, ...quotaHeaders(quotas), ...(repeated && replayed) }
 	const wait = waitOf(c.req.header('prefer'))
 	const latest = wait === undefined ? accepted : await hold(env, key, accepted, wait)
