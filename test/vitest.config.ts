@@ -1,10 +1,13 @@
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
 // Of all projects. Whole stacks wait much and compute at times: three files at once keep two cores at work.
 process.env.VITEST_MAX_WORKERS ??= String(Math.max(3, availableParallelism() >> 1))
+// Each file starts processes that load what others have loaded: compiled once, they start in two thirds of the time.
+process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../node_modules/.cache/node')
 
 export default defineConfig({
 	test: {
