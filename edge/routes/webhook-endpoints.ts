@@ -44,7 +44,8 @@ const read = createRoute({
 const change = createRoute({
 	method: 'patch',
 	path: '/v1/webhooks/{id}',
-	summary: 'Change its URL or events, switch it off or on again',
+	summary:
+		'Change its URL or events, switch it off or on again. What is on its way to it when it is switched off counts as failed',
 	middleware: [withKey, limitBody] as const,
 	request: { params, body: { required: true, content: { 'application/json': { schema: EndpointChange } } } },
 	responses: { 200: json(Endpoint, 'As it is now'), ...one, 422: problem('invalid-request') }

@@ -31,6 +31,14 @@ describe('Webhooks', () => {
 	}
 	const subscribe = async (url: string, events: readonly string[] = all) =>
 		(await post('/v1/webhooks', key, { url, events })).json<{ id: string }>()
+	const change = async (id: string, body: object) =>
+		(
+			await fetchEdge(`/v1/webhooks/${id}`, {
+				method: 'PATCH',
+				headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+				body: JSON.stringify(body)
+			})
+		).json()
 	const deliveries = async (query = '') =>
 		(await (await get(`/v1/webhooks/deliveries?limit=100${query}`, key)).json<{ deliveries: Delivery[] }>()).deliveries
 	const settled = (check: (all: Delivery[]) => void) =>
@@ -183,12 +191,7 @@ describe('Webhooks', () => {
 		expect(await (await get(`/v1/webhooks/${id}`, key)).json()).toMatchObject({ enabled: false })
 		expect(await deliveries()).toHaveLength(1)
 		await place.plan({ status: 200 })
-		const patched = await fetchEdge(`/v1/webhooks/${id}`, {
-			method: 'PATCH',
-			headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-			body: JSON.stringify({ enabled: true })
-		})
-		expect(await patched.json()).toMatchObject({ enabled: true })
+		expect(await change(id, { enabled: true })).toMatchObject({ enabled: true })
 		const [failed] = await deliveries()
 		expect((await post(`/v1/webhooks/deliveries/${failed?.id}/replay`, key, {})).status).toBe(202)
 		await settled((all) => expect(all).toMatchObject([{ id: failed?.id, status: 'delivered', attempts: [{}, { status: 200 }] }]))
@@ -199,11 +202,7 @@ describe('Webhooks', () => {
 		const { id } = await subscribe(old.url, ['generation.canceled'])
 		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
 		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
-		await fetchEdge(`/v1/webhooks/${id}`, {
-			method: 'PATCH',
-			headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-			body: JSON.stringify({ url: moved.url })
-		})
+		await change(id, { url: moved.url })
 		const [{ id: delivery } = {} as Delivery] = await deliveries()
 		await post(`/v1/webhooks/deliveries/${delivery}/replay`, key, {})
 		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: moved.url, attempts: [{}, {}] }]))
@@ -211,13 +210,19 @@ describe('Webhooks', () => {
 		expect(await old.letters()).toHaveLength(1)
 	})
 
-	it('are sent no more once their endpoint is removed', async () => {
+	it.each([
+		[
+			'removed',
+			(id: string) => fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		],
+		['switched off', (id: string) => change(id, { enabled: false })]
+	])('are sent no more once their endpoint is %s', async (_, end) => {
 		const place = receiver(randomText(8))
 		await place.plan({ status: 500 })
 		const { id } = await subscribe(place.url, ['generation.canceled'])
 		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
 		await settled((all) => expect(all).toMatchObject([{ status: 'pending', attempts: [{}] }]))
-		await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await end(id)
 		expect(await deliveries()).toMatchObject([{ status: 'failed', next_attempt_at: null }])
 	})
 

@@ -106,6 +106,9 @@ export class Webhooks {
 			this.#deliveries.move(id, change.url)
 			this.#schedule(laneOf(change.url))
 		}
+		if (change.enabled === false) {
+			this.#deliveries.giveUp('endpoint', id)
+		}
 		return changed
 	}
 
@@ -181,8 +184,7 @@ export class Webhooks {
 		if (endpoint === null) {
 			this.#deliveries.giveUp('url', url)
 		} else if (this.#endpoints.list().some(({ id }) => id === endpoint)) {
-			this.#endpoints.change(endpoint, { enabled: false })
-			this.#deliveries.giveUp('endpoint', endpoint)
+			this.changeEndpoint(endpoint, { enabled: false })
 		}
 	}
 }
