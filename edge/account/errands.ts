@@ -1,4 +1,3 @@
-import { week } from '../../shared/contract/terms.ts'
 import { jobFor } from '../callbacks/capability.ts'
 import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import type { Env } from '../env.ts'
@@ -14,8 +13,6 @@ import type { Kind } from './due.ts'
  */
 const shownEvery = 5_000
 const longestBackoff = 5_000
-/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
-const longestWait = week * 1_000
 const day = 86_400_000
 /** Milliseconds between two archives of an account that has many to make: others' work comes between. */
 const breath = 1_000
@@ -27,7 +24,7 @@ interface Parts {
 	books: Books
 	/** The account's name. */
 	account(): string
-	/** One transaction. What it makes due is for the alarm: done at once, thousands would be within one another. */
+	/** One transaction. What it makes due is for the alarm: done at once, one might come of the other without end. */
 	transact(work: () => void): void
 }
 
@@ -54,8 +51,8 @@ export class Errands {
 		const raised = lineup.raise(now)
 		for (const id of new Set([...ids, ...raised])) {
 			const waiting = generations.waiting(id)
-			if (waiting && waiting.since <= now - longestWait) {
-				transact(() => generations.end(id, 'expired', now))
+			if (waiting && waiting.until <= now) {
+				transact(() => due.put('deadline', id, now))
 			} else if (waiting) {
 				batch[waiting.model] ??= []
 				const job = jobFor(env, { account, generation: id, epoch: waiting.epoch })

@@ -38,6 +38,9 @@ interface Parts {
 	tell: Observer
 }
 
+/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
+const longestWait = week * 1_000
+const never = Number.POSITIVE_INFINITY
 /** Milliseconds after an end at which no URL for an upload is good any more. */
 const afterwards = 10 * 60_000
 
@@ -117,12 +120,10 @@ export class Generations {
 		return snapshotOf(row, [], request)
 	}
 
-	/** What a job is made of, and since when it is ordered. Undefined when the generation does not wait for a node. */
-	waiting(id: string): { model: string; epoch: number; place: number; since: number } | undefined {
+	/** What a job is made of, and until when it waits. Undefined when the generation does not wait for a node. */
+	waiting(id: string): { model: string; epoch: number; place: number; until: number } | undefined {
 		const row = this.find(id)
-		return row?.status === 'queued'
-			? { model: row.model, epoch: row.epoch, place: row.place ?? 1, since: row.created_at }
-			: undefined
+		return row?.status === 'queued' ? { model: row.model, epoch: row.epoch, place: row.place ?? 1, until: endOf(row) } : undefined
 	}
 
 	/** Where it waits: as which job, and how many of this account go into the queue before it; null where it is there. */
@@ -180,8 +181,8 @@ export class Generations {
 	/** Ends what its deadline has passed, and looks again at the one that is still to come. */
 	expire(id: string, now: number): void {
 		const row = this.find(id)
-		const until = row && !isTerminal(row.status) ? deadlineOf(row) : null
-		if (until === null) {
+		const until = row && !isTerminal(row.status) ? endOf(row) : never
+		if (until === never) {
 			this.#due.remove('deadline', id)
 		} else if (until > now) {
 			this.#due.put('deadline', id, until)
@@ -296,7 +297,11 @@ export class Generations {
 	}
 }
 
-/** When it ends by itself. Once a node has started it, its start deadline was kept, even if that node is lost and it waits for another. */
+/** When one that has not ended does so by itself. */
+const endOf = (row: Row): number =>
+	Math.min(deadlineOf(row) ?? never, row.status === 'queued' ? row.created_at + longestWait : never)
+
+/** When it is asked to end. Once a node has started it, its start deadline was kept, even if that node is lost and it waits for another. */
 function deadlineOf({ deadline, start_deadline, started_at }: Row): number | null {
 	const ahead = [deadline, started_at === null ? start_deadline : null].filter((at) => at !== null)
 	return ahead.length > 0 ? Math.min(...ahead) : null
@@ -308,7 +313,7 @@ function timeOf(term: 'deadline' | 'start_deadline', terms: Order['terms'], now:
 		return null
 	}
 	const at = typeof asked === 'number' ? now + Math.ceil(asked * 1_000) : Date.parse(asked)
-	if (at <= now || at > now + week * 1_000) {
+	if (at <= now || at > now + longestWait) {
 		const expected = `a time from now to ${week / 86_400} days ahead`
 		const error = { pointer: `/${term}`, detail: 'It is not ahead.', expected, received: String(asked) }
 		throw new ProblemError({
