@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer } from '../test/queues.ts'
 import { consume } from './consumer.ts'
+import { ModelError } from './onnx/model-error.ts'
 
 let queue: QueueServer
 beforeAll(async () => {
@@ -93,4 +94,44 @@ test('a queue that comes back finds as much room as what was taken before leaves
 	await consuming
 	expect(active).toBe(0)
 	expect(most).toBeLessThanOrEqual(17)
+})
+
+test('who cannot load a model leaves its queue to others for a while', async () => {
+	const producer = openProducer(queue.url)
+	const jobs = Array.from({ length: 40 }, (_, i) => ({
+		job: { generation: `gen_${i}`, epoch: 1, callback: 'https://edge.example/callbacks/a', token: 'x' },
+		place: 1 + i,
+		isRaised: false
+	}))
+	await producer.add('broken', jobs)
+	await producer.close()
+	const stop = new AbortController()
+	const log: string[] = []
+	const taken = { unable: 0, able: 0 }
+	const options = { queueUrl: queue.url, model: 'broken', log: (line: string) => log.push(line) }
+	const unable = consume(
+		{
+			...options,
+			async work() {
+				taken.unable += 1
+				throw new ModelError('models/broken', 'expected a folder')
+			}
+		},
+		stop.signal
+	)
+	await vi.waitFor(() => expect(log).not.toEqual([]), { timeout: 20_000 })
+	expect(log).toEqual(['queue of broken: left to others for 30 s (models/broken: expected a folder)'])
+	const able = consume(
+		{
+			...options,
+			async work() {
+				taken.able += 1
+			}
+		},
+		stop.signal
+	)
+	await vi.waitFor(() => expect(taken.unable + taken.able).toBe(40), { timeout: 20_000 })
+	expect(taken.able).toBeGreaterThan(20)
+	stop.abort()
+	await Promise.all([unable, able])
 })

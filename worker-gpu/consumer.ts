@@ -6,6 +6,8 @@ import { wait } from './wait.ts'
 const CONCURRENCY = 16
 /** Milliseconds between attempts at a queue that is lost. */
 const RETRY_MS = 1_000
+/** Milliseconds that a model's queue is left to other nodes where this one cannot load it: it would take all there is, and fail it. */
+const REST_MS = 30_000
 
 export interface ConsumerOptions {
 	readonly queueUrl: string
@@ -41,16 +43,19 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 			}
 			lost = false
 		})
-		if (trouble && !lost) {
+		const rests = isUnable(trouble)
+		if (rests) {
+			options.log(`queue of ${options.model}: left to others for ${REST_MS / 1000} s (${trouble?.message})`)
+		} else if (trouble && !lost) {
 			options.log(`queue of ${options.model}: lost (${trouble.message}); trying again until it is back`)
 			lost = true
 		}
-		await wait(RETRY_MS, signal).catch(() => {})
+		await wait(rests ? REST_MS : RETRY_MS, signal).catch(() => {})
 	}
 	await Promise.all(earlier.jobs)
 }
 
-/** Resolves with the first error of the worker, or with nothing when the signal ended it. */
+/** Resolves with the first error of the worker, or of a job whose model cannot be loaded, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
 	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
@@ -70,7 +75,7 @@ async function consumeUntilTrouble(
 		}
 		const working = work(job.data, Date.now() - timestamp)
 		const over = working
-			.catch(() => {})
+			.catch((error: Error) => isUnable(error) && end.resolve(error))
 			.then(() => {
 				jobs.delete(over)
 				if (earlier.jobs.delete(over)) {
@@ -117,6 +122,8 @@ async function consumeUntilTrouble(
 		}
 	}
 }
+
+const isUnable = (error: Error | undefined): boolean => error?.name === 'ModelError'
 
 /** A lock that ran out, a job that is gone: someone else has it, and the edge decides who counts. */
 const isAboutOneJob = (error: Error): boolean => /\block\b|Missing key|Missing lock|not in the active state/i.test(error.message)
