@@ -5,6 +5,7 @@ import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import { callTime } from '../onnx/part.ts'
 import type { Tensor } from '../onnx/tensor.ts'
+import { inParts } from './in-parts.ts'
 import type { BatchLimits } from './limits.ts'
 import { type Candidate, chooseRows, type Turn } from './schedule.ts'
 import type { SteadySizes } from './steady-sizes.ts'
@@ -206,7 +207,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		} while (arrived.length > 0 && (groups.size === 0 || performance.now() - began < lastTick / 4))
 	}
 
-	const preparing = (job: Job): Chunk => inParts(job, async (pause) => enter(job, await job.task.prepare(pause)))
+	const preparing = (job: Job): Chunk => chunkOf(job, async (pause) => enter(job, await job.task.prepare(pause)))
 
 	/** The rows of a job, as soon as there is a plan for them. */
 	function enter(job: Job, plan: Plan): void {
@@ -361,7 +362,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 	}
 
 	const finishing = (live: Live): Chunk =>
-		inParts(live.job, async (pause) => {
+		chunkOf(live.job, async (pause) => {
 			const { job, plan, row, picture } = live
 			const image = await plan.finish(row, pause)
 			assertFinite(image, `picture ${picture.n} as decoded`)
@@ -374,7 +375,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 
 	const showing = ({ job, plan, row, picture }: Live, x0: Tensor): Chunk => {
 		const then = { ...row, x: x0, x0 }
-		return inParts(job, async (pause) => {
+		return chunkOf(job, async (pause) => {
 			const image = await plan.finish(then, pause)
 			if (!job.over) {
 				job.task.onPartial?.(picture, then.k, x0, image)
@@ -433,31 +434,10 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 	}
 }
 
-/** Runs `work` from one of its pauses to the next. What is not gone on with is forgotten. */
-function inParts(job: Job, work: (pause: Pause) => Promise<void>): Chunk {
-	let part = Promise.withResolvers<boolean>()
-	let proceed: (() => void) | undefined
-	const pause = () =>
-		new Promise<void>((resolve) => {
-			proceed = resolve
-			part.resolve(false)
-		})
-	return {
-		job,
-		goOn() {
-			part = Promise.withResolvers()
-			proceed
-				? proceed()
-				: callTime
-						.run(job, () => work(pause))
-						.then(
-							() => part.resolve(true),
-							(error) => part.reject(error)
-						)
-			return part.promise
-		}
-	}
-}
+const chunkOf = (job: Job, work: (pause: Pause) => Promise<void>): Chunk => ({
+	job,
+	goOn: inParts((pause) => callTime.run(job, () => work(pause)))
+})
 
 /** h · w of a latent [C, h, w]. */
 const positions = ({ data, dims }: Tensor): number => data.length / dims[0]!
