@@ -1,6 +1,7 @@
 import { beforeAll, expect, inject, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
+import { newId } from '../../shared/ids.ts'
 import { codeOf, env, fetchEdge, newAccount, post } from '../testing.ts'
 import { inputKey } from './store.ts'
 
@@ -32,6 +33,22 @@ it.each<[string, (base64: string) => string]>([
 	expect([answer.status, request]).toMatchObject([202, { prompt: '"\\', task: 'inpainting' }])
 	expect((await stored(request.image!)).equals(long)).toBe(true)
 	expect((await stored(request.mask!)).equals(long)).toBe(true)
+})
+
+it('needs room for the largest part of an order alone: the body, with its image, is let go of before a mask is read', {
+	timeout: 60_000
+}, async () => {
+	// With every slash escaped, as PHP writes JSON, of 20 MiB; and together over what one account may hold.
+	const image = Buffer.concat([png, Buffer.alloc(7_700_000, 0xff)])
+	const mask = Buffer.concat([png, Buffer.alloc(10 * 1024 * 1024 - png.length)])
+	const upload = newId('upl')
+	await env.BUCKET.put(inputKey(account, upload), mask)
+	const text = image.toString('base64').replaceAll('/', '\\/')
+	const body = `{"image":"data:image\\/png;base64,${text}","mask":"${upload}",${JSON.stringify(order).slice(1)}`
+	const answer = await post('/v1/generations', key, body)
+	const { request } = await answer.json<Generation>()
+	expect([answer.status, request]).toMatchObject([202, { task: 'inpainting', mask: upload }])
+	expect((await stored(request.image!)).equals(image)).toBe(true)
 })
 
 it.each([

@@ -32,12 +32,14 @@ const nullable = new Set(
 /**
  * A body as its model takes it, complete: its inputs are stored, and the picture's size follows from them. Everything that is wrong with the
  * body itself is told at once, before anything is fetched or stored. Where nothing `isKept`, inputs are looked at alone, and their ids name nothing.
+ *
+ * @param release lets go of the body, of which nothing is needed any more
  */
 export async function resolveOrder(
 	env: Env,
 	key: Key,
 	body: unknown,
-	{ isKept = true } = {}
+	{ isKept, release }: { isKept: boolean; release: () => void }
 ): Promise<{ order: Order; warnings: Warning[] }> {
 	const { model, task, fields, narrowed } = narrow(body)
 	const given = InputName.options.filter((name) => fields[name] !== undefined)
@@ -49,10 +51,16 @@ export async function resolveOrder(
 	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings }))
 	const store = isKept ? storeInput : async () => newId('upl')
 	const inputs: Partial<Record<InputName, Taken>> = {}
-	// One after another: whoever had one in memory and waited for room for the other could wait for ever.
-	for (const name of given) {
-		inputs[name] = await take(env, key.account, name, fields[name], store)
+	// One after another, and none beside the body: whoever had one in memory and waited for room for the other could wait for ever.
+	const isWithin = (name: InputName) => fields[name] instanceof Given
+	const takeAll = async (names: InputName[]) => {
+		for (const name of names) {
+			inputs[name] = await take(env, key.account, name, fields[name], store)
+		}
 	}
+	await takeAll(given.filter(isWithin))
+	release()
+	await takeAll(given.filter((name) => !isWithin(name)))
 	const image = inputs.image ?? inputs.semantic_map
 	if (image && task === 'super-resolution') {
 		expectEnlargeable(model, image)

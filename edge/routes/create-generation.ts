@@ -77,7 +77,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 		if (before) {
 			return answerWith(c, { ...before, quotas: [], repeated: true })
 		}
-		const { order, warnings } = await resolveOrder(env, key, body, { isKept: !dry })
+		const { order, warnings } = await resolveOrder(env, key, body, { isKept: !dry, release: () => c.var.body?.release() })
 		if (dry) {
 			const { available, ...cost } = unwrap(await account().quote(key.hash, order))
 			const { image, mask, semantic_map, ...request } = order.request
