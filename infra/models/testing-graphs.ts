@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { encoded } from '../../worker-gpu/onnx/graph.ts'
+import { encoded } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, ProtobufFile, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { nameOf } from './graph.ts'
 

@@ -1,4 +1,5 @@
-import { attribute, type Graph, MICROSOFT, type NewNode, type Node, newNode, type Rewrite } from './graph.ts'
+import type { Graph, Node, Rewrite } from './graph.ts'
+import { attribute, MICROSOFT, type NewNode, newNode } from './new-node.ts'
 import { bytesField, floatField, varintField } from './protobuf.ts'
 
 /**

@@ -1,4 +1,5 @@
-import { type Graph, MICROSOFT, type NewNode, type Node, newNode, type Rewrite } from './graph.ts'
+import type { Graph, Node, Rewrite } from './graph.ts'
+import { MICROSOFT, type NewNode, newNode } from './new-node.ts'
 
 /**
  * On CUDA ONNX Runtime adds a convolution's bias in a kernel of its own, which reads and writes all that the convolution has just written

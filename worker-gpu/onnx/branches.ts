@@ -1,4 +1,5 @@
-import { attribute, type Graph, inputsOf, type NewNode, type Node, newNode, type Replaced, type Rewrite } from './graph.ts'
+import { type Graph, inputsOf, type Node, type Replaced, type Rewrite } from './graph.ts'
+import { attribute, type NewNode, newNode } from './new-node.ts'
 import { bytesField, varintField } from './protobuf.ts'
 
 /** The input that a shared graph has more: for each row of the batch, which of the latents it is of. int64 [B], 0 to U − 1. */

@@ -1,4 +1,5 @@
 import { fromHalf } from './half.ts'
+import { encoded, MICROSOFT, type NewNode } from './new-node.ts'
 import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
 
 /** A node of a graph that lies in a file. Fields of onnx.proto are named by number: github.com/onnx/onnx/blob/main/onnx/onnx.proto. */
@@ -10,24 +11,12 @@ export interface Node {
 	readonly attributes: ReadonlyMap<string, Field>
 }
 
-/** A node to be written in the place of another one, or before it. */
-export interface NewNode {
-	/** Of ONNX's own, or with its domain before it. */
-	readonly operator: string
-	readonly inputs: readonly string[]
-	readonly outputs: readonly string[]
-	/** AttributeProto messages. */
-	readonly attributes: readonly Buffer[]
-}
-
 /** The nodes that stand for others, each list in its order, and in its last node their outputs. */
 export type Replaced = ReadonlyMap<Node, readonly NewNode[]>
 
 /** Finds what can be said better. `earlier` is what rewrites before it found; where it finds something for the same node, that holds. */
 export type Rewrite = (graph: Graph, earlier: Replaced) => Replaced
 
-/** Operators beyond ONNX's own, which ONNX Runtime has for every provider. */
-export const MICROSOFT = 'com.microsoft'
 /** Numbers in the constants that are read; weights have more. */
 const MOST_NUMBERS = 8
 
@@ -346,37 +335,3 @@ export function inputsOf(node: Node, replaced: Replaced): string[] {
 	const made = new Set(nodes.flatMap(({ outputs }) => outputs))
 	return nodes.flatMap(({ inputs }) => inputs.filter((name) => !made.has(name)))
 }
-
-/** Of one output. ONNX's own operators, or those of another domain. */
-export const newNode = (
-	operator: string,
-	inputs: readonly string[],
-	output: string,
-	attributes: readonly Buffer[] = []
-): NewNode => ({ operator, inputs, outputs: [output], attributes })
-
-/** NodeProto { input = 1, output = 2, name = 3, op_type = 4, attribute = 5, domain = 7 } */
-export function encoded({ operator, inputs, outputs, attributes }: NewNode): Buffer {
-	const dot = operator.lastIndexOf('.')
-	return Buffer.concat([
-		...inputs.map((name) => bytesField(1, name)),
-		...outputs.map((name) => bytesField(2, name)),
-		bytesField(3, `${outputs[0]}/${operator.slice(dot + 1)}`),
-		bytesField(4, operator.slice(dot + 1)),
-		...attributes.map((attribute) => bytesField(5, attribute)),
-		bytesField(7, operator.slice(0, Math.max(0, dot)))
-	])
-}
-
-/** A vector of whole numbers: TensorProto { dims = 1, data_type = 2, raw_data = 9 } as the attribute `value` { t = 5, type = 20 }. */
-export function constantNode(values: readonly number[], output: string): NewNode {
-	const raw = Buffer.from(BigInt64Array.from(values, BigInt).buffer)
-	const tensor = Buffer.concat([varintField(1, values.length), varintField(2, 7), bytesField(9, raw)])
-	return newNode('Constant', [], output, [Buffer.concat([bytesField(1, 'value'), bytesField(5, tensor), varintField(20, 4)])])
-}
-
-/** AttributeProto { name = 1, i = 3, ints = 8, type = 20 } of one whole number or several, none below zero. */
-export const attribute = (name: string, value: number | readonly number[]): Buffer =>
-	typeof value === 'number'
-		? Buffer.concat([bytesField(1, name), varintField(3, value), varintField(20, 2)])
-		: Buffer.concat([bytesField(1, name), ...value.map((one) => varintField(8, one)), varintField(20, 7)])

@@ -1,4 +1,5 @@
-import { constantNode, type Graph, type NewNode, type Node, newNode, type Rewrite } from './graph.ts'
+import type { Graph, Node, Rewrite } from './graph.ts'
+import { constantNode, type NewNode, newNode } from './new-node.ts'
 
 /**
  * GEGLU projects to twice its width and cuts the result in halves, each of which is copied. Two projections with half of the weights each give the same

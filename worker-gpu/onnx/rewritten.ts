@@ -1,5 +1,6 @@
 import { inputsOfShared, ROWS } from './branches.ts'
-import { Graph, type NewNode, type Node, type Rewrite } from './graph.ts'
+import { Graph, type Node, type Rewrite } from './graph.ts'
+import type { NewNode } from './new-node.ts'
 
 /** A graph's file with all that `rewrites` find in it; undefined where they find nothing. */
 export function rewritten(file: string, rewrites: readonly Rewrite[]): Buffer | undefined {

@@ -1,4 +1,5 @@
-import { attribute, constantNode, type Graph, type NewNode, type Node, newNode, type Rewrite } from './graph.ts'
+import type { Graph, Node, Rewrite } from './graph.ts'
+import { attribute, constantNode, type NewNode, newNode } from './new-node.ts'
 
 /**
  * A picture that is doubled and then convolved by 3 × 3: every number is there four times, and three taps along a side meet two different ones. So each

@@ -6,7 +6,7 @@ import golden from '../../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { drawingOf, type Golden, open } from '../../../worker-gpu/golden/pipelines.ts'
 import { planFor } from '../../../worker-gpu/ldm/checkpoint.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
-import { attribute, encoded, newNode } from '../../../worker-gpu/onnx/graph.ts'
+import { attribute, encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
 import { asOnCuda, chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { drawTogether } from '../drawing.ts'
