@@ -79,9 +79,11 @@ export class Allowances {
 
 	#count(stands: Stand[]): Quota[] {
 		const refused = stands.filter(({ left, takes }) => takes > left)
-		const quotas = stands.map(({ name, unit, quota, window, left, takes, full, again }): Quota => {
+		const neverFit = ({ takes, quota }: Stand) => takes > quota
+		const quotas = stands.map((stand): Quota => {
+			const { name, unit, quota, window, left, takes, full, again } = stand
 			const remaining = refused.length === 0 ? left - takes : Math.max(0, left)
-			return { name, unit, quota, window, remaining, reset: takes > left ? again : full }
+			return { name, unit, quota, window, remaining, reset: takes > left && !neverFit(stand) ? again : full }
 		})
 		if (refused[0]) {
 			const { code, detail } = refused[0]
@@ -90,7 +92,8 @@ export class Allowances {
 				detail,
 				'violated-policies': refused.map(({ name }) => name),
 				quotas,
-				retryAfter: Math.max(...refused.map(({ again = soon }) => again))
+				// What is more than a limit allows at all is refused again, whenever it comes.
+				...(!refused.some(neverFit) && { retryAfter: Math.max(...refused.map(({ again = soon }) => again)) })
 			})
 		}
 		for (const { subject, arrival } of stands) {

@@ -141,6 +141,19 @@ describe('limits', () => {
 		expect((await submit({ count: 2 })).status).toBe(202)
 	})
 
+	it('ask nobody to come again with what is more than they allow at all', async () => {
+		await put({ plan: 'standard', limits: { requests_per_minute: 1, pictures_in_flight: 3 } })
+		const { status, headers } = await submit({ count: 4 })
+		expect([status, headers.get('retry-after'), headers.get('ratelimit')]).toEqual([
+			...[429, null, '"account";r=1;t=60, "account-in-flight";r=3']
+		])
+		expect((await submit({ count: 3 })).status).toBe(202)
+		// Once a minute has passed there would be room for one, but not for four pictures.
+		expect((await submit({ count: 4 })).headers.get('retry-after')).toBeNull()
+		await put({ plan: 'standard', limits: { spend_per_day: price } })
+		expect((await submit({ count: 2 })).headers.get('retry-after')).toBeNull()
+	})
+
 	it('bound what is spent in a day and in a month, and what is released does not count', async () => {
 		vi.setSystemTime('2026-11-29T12:00:00Z')
 		await put({ plan: 'standard', limits: { spend_per_day: 2 * price, spend_per_month: 3 * price } })
