@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer } from '../test/queues.ts'
 import { consume } from './consumer.ts'
-import { ModelError } from './onnx/model-error.ts'
+import { ModelNotLoaded } from './onnx/model-error.ts'
 
 let queue: QueueServer
 beforeAll(async () => {
@@ -114,7 +114,7 @@ test('who cannot load a model leaves its queue to others for a while', async () 
 			...options,
 			async work() {
 				taken.unable += 1
-				throw new ModelError('models/broken', 'expected a folder')
+				throw new ModelNotLoaded('models/broken: expected a folder')
 			}
 		},
 		stop.signal

@@ -123,7 +123,7 @@ async function consumeUntilTrouble(
 	}
 }
 
-const isUnable = (error: Error | undefined): boolean => error?.name === 'ModelError'
+const isUnable = (error: Error | undefined): boolean => error?.name === 'ModelNotLoaded'
 
 /** A lock that ran out, a job that is gone: someone else has it, and the edge decides who counts. */
 const isAboutOneJob = (error: Error): boolean => /\block\b|Missing key|Missing lock|not in the active state/i.test(error.message)

@@ -335,7 +335,7 @@ test('a model that this node cannot load is no verdict: another node may have it
 	await truncate(path.join(modelsDir, 'tiny/unet/model.onnx'), 1_000)
 	const other = await startEngine({ ...options, modelsDir, models: ['tiny'], loaded: [] })
 	try {
-		await expect(work({ engine: other })).rejects.toMatchObject({ name: 'ModelError' })
+		await expect(work({ engine: other })).rejects.toMatchObject({ name: 'ModelNotLoaded' })
 	} finally {
 		await other.close()
 		await rm(modelsDir, { recursive: true })

@@ -294,7 +294,7 @@ test('a model whose files cannot all be read is no fault of the request', async 
 	symlinkSync('nowhere', path.join(folder, 'tiny/notes.txt'))
 	const lazy = await startEngine({ ...options, modelsDir: folder, loaded: [] })
 	try {
-		await expect(lazy.develop(request)).rejects.toMatchObject({ name: 'ModelError' })
+		await expect(lazy.develop(request)).rejects.toMatchObject({ name: 'ModelNotLoaded' })
 		rmSync(path.join(folder, 'tiny/notes.txt'))
 		expect((await lazy.develop(request)).pictures).toHaveLength(request.count)
 	} finally {

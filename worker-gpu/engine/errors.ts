@@ -38,7 +38,7 @@ export class EngineClosed extends Error {
 	}
 }
 
-/** What the engine reported: `name` says what it was there, `ModelError`, `NotFinite`, `CudaUnavailable`. */
+/** What the engine reported: `name` says what it was there, `ModelNotLoaded`, `NotFinite`, `CudaUnavailable`. */
 export class EngineError extends Error {
 	constructor({ name, message }: ErrorMessage) {
 		super(message)

@@ -10,9 +10,9 @@ import { lentParts } from '../ldm/model-folder.ts'
 import { modelHash } from '../ldm/model-hash.ts'
 import type { Row } from '../ldm/plan.ts'
 import { isDeviceLost } from '../onnx/device-lost.ts'
-import { ModelError } from '../onnx/model-error.ts'
+import { ModelNotLoaded } from '../onnx/model-error.ts'
 import type { Part, Stopwatch } from '../onnx/part.ts'
-import { asOnCuda, chooseProvider, type Provider } from '../onnx/provider.ts'
+import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
 import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
 import { callBounds } from './call-bounds.ts'
 import { openLimitStore } from './limit-store.ts'
@@ -115,7 +115,11 @@ async function load(config: EngineConfig): Promise<void> {
 				id,
 				once(async () => {
 					const loads = performance.now()
-					const model = await loadModel(folder, provider, parts)
+					const model = {
+						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+						previews: previewMap((await readFacts(folder)).preview),
+						hash: await modelHash(folder)
+					}
 					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
 					return model
 				})
@@ -143,22 +147,6 @@ async function load(config: EngineConfig): Promise<void> {
 		send({ type: 'ready', report: { provider: name, reason, threads: provider.threads, models: [...models.keys()], loadMs } })
 	} catch (error) {
 		send({ type: 'unusable', error: errorMessage(error) }, () => process.disconnect())
-	}
-}
-
-/** Throws a ModelError, whatever went wrong: who asked for the model is not to blame. */
-async function loadModel(folder: string, provider: Provider, parts: Map<string, Promise<Part>>): Promise<Model> {
-	try {
-		return {
-			checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
-			previews: previewMap((await readFacts(folder)).preview),
-			hash: await modelHash(folder)
-		}
-	} catch (error) {
-		const { message } = error as Error
-		throw error instanceof ModelError
-			? error
-			: new ModelError(folder, `expected a model that loads, got: ${message}`, { cause: error })
 	}
 }
 
@@ -190,7 +178,9 @@ async function develop(message: DevelopMessage): Promise<void> {
 		const partialAt = ({ k }: Pick<Row, 'k'>) => partialIndex(request.partial_images ?? 0, k, evaluations)
 		const task: Task = {
 			async prepare(pause) {
-				const model = await serve()
+				const model = await serve().catch(({ message }: Error) => {
+					throw new ModelNotLoaded(message)
+				})
 				previews = model.previews
 				work.origin = createHash('sha256')
 					.update(JSON.stringify([model.hash, request]))

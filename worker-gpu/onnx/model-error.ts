@@ -7,3 +7,8 @@ export class ModelError extends Error {
 		super(`${where}: ${problem}`, options)
 	}
 }
+
+/** A model that was asked for cannot be loaded here: who asked is not to blame. */
+export class ModelNotLoaded extends Error {
+	override name = 'ModelNotLoaded'
+}
