@@ -5,10 +5,11 @@ import { soon } from '../soon.ts'
 import { heartbeat, opening, stillThere } from '../sse.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
-/** What a reader with this Last-Event-ID has seen of a timeline that is called `name`: nothing, where it followed another. */
-export function seenOf(name: string, lastId: string | undefined): number {
+/** What a reader with this Last-Event-ID has seen of a timeline that is called `name`: nothing, where it followed another, or names what nobody was told. */
+export function seenOf(name: string, timeline: Timeline, lastId: string | undefined): number {
 	const [of, number] = lastId?.split('.') ?? []
-	return of === name ? Number(number) || 0 : 0
+	const seen = Number(number)
+	return of === name && seen <= timeline.latest ? seen : 0
 }
 
 /**

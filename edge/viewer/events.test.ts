@@ -143,6 +143,16 @@ describe('GET /v1/generations/{id}/events', () => {
 		expect(types(await second.until('image'))).toEqual(['progress', 'image'])
 	})
 
+	it('tells the end also to whoever names an event that was never told', async () => {
+		await start()
+		const [{ id } = { id: '' }] = await reader(await get(path, key)).until('status')
+		const late = reader(await get(path, key, { 'last-event-id': `${id}000` }))
+		await fail()
+		expect(types(await late.until('end')).at(-1)).toBe('end')
+		const later = await get(path, key, { 'last-event-id': `${id}000` })
+		expect(types(await reader(later).until('end')).at(-1)).toBe('end')
+	})
+
 	it('has lost nothing that matters when its Viewer vanished', async () => {
 		await start()
 		await deliver(work, 0, 7)

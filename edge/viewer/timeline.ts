@@ -63,6 +63,11 @@ export class Timeline {
 		return this.#entries.values().find((entry) => entry.seq > seq)
 	}
 
+	/** The number of the latest entry. */
+	get latest(): number {
+		return this.#seq
+	}
+
 	get hasEnded(): boolean {
 		return this.#hasEnded
 	}

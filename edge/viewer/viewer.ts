@@ -64,7 +64,7 @@ export class Viewer extends DurableObject {
 	): Promise<ReadableStream<Uint8Array> | undefined> {
 		const reader: Reader = { follows: true, key }
 		const leave = await this.#enter(account, id, reader)
-		const seen = seenOf(this.#name, lastId)
+		const seen = seenOf(this.#name, this.#timeline, lastId)
 		if (this.#timeline.hasEnded && !this.#timeline.after(seen)) {
 			leave()
 			return undefined
