@@ -133,7 +133,7 @@ test.skipIf(process.platform === 'win32')(
 		const graph = path.join(folder, 'tiny/unet/model.onnx')
 		const options = { models: ['tiny'], modelsDir: folder, provider: 'cpu', threads: 1 } as const
 		const lost = Promise.withResolvers<void>()
-		const engine = await startEngine({ ...options, longestLoad: 5_000, longestWait: 400, onLost: lost.resolve })
+		const engine = await startEngine({ ...options, longestLoad: 15_000, longestWait: 200, onLost: lost.resolve })
 		try {
 			const working = engine.develop(
 				{ ...request, steps: 500, count: 4 },
@@ -152,7 +152,7 @@ test.skipIf(process.platform === 'win32')(
 		} finally {
 			await engine.close()
 		}
-		await expect(startEngine({ ...options, longestLoad: 5_000 })).rejects.toMatchObject({ name: 'EngineHung' })
+		await expect(startEngine({ ...options, longestLoad: 15_000 })).rejects.toMatchObject({ name: 'EngineHung' })
 	}
 )
 
