@@ -94,17 +94,25 @@ function withoutNulls(body: unknown): Fields | undefined {
 	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
 		return undefined
 	}
-	return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== null || !nullable.has(name)))
+	const fields: Record<string, unknown> = { ...body }
+	for (const name of Object.keys(fields)) {
+		if (fields[name] === null && nullable.has(name)) {
+			delete fields[name]
+		}
+	}
+	return fields
 }
 
 /** Fields as schemas may see them, to which an input is a text. */
-const shown = (fields: Fields): Fields =>
-	Object.fromEntries(
-		Object.entries(fields).map(([name, value]) => [
-			name,
-			value instanceof Given && InputName.safeParse(name).success ? 'data:' : value
-		])
-	)
+function shown(fields: Fields): Fields {
+	const seen: Record<string, unknown> = { ...fields }
+	for (const name of InputName.options) {
+		if (seen[name] instanceof Given) {
+			seen[name] = 'data:'
+		}
+	}
+	return seen
+}
 
 interface Taken extends Inspected {
 	readonly id: string
