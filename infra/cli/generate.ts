@@ -21,8 +21,9 @@ export async function generate(client: Darkroom, prompt: string | undefined, fla
 	const { output, json } = flags
 	const { id } = await client.create(await orderOf(client, prompt, flags))
 	// Whoever stops waiting does not want it any more.
-	process.once('SIGINT', () => void client.cancel(id))
-	const generation = await watch(client, id)
+	const stop = new AbortController()
+	process.once('SIGINT', () => client.cancel(id).catch((error) => stop.abort(error)))
+	const generation = await watch(client, id, stop.signal)
 	for (const image of generation.images) {
 		const { file, bytes } = await save(image, output, generation.images.length)
 		if (!json) {
@@ -109,12 +110,12 @@ async function save({ url, n }: Generation['images'][number], output: string, co
 }
 
 /** Follows a generation to its end, where a person looks on with a bar, and with the first picture as it looks by now. */
-async function watch(client: Darkroom, id: string): Promise<Generation> {
+async function watch(client: Darkroom, id: string, signal: AbortSignal): Promise<Generation> {
 	const write = (text: string) => void (isWatched && process.stderr.write(text))
 	const tell = (line: string) => write(`\r\x1b[K${line}`)
 	// There is room below for the picture, so that nothing scrolls while the cursor goes there and comes back.
 	write(show ? `${'\n'.repeat(rows + 1)}\x1b[${rows + 1}A` : '')
-	for await (const event of client.events(id)) {
+	for await (const event of client.events(id, signal)) {
 		switch (event.type) {
 			case 'status':
 				tell(event.status)

@@ -127,6 +127,31 @@ it('starts from a file, paints over a part of it, and saves in the format that t
 	expect((await sharp(join(dir, 'new.webp')).metadata()).format).toBe('webp')
 })
 
+it('cancels with Ctrl-C what it waits for, and tells where it may not', async () => {
+	const newest = async () => (await (await stack.fetch('/v1/generations?limit=1')).json()).generations[0]
+	const made = await stack.fetch('/v1/keys', {
+		method: 'POST',
+		headers: { 'content-type': 'application/json' },
+		body: JSON.stringify({ name: 'shared', scopes: ['generate', 'read'] })
+	})
+	const { id, key } = await made.json()
+	const args = [cli, 'generate', 'a red sphere', '-o', join(dir, 'never.png'), '--steps', '100', '--count', '8']
+	for (const [more, end] of [
+		[{}, 'canceled\n'],
+		[{ DARKROOM_API_KEY: key }, 'The API key is not valid any more.\n']
+	] as const) {
+		const drawing = run(process.execPath, args, { env: env(more) })
+		const ended = drawing.catch(({ code, stderr }) => ({ code, stderr }))
+		await expect.poll(newest, { timeout: 20_000 }).toMatchObject({ status: 'processing' })
+		if ('DARKROOM_API_KEY' in more) {
+			await stack.fetch(`/v1/keys/${id}`, { method: 'DELETE' })
+		}
+		drawing.child.kill('SIGINT')
+		expect(await ended).toEqual({ code: 1, stderr: end })
+		await stack.fetch(`/v1/generations/${(await newest()).id}/cancel`, { method: 'POST' })
+	}
+})
+
 it('is a package for other projects, with types, where Node.js runs no TypeScript', async () => {
 	execFileSync(process.execPath, [join(root, 'infra/package.ts')])
 	const modules = join(dir, 'node_modules')

@@ -212,6 +212,16 @@ describe('the store', () => {
 		expect(await measured((n) => 10 + n, open())).toMatchObject({ limit: 64, sizes: expect.arrayContaining([64]) })
 	})
 
+	test('does not keep what a call fell to that did not get its memory', async () => {
+		const { denoiser } = network((n) => n)
+		const kept: unknown[] = []
+		const limits = measuredLimits({ guessPositions: 640, store: { ...open(), write: async (...given) => void kept.push(given) } })
+		limits.saw(key, denoiser, evaluation)
+		limits.fell(key, 5)
+		expect(await limits.measure()).toBe(false)
+		expect(kept).toEqual([])
+	})
+
 	test.each(['', '{"a":{"b":-1}}', '[]'])('that was spoilt is begun anew: %s', async (text) => {
 		await writeFile(file('batch-limits.json'), text)
 		expect((await measured((n) => n, open())).limit).toBe(2)

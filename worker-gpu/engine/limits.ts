@@ -8,7 +8,7 @@ export interface BatchLimits {
 	of(key: string, positions: number): Room
 	/** That rows of a shape exist; what they look like, so that they can be measured. Told before each of their calls. */
 	saw(key: string, denoiser: Denoiser, evaluation: Evaluation): void
-	/** A larger call than `size` did not get its memory. */
+	/** A larger call than `size` did not get its memory. Not kept: it may be others that have the memory now. */
 	fell(key: string, size: number): void
 	/** Makes one call that measures a shape which has not been measured; false when there is none. */
 	measure(): Promise<boolean>
@@ -184,11 +184,8 @@ export function measuredLimits({
 			}
 		},
 		fell(key, size) {
-			const shape = shapes.get(key)
 			shapes.delete(key)
-			const room = { most: size, light: size }
-			limits.set(key, room)
-			void (shape && store?.write(shape.denoiser, key, room))
+			limits.set(key, { most: size, light: size })
 		},
 		async measure() {
 			const [next] = shapes
