@@ -25,7 +25,7 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
   ledger ACCOUNT                     its latest 50 moves of money
   archives ACCOUNT                   the books of old orders: their files, with a URL for each
   parked ACCOUNT                     meter events of which a person has to find out whether they were counted
-  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one: sent, or lost, which sends it again
+  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one, or of \`all\`: sent, or lost, which sends it again
   audit ACCOUNT …                    recounts the books, archives included, and looks for each retained picture; exits with 1 where anything differs
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
@@ -109,7 +109,8 @@ const commands: Record<string, Command> = {
 	},
 	resolve: {
 		takes: 4,
-		run: (account, sink, event, outcome) => call(account, 'POST', `/metering/events/${sink}/${event}/resolve`, { outcome })
+		run: (account, sink, event, outcome) =>
+			call(account, 'POST', `/metering/events/${sink}/${event === 'all' ? '' : `${event}/`}resolve`, { outcome })
 	},
 	audit: { takes: 1, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
 }

@@ -517,6 +517,13 @@ export class Account extends DurableObject {
 		return this.#decide(() => this.#meters.resolve(sink, batch, found, Date.now()))
 	}
 
+	async resolveMeterEvents(sink: SinkName, found: 'sent' | 'lost'): Promise<Answer<number>> {
+		return this.#decide(() => {
+			this.#expectAccount()
+			return this.#meters.resolveAll(sink, found, Date.now())
+		})
+	}
+
 	override async alarm(): Promise<void> {
 		this.#agenda.rang()
 	}

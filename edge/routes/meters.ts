@@ -43,6 +43,8 @@ const list = createRoute({
 	}
 })
 
+const Found = z.strictObject({ outcome: z.enum(['sent', 'lost']) })
+
 const resolve = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/metering/events/{sink}/{id}/resolve',
@@ -53,11 +55,28 @@ const resolve = createRoute({
 		params: z.object({ account: AccountId, sink: SinkName, id: z.string().regex(/^mtr_[0-9a-z]{26}$/) }),
 		body: {
 			required: true,
-			content: { 'application/json': { schema: z.strictObject({ outcome: z.enum(['sent', 'lost']) }) } }
+			content: { 'application/json': { schema: Found } }
 		}
 	},
 	responses: {
 		200: json(MeterEvent, 'As it is now'),
+		401: problem('unauthorized'),
+		404: problem('not-found'),
+		422: problem('invalid-request')
+	}
+})
+
+const resolveAll = createRoute({
+	method: 'post',
+	path: '/v1/admin/accounts/{account}/metering/events/{sink}/resolve',
+	summary: 'Say what became of all events that are parked for a sink, as where it is not to count any more',
+	middleware: [withAdmin, limitBody] as const,
+	request: {
+		params: z.object({ account: AccountId, sink: SinkName }),
+		body: { required: true, content: { 'application/json': { schema: Found } } }
+	},
+	responses: {
+		200: json(z.strictObject({ resolved: z.int() }), 'How many they were'),
 		401: problem('unauthorized'),
 		404: problem('not-found'),
 		422: problem('invalid-request')
@@ -79,5 +98,10 @@ export const meters = (app: OpenAPIHono<App>) => {
 		const { account, sink, id } = c.req.valid('param')
 		const { outcome } = c.req.valid('json')
 		return c.json(unwrap(await c.var.env.ACCOUNT.getByName(account).resolveMeterEvent(sink, id, outcome)), 200)
+	})
+	app.openapi(resolveAll, async (c) => {
+		const { account, sink } = c.req.valid('param')
+		const resolved = unwrap(await c.var.env.ACCOUNT.getByName(account).resolveMeterEvents(sink, c.req.valid('json').outcome))
+		return c.json({ resolved }, 200)
 	})
 }

@@ -165,6 +165,15 @@ describe('Meters', () => {
 		const parked = { state: 'parked', tries: 0, error: 'stripe is not configured for this account.' }
 		expect(await events()).toMatchObject([parked, parked])
 		expect(await untilDue()).toBeUndefined()
+		const resolve = async (outcome: string) => (await post(admin('/events/stripe/resolve'), env.ADMIN_TOKEN, { outcome })).json()
+		expect(await resolve('lost')).toEqual({ resolved: 2 })
+		await pass(0)
+		await pass(0)
+		expect(await events()).toMatchObject([parked, parked])
+		expect(await resolve('sent')).toEqual({ resolved: 2 })
+		const sent = { state: 'sent', sent_at: new Date().toISOString() }
+		expect(await events()).toMatchObject([sent, sent])
+		expect(await resolve('sent')).toEqual({ resolved: 0 })
 	})
 
 	it('are sent after all where a sink is configured again', async () => {

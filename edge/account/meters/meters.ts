@@ -112,6 +112,15 @@ export class Meters {
 		return this.#event(this.#rows('WHERE sink = ? AND batch = ?', sink, batch)[0] as Row)
 	}
 
+	/** The same of all that are parked for a sink. Answers how many they were. */
+	resolveAll(sink: SinkName, found: 'sent' | 'lost', now: number): number {
+		const fields = found === 'sent' ? "state = 'sent', sent_at = ?1" : "state = 'pending', due_at = ?1, unknown_since = NULL"
+		const query = `UPDATE meter_events SET ${fields} WHERE sink = ?2 AND state = 'parked' RETURNING 1`
+		const resolved = this.#at.sql.exec(query, now, sink).toArray().length
+		this.#schedule(sink, now)
+		return resolved
+	}
+
 	/** The minute's batch, unless it has left already. */
 	#open(at: number, model: string, price: number): string | undefined {
 		const rows = this.#at.sql.exec<{ id: string }>(
