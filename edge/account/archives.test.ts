@@ -232,6 +232,20 @@ describe('The archive', () => {
 		expect((await audit()).differences).toEqual([])
 	})
 
+	it('says that it fails, and goes on once it need not', async () => {
+		const id = await drawn(1)
+		await pass(30)
+		await rows('UPDATE generations SET refunded = 1')
+		vi.setSystemTime(Date.now() + 2 * day)
+		await ring()
+		const failed = `${id}: its archive failed 1 times in a row; the log has the reason`
+		await vi.waitFor(async () => expect((await described()).archive_waits_for).toBe(failed), patience)
+		await rows('UPDATE generations SET refunded = 0')
+		await pass(1)
+		expect((await described()).archive_waits_for).toBeNull()
+		expect(await kept()).toEqual([])
+	})
+
 	it('waits for one that may be sent again, though it was made before the clock was set back', async () => {
 		const send = async () => {
 			const body = { model: 'scenes', prompt: 'a red sphere', seed: 5 }

@@ -143,9 +143,10 @@ export class Archives {
 	/** Which is the oldest, and what it waits for, where it would be archived by now otherwise. That its pictures are kept is as it should be. */
 	hindrance(now: number): string | null {
 		const oldest = `SELECT * FROM generations ORDER BY id LIMIT 1`
+		const failed = `SELECT 'its archive failed ' || tries || ' times in a row; the log has the reason' FROM due WHERE kind = 'archive' AND tries > 0`
 		const [held] = this.#sql
 			.exec<{ id: string; hindrance: string | null }>(
-				`SELECT g.id, ${hindrance} AS hindrance FROM (${oldest}) g WHERE created_at <= ?1 AND completed_at <= ?1
+				`SELECT g.id, coalesce(${hindrance}, (${failed})) AS hindrance FROM (${oldest}) g WHERE created_at <= ?1 AND completed_at <= ?1
 				AND NOT EXISTS (SELECT 1 FROM due WHERE kind = 'erase' AND subject = g.id)`,
 				cut(now)
 			)

@@ -110,6 +110,8 @@ export const AccountView = z.strictObject({
 	archive_waits_for: z
 		.string()
 		.nullable()
-		.describe('What keeps orders that ended more than a month ago from being archived: the oldest, and what it waits for.')
+		.describe(
+			'What keeps orders that ended more than a month ago from being archived: the oldest, and what it waits for, or that it fails.'
+		)
 })
 export type AccountView = z.infer<typeof AccountView>
