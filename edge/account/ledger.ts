@@ -1,5 +1,6 @@
 import type { Balance, LedgerEntry } from '../../shared/contract/account.ts'
 import { ProblemError } from '../errors.ts'
+import { refuse } from '../inputs/refuse.ts'
 import { firstOf, type Page } from './page.ts'
 
 type Kind = LedgerEntry['kind']
@@ -51,10 +52,20 @@ export class Ledger {
 	credit(amount: number, reference: string, now: number): void {
 		const booked = this.#sql.exec<{ amount: number }>('SELECT amount FROM ledger WHERE reference = ?', reference).toArray()[0]
 		if (!booked) {
+			this.#expectRoom(amount)
 			this.#move('credit', amount, now, { reference })
 		} else if (booked.amount !== amount) {
 			const detail = `${reference} was booked with ${booked.amount}, got ${amount}.`
 			throw new ProblemError({ code: 'reference-reused', detail })
+		}
+	}
+
+	/** Beyond 2⁵³ not each integer is a number. What comes in is the most that any side can have. */
+	#expectRoom(amount: number): void {
+		const { given } = this.#sql.exec<{ given: number }>("SELECT -funds AS given FROM tallies WHERE subject = ''").one()
+		const room = Number.MAX_SAFE_INTEGER - given
+		if (amount > room) {
+			refuse('/amount', `at most ${room} micro-units after the ${given} that the account was given`, String(amount))
 		}
 	}
 

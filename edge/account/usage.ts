@@ -1,4 +1,8 @@
 import type { Usage } from '../../shared/contract/account.ts'
+import { refuse } from '../inputs/refuse.ts'
+
+/** That are told of at once: an object's memory, and what one call between objects may carry, hold not many times as many. */
+export const mostRows = 50_000
 
 /** The day (UTC) of a time in milliseconds. */
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
@@ -36,13 +40,15 @@ export class UsageCounts {
 
 	/** From one day to another, both included. */
 	list(from: string, to: string): Usage[] {
-		return this.#sql
+		const rows = this.#sql
 			.exec<Usage & Record<string, SqlStorageValue>>(
-				`SELECT day, model, keys.id AS key, keys.name AS key_name, pictures, amount FROM usage JOIN keys ON keys.hash = usage.key
-				WHERE day BETWEEN ? AND ? ORDER BY day, model, keys.id`,
-				from,
-				to
+				`SELECT day, model, keys.id AS key, keys.name AS key_name, pictures, amount
+				FROM (SELECT * FROM usage WHERE day BETWEEN ? AND ? ORDER BY day LIMIT ?) counted JOIN keys ON keys.hash = counted.key
+				ORDER BY day, model, keys.id`,
+				...[from, to, mostRows + 1]
 			)
 			.toArray()
+		const next = rows[mostRows]?.day
+		return next === undefined ? rows : refuse('/to', `a time of at most ${mostRows} rows`, `more until ${next} already`)
 	}
 }

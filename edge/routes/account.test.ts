@@ -2,6 +2,9 @@ import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
+import type { Problem } from '../../shared/contract/problem.ts'
+import { Ledger } from '../account/ledger.ts'
+import { mostRows } from '../account/usage.ts'
 import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
@@ -85,6 +88,17 @@ describe('an account', () => {
 		)
 	})
 
+	it('is given no more than can be counted', async () => {
+		const room = Number.MAX_SAFE_INTEGER - plenty
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
+			const ledger = new Ledger(sql)
+			expect(() => ledger.credit(room + 1, 'r', 0)).toThrow(`/amount: expected at most ${room} micro-units`)
+			ledger.credit(room, 's', 0)
+		})
+		expect(await codeOf(await admin('/credits', { amount: 1, reference: 't' }))).toBe('422 invalid-request')
+		expect(await audit()).toEqual({ differences: [], objects: 0 })
+	})
+
 	it('can ask what an order would cost', async () => {
 		const answer = await post('/v1/generations?dry_run=1', key, order)
 		expect(answer.status).toBe(200)
@@ -136,6 +150,21 @@ describe('an account', () => {
 		expect(csv).toBe(`day,model,key,key_name,pictures,amount\r\n${day},scenes,${id},default,2,${2 * price}\r\n`)
 		expect(await (await get('/v1/usage?from=2001-01-01&to=2001-12-31', key)).json()).toEqual({ usage: [] })
 		expect(await codeOf(await get('/v1/usage?from=yesterday', key))).toBe('422 invalid-request')
+	})
+
+	it('counts no more of its usage at once than an object can hold', async () => {
+		await submit()
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
+			sql.exec(
+				`INSERT INTO usage (day, key, model, pictures, amount)
+				WITH RECURSIVE numbers (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i < ${mostRows})
+				SELECT date('2001-01-01', '+' || (i / 100) || ' days'), (SELECT key FROM generations), 'model ' || (i % 100), 1, 1 FROM numbers`
+			)
+		})
+		const [most, more] = ['2002-05-15', '2002-05-16'].map((to) => get(`/v1/usage?from=2001-01-01&to=${to}`, key))
+		expect((await (await most)!.json<{ usage: Usage[] }>()).usage).toHaveLength(mostRows)
+		const refused = await (await more)!.json<Problem>()
+		expect(refused.detail).toBe(`/to: expected a time of at most ${mostRows} rows, got more until 2002-05-16 already.`)
 	})
 
 	it('lets each key do what its scopes allow', async () => {

@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { Usage } from '../../shared/contract/account.ts'
-import { dayOf } from '../account/usage.ts'
+import { dayOf, mostRows } from '../account/usage.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
@@ -17,7 +17,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		method: 'get',
 		path: `${door.base}/usage`,
 		summary: `Delivered pictures ${door.whose}, by day, model and key`,
-		description: `The last ${usual} days where nothing else is asked for. With \`Accept: text/csv\` as CSV.`,
+		description: `The last ${usual} days where nothing else is asked for, at most ${mostRows} rows. With \`Accept: text/csv\` as CSV.`,
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, {}), query: z.strictObject({ from: Day.optional(), to: Day.optional() }) },
 		responses: {
