@@ -66,10 +66,15 @@ test('asks again where something between answers in the edge’s place', async (
 	answers = ['<html>Please sign in.</html>', { status: 204 }]
 	await open().finish({ outcome: 'failed', detail: 'x' })
 	expect(heard).toHaveLength(7)
+	answers = ['<html>', '<html>', '"no"'].map((body, i) => ({ status: [403, 404, 409][i]!, body }))
+	answers.push({ status: 408 }, { status: 204 })
+	await open().progress({ done: 1, total: 2 })
+	expect(heard).toHaveLength(12)
 })
 
 test.each(['superseded', 'ended'])('409 %s ends the work', async (code) => {
-	answers = [{ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: 'It is over.' } }]
+	// With a field that this version does not know.
+	answers = [{ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: 'It is over.', colour: 'red' } }]
 	await expect(open().start('run-of-test')).rejects.toMatchObject({ name: 'WorkEnded', message: 'It is over.' })
 	expect(heard).toHaveLength(1)
 })
@@ -93,6 +98,16 @@ test('a PUT that is there already is as good as done', async () => {
 	answers = [{ status: 412 }]
 	await open().put({ url: `${origin}/object`, headers: { 'if-none-match': '*' } }, new Uint8Array(3))
 	expect(heard.map(({ line, body }) => [line, body.length])).toEqual([['PUT /object', 3]])
+})
+
+test('what storage refuses is told by its code and message', async () => {
+	const body = '<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code><Message>The key does not exist.</Message></Error>'
+	server.removeAllListeners('request')
+	server.on('request', (_, response) => response.writeHead(404).end(body))
+	await expect(open().read(`${origin}/object`, 100)).rejects.toMatchObject({
+		name: 'EdgeRefused',
+		message: 'read: expected success, got 404 NoSuchKey (The key does not exist.)'
+	})
 })
 
 test('what comes slowly is read to its end, for as long as it comes', async () => {

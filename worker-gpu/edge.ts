@@ -8,7 +8,6 @@ import {
 	UploadAnswer,
 	type UploadCall
 } from '../shared/contract/callbacks.ts'
-import { Problem } from '../shared/contract/problem.ts'
 import type { Job } from '../shared/queue.ts'
 import { wait } from './wait.ts'
 
@@ -41,7 +40,7 @@ export class EdgeRefused extends Error {
 	override name = 'EdgeRefused'
 	/** Of HTTP. */
 	readonly status: number
-	/** The last part of the problem's type: `not-seen`, `unauthorized`. */
+	/** The last part of the problem's type (`not-seen`, `unauthorized`), or the code of S3 (`NoSuchKey`). */
 	readonly code: string
 
 	constructor(call: string, status: number, code: string, detail: string) {
@@ -91,7 +90,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			const text = await textOf(response)
 			return answer.parse(text === '' ? undefined : JSON.parse(text))
 		}
-		return insist(name, patience, signal, take, () =>
+		return insist(name, patience, signal, take, refusalOfEdge, () =>
 			fetch(`${callback}/${name}`, {
 				method: 'POST',
 				headers: { authorization: `Bearer ${token}`, 'content-type': type },
@@ -144,7 +143,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				return Buffer.concat(chunks)
 			}
 			try {
-				return await insist('read', patience, signal, take, attempt)
+				return await insist('read', patience, signal, take, refusalOfStorage, attempt)
 			} finally {
 				clearTimeout(silence)
 			}
@@ -154,7 +153,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			if (!/^https?:/.test(url)) {
 				throw new EdgeRefused('upload', 200, 'bad-url', `expected an http(s) URL to put to, got ${new URL(url).protocol}//`)
 			}
-			await insist('put', patience, signal, textOf, () =>
+			await insist('put', patience, signal, textOf, refusalOfStorage, () =>
 				fetch(url, {
 					method: 'PUT',
 					headers,
@@ -173,8 +172,14 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 	}
 }
 
+/** Statuses below 500 that ask for the same again. */
+const again = new Set([408, 425, 429])
+
+/** What an answer refuses, if it is one. */
+type Refusal = (call: string, status: number, text: string) => EdgeRefused | WorkEnded | undefined
+
 /**
- * Attempts a call until it is answered for good: again after network errors, 429 and 5xx, with backoff and jitter. Every call may be
+ * Attempts a call until it is answered for good: again after network errors, 5xx and what is no refusal, with backoff and jitter. Every call may be
  * repeated after a lost answer (a repeated PUT is answered 412).
  */
 async function insist<T>(
@@ -182,6 +187,7 @@ async function insist<T>(
 	patience: number,
 	signal: AbortSignal,
 	take: (answer: Response) => Promise<T>,
+	refusalOf: Refusal,
 	attempt: () => Promise<Response>
 ): Promise<T> {
 	const until = performance.now() + patience
@@ -194,8 +200,9 @@ async function insist<T>(
 				return await take(response)
 			}
 			const text = await textOf(response)
-			if (status !== 429 && status < 500) {
-				throw refusal(name, status, text)
+			const refusal = status < 500 && !again.has(status) ? refusalOf(name, status, text) : undefined
+			if (refusal) {
+				throw refusal
 			}
 			trouble = `status ${status}`
 		} catch (error) {
@@ -216,13 +223,25 @@ async function insist<T>(
 /** Read to its end, so that the connection can be used again. */
 const textOf = (answer: Response) => answer.text()
 
-function refusal(call: string, status: number, text: string): EdgeRefused | WorkEnded {
-	const problem = Problem.partial().safeParse(parseJson(text))
-	const { type = 'no problem type', detail = text.slice(0, 200) } = problem.data ?? {}
-	const code = type.split(':').at(-1)!
+/** It may say more one day. */
+const Problem = z.object({ type: z.string(), detail: z.string() })
+
+/** The edge refuses with a problem; what is none (a page of a firewall's, of a tunnel's) is not from it. */
+const refusalOfEdge: Refusal = (call, status, text) => {
+	const { data: problem } = Problem.safeParse(parseJson(text))
+	if (!problem) {
+		return undefined
+	}
+	const code = problem.type.split(':').at(-1)!
 	return status === 409 && (code === 'superseded' || code === 'ended')
-		? new WorkEnded(detail)
-		: new EdgeRefused(call, status, code, detail)
+		? new WorkEnded(problem.detail)
+		: new EdgeRefused(call, status, code, problem.detail)
+}
+
+/** S3's errors are XML. */
+const refusalOfStorage: Refusal = (call, status, text) => {
+	const inside = (tag: string) => text.match(`<${tag}>([^<]*)`)?.[1]
+	return new EdgeRefused(call, status, inside('Code') ?? 'without a code', inside('Message') ?? text.slice(0, 200))
 }
 
 function parseJson(text: string): unknown {

@@ -13,7 +13,7 @@ test.each([
 	['no queue', {}, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['a queue of no known kind', { QUEUE_URL: 'http://queue' }, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['an edge that is none', { QUEUE_URL: queue, EDGE_ORIGINS: 'https://a.example,edge' }, 'EDGE_ORIGINS: expected http(s) URLs'],
-	['an unknown model', { QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,sketches' }, 'expected models of the catalog (scenes, '],
+	['an unknown model', { QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,two\nlines' }, 'expected models of the catalog (scenes, '],
 	[
 		'a model that is not there',
 		{ QUEUE_URL: queue, MODELS_DIR: 'nowhere' },

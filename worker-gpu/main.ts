@@ -16,11 +16,13 @@ const configErrors = new Set(['EnvironmentError', 'ModelError', 'CudaUnavailable
 /** Milliseconds that handing back what is left may take. */
 const HAND_BACK_MS = 3_000
 
-const log = (line: string) => console.log(line)
+/** Of what others say (a proxy, ONNX Runtime) some has several. */
+const oneLine = (text: string) => text.replace(/\s*[\r\n]\s*/g, ' ')
+const log = (line: string) => console.log(oneLine(line))
 
 readCommandLine(usage, {})
 await run().catch((error: Error) => {
-	console.error(error.message)
+	console.error(oneLine(error.message))
 	process.exit(configErrors.has(error.name) ? CONFIG_ERROR : 1)
 })
 
