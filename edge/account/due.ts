@@ -23,17 +23,21 @@ export class Due {
 	readonly #sql: SqlStorage
 	/** What `next` found, until a row changes; most calls change none. */
 	#next: { at: number | undefined } | undefined
+	/** Which kinds claims pass over, as there may be very many of them, and until when nothing else is due. */
+	#passed = { kinds: '', until: -1 }
 
 	constructor(sql: SqlStorage) {
 		this.#sql = sql
 	}
 
 	put(kind: Kind, subject: string, at: number): void {
+		this.#note(at)
 		this.#change('INSERT OR REPLACE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
 	}
 
 	/** Leaves a row as it is that is there already. */
 	putOnce(kind: Kind, subject: string, at: number): void {
+		this.#note(at)
 		this.#change('INSERT OR IGNORE INTO due (kind, subject, at) VALUES (?, ?, ?)', kind, subject, at)
 	}
 
@@ -43,12 +47,12 @@ export class Due {
 
 	/** Up to `limit` rows whose time has come, not those of `busy` kinds, each put off first: should we crash, it comes back by itself. */
 	claim(now: number, limit: number, putOff: (kind: Kind) => number, busy: Iterable<Kind> = []): Map<Kind, string[]> {
-		const others = `kind NOT IN (${[...busy].map((kind) => `'${kind}'`)})`
+		const kinds = [...busy].map((kind) => `'${kind}'`).join()
+		const { until } = kinds !== '' && kinds === this.#passed.kinds ? this.#passed : { until: -1 }
 		const rows = this.#sql
 			.exec<{ kind: Kind; subject: string }>(
-				`SELECT kind, subject FROM due WHERE at <= ? AND ${others} ORDER BY at LIMIT ?`,
-				now,
-				limit
+				`SELECT kind, subject FROM due WHERE at > ? AND at <= ? AND kind NOT IN (${kinds}) ORDER BY at LIMIT ?`,
+				...[until, now, limit]
 			)
 			.toArray()
 		const claimed = new Map<Kind, string[]>()
@@ -57,11 +61,15 @@ export class Due {
 			const subjects = claimed.get(kind)
 			subjects ? subjects.push(subject) : claimed.set(kind, [subject])
 		}
+		if (kinds !== '') {
+			this.#passed = { kinds, until: rows.length < limit ? now : until }
+		}
 		return claimed
 	}
 
 	/** Puts it off by half a second, doubled at each failure since it was put, to at most `longest`; with jitter. */
 	failed(kind: Kind, subject: string, now: number, longest: number): void {
+		this.#note(now)
 		this.#change(
 			'UPDATE due SET tries = tries + 1, at = ? + CAST(? * min(?, 500 << min(tries, 10)) AS INTEGER) WHERE kind = ? AND subject = ?',
 			now,
@@ -75,6 +83,11 @@ export class Due {
 	next(): number | undefined {
 		this.#next ??= { at: this.#sql.exec<{ at: number | null }>('SELECT min(at) AS at FROM due').one().at ?? undefined }
 		return this.#next.at
+	}
+
+	/** Something is due at a time that claims may have passed already. */
+	#note(at: number): void {
+		this.#passed.until = Math.min(this.#passed.until, at - 1)
 	}
 
 	#change(query: string, ...values: SqlStorageValue[]): void {
