@@ -10,10 +10,12 @@ interface Parts {
 	defer(work: Promise<unknown>): void
 }
 
-/** The generations that have a Viewer, as far as is known since the Account woke up. Each is told of every change of its own, until the end. */
+/** The generations that have a Viewer, as far as is known since the Account woke up. Each is told of every change of its own, until the end or until nobody is there. */
 export class Watchers {
 	readonly #parts: Parts
-	readonly #watched = new Set<string>()
+	/** Each with a number of the last time when its Viewer asked. */
+	readonly #watched = new Map<string, number>()
+	#asked = 0
 	/** What is to be told when the transaction that runs now is done. */
 	readonly #seen = new Map<string, Snapshot>()
 
@@ -29,7 +31,8 @@ export class Watchers {
 	watch(id: string): Snapshot {
 		const snapshot = this.#parts.generations.read(id)
 		if (!isTerminal(snapshot.status)) {
-			this.#watched.add(id)
+			this.#asked += 1
+			this.#watched.set(id, this.#asked)
 		}
 		return snapshot
 	}
@@ -49,16 +52,20 @@ export class Watchers {
 
 	/** The transaction is done. Viewers look by themselves from time to time, so this may fail. */
 	tell(): void {
-		const { env, defer } = this.#parts
 		for (const [id, snapshot] of this.#seen) {
+			this.#parts.defer(this.#tell(id, snapshot).catch(() => {}))
 			if (isTerminal(snapshot.status)) {
 				this.#watched.delete(id)
 			}
-			defer(
-				env.VIEWER.getByName(id)
-					.tell(snapshot)
-					.catch(() => {})
-			)
+		}
+	}
+
+	async #tell(id: string, snapshot: Snapshot): Promise<void> {
+		const asked = this.#watched.get(id)
+		const isAnyoneThere = await this.#parts.env.VIEWER.getByName(id).tell(snapshot)
+		// It may have asked again while its answer was on the way.
+		if (!isAnyoneThere && this.#watched.get(id) === asked) {
+			this.#watched.delete(id)
 		}
 	}
 }

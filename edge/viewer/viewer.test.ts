@@ -78,6 +78,24 @@ describe('Viewer', () => {
 		await looks(0)
 	})
 
+	it('is told no more once nobody is here, and again when one comes', async () => {
+		const work = { account: owner.account, generation: snapshot.id, epoch: 1 }
+		await account.start(work, 'run-one-one')
+		const isViewed = (expected: boolean) =>
+			vi.waitFor(async () => {
+				const { viewed } = unwrap(await account.progress(work, { done: 1, total: 50 }))
+				expect(viewed).toBe(expected)
+			}, patience)
+		const stream = await viewer.follow(owner.account, snapshot.id, undefined)
+		await isViewed(true)
+		await stream?.cancel()
+		await isViewed(false)
+		const waiting = viewer.wait(owner.account, snapshot.id, 10_000)
+		await isViewed(true)
+		await account.finish(work, { outcome: 'failed', detail: 'enough' })
+		expect(await waiting).toMatchObject({ status: 'failed' })
+	})
+
 	it('tells no more to whoever follows with a key that was revoked', async () => {
 		vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
 		const admin = `/v1/admin/accounts/${owner.account}/keys`

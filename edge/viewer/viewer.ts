@@ -78,9 +78,10 @@ export class Viewer extends DurableObject {
 		return eventStream(this.#env, this.#timeline, this.#name, seen, () => this.#readers.has(reader), onClose)
 	}
 
-	/** The Account's word on how it stands. */
-	async tell(snapshot: Snapshot): Promise<void> {
+	/** The Account's word on how it stands. Answers whether anyone is here to be told more. */
+	async tell(snapshot: Snapshot): Promise<boolean> {
 		this.#timeline.see(snapshot)
+		return this.#readers.size > 0
 	}
 
 	/** The latest previews, and a partial image, from the generation's node. Answers whether anyone is here to see the next ones. */
