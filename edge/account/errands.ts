@@ -130,10 +130,11 @@ export class Errands {
 			const { env, books, account, transact } = this.#parts
 			const { inputs } = books
 			const now = Date.now()
+			inputs.beginSweep()
 			const prefix = inputKey(account(), '')
 			const left = await eraseObjects(env, prefix, (page) => {
 				const uploads = page.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
-				return inputs.unused(uploads, now).map((id) => prefix + id)
+				return inputs.takeUnused(uploads, now).map((id) => prefix + id)
 			})
 			transact(() => inputs.swept(left, now))
 		})

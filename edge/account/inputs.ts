@@ -1,4 +1,6 @@
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { refuse } from '../inputs/refuse.ts'
+import { describe } from '../issues.ts'
 import type { Due } from './due.ts'
 
 /** Milliseconds: how long an upload is kept that no generation uses. */
@@ -8,6 +10,8 @@ export const unusedFor = 86_400_000
 export class Inputs {
 	readonly #sql: SqlStorage
 	readonly #due: Due
+	/** What the latest sweep removes: who looked at it before may order only now. */
+	#gone = new Set<string>()
 
 	constructor(sql: SqlStorage, due: Due) {
 		this.#sql = sql
@@ -20,8 +24,11 @@ export class Inputs {
 	}
 
 	use(generation: string, { image, mask, semantic_map }: ResolvedRequest): void {
-		for (const upload of [image, mask, semantic_map]) {
+		for (const [name, upload] of Object.entries({ image, mask, semantic_map })) {
 			if (upload) {
+				if (this.#gone.has(upload)) {
+					refuse(`/${name}`, 'an upload of this account', describe(upload))
+				}
 				this.#sql.exec('INSERT OR IGNORE INTO inputs (upload, generation) VALUES (?, ?)', upload, generation)
 			}
 		}
@@ -44,12 +51,20 @@ export class Inputs {
 		)
 	}
 
-	/** Of uploads, those that nothing needs any more. */
-	unused(uploads: readonly { id: string; at: number }[], now: number): string[] {
-		return uploads
+	beginSweep(): void {
+		this.#gone = new Set()
+	}
+
+	/** Of uploads, those that nothing needs any more, and that nothing may use from now on. */
+	takeUnused(uploads: readonly { id: string; at: number }[], now: number): string[] {
+		const unused = uploads
 			.filter(({ at }) => at <= now - unusedFor)
 			.map(({ id }) => id)
 			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
+		for (const id of unused) {
+			this.#gone.add(id)
+		}
+		return unused
 	}
 
 	/** What is left of the sweep: to be swept again, or nothing. */

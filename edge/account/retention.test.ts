@@ -1,11 +1,14 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { findModel } from '../../shared/catalog.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
+import { orderFor, takeApart } from '../../shared/contract/order.ts'
 import type { Delivery } from '../../shared/contract/webhooks.ts'
 import { randomText } from '../../shared/ids.ts'
 import { inputKey } from '../inputs/store.ts'
+import { readKey } from '../keys.ts'
 import { receiver } from '../receiver.ts'
-import { call, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock, submitTo } from '../testing.ts'
 import type { Account } from './account.ts'
 
 const day = 86_400_000
@@ -92,6 +95,20 @@ describe('An account keeps', () => {
 		await pass(day, async () => expect(await stored(inputs)).toEqual([]))
 		await vi.waitFor(nothingIsDue, patience)
 		expect(await rows('SELECT * FROM inputs')).toEqual([])
+	})
+
+	it('no upload that is used only once it is being removed: the order is refused, and not failed later', async () => {
+		const form = new FormData()
+		form.set('file', new File([Buffer.from(png, 'base64')], 'a.png'))
+		const headers = { authorization: `Bearer ${key}` }
+		const { id } = await (await fetchEdge('/openai/v1/files', { method: 'POST', headers, body: form })).json<{ id: string }>()
+		const request = { model: 'scenes', prompt: 'a red sphere', image: id, width: 64, height: 64 }
+		// An order that has looked at its input by now.
+		const seen = takeApart(orderFor(findModel('scenes')!, { task: 'image-to-image', stored: true }).parse(request))
+		await pass(day + 60_000, async () => expect(await stored(inputKey(account, ''))).toEqual([]))
+		const submitted = await submitTo(env.ACCOUNT.getByName(account), readKey(env.DARKROOM_SECRET, key)!.hash, seen)
+		expect(submitted).toMatchObject({ fault: { code: 'invalid-request', errors: [{ pointer: '/image' }] } })
+		expect(await rows('SELECT * FROM generations')).toEqual([])
 	})
 
 	it('the names of orders for as long as those may be repeated', async () => {
