@@ -76,6 +76,12 @@ it('finds whatever is changed in the books', async () => {
 		for (const [change, expected] of plants) {
 			expect(found(change), change).toContainEqual(expect.stringContaining(expected))
 		}
+		const many = `INSERT INTO pictures
+			WITH RECURSIVE numbers (i) AS (SELECT 9 UNION ALL SELECT i + 1 FROM numbers WHERE i < 10010)
+			SELECT ${ended}, i, i, 4, 'e', 0, 'image/png', 1, 1, 1 FROM numbers`
+		const unpaid = found(many).filter((difference) => difference.startsWith('a picture not charged'))
+		expect(unpaid).toHaveLength(10_001)
+		expect(unpaid.at(-1)).toBe('a picture not charged at its price: more than 10000 in all')
 		expect(audit(storage.sql, ledger)).toEqual([])
 	})
 })
