@@ -46,7 +46,9 @@ export class Repeats {
 	}
 
 	remember({ name, fingerprint, life }: Repeat, generation: string, now: number): void {
-		this.#sql.exec('DELETE FROM repeats WHERE until <= ?', now)
+		// After a long silence there may be millions, too many for one order.
+		const old = 'SELECT name FROM repeats WHERE until <= ? LIMIT 100'
+		this.#sql.exec(`DELETE FROM repeats WHERE name IN (${old})`, now)
 		this.#sql.exec(
 			'INSERT OR REPLACE INTO repeats (name, fingerprint, generation, until) VALUES (?, ?, ?, ?)',
 			name,

@@ -147,4 +147,23 @@ describe('An account keeps', () => {
 		await pass(0, async () => expect(await listed()).toEqual([third, second]))
 		expect(await rows("SELECT * FROM due WHERE kind = 'webhook'")).toEqual([])
 	})
+
+	it('no more of either after a long silence than it can forget in one go', async () => {
+		const { url } = receiver(randomText(8))
+		const numbers = 'WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 20001)'
+		await rows(
+			`INSERT INTO deliveries (id, lane, url, type, at, status, due_at)
+			${numbers} SELECT printf('msg_%026d', i), 'l', 'u', 'ping', 0, 'delivered', 0 FROM numbers`
+		)
+		await rows(`INSERT INTO repeats ${numbers} SELECT 'key ' || i, 'f', 'g', i FROM numbers WHERE i <= 101`)
+		const left = async (table: string) => (await rows(`SELECT count(*) AS n FROM ${table}`))[0]?.n
+		await order({ webhook: url }, { 'idempotency-key': 'one' })
+		expect(await left('repeats')).toBe(2)
+		const { id } = await order({ webhook: url }, { 'idempotency-key': 'two' })
+		expect(await left('repeats')).toBe(2)
+		await cancel(id)
+		const old = "deliveries WHERE type = 'ping'"
+		await vi.waitFor(async () => expect(await left(old)).toBeLessThan(20_001), patience)
+		expect([10_001, 1]).toContain(await left(old))
+	})
 })
