@@ -179,6 +179,10 @@ async function all(account: string, path: string, name: string): Promise<Rows> {
 	for (let cursor: unknown = ''; cursor !== null; ) {
 		const page = await call(account, 'GET', `${path}${cursor && `?cursor=${cursor}`}`)
 		rows.push(...(page[name] as Rows))
+		for (const each of (page.unavailable as string[]) ?? []) {
+			console.error(`${each}: it gave no answer; the log of the edge has the reason`)
+			process.exitCode = 1
+		}
 		cursor = page.next
 	}
 	return rows

@@ -1,4 +1,4 @@
-import { runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
@@ -302,6 +302,21 @@ describe('an account', () => {
 		expect(names.filter((name) => name === account || name === other)).toHaveLength(2)
 		expect(seen.find((one) => one.account === account)).toMatchObject({ plan: 'standard', balance: { available: plenty } })
 		expect(await codeOf(await get('/v1/admin/accounts', key))).toBe('401 unauthorized')
+	})
+
+	it('that cannot be opened is named, and hides no other from the admin', async () => {
+		const { account: other } = await newAccount()
+		const [first = ''] = [account, other].sort()
+		const broken = env.ACCOUNT.getByName(first)
+		await runInDurableObject(broken, (_, { storage: { kv } }) => kv.put('schema', kv.get<number>('schema')! + 1))
+		await evictDurableObject(broken)
+		const after = `limit=100&cursor=${first.slice(0, -1)}`
+		const { accounts, unavailable } = await (await get(`/v1/admin/accounts?${after}`, env.ADMIN_TOKEN)).json<{
+			accounts: AccountView[]
+			unavailable: string[]
+		}>()
+		expect(unavailable).toContain(first)
+		expect(accounts).not.toEqual([])
 	})
 
 	it('that does not exist has nothing to show', async () => {

@@ -15,8 +15,8 @@ const route = createRoute({
 	request: { query: z.strictObject({ limit: limitOf(50, 100), cursor: AccountId.optional() }) },
 	responses: {
 		200: json(
-			z.strictObject({ accounts: z.array(AccountView), next: AccountId.nullable() }),
-			'`next` is the `cursor` of the following page, null on the last'
+			z.strictObject({ accounts: z.array(AccountView), unavailable: z.array(AccountId), next: AccountId.nullable() }),
+			'`unavailable` are those that gave no answer, of which the log has the reason; `next` is the `cursor` of the following page, null on the last'
 		),
 		401: problem('unauthorized'),
 		422: problem('invalid-request')
@@ -29,8 +29,18 @@ export const listAccounts = (app: OpenAPIHono<App>) =>
 		const { limit, cursor } = c.req.valid('query')
 		const names = await enrolled(env, cursor, limit + 1)
 		const page = names.slice(0, limit)
-		const answers = await Promise.all(page.map((account) => env.ACCOUNT.getByName(account).describe({ account, key: null })))
-		// A name may have been noted of an account whose making failed.
-		const accounts = answers.flatMap((answer) => ('value' in answer ? [answer.value] : []))
-		return c.json({ accounts, next: names.length > limit ? (page.at(-1) ?? null) : null }, 200)
+		const unavailable: string[] = []
+		const ask = async (account: string) => {
+			try {
+				const answer = await env.ACCOUNT.getByName(account).describe({ account, key: null })
+				// A name may have been noted of an account whose making failed.
+				return 'value' in answer ? [answer.value] : []
+			} catch (error) {
+				console.error(JSON.stringify({ account, error: String(error) }))
+				unavailable.push(account)
+				return []
+			}
+		}
+		const accounts = (await Promise.all(page.map(ask))).flat()
+		return c.json({ accounts, unavailable, next: names.length > limit ? (page.at(-1) ?? null) : null }, 200)
 	})

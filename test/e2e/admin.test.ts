@@ -44,6 +44,7 @@ it('makes an account that can order, and shows its books', async () => {
 	await expect(admin('resolve', 'acme', 'stripe', batch, 'lost')).rejects.toMatchObject({
 		stderr: `admin: the edge answered 404: No batch ${batch} is parked for stripe.\n`
 	})
+	expect((await admin('resolve', 'acme', 'stripe', 'all', 'sent')).stdout).toMatch(/^resolved +0$/m)
 	const [, id] = /(key_\S+) +shop/.exec((await admin('keys', 'acme')).stdout)!
 	await admin('revoke', 'acme', id!)
 	expect((await fetch(`${edge.url}/v1/generations`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(401)
