@@ -1,4 +1,6 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
@@ -24,6 +26,27 @@ it('makes a cluster anew whose password is lost, and keeps one that is whole', a
 	expect(other).toMatch(/^postgres:\/\/darkroom:[0-9a-f]{48}@127\.0\.0\.1:1\/postgres$/)
 	expect(other).not.toBe(url)
 	expect(statSync(made).mtimeMs).toBeGreaterThan(since)
+})
+
+it('makes a cluster anew that was killed while it was made', async () => {
+	const dataDir = join(folder, 'half made')
+	const script = `
+		import { preparePostgres } from ${JSON.stringify(join(import.meta.dirname, 'postgres.ts'))}
+		await preparePostgres(process.argv[1], 1)
+	`
+	const maker = spawn(process.execPath, ['--input-type=module', '-e', script, dataDir], { detached: true, stdio: 'ignore' })
+	const ended = once(maker, 'exit')
+	// From then on it looks whole, and has nearly everything still to come.
+	const places = [dataDir, `${dataDir}.new`]
+	const isControlled = (place: string) => statSync(join(place, 'global/pg_control'), { throwIfNoEntry: false })?.size
+	await expect.poll(() => places.some(isControlled), { interval: 1, timeout: 30_000 }).toBe(true)
+	process.kill(-maker.pid!, 'SIGKILL')
+	await ended
+	for (const place of places) {
+		rmSync(join(place, 'postmaster.pid'), { force: true }) // It counts until the process is forgotten, which takes a moment.
+	}
+	await preparePostgres(dataDir, 1)
+	expect(existsSync(join(dataDir, 'global/pg_filenode.map'))).toBe(true)
 })
 
 it('says which character of a name PostgreSQL does not take, before anything is removed', async () => {

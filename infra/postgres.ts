@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { models } from '../shared/catalog.ts'
 import { mostConnections } from '../shared/queue.ts'
@@ -20,18 +20,22 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 	const { initdb, postgres } = await binaries()
 	const wrap = asUnprivileged()
 	const passwordFile = `${dataDir}.password`
-	// Reads the cluster's files. What another version made, or was half made or half lost, is made anew: a queue may lose everything.
+	// Reads the cluster's files. What another version made, or was half lost, is made anew: a queue may lose everything.
 	const isWhole = () => succeeds([...wrap, postgres, '-D', dataDir, '-C', 'data_checksums'])
 	if (!existsSync(passwordFile) || !isWhole()) {
 		expectSpeakable(initdb, /["$`\\\r\n]/)
 		expectSpeakable(dataDir, /[\r\n]/)
-		rmSync(dataDir, { recursive: true, force: true })
+		// It gets its name when it is whole: of a cluster, that cannot be seen in its files.
+		const made = `${dataDir}.new`
+		for (const folder of [dataDir, made]) {
+			rmSync(folder, { recursive: true, force: true })
+		}
 		mkdirSync(join(dataDir, '..'), { recursive: true })
 		writeFileSync(passwordFile, randomBytes(24).toString('hex'), { mode: 0o600 })
 		run([
 			...wrap,
 			initdb,
-			`--pgdata=${dataDir}`,
+			`--pgdata=${made}`,
 			'--username=darkroom',
 			'--auth=scram-sha-256',
 			`--pwfile=${passwordFile}`,
@@ -39,6 +43,7 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 			'--locale=C',
 			'--no-sync'
 		])
+		renameSync(made, dataDir)
 	}
 	const server = [...wrap, postgres, '-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
 	return {
