@@ -35,6 +35,10 @@ function log(name: string, line: string): void {
 }
 
 readCommandLine(usage, {})
+// A terminal that was closed, a pipe of which nobody reads: what is told there is lost, and no reason to leave children behind.
+for (const stream of [process.stdout, process.stderr]) {
+	stream.on('error', () => {})
+}
 await main().catch((error: Error) => {
 	console.error(`darkroom: ${error.message}`)
 	process.exit(1)
@@ -69,7 +73,14 @@ async function main(): Promise<void> {
 		await supervisor.stop(children, 1_500)
 		process.exit(reason ? 1 : 0)
 	}
-	const supervisor = new Supervisor(log, (message) => void stop(message), held.note)
+	const note = (pids: number[]) => {
+		try {
+			held.note(pids)
+		} catch (error) {
+			log('darkroom', `cannot write down what runs: ${(error as Error).message}`) // A disk may be full for a while.
+		}
+	}
+	const supervisor = new Supervisor(log, (message) => void stop(message), note)
 	const start = (child: ChildSpec) => {
 		children.push(child)
 		return supervisor.start(child)

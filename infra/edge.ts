@@ -119,16 +119,21 @@ if (import.meta.main) {
 		console.error('expected PORT, DATA_DIR and EDGE_SECRETS in the environment; `npm start` sets them')
 		process.exit(78)
 	}
-	const edge = await startEdge({
+	let edge: Edge | undefined
+	const stop = async () => {
+		await edge?.close()
+		process.exit(0)
+	}
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+		process.once(signal, stop)
+	}
+	// Started by dev.ts, which may be killed at any moment: without it nobody would stop the runtime.
+	process.once('disconnect', stop)
+	edge = await startEdge({
 		port: Number(PORT),
 		dataDir: DATA_DIR,
 		secrets: JSON.parse(EDGE_SECRETS),
 		onLost: () => process.exit(1)
 	})
 	console.log(`ready: ${edge.url}`)
-	for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-		process.once(signal, () => void edge.close().then(() => process.exit(0)))
-	}
-	// Started by dev.ts: without it nobody would stop the runtime.
-	process.once('disconnect', () => void edge.close().then(() => process.exit(0)))
 }

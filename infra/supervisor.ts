@@ -39,6 +39,9 @@ export class Supervisor {
 	}
 
 	#spawn(spec: ChildSpec, failures: number, onReady: () => void): void {
+		if (this.#stopping) {
+			return
+		}
 		const child = spawn(spec.command, spec.args, {
 			env: { ...process.env, ...spec.env },
 			stdio: ['ignore', 'pipe', 'pipe', ...(spec.ipc ? ['ipc' as const] : [])],
@@ -59,9 +62,7 @@ export class Supervisor {
 				}
 			})
 		}
-		child.once('error', (error) => this.#log(spec.name, `cannot start: ${error.message}`))
-		child.once('exit', (code, signal) => {
-			killGroup(child, 'SIGKILL') // Its own children, if it left any.
+		const ended = (how: string, code?: number | null) => {
 			this.#children.delete(spec.name)
 			if (this.#stopping) {
 				return
@@ -70,8 +71,13 @@ export class Supervisor {
 				this.#fatal(`${spec.name} cannot run as configured (see its line above)`)
 				return
 			}
-			this.#log(spec.name, `ended with ${signal ?? `exit code ${code}`}; starting it again`)
-			setTimeout(() => !this.#stopping && this.#spawn(spec, failed, onReady), Math.min(200 * 2 ** failed, 10_000))
+			this.#log(spec.name, `${how}; starting it again`)
+			setTimeout(() => this.#spawn(spec, failed, onReady), Math.min(200 * 2 ** failed, 10_000))
+		}
+		child.once('error', (error) => child.pid ?? ended(`cannot start: ${error.message}`))
+		child.once('exit', (code, signal) => {
+			killGroup(child, 'SIGKILL') // Its own children, if it left any.
+			ended(`ended with ${signal ?? `exit code ${code}`}`, code)
 		})
 	}
 
@@ -81,7 +87,7 @@ export class Supervisor {
 		await Promise.all(
 			specs.map(async ({ name, stop }) => {
 				const child = this.#children.get(name)
-				if (!child) {
+				if (child?.pid === undefined) {
 					return
 				}
 				const exited = new Promise((resolve) => child.once('exit', resolve))

@@ -175,6 +175,31 @@ describe('npm start with something wrong', () => {
 		await expect.poll(() => left.filter(alive), { timeout: 30_000 }).toEqual([])
 	})
 
+	it('goes on, and stops, where nobody reads any more what it prints', async () => {
+		const { child, line } = spawnDev({ PORT: String(await freePort()), DATA_DIR: dataDir })
+		await line(/ready in/)
+		child.stdout!.destroy()
+		child.stderr!.destroy()
+		const nodes = () => descendants(child.pid!).filter(({ command }) => command.includes('worker-gpu/main.ts'))
+		const killed = nodes()[0]!.pid
+		process.kill(killed, 'SIGKILL')
+		await expect.poll(() => nodes().some(({ pid }) => pid !== killed), { timeout: 30_000 }).toBe(true)
+		const left = descendants(child.pid!).map(({ pid }) => pid)
+		const exited = new Promise((resolve) => child.once('exit', resolve))
+		child.kill('SIGINT')
+		expect(await exited).toBe(0)
+		expect(left.filter(alive)).toEqual([])
+	})
+
+	it('killed while the edge starts, leaves no edge behind', async () => {
+		const { child } = spawnDev({ PORT: String(await freePort()), DATA_DIR: dataDir })
+		const edge = () => descendants(child.pid!).filter(({ command }) => /infra\/edge\.ts|workerd serve/.test(command))
+		await expect.poll(() => edge().length, { timeout: 30_000 }).toBe(2)
+		const left = edge().map(({ pid }) => pid)
+		child.kill('SIGKILL')
+		await expect.poll(() => left.filter(alive), { timeout: 30_000 }).toEqual([])
+	})
+
 	it('names a port that is none', async () => {
 		expect(await lines({ PORT: 'http' })).toEqual({
 			code: 1,
