@@ -12,9 +12,6 @@ import { type Cut, lanczos, nearest, type Samples } from './resize.ts'
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({ operation: ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Heif'].map((format) => `VipsForeignLoad${format}`) })
 
-/** Seconds that decoding one input may take. */
-const PATIENCE = 20
-
 export type InputFiles = Readonly<Partial<Record<InputName, Uint8Array>>>
 
 /**
@@ -111,7 +108,10 @@ const otherColours = (share: number) => ({
 	detail: `Of the semantic map's pixels ${share} % have no colour of the model's classes, nor one near it; each was taken for the class whose colour is nearest.`
 })
 
-/** Of an animation the first frame. Damaged files fail, harmless oddities do not. */
+/**
+ * Of an animation the first frame. Damaged files fail, harmless oddities do not. How long it takes has no limit but that of the pixels: sharp's
+ * would be by the wall clock, and call what a busy machine is slow at unreadable, while no JPEG's passes are interrupted by it.
+ */
 const options = { limitInputPixels: inputLimits.pixels, failOn: 'error', pages: 1 } as const
 
 /** libvips knows an AVIF by its brand, and not that of one that moves. */
@@ -135,7 +135,7 @@ async function withSamples<T>(
 ): Promise<T> {
 	const { width, height } = await look(name, file)
 	const work = async () => {
-		const image = prepare(open(file).timeout({ seconds: PATIENCE }).autoOrient().toColourspace('srgb'))
+		const image = prepare(open(file).autoOrient().toColourspace('srgb'))
 		const { data, info } = await reading(name, () => image.raw().toBuffer({ resolveWithObject: true }))
 		return use({ ...info, pixels: new Uint8Array(data.buffer, data.byteOffset, data.length) })
 	}
