@@ -1,0 +1,254 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { SamplerName } from '../../shared/samplers.ts'
+import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
+import type { Drawing } from '../ldm/drawing.ts'
+import type { Plan, Row } from '../ldm/plan.ts'
+import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
+import type { Tensor } from '../onnx/tensor.ts'
+import { createBatcher } from './batcher.ts'
+import { measuredLimits } from './limits.ts'
+import { PATIENCE } from './schedule.ts'
+import { steadySizes } from './steady-sizes.ts'
+
+/*
+ * Whatever comes in whatever order: orders of all priorities, deadlines, sizes, lengths, samplers and tasks, some of which are canceled on their way, cannot be
+ * prepared or are spoilt by NaN. What schedule.ts and batcher.ts promise holds for all of them.
+ */
+
+const golden = path.join(import.meta.dirname, '../golden')
+let model: string
+let here: Checkpoint
+let there: Checkpoint
+beforeAll(async () => {
+	// The smallest network, with an encoder beside it.
+	model = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(golden, 'tiny'), model, { recursive: true })
+	for (const part of ['vae_encoder', 'vae_decoder']) {
+		await cp(path.join(golden, 'stable-diffusion', part), path.join(model, part), { recursive: true })
+	}
+	const provider = await chooseProvider('cpu', 1)
+	here = await loadCheckpoint(model, provider, { milliseconds: 0 })
+	there = await loadCheckpoint(model, asOnCuda(provider), { milliseconds: 0 })
+})
+afterAll(() => rm(model, { recursive: true }))
+
+setFlagsFromString('--expose-gc')
+const collectGarbage: () => void = runInNewContext('gc')
+
+const HIGHEST = 2
+
+/** Numerical Recipes' linear congruential generator: the same orders for a seed, everywhere. */
+function dice(seed: number) {
+	let state = seed
+	const below = (end: number) => {
+		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+		return Math.floor((state / 2 ** 32) * end)
+	}
+	return {
+		below,
+		of: <T>(choices: readonly T[]) => choices[below(choices.length)]!,
+		chance: (percent: number) => below(100) < percent
+	}
+}
+
+interface Order {
+	readonly drawing: Drawing
+	readonly seeds: readonly number[]
+	readonly priority: number
+	readonly deadline: number | undefined
+	/** The tick from which it is there. */
+	readonly comes: number
+	/** What becomes of it; canceled, and spoilt, after so many evaluations. */
+	readonly end: 'drawn' | 'canceled' | 'spoilt' | 'unprepared'
+	readonly after: number
+}
+
+function ordersOf(seed: number): Order[] {
+	const { below, of, chance } = dice(seed)
+	let comes = 0
+	return Array.from({ length: 24 }, (): Order => {
+		comes += below(3)
+		const end = of(['drawn', 'drawn', 'drawn', 'drawn', 'canceled', 'spoilt', 'unprepared'] as const)
+		const task = of(['text-to-image', 'text-to-image', 'image-to-image', 'inpainting'] as const)
+		const [width, height] = [end === 'unprepared' ? 17 : of([16, 16, 24]), 16]
+		const plane = (channels: number, value: () => number): Tensor => ({
+			data: Float32Array.from({ length: channels * width * height }, value),
+			dims: [channels, height, width]
+		})
+		return {
+			drawing: {
+				task,
+				prompt: of(['a red cube', 'a large sphere', 'shiny', '']),
+				negative_prompt: of([null, 'a cone']),
+				width,
+				height,
+				steps: 2 + below(chance(40) ? 48 : 8),
+				guidance: of([1, 3, 7.5]),
+				guidance_rescale: of([0, 0.7]),
+				sampler: of([null, ...SamplerName.options]),
+				eta: null,
+				strength: of([0.5, 1]),
+				...(task !== 'text-to-image' && { image: plane(3, () => below(256) / 127.5 - 1) }),
+				...(task === 'inpainting' && { mask: plane(1, () => below(2)) })
+			},
+			seeds: Array.from({ length: 1 + below(4) }, () => below(2 ** 32)),
+			priority: of([0, 1, HIGHEST, HIGHEST]),
+			deadline: of([undefined, below(1_000)]),
+			comes,
+			end,
+			after: below(4)
+		}
+	})
+}
+
+async function drawAlone({ drawing, seeds }: Order): Promise<Tensor[]> {
+	const plan = await planFor(here, drawing)
+	const images: Tensor[] = []
+	for (const seed of seeds) {
+		const row = plan.start(seed)
+		while (row.k < plan.evaluations) {
+			plan.advance(row, await plan.denoiser.predict(plan.evaluate(row)))
+		}
+		images.push(await plan.finish(row))
+	}
+	return images
+}
+
+async function check(seed: number, lanes: 1 | 2): Promise<void> {
+	const orders = ordersOf(seed)
+	let ticks = 0
+	/** Of the rows that are there: the tick of their latest turn. */
+	const turns = new Map<Row, number>()
+	const rows: WeakRef<Row>[] = []
+	let most = 0
+	let onTick = Promise.withResolvers<void>()
+	const limits = measuredLimits({ guessPositions: 1, measure: false })
+	const batcher = createBatcher({
+		limits: { ...limits, of: () => ({ most: 6, light: 2 }) },
+		lanes,
+		...(lanes === 2 && { steady: steadySizes() }),
+		onTick() {
+			ticks += 1
+			onTick.resolve()
+			onTick = Promise.withResolvers()
+		}
+	})
+
+	/** Tells of every turn of a row, and fails where one came late. */
+	function watched(plan: Plan, { priority, end, after }: Order): Plan {
+		return {
+			...plan,
+			start(seed) {
+				const row = plan.start(seed)
+				rows.push(new WeakRef(row))
+				turns.set(row, ticks)
+				most = Math.max(most, turns.size)
+				return row
+			},
+			evaluate(row) {
+				const evaluations = plan.evaluate(row)
+				const spoil = ({ data, dims }: Tensor) => ({ data: data.map(() => Number.NaN), dims })
+				return end === 'spoilt' && row.k >= Math.min(after, plan.evaluations - 1)
+					? evaluations.map(({ x, ...rest }) => ({ ...rest, x: spoil(x) }))
+					: evaluations
+			},
+			advance(row, outputs) {
+				const waited = ticks - turns.get(row)!
+				// Overdue, and then behind those alone that have waited longer, each once; `lanes` calls may have been chosen before.
+				expect(waited).toBeLessThanOrEqual(PATIENCE * (1 + HIGHEST - priority) + most + lanes)
+				turns.set(row, ticks)
+				plan.advance(row, outputs)
+				if (row.k === plan.evaluations) {
+					turns.delete(row)
+				}
+			}
+		}
+	}
+
+	async function drawAmong(order: Order): Promise<Tensor[]> {
+		const cancel = new AbortController()
+		const images: Tensor[] = []
+		const progress: [done: number, total: number][] = []
+		const own: Row[] = []
+		let over = false
+		try {
+			await batcher.develop({
+				async prepare(pause) {
+					const plan = watched(await planFor(lanes === 1 ? here : there, order.drawing, pause), order)
+					const start = (seed: number) => {
+						own.push(plan.start(seed))
+						return own.at(-1)!
+					}
+					return { ...plan, start }
+				},
+				pictures: order.seeds.map((seed, n) => ({ n, seed })),
+				priority: order.priority,
+				deadline: order.deadline,
+				signal: cancel.signal,
+				onProgress(done, total) {
+					expect(over).toBe(false)
+					progress.push([done, total])
+					if (order.end === 'canceled' && done >= Math.min(order.after, total)) {
+						over = true
+						cancel.abort('canceled')
+					}
+				},
+				onPicture({ n }, image) {
+					expect(over).toBe(false)
+					images[n] = image
+				}
+			})
+			const [, total] = progress[0]!
+			expect(progress[0]).toEqual([0, total])
+			expect(progress.at(-1)).toEqual([total, total])
+			for (const [i, [done, sum]] of progress.entries()) {
+				expect(sum).toBe(total)
+				expect(done).toBeGreaterThanOrEqual(progress[i - 1]?.[0] ?? 0)
+			}
+			return images
+		} finally {
+			over = true
+			for (const row of own) {
+				turns.delete(row)
+			}
+		}
+	}
+
+	const drawn: Promise<PromiseSettledResult<Tensor[]>[]>[] = []
+	for (const order of orders) {
+		while (ticks < order.comes && turns.size > 0) {
+			await onTick.promise
+		}
+		drawn.push(Promise.allSettled([drawAmong(order)]))
+	}
+	for (const [i, order] of orders.entries()) {
+		const [result] = await drawn[i]!
+		switch (order.end) {
+			case 'drawn':
+				expect(result).toEqual({ status: 'fulfilled', value: await drawAlone(order) })
+				break
+			case 'canceled':
+				expect(result).toMatchObject({ status: 'rejected', reason: 'canceled' })
+				break
+			case 'spoilt':
+				expect(result).toMatchObject({ status: 'rejected', reason: { name: 'NotFinite' } })
+				break
+			case 'unprepared':
+				expect(result).toMatchObject({ status: 'rejected', reason: { message: expect.stringMatching(/^width: expected/) } })
+		}
+	}
+	await batcher.halt()
+	expect(batcher.load).toEqual({ active: 0, waiting: 0 })
+	await new Promise((resolve) => setImmediate(resolve))
+	collectGarbage()
+	expect(rows.length).toBeGreaterThan(30)
+	expect(rows.filter((row) => row.deref())).toEqual([])
+}
+
+test.each([1, 2, 3])('in one lane: orders of seed %i', (seed) => check(seed, 1))
+test.each([4, 5, 6])('in two lanes: orders of seed %i', (seed) => check(seed, 2))
