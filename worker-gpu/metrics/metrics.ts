@@ -22,7 +22,7 @@ export function createMetrics(): Metrics {
 		'Pictures on their way: in the last call of the network, and waiting for a seat in it.',
 		'state'
 	)
-	const batch = histogram('darkroom_batch_size', 'Evaluations in a call of the network.', [1, 2, 4, 8, 16, 32, 64])
+	const batch = histogram('darkroom_batch_size', 'Evaluations in a call of the network.', [1, 2, 4, 8, 16, 32, 64, 128, 256])
 	const ticks = histogram(
 		'darkroom_tick_seconds',
 		'A call of the network with all that belongs to it.',
