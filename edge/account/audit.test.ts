@@ -1,7 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { expect, it } from 'vitest'
 import { call, deliver, env, fetchEdge, newAccount, post } from '../testing.ts'
-import { audit } from './audit.ts'
+import { audit, auditPart, auditParts } from './audit.ts'
 import { openBooks } from './books.ts'
 
 /** An account whose pictures are metered: one generation is under way, of another one picture was delivered, and refunded. */
@@ -83,5 +83,17 @@ it('finds whatever is changed in the books', async () => {
 		expect(unpaid).toHaveLength(10_001)
 		expect(unpaid.at(-1)).toBe('a picture not charged at its price: more than 10000 in all')
 		expect(audit(storage.sql, ledger)).toEqual([])
+		// In parts, of which none takes as long as all.
+		storage.sql.exec(
+			`INSERT INTO generations (id, request, status, epoch, created_at, price)
+			WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 1000)
+			SELECT 'gen_' || i, '{}', 'queued', 1, 0, 1 FROM numbers`
+		)
+		const unheld = Array.from(
+			{ length: auditParts },
+			(_, part) => auditPart(storage.sql, ledger, part).filter((difference) => difference.startsWith('a hold')).length
+		)
+		expect(unheld.reduce((sum, n) => sum + n)).toBe(1_000)
+		expect(Math.max(...unheld)).toBeLessThan(500)
 	})
 })

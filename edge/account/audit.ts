@@ -27,6 +27,10 @@ function balances(ledger: Ledger): string[] {
 		.map((side) => `balance ${side}: the entries make ${counted[side]}, got ${kept[side]}`)
 }
 
+/** Holds have no index, so they are sorted by generation, which takes longest of all: so many times, those of a part of all ids, which end by chance. */
+const quarters = 4
+const isIn = (quarter: number, id: string) => `unicode(substr(${id}, -1)) % ${quarters} = ${quarter}`
+
 const checks = [
 	{
 		what: 'a charge without its picture',
@@ -39,15 +43,15 @@ const checks = [
 			LEFT JOIN ledger l ON l.kind = 'capture' AND l.generation = p.generation AND l.picture = p.n
 			WHERE coalesce(l.amount, 0) <> g.price`
 	},
-	{
+	...Array.from({ length: quarters }, (_, quarter) => ({
 		what: 'a hold that does not fit its generation',
 		query: `SELECT g.id, g.status, coalesce(h.held, 0) AS held FROM generations g LEFT JOIN (
 				SELECT generation, sum(CASE kind WHEN 'hold' THEN amount WHEN 'refund' THEN 0 ELSE -amount END) AS held
-				FROM ledger WHERE generation IS NOT NULL GROUP BY generation
+				FROM ledger WHERE ${isIn(quarter, 'generation')} GROUP BY generation
 			) h ON h.generation = g.id
-			WHERE coalesce(h.held, 0) <> CASE WHEN g.status IN ('queued', 'processing')
+			WHERE ${isIn(quarter, 'g.id')} AND coalesce(h.held, 0) <> CASE WHEN g.status IN ('queued', 'processing')
 				THEN g.price * (g.count - (SELECT count(*) FROM pictures p WHERE p.generation = g.id)) ELSE 0 END`
-	},
+	})),
 	{
 		what: 'a refund that does not fit its generation',
 		query: `SELECT g.id, g.refunded, coalesce(r.refunded, 0) AS entries FROM generations g LEFT JOIN (
