@@ -79,17 +79,15 @@ const checks = [
 	},
 	{
 		what: 'usage that the pictures do not make',
-		query: `SELECT * FROM (
+		query: `WITH counted AS MATERIALIZED (
 				SELECT date(p.captured_at / 1000, 'unixepoch') AS day, g.key, g.model, count(*) AS pictures, sum(g.price) AS amount
 				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
-				EXCEPT SELECT day, key, model, pictures - archived_pictures, amount - archived_amount FROM usage
-			)
-			UNION ALL SELECT * FROM (
+			), kept AS (
 				SELECT day, key, model, pictures - archived_pictures, amount - archived_amount FROM usage
-				WHERE (pictures, amount) <> (archived_pictures, archived_amount) EXCEPT
-				SELECT date(p.captured_at / 1000, 'unixepoch'), g.key, g.model, count(*), sum(g.price)
-				FROM pictures p JOIN generations g ON g.id = p.generation WHERE g.key IS NOT NULL GROUP BY 1, 2, 3
-			)`
+				WHERE (pictures, amount) <> (archived_pictures, archived_amount)
+			)
+			SELECT * FROM (SELECT * FROM counted EXCEPT SELECT * FROM kept)
+			UNION ALL SELECT * FROM (SELECT * FROM kept EXCEPT SELECT * FROM counted)`
 	},
 	{
 		what: 'usage that the archives do not make',
