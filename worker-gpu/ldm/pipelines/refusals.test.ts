@@ -25,6 +25,10 @@ test.each([
 		{ strength: 0.1 },
 		'strength: expected at least 0.16666666666666666, which leaves one of 6 steps, got 0.1'
 	],
+	...[0, 1.5, 1001].map(
+		(steps) =>
+			['sd', 'text-to-image', { sampler: 'dpm++-2m-karras', steps }, 'steps: expected an integer from 1 to 1000, got '] as const
+	),
 	['sd', 'image-to-image', { strength: 1.5 }, 'strength: expected a number from 0 to 1, got 1.5'],
 	['sd', 'image-to-image', { strength: Number.NaN }, 'strength: expected a number from 0 to 1, got NaN'],
 	['sd', 'image-to-image', { image: image(32, 24) }, 'image: expected one of [3, 32, 32], got [3, 32, 24]'],

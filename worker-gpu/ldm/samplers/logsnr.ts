@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { f, notImplemented } from './schedule.ts'
 import { interpolate, RespacingConfig, respace, timestepOf } from './sigmas.ts'
-import { SpacingConfig, spacedTimestepsToPicture } from './timesteps.ts'
+import { assertSteps, SpacingConfig, spacedTimestepsToPicture } from './timesteps.ts'
 
 /*
  * DPM-Solver and its kin integrate in λ = log(α/σ), half the logarithm of the signal-to-noise ratio, of x_t = α x_0 + σ ε with α² + σ² = 1.
@@ -52,6 +52,7 @@ export function respacedLevels(
 	training: Float32Array,
 	whole: (t: number) => number
 ): Levels | undefined {
+	assertSteps(steps, training.length)
 	const sigmas = respace(config, training.toReversed(), steps)
 	return sigmas && { timesteps: Array.from(sigmas, (sigma) => Math.trunc(whole(timestepOf(sigma, training)))), sigmas }
 }
