@@ -38,6 +38,11 @@ it('makes an account that can order, and shows its books', async () => {
 	expect(ledger).toMatch(/1410 .* hold +available +held/)
 	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
 	expect((await admin('audit', 'acme')).stdout).toMatch(/acme +0 +0/)
+	await expect(admin('audit', 'nobody', 'acme')).rejects.toMatchObject({
+		code: 1,
+		stdout: expect.stringMatching(/acme +0 +0/),
+		stderr: 'nobody: not audited to the end: the edge answered 404: There is no such account.\n'
+	})
 	expect((await admin('archives', 'acme')).stdout).toBe('nothing\n')
 	expect((await admin('parked', 'acme')).stdout).toBe('nothing\n')
 	const batch = 'mtr_0'.padEnd(30, '0')
