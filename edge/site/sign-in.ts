@@ -9,6 +9,7 @@ import { find } from './h.ts'
 export function signIn(enter: () => Promise<void>): void {
 	const form = find('sign-in') as HTMLFormElement
 	const field = form.elements.namedItem('key') as HTMLInputElement
+	const button = form.querySelector('button')!
 	const show = (isIn: boolean) => {
 		form.hidden = isIn
 		find('content').hidden = !isIn
@@ -17,6 +18,8 @@ export function signIn(enter: () => Promise<void>): void {
 	}
 	const open = async () => {
 		find('refusal').textContent = ''
+		// Whoever came in twice would do everything twice.
+		button.disabled = true
 		try {
 			await api('/v1/account')
 		} catch (error) {
@@ -24,6 +27,7 @@ export function signIn(enter: () => Promise<void>): void {
 			if (error instanceof ApiError && [401, 403].includes(error.status)) {
 				key.forget()
 			}
+			button.disabled = false
 			show(false)
 			find('refusal').textContent = reasonOf(error)
 			return

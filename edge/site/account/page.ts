@@ -6,7 +6,7 @@ import type { Delivery } from '../../../shared/contract/webhooks.ts'
 import { timeOf } from '../../../shared/ids.ts'
 import { api } from '../api.ts'
 import { attempt } from '../attempt.ts'
-import { money, when } from '../format.ts'
+import { money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
 import { chart } from './chart.ts'
@@ -104,14 +104,14 @@ async function generations(cursor?: string): Promise<void> {
 function card({ id, status, request, images, error, created_at }: Generation): HTMLElement {
 	const [first] = images
 	const picture = first
-		? h('a', { href: first.url }, h('img', { src: first.url, alt: request.prompt, loading: 'lazy' }))
+		? h('a', { href: first.url }, h('img', { src: first.url, alt: nameOf(request), loading: 'lazy' }))
 		: h('div', { class: 'blank', title: error?.detail }, status)
 	const more = images.length > 1 ? ` · ${images.length} pictures` : ''
 	return h(
 		'article',
 		{ 'data-id': id },
 		picture,
-		h('p', { title: request.prompt }, request.prompt),
+		h('p', { title: nameOf(request) }, nameOf(request)),
 		h('span', { class: 'faint' }, `${when(created_at)}${more}`)
 	)
 }
@@ -191,7 +191,12 @@ function table(heads: string[], rows: HTMLTableRowElement[], numbers = heads.len
 function offerMore(id: string, next: string | null, load: (cursor: string) => Promise<void>): void {
 	const button = find(id) as HTMLButtonElement
 	button.hidden = next === null
-	button.onclick = () => void attempt(find('fault'), () => load(next as string))
+	button.onclick = () => {
+		button.disabled = true // Pressed again, it would bring the same ones.
+		void attempt(find('fault'), () => load(next as string)).finally(() => {
+			button.disabled = false
+		})
+	}
 }
 
 const after = (cursor: string | undefined) => (cursor ? `&cursor=${cursor}` : '')

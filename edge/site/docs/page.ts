@@ -1,4 +1,5 @@
 import './page.css'
+import { attempt } from '../attempt.ts'
 import { find, h } from '../h.ts'
 import { type Content, type Document, fieldsOf, type Operation, type Schema, spelledOut, typeOf } from './openapi.ts'
 
@@ -91,23 +92,27 @@ const table = (rows: string[][]): HTMLElement =>
 		)
 	)
 
-const document = spelledOut(await (await fetch('/openapi.json')).json())
+await attempt(find('about'), async () => {
+	const document = spelledOut(await (await fetch('/openapi.json')).json())
 
-find('about').append(...prose(document.info.description))
-const isAside = (tag: string) => tag === 'admin' || tag === 'health'
-const tags = Object.entries(byTag(document)).sort(([a], [b]) => Number(isAside(a)) - Number(isAside(b)))
-for (const [tag, operations] of tags) {
-	find('contents').append(
-		h(
-			'div',
-			{},
-			h('h2', {}, tag),
-			...operations.map(({ id, method, path }) => h('a', { href: `#${id}` }, h('b', {}, method), h('span', {}, ...broken(path))))
+	find('about').append(...prose(document.info.description))
+	const isAside = (tag: string) => tag === 'admin' || tag === 'health'
+	const tags = Object.entries(byTag(document)).sort(([a], [b]) => Number(isAside(a)) - Number(isAside(b)))
+	for (const [tag, operations] of tags) {
+		find('contents').append(
+			h(
+				'div',
+				{},
+				h('h2', {}, tag),
+				...operations.map(({ id, method, path }) =>
+					h('a', { href: `#${id}` }, h('b', {}, method), h('span', {}, ...broken(path)))
+				)
+			)
 		)
-	)
-	find('operations').append(...operations.map(section))
-}
-// The page was empty when the browser looked for it.
-if (location.hash) {
-	window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
-}
+		find('operations').append(...operations.map(section))
+	}
+	// The page was empty when the browser looked for it.
+	if (location.hash) {
+		window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
+	}
+})

@@ -1,6 +1,6 @@
-import type { Darkroom } from '../../../shared/client.ts'
+import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import { attempt } from '../attempt.ts'
+import { attempt, reasonOf } from '../attempt.ts'
 import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 
@@ -13,12 +13,24 @@ const states: Record<Generation['status'], string> = {
 	expired: 'Too late'
 }
 
+/** Milliseconds after which a server that cannot be reached is asked again. */
+const pause = 2_000
+
 export const isUnderWay = ({ status }: Generation): boolean => status === 'queued' || status === 'processing'
 
 /** Shows a generation on the stage from its acceptance to its end. */
 export async function develop(client: Darkroom, accepted: Generation): Promise<Generation> {
 	const { id, request } = accepted
 	const state = h('span', { role: 'status' }, states[accepted.status])
+	/** What changes with each step: not read out. */
+	const detail = h('span')
+	const tell = (text: string, more = '') => {
+		// What is said already is not said again.
+		if (state.textContent !== text) {
+			state.textContent = text
+		}
+		detail.textContent = more
+	}
 	const progress = h('progress', { 'aria-label': 'Steps', max: 1, value: 0 })
 	const stop = () => attempt(find('trouble'), async () => void (await client.cancel(id)))
 	const cancel = h('button', { type: 'button', click: () => void stop() }, 'Cancel')
@@ -28,7 +40,13 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 	const pictures = h('div', { class: 'tray' }, ...frames)
 	pictures.style.setProperty('--aspect', `${request.width} / ${request.height}`)
 	pictures.style.setProperty('--across', String(Math.ceil(Math.sqrt(request.count))))
-	const card = h('div', { id: 'development', 'data-id': id }, pictures, progress, h('div', { class: 'row' }, state, cancel))
+	const card = h(
+		'div',
+		{ id: 'development', 'data-id': id },
+		pictures,
+		progress,
+		h('div', { class: 'row' }, h('p', {}, state, detail), cancel)
+	)
 	find('idle').hidden = true
 	document.getElementById('development')?.remove()
 	find('stage').append(card)
@@ -44,43 +62,67 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 	}
 	/** When the first steps were seen, and how many: what is left goes on as fast. */
 	let pace: { at: number; done: number } | undefined
-	for await (const event of client.events(id)) {
-		switch (event.type) {
-			case 'status':
-				state.textContent = states[event.status]
-				break
-			case 'queue':
-				state.textContent = `${states.queued}: ${event.position === 0 ? 'next in line' : `${event.position} ahead`}${about(event.eta)}`
-				break
-			case 'progress': {
-				pace ??= { at: performance.now(), done: event.done }
-				const each = (performance.now() - pace.at) / 1_000 / (event.done - pace.done)
-				progress.max = event.total
-				progress.value = event.done
-				const left = event.done > pace.done ? Math.ceil((event.total - event.done) * each) : null
-				state.textContent = `${states.processing}: ${Math.floor((event.done / event.total) * 100)} %${about(left)}`
-				break
-			}
-			case 'preview':
-				show(event.n, `data:${event.content_type};base64,${event.data}`)
-				break
-			case 'image':
-				show(event.image.n, event.image.url, true)
-				break
-			case 'end': {
-				const { status, error, cost } = event.generation
-				const told = error ? `${states[status]}: ${error.detail}` : states[status]
-				state.textContent = `${told} · cost ${money(cost.charged)} · seed ${request.seed}`
-				progress.hidden = true
-				cancel.hidden = true
-				for (const frame of frames) {
-					frame.hidden = frame.querySelector('img')!.hidden
-				}
-				return event.generation
-			}
+	const end = () => {
+		progress.hidden = true
+		cancel.hidden = true
+		for (const frame of frames) {
+			frame.hidden = frame.querySelector('img')!.hidden
 		}
 	}
-	throw new Error('The events ended before the generation')
+	const follow = async (): Promise<Generation> => {
+		for await (const event of client.events(id)) {
+			switch (event.type) {
+				case 'status':
+					tell(states[event.status])
+					break
+				case 'queue':
+					tell(states.queued, `: ${event.position === 0 ? 'next in line' : `${event.position} ahead`}${about(event.eta)}`)
+					break
+				case 'progress': {
+					pace ??= { at: performance.now(), done: event.done }
+					const each = (performance.now() - pace.at) / 1_000 / (event.done - pace.done)
+					progress.max = event.total
+					progress.value = event.done
+					const left = event.done > pace.done ? Math.ceil((event.total - event.done) * each) : null
+					tell(states.processing, `: ${Math.floor((event.done / event.total) * 100)} %${about(left)}`)
+					break
+				}
+				case 'preview':
+					show(event.n, `data:${event.content_type};base64,${event.data}`)
+					break
+				case 'image':
+					show(event.image.n, event.image.url, true)
+					break
+				case 'end': {
+					const { status, error, cost } = event.generation
+					const told = error ? `${states[status]}: ${error.detail}` : states[status]
+					tell(`${told} · cost ${money(cost.charged)} · seed ${request.seed}`)
+					return event.generation
+				}
+			}
+		}
+		throw new Error('The events ended before the generation')
+	}
+	try {
+		for (;;) {
+			try {
+				return await follow()
+			} catch (error) {
+				if (isAnswer(error)) {
+					tell('Nothing more is known of it.')
+					throw error
+				}
+				// It goes on without its reader, who hears how it stands once the server can be reached.
+				tell(reasonOf(error), ' Trying again…')
+				await new Promise((resolve) => setTimeout(resolve, pause))
+			}
+		}
+	} finally {
+		end()
+	}
 }
+
+/** It would be the same again: the key is not valid any more, or the generation is gone. */
+const isAnswer = (error: unknown) => error instanceof DarkroomError && error.status < 500 && error.status !== 429
 
 const about = (seconds: number | null) => (seconds === null ? '' : `, about ${seconds} s`)

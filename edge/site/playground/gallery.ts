@@ -2,35 +2,41 @@ import type { Model } from '../../../shared/catalog.ts'
 import type { Darkroom } from '../../../shared/client.ts'
 import type { Generation, GenerationRequest } from '../../../shared/contract/generation.ts'
 import { attempt } from '../attempt.ts'
-import { money, when } from '../format.ts'
+import { money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { recipes } from './copy.ts'
 
 const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
-const nameOf = ({ prompt, task }: Generation['request']) => prompt || task || 'Picture'
 
 /**
  * The account's generations, newest first: a contact sheet, of which each opens with the whole request and what can be done with it. `begin` puts
  * a request into the form.
  */
-export async function openGallery(
-	client: Darkroom,
-	models: readonly Model[],
-	begin: (request: Partial<GenerationRequest>) => void
-) {
+export function hangGallery(client: Darkroom, models: readonly Model[], begin: (request: Partial<GenerationRequest>) => void) {
 	const gallery = find('gallery')
 	const more = find('more') as HTMLButtonElement
 	const detail = find('detail') as HTMLDialogElement
 	let next: string | null | undefined
-	let latest: Generation | undefined
 
+	/** The newest, or those after the last ones. The first of them, whatever became of it. */
 	const show = async () => {
-		const page = await client.generations(next ?? undefined)
-		latest ??= page.generations[0]
-		next = page.next
-		more.hidden = next === null
-		gallery.append(...page.generations.filter(({ images }) => images.length > 0).map(card))
-		find('nothing').hidden = gallery.childElementCount > 0
+		try {
+			const page = await client.generations(next ?? undefined)
+			next = page.next
+			for (const generation of page.generations.filter(({ images }) => images.length > 0)) {
+				hang(generation, (article) => gallery.append(article))
+			}
+			find('nothing').hidden = gallery.childElementCount > 0
+			return page.generations[0]
+		} finally {
+			more.hidden = next === null
+		}
+	}
+	/** Each hangs once, as it was seen last: it may have been there while it was half done. */
+	const hang = (generation: Generation, put: (article: HTMLElement) => void) => {
+		const before = gallery.querySelector(`[data-id="${generation.id}"]`)
+		const article = card(generation)
+		before ? before.replaceWith(article) : put(article)
 	}
 	const card = (generation: Generation): HTMLElement => {
 		const { id, request, images } = generation
@@ -42,7 +48,7 @@ export async function openGallery(
 		})
 		const article: HTMLElement = h(
 			'article',
-			{},
+			{ 'data-id': id },
 			h(
 				'button',
 				{ type: 'button', click: () => void attempt(find('said'), async () => open(await client.generation(id), article)) },
@@ -117,13 +123,11 @@ export async function openGallery(
 	}
 	// Whoever clicks beside it is done with it.
 	detail.addEventListener('click', (event) => event.target === detail && detail.close())
-	more.addEventListener('click', () => void attempt(find('said'), show))
-	await show()
+	more.addEventListener('click', () => void attempt(find('said'), async () => void (await show())))
 	return {
-		/** The newest one, whatever became of it. */
-		latest,
+		show,
 		add(generation: Generation) {
-			gallery.prepend(card(generation))
+			hang(generation, (article) => gallery.prepend(article))
 			find('nothing').hidden = true
 		}
 	}

@@ -46,21 +46,36 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 function picture(label: string, given: string | null | undefined, changed: (url: string) => unknown) {
 	const file = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif,image/avif' })
 	let url = given ?? undefined
-	const note = h('span', {}, isShown(url) || !url ? undefined : 'the same as before, unless you choose another')
+	const note = h('span', { role: 'status' }, isShown(url) || !url ? undefined : 'The same as before, unless you choose another.')
 	file.addEventListener('change', async () => {
 		const chosen = file.files?.[0]
-		if (chosen) {
-			url = await dataUrl(chosen)
+		if (!chosen) {
+			return
+		}
+		const read = await dataUrl(chosen).catch(() => undefined)
+		const isPicture = read !== undefined && (await loaded(read).catch(() => undefined)) !== undefined
+		if (file.files?.[0] !== chosen) {
+			return // Another was chosen meanwhile.
+		}
+		if (isPicture) {
+			url = read
 			note.textContent = ''
-			changed(url)
+			changed(read)
+		} else {
+			file.value = ''
+			note.textContent = `${chosen.name} is no picture that can be read here: PNG, JPEG, WebP, GIF or AVIF.`
 		}
 	})
 	if (isShown(url)) {
 		const shown = url
-		// Once whoever asked has what it asked for.
-		queueMicrotask(() => changed(shown))
+		loaded(shown).then(
+			() => changed(shown),
+			() => {
+				note.textContent = 'What it starts from cannot be shown here.'
+			}
+		)
 	}
-	return { element: h('label', {}, label, file, note), read: () => url }
+	return { element: h('div', { class: 'picture' }, h('label', {}, label, file), note), read: () => url }
 }
 
 const isShown = (url: string | undefined): url is string => url !== undefined && !url.startsWith('upl_')
@@ -192,18 +207,12 @@ function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given
 	const swatches = labels.map(({ name, color }, i) => {
 		const swatch = h('span', { class: 'swatch' })
 		swatch.style.background = color
-		return h('label', { class: 'chip' }, h('input', { type: 'radio', name: '', value: color, checked: i === 0 }), swatch, name)
+		// Of no form: what the form has goes into the request.
+		const radio = h('input', { type: 'radio', name: 'brush', form: '', value: color, checked: i === 0 })
+		return h('label', { class: 'chip' }, radio, swatch, name)
 	})
 	const palette = h('fieldset', { class: 'row' }, h('legend', {}, 'Paint with'), ...swatches)
 	const brush = () => palette.querySelector<HTMLInputElement>('input:checked')!.value
-	for (const swatch of swatches) {
-		// Of one group, though without a name: what has one goes into the request.
-		swatch.addEventListener('change', () => {
-			for (const radio of palette.querySelectorAll('input')) {
-				radio.checked = radio.parentElement === swatch
-			}
-		})
-	}
 	const easel = h('div')
 	let painted = (): string | undefined => undefined
 	const lay = (ground: string | HTMLImageElement) => {

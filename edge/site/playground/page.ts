@@ -10,7 +10,7 @@ import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
 import { develop, isUnderWay } from './develop.ts'
-import { openGallery } from './gallery.ts'
+import { hangGallery } from './gallery.ts'
 import { type Given, showInputs } from './inputs.ts'
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
@@ -23,6 +23,7 @@ const pause = 400
 signIn(async () => {
 	const client = new Darkroom({ url: '', apiKey: key.get()! })
 	const models = await client.models()
+	find('bench').hidden = false
 	const model = () => models.find(({ id }) => id === field('model').value) as Model
 	let readInputs: ReturnType<typeof showInputs> = async () => ({ fields: {}, isWhole: true })
 
@@ -62,10 +63,13 @@ signIn(async () => {
 	}
 	/** Puts a request into the form, and leaves what it does not tell as the model has it. */
 	const fill = (request: Partial<GenerationRequest>) => {
-		const { task, ...fields } = request
-		field('model').value = request.model ?? field('model').value
+		const { model: id, task, ...fields } = request
+		// What is in the gallery may be of a model that is gone, or of a task that it had.
+		if (id && models.some((one) => one.id === id)) {
+			field('model').value = id
+		}
 		chooseModel()
-		field('task').value = task ?? Object.keys(model().tasks)[0]!
+		field('task').value = task && model().tasks[task] ? task : Object.keys(model().tasks)[0]!
 		chooseTask(request)
 		for (const name of ['prompt', 'negative_prompt', 'seed', 'sampler'] as const) {
 			field(name).value = String(fields[name] ?? '')
@@ -90,20 +94,27 @@ signIn(async () => {
 		return { ...(given as GenerationOrder), ...(await readInputs()).fields }
 	}
 
+	/** Answers may overtake each other: only the latest question's counts. */
+	let question = 0
 	const price = async () => {
+		const mine = ++question
 		// What is not whole yet would be refused; what else is wrong is told when it is asked for.
 		const isAsking = field('prompt').value.trim() !== '' || model().prompt.max === 0
 		if (!isAsking || !form.checkValidity() || !(await readInputs()).isWhole) {
 			find('price').textContent = ''
 			return
 		}
-		try {
-			const { cost, available } = await client.quote(await order())
-			find('price').textContent = `Costs ${money(cost.total)} of ${money(available)}`
-		} catch {
-			find('price').textContent = ''
+		const told = await client.quote(await order()).then(
+			({ cost, available }) => `Costs ${money(cost.total)} of ${money(available)}`,
+			() => ''
+		)
+		if (mine === question) {
+			find('price').textContent = told
 		}
 	}
+	// A browser points out what is wrong, where it can be seen.
+	const finer = find('finer') as HTMLDetailsElement
+	finer.addEventListener('invalid', () => (finer.open = true), true)
 	let timer: ReturnType<typeof setTimeout> | undefined
 	form.addEventListener('input', () => {
 		clearTimeout(timer)
@@ -120,7 +131,7 @@ signIn(async () => {
 		form.scrollIntoView({ block: 'nearest' })
 		field('prompt').focus({ preventScroll: true })
 	}
-	const gallery = await openGallery(client, models, begin)
+	const gallery = hangGallery(client, models, begin)
 	const follow = async (start: () => Promise<Parameters<typeof develop>[1]>) => {
 		await attempt(find('trouble'), async () => {
 			const generation = await develop(client, await start())
@@ -134,6 +145,7 @@ signIn(async () => {
 	let isAsking = false
 	const ask = async () => {
 		isAsking = true
+		question++
 		find('price').textContent = 'Asking…'
 		try {
 			return await client.create(await order())
@@ -148,8 +160,8 @@ signIn(async () => {
 			void follow(ask)
 		}
 	})
+	const latest = await gallery.show()
 	// What was under way when the page was left is shown again.
-	const { latest } = gallery
 	if (latest && isUnderWay(latest)) {
 		void follow(async () => latest)
 	}
@@ -159,6 +171,8 @@ const show = (name: string, isShown: boolean) => {
 	const label = form.querySelector<HTMLElement>(`[data-field="${name}"]`)
 	if (label) {
 		label.hidden = !isShown
+		// Nobody can mend what is wrong with a field that is not there.
+		field(name).disabled = !isShown
 	}
 }
 

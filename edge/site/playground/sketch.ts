@@ -66,9 +66,12 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 			repaint()
 		}
 	})
+	const changed = () => canvas.dispatchEvent(new Event('input', { bubbles: true }))
+	canvas.addEventListener('pointerup', changed)
 	const change = (left: Stroke[]) => {
 		strokes = left
 		repaint()
+		changed()
 	}
 	const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
 	repaint()

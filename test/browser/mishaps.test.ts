@@ -1,0 +1,263 @@
+/// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
+import type { Browser, Page } from 'playwright-core'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
+import { type Stack, startStack } from '../stack.ts'
+import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
+
+const refusal = { status: 503, contentType: 'application/problem+json', body: '{"detail":"Busy just now."}' }
+const unread = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') }
+const side = 128
+const grey = async () => ({
+	name: 'grey.png',
+	mimeType: 'image/png',
+	buffer: await sharp({ create: { width: side, height: side, channels: 3, background: 'grey' } })
+		.png()
+		.toBuffer()
+})
+
+describe.skipIf(isMissing)('the pages bear with', () => {
+	let stack: Stack
+	let browser: Browser
+	beforeAll(async () => {
+		;[stack, browser] = await Promise.all([startStack(), openBrowser()])
+	})
+	afterAll(async () => {
+		await Promise.all([stack?.close(), browser?.close()])
+	})
+
+	/** A page of its own, and what it complained about beside answers that are no success. */
+	const open = async (options: Parameters<Browser['newPage']>[0] = {}) => {
+		const { page, faults } = await openPage(browser, { viewport: { width: 1280, height: 900 }, ...options })
+		onTestFinished(() => page.close())
+		return { page, complaints: () => faults.filter((fault) => !fault.startsWith('Failed to load resource')) }
+	}
+	const enter = async (page: Page, path = '') => {
+		await page.goto(`${stack.url}${path}`)
+		await page.getByLabel('API key').fill(stack.apiKey)
+		await page.keyboard.press('Enter')
+	}
+	const costs = (page: Page) => page.getByText(/^Costs 0\.\d+ of /)
+
+	it('a gallery that cannot be had: there is developing all the same, and the button asks again', async () => {
+		const { page, complaints } = await open()
+		await page.route('**/v1/generations?limit=*', (route) => route.fulfill(refusal))
+		await enter(page)
+		await page.getByText('Busy just now.').waitFor()
+		await develop(page)
+		await page.unroute('**/v1/generations?limit=*')
+		await page.getByRole('button', { name: 'Older ones' }).click()
+		await page.getByRole('button', { name: 'Older ones' }).waitFor({ state: 'hidden' })
+		expect(await page.locator('#gallery article').count()).toBe(1)
+		expect(complaints()).toEqual([])
+	})
+
+	it('a catalog that cannot be had: nothing is shown that would not work', async () => {
+		const { page } = await open()
+		await page.route('**/v1/models', (route) => route.fulfill(refusal))
+		await enter(page)
+		await page.getByText('Busy just now.').waitFor()
+		expect(await page.getByRole('button', { name: 'Develop' }).isVisible()).toBe(false)
+	})
+
+	it('a key that is entered again while the first answer is awaited', async () => {
+		const { page } = await open()
+		let catalogs = 0
+		page.on('request', (request) => {
+			catalogs += request.url().endsWith('/v1/models') ? 1 : 0
+		})
+		const answers: (() => void)[] = []
+		await page.route('**/v1/account', async (route) => {
+			await new Promise<void>((resolve) => answers.push(resolve))
+			await route.continue()
+		})
+		await enter(page)
+		await page.getByLabel('API key').fill(stack.apiKey)
+		await page.keyboard.press('Enter')
+		await expect.poll(() => answers.length).toBe(1)
+		for (const answer of answers) {
+			answer()
+		}
+		await costs(page).waitFor()
+		expect(catalogs).toBe(1)
+	})
+
+	it('a field that is wrong and out of sight: it is left out, or shown', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await page.getByLabel('Width').fill('9999')
+		await page.getByLabel('Task').selectOption('image-to-image')
+		await page.getByLabel('Image', { exact: true }).setInputFiles(await grey())
+		await develop(page)
+		await page.getByText('Finer settings').click()
+		await page.getByLabel('Guidance').fill('999')
+		await page.getByText('Finer settings').click()
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.getByLabel('Guidance').waitFor()
+		expect(await page.getByLabel('Guidance').evaluate((field) => field === document.activeElement)).toBe(true)
+		expect(complaints()).toEqual([])
+	})
+
+	it.each(['image-to-image', 'inpainting'])('a file that is no picture, for %s: what was there before stays', async (task) => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await page.getByLabel('Task').selectOption(task)
+		const image = page.getByLabel('Image', { exact: true })
+		await image.setInputFiles(await grey())
+		await image.setInputFiles(unread)
+		await page.getByText('notes.txt is no picture').waitFor()
+		expect(await page.locator('#inputs :is(.source, canvas)').count()).toBe(1)
+		if (task === 'image-to-image') {
+			await develop(page)
+		}
+		expect(complaints()).toEqual([])
+	})
+
+	it('painting: it is told what it will cost as soon as there is a mask', async () => {
+		const { page } = await open()
+		await enter(page)
+		await page.getByLabel('Task').selectOption('inpainting')
+		await page.getByLabel('Image', { exact: true }).setInputFiles(await grey())
+		const canvas = page.locator('#inputs canvas')
+		await canvas.waitFor()
+		await costs(page).waitFor({ state: 'hidden' })
+		await canvas.click()
+		await costs(page).waitFor()
+		await page.getByRole('button', { name: 'Undo' }).click()
+	})
+
+	it('answers that overtake each other: the price is that of what is asked for', async () => {
+		const { page } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const one = await costs(page).textContent()
+		const held: (() => void)[] = []
+		await page.route('**/v1/generations?dry_run=*', async (route) => {
+			if (route.request().postDataJSON().count === 8) {
+				await new Promise<void>((resolve) => held.push(resolve))
+			}
+			await route.continue()
+		})
+		await page.getByLabel('Pictures').fill('8')
+		await expect.poll(() => held.length).toBe(1)
+		const isQuote = (count: number) => (answer: { request(): { postDataJSON(): { count: number } | null } }) =>
+			answer.request().postDataJSON()?.count === count
+		const [first] = await Promise.all([page.waitForResponse(isQuote(1)), page.getByLabel('Pictures').fill('1')])
+		await first.finished()
+		const [last] = await Promise.all([page.waitForResponse(isQuote(8)), held[0]!()])
+		await last.finished()
+		// Whatever follows from an answer has followed when the page has been asked twice.
+		await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)))
+		expect(await costs(page).textContent()).toBe(one)
+	})
+
+	it('a connection that is lost while it draws: it is taken up again', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		let asked = 0
+		const told = 'id: v.1\nevent: status\ndata: {"type":"status","status":"processing"}\n\n'
+		await page.route('**/v1/generations/*/events', (route) => {
+			asked++
+			return asked === 1
+				? route.fulfill({ contentType: 'text/event-stream', body: told })
+				: asked < 4
+					? route.abort('internetdisconnected')
+					: route.continue()
+		})
+		const drawn = develop(page)
+		await page.locator('#development').getByText('Trying again…').waitFor()
+		await drawn
+		expect(await page.locator('#trouble').textContent()).toBe('')
+		expect(complaints()).toEqual([])
+	})
+
+	it('a key that is revoked while it draws: it is not waited for any longer', async () => {
+		const { page } = await open()
+		await enter(page)
+		const detail = 'The API key is not valid any more.'
+		await page.route('**/v1/generations/*/events', (route) =>
+			route.fulfill({ status: 401, contentType: 'application/problem+json', body: JSON.stringify({ detail }) })
+		)
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.getByRole('alert').getByText(detail).waitFor()
+		expect(await page.getByRole('button', { name: 'Cancel' }).isVisible()).toBe(false)
+		expect(await page.getByRole('progressbar').isVisible()).toBe(false)
+	})
+
+	it('what hangs in the gallery half done: it hangs there once', async () => {
+		const drawn = await stack.finished((await stack.submit({ model: 'scenes', prompt: 'a cube half done', steps: 1 })).id)
+		const { page } = await open()
+		await page.route('**/v1/generations?limit=*', async (route) => {
+			const answer = await route.fetch()
+			const list = (await answer.json()) as { generations: Generation[] }
+			list.generations = list.generations.map((one) => (one.id === drawn.id ? { ...one, status: 'processing' } : one))
+			await route.fulfill({ response: answer, json: list })
+		})
+		await enter(page)
+		await page.locator('#development').getByText(/^Done/).waitFor()
+		const articles = page.locator(`#gallery article:has-text("${drawn.request.prompt}")`)
+		await costs(page).waitFor()
+		expect(await articles.count()).toBe(1)
+	})
+
+	it('a model that is gone: its request is for the one that was chosen', async () => {
+		const { page, complaints } = await open()
+		await stack.finished((await stack.submit({ model: 'scenes', prompt: 'a cone of old', steps: 1 })).id)
+		await page.route('**/v1/generations/gen_*', async (route) => {
+			const answer = await route.fetch()
+			const one = (await answer.json()) as Generation
+			await route.fulfill({ response: answer, json: { ...one, request: { ...one.request, model: 'long-gone' } } })
+		})
+		await enter(page)
+		await page.getByRole('button', { name: 'a cone of old' }).click()
+		await page.getByRole('button', { name: 'Use again' }).click()
+		expect(await page.locator('select[name=model]').inputValue()).toBe('scenes')
+		expect(await page.getByLabel('Prompt').inputValue()).toBe('a cone of old')
+		await develop(page)
+		expect(complaints()).toEqual([])
+	})
+
+	it('many classes: a keyboard chooses one of them in one stop', async () => {
+		const { page } = await open()
+		await enter(page)
+		await page.locator('select[name=model]').selectOption('scenes-semantic')
+		const radios = page.getByRole('radio')
+		await radios.first().focus()
+		await page.keyboard.press('ArrowDown')
+		expect(await radios.nth(1).isChecked()).toBe(true)
+		await page.keyboard.press('Tab')
+		expect(await page.getByRole('slider', { name: 'Brush' }).evaluate((one) => one === document.activeElement)).toBe(true)
+		expect((await stack.finished(await develop(page))).request.semantic_map).toMatch(/^upl_/)
+	})
+
+	it('a phone: no form is wider than its panel', async () => {
+		const { page } = await open({ viewport: { width: 375, height: 812 } })
+		await enter(page)
+		await costs(page).waitFor()
+		for (const model of await page
+			.locator('select[name=model] option')
+			.evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))) {
+			await page.locator('select[name=model]').selectOption(model)
+			const wide = await page.locator('#order').evaluate((form) => form.scrollWidth - form.clientWidth)
+			expect([model, wide]).toEqual([model, 0])
+		}
+	})
+
+	it('pictures of no words: on the account page, too, each has a name', async () => {
+		const { id } = await stack.submit({ model: 'scenes-unconditional', steps: 1 })
+		await stack.finished(id)
+		const { page } = await open()
+		await enter(page, '/account')
+		await page.locator(`[data-id="${id}"]`).getByRole('link', { name: 'unconditional' }).waitFor()
+	})
+
+	it('a reference that cannot be had', async () => {
+		const { page, complaints } = await open()
+		await page.route('**/openapi.json', (route) => route.abort())
+		await page.goto(`${stack.url}/docs`)
+		await page.getByText('The server cannot be reached.').waitFor()
+		expect(complaints()).toEqual([])
+	})
+})
