@@ -41,6 +41,11 @@ export const ModelTasks = z
 	.refine((tasks) => Object.keys(tasks).length > 0, 'at least one task')
 export type ModelTasks = z.infer<typeof ModelTasks>
 
+const Range = (number: z.ZodType<number, number>) =>
+	z
+		.strictObject({ default: number, min: number, max: number })
+		.refine((range) => range.min <= range.default && range.default <= range.max, 'expected min ≤ default ≤ max')
+
 /** What a model can do and within which limits. Both sides read it; importing a model writes it. */
 export const Model = z.strictObject({
 	id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
@@ -52,9 +57,9 @@ export const Model = z.strictObject({
 	/** What a request may name in place of the model's own sampler; nothing where no other reads its settings. */
 	samplers: z.array(SamplerName),
 	/** Evaluations of the U-Net for one picture. */
-	steps: z.strictObject({ default: z.int(), min: z.int(), max: z.int() }),
+	steps: Range(z.int().min(1)),
 	/** At most 1: the model has no guidance. */
-	guidance: z.strictObject({ default: z.number(), min: z.number(), max: z.number() }),
+	guidance: Range(z.number()),
 	count: z.strictObject({ default: z.int(), max: z.int() }),
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
 	prompt: z.strictObject({ max: z.int().min(0), negative: z.boolean() }),
@@ -64,6 +69,19 @@ export const Model = z.strictObject({
 })
 export type Model = z.infer<typeof Model>
 
-export const models: readonly Model[] = z.array(Model).parse(catalog.models)
+const Catalog = z.strictObject({
+	models: z.array(Model).refine((models) => new Set(models.map(({ id }) => id)).size === models.length, 'expected each id once')
+})
+
+/** The catalog as it was read from `file`, which people edit. Throws what is wrong with it, and where. */
+export function parseCatalog(read: unknown, file: string): z.infer<typeof Catalog> {
+	const parsed = Catalog.safeParse(read)
+	if (!parsed.success) {
+		throw new Error(`${file}: ${z.prettifyError(parsed.error)}`)
+	}
+	return parsed.data
+}
+
+export const models: readonly Model[] = parseCatalog(catalog, 'shared/catalog.json').models
 
 export const findModel = (id: string): Model | undefined => models.find((model) => model.id === id)

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
@@ -291,8 +291,10 @@ test('names that would write on the terminal are shown as no more than that', as
 	await lay('scalar')
 	const evil = port('\u001b[2Jsample', [1, ['\u0007batch', 4]])
 	await writeFile(at('vae_decoder/model.onnx'), bytesField(7, bytesField(11, evil)))
+	const source = `${place.source}\u001b[2J`
+	await rename(place.source, source)
 	let found = ''
-	await expect(add({ onFound: (exported) => (found = describeExport(exported)) })).rejects.toThrow('vae_decoder')
+	await expect(add({ source, onFound: (exported) => (found = describeExport(exported)) })).rejects.toThrow('vae_decoder')
 	expect(found).toMatch(/\ufffd\[2Jsample +float32 +\[\ufffdbatch, 4\]/)
 	expect(found).not.toMatch(/[^\P{Cc}\n]/u)
 	nothingWritten()

@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
 import { usualPrice } from '../../shared/pricing.ts'
-import { changeCatalog, type Entry } from './catalog-file.ts'
+import { changeCatalog, type Entry, readCatalog } from './catalog-file.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 
@@ -27,4 +27,48 @@ test('what is written is as biome formats it, on lines of every length', () => {
 	const biome = path.join(root, 'node_modules/.bin/biome')
 	const formatted = execFileSync(biome, ['format', '--stdin-file-path=shared/catalog.json'], { cwd: root, input: written })
 	expect(written).toBe(`${formatted}`)
+})
+
+test('where there is no room for all of it, the old one stays', () => {
+	const folder = mkdtempSync(path.join(tmpdir(), 'darkroom-'))
+	const file = path.join(folder, 'catalog.json')
+	const catalog = JSON.stringify(shipped)
+	writeFileSync(file, catalog)
+	const script = `
+		import { changeCatalog } from ${JSON.stringify(path.join(import.meta.dirname, 'catalog-file.ts'))}
+		changeCatalog(process.argv[1], (models) => [...models])
+	`
+	// No file beyond 4 kB: what is written ends there, as on a full disk.
+	const { stderr } = spawnSync(
+		'sh',
+		['-c', 'ulimit -f 8; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script, file],
+		{ encoding: 'utf8', env: { PATH: process.env.PATH } }
+	)
+	expect(stderr).toContain('EFBIG')
+	expect(readFileSync(file, 'utf8')).toBe(catalog)
+	expect(readdirSync(folder)).toEqual(['catalog.json'])
+	rmSync(folder, { recursive: true })
+})
+
+test.each<[string, (entry: Entry) => unknown[], RegExp]>([
+	[
+		'a word in place of a number',
+		(entry) => [{ ...entry, steps: { ...entry.steps, max: 'many' } }],
+		/expected number.*\n.*models\[0\]\.steps\.max/
+	],
+	[
+		'a default beyond the most',
+		(entry) => [{ ...entry, steps: { ...entry.steps, default: 1e6 } }],
+		/min ≤ default ≤ max\n.*models\[0\]\.steps/
+	],
+	['a field that there is not', (entry) => [{ ...entry, cost: 5 }], /cost.*\n.*models\[0\]/],
+	['a path for an id', (entry) => [{ ...entry, id: '../x' }], /models\[0\]\.id/],
+	['an id twice', (entry) => [entry, entry], /expected each id once\n.*models/]
+])('an edited catalog with %s is refused by what and where', (_, edit, message) => {
+	const folder = mkdtempSync(path.join(tmpdir(), 'darkroom-'))
+	const file = path.join(folder, 'catalog.json')
+	writeFileSync(file, JSON.stringify({ models: edit(shipped.models[0] as Entry) }))
+	expect(() => readCatalog(file)).toThrow(message)
+	expect(() => readCatalog(file)).toThrow(file)
+	rmSync(folder, { recursive: true })
 })

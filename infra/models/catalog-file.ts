@@ -1,17 +1,16 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { z } from 'zod'
-import { Model } from '../../shared/catalog.ts'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import type { z } from 'zod'
+import { type Model, parseCatalog } from '../../shared/catalog.ts'
 
 /** biome's line width, by which the file is formatted. */
 const COLUMNS = 130
 
-const Catalog = z.strictObject({ models: z.array(Model) })
 /** A model as it stands in the file: what has a default may be left out. */
 export type Entry = z.input<typeof Model>
 
 export function readCatalog(file: string): Entry[] {
-	const catalog: z.input<typeof Catalog> = JSON.parse(readFileSync(file, 'utf8'))
-	Catalog.parse(catalog)
+	const catalog = JSON.parse(readFileSync(file, 'utf8'))
+	parseCatalog(catalog, file)
 	return catalog.models
 }
 
@@ -23,13 +22,14 @@ export function changeCatalog(file: string, change: (models: readonly Entry[]) =
 	const descriptor = openLock(next)
 	try {
 		const changed = { models: change(readCatalog(file)) }
-		Catalog.parse(changed)
-		writeSync(descriptor, `${format(changed)}\n`)
-		closeSync(descriptor)
+		parseCatalog(changed, file)
+		writeFileSync(descriptor, `${format(changed)}\n`) // All of it: `writeSync` writes what a full disk takes, and is content.
 		renameSync(next, file)
 	} catch (error) {
 		rmSync(next, { force: true })
 		throw error
+	} finally {
+		closeSync(descriptor)
 	}
 }
 

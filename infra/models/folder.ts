@@ -44,8 +44,10 @@ export async function readExport(given: string): Promise<Export> {
 	const files: string[] = []
 	const take = (...names: string[]) => {
 		const name = path.join(...names)
-		if (!lstatSync(path.join(folder, name)).isFile()) {
-			throw new ModelError(path.join(folder, name), 'expected a plain file, got something else (`cp -rL` makes files of links)')
+		const file = path.join(folder, name)
+		// A link on the way there, too.
+		if (!lstatSync(file).isFile() || realpathSync(file) !== file) {
+			throw new ModelError(file, 'expected a plain file, got something else (`cp -rL` makes files of links)')
 		}
 		files.push(name)
 	}

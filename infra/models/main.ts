@@ -55,7 +55,7 @@ async function run(
 	switch (command) {
 		case 'add': {
 			takes('one folder', rest.length === 1)
-			for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+			for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 				process.once(signal, () => process.exit(130)) // What is staged is cleared at the exit.
 			}
 			const dryRun = flags['dry-run']

@@ -307,6 +307,18 @@ describe('refuses, and writes nothing:', () => {
 		}
 	)
 
+	test('weights in a folder that is a link', async () => {
+		await lay('scalar')
+		await mkdir(path.join(place.work, 'elsewhere'))
+		await writeFile(path.join(place.work, 'elsewhere/weights'), '1234')
+		await symlink(path.join(place.work, 'elsewhere'), at('vae_decoder/sub'))
+		const entry = Buffer.concat([bytesField(1, 'location'), bytesField(2, 'sub/weights')])
+		const weight = Buffer.concat([varintField(2, 1), bytesField(8, 'w'), bytesField(13, entry), varintField(14, 1)])
+		await writeFile(at('vae_decoder/model.onnx'), bytesField(7, bytesField(5, weight)))
+		await expect(add()).rejects.toThrow(/vae_decoder\/sub\/weights: expected a plain file, got something else/)
+		nothingWritten()
+	})
+
 	test('an id whose folder is there', async () => {
 		await lay('scalar')
 		await mkdir(path.join(place.modelsDir, 'mine'))

@@ -10,6 +10,9 @@ export async function removeModel(modelsDir: string, catalogFile: string, id: st
 	find(models, id)
 	const borrowers: string[] = []
 	for (const { id: other } of models) {
+		if (other === id) {
+			continue // A model whose own files are broken can go.
+		}
 		const { parts = {} } = await readFacts(path.join(modelsDir, other))
 		if (Object.values(parts).includes(id)) {
 			borrowers.push(other)

@@ -24,7 +24,7 @@ export function describeExport({ folder, pipeline, scheduler, graphs, size }: Ex
 		const lines = [...ports('→', graph.inputs), ...ports('←', graph.outputs)]
 		return lines.map((line, i) => [i === 0 ? part : '', i === 0 ? bytes(graph.size) : '', ...line])
 	})
-	return `${folder}\n${printable(pipeline)}, ${printable(scheduler)}, ${bytes(size)}\n\n${table([['part', 'size', '', 'name', 'type', 'shape'], ...rows])}`
+	return `${printable(`${folder}\n${pipeline}, ${scheduler}`)}, ${bytes(size)}\n\n${table([['part', 'size', '', 'name', 'type', 'shape'], ...rows])}`
 }
 
 /** What was made of it. */
