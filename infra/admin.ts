@@ -33,7 +33,7 @@ DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of
 const { values, positionals } = readCommandLine(usage, {
 	options: {
 		plan: { type: 'string' },
-		limit: { type: 'string', multiple: true, default: [] },
+		limit: { type: 'string', multiple: true },
 		scope: { type: 'string', multiple: true },
 		expires: { type: 'string' },
 		overlap: { type: 'string' }
@@ -48,6 +48,7 @@ interface Command {
 	/** How many words it takes, and how many at most; an account is the first. */
 	takes: number
 	most?: number
+	options?: readonly (keyof typeof values)[]
 	run(account: string, ...rest: string[]): Promise<unknown>
 }
 
@@ -65,23 +66,29 @@ const commands: Record<string, Command> = {
 			}))
 	},
 	show: { takes: 1, run: (account) => call(account, 'GET') },
-	set: { takes: 1, run: (account) => call(account, 'PUT', '', { plan: values.plan, limits: ownLimits() }) },
+	set: {
+		takes: 1,
+		options: ['plan', 'limit'],
+		run: (account) => call(account, 'PUT', '', { plan: values.plan, limits: ownLimits() })
+	},
 	credit: {
 		takes: 3,
 		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: numeric(amount), reference })
 	},
-	refund: { takes: 2, run: (account, generation) => call(account, 'POST', `/generations/${generation}/refund`) },
+	refund: { takes: 2, run: (account, generation) => call(account, 'POST', path`/generations/${generation}/refund`) },
 	keys: { takes: 1, run: (account) => all(account, '/keys', 'keys') },
 	key: {
 		takes: 2,
+		options: ['scope', 'expires', 'limit'],
 		run: (account, name) =>
 			call(account, 'POST', '/keys', { name, scopes: values.scope, expires_at: values.expires, limits: limits() })
 	},
 	rotate: {
 		takes: 2,
-		run: (account, key) => call(account, 'POST', `/keys/${key}/rotate`, { overlap: numeric(values.overlap) })
+		options: ['overlap'],
+		run: (account, key) => call(account, 'POST', path`/keys/${key}/rotate`, { overlap: numeric(values.overlap) })
 	},
-	revoke: { takes: 2, run: (account, key) => call(account, 'DELETE', `/keys/${key}`) },
+	revoke: { takes: 2, run: (account, key) => call(account, 'DELETE', path`/keys/${key}`) },
 	usage: {
 		takes: 1,
 		most: 3,
@@ -122,16 +129,27 @@ if (positionals.length === 0) {
 } else if (!command || words.length < command.takes || words.length > (command.most ?? command.takes)) {
 	fail(`expected one of the commands below, got ${positionals.join(' ')}\n\n${usage}`)
 } else {
+	const strange = Object.keys(values).find((option) => !command.options?.some((known) => known === option))
+	if (strange) {
+		fail(`${name}: takes no --${strange}`)
+	}
+	// In a path these would lead elsewhere.
+	const empty = words.find((word) => /^\.{0,2}$/.test(word))
+	if (empty !== undefined) {
+		fail(`${name}: expected a name, got ${JSON.stringify(empty)}`)
+	}
 	const [account = '', ...rest] = words
 	print(await command.run(account, ...rest).catch((error: Error) => fail(error.message)))
 }
 
-async function call(account: string, method: string, path = '', body?: Json): Promise<Json> {
+async function call(account: string, method: string, below = '', body?: Json): Promise<Json> {
 	const { url, token } = where()
-	const answer = await fetch(`${url}/v1/admin/accounts${account && `/${encodeURIComponent(account)}`}${path}`, {
+	const answer = await fetch(`${url}/v1/admin/accounts${account && path`/${account}`}${below}`, {
 		method,
 		headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
 		...(body && { body: JSON.stringify(body) })
+	}).catch((error: Error) => {
+		throw new Error(`no answer from ${url}: ${(error.cause as Error | undefined)?.message || error.message}`)
 	})
 	const text = await answer.text()
 	if (!answer.ok) {
@@ -140,35 +158,45 @@ async function call(account: string, method: string, path = '', body?: Json): Pr
 	return text ? JSON.parse(text) : {}
 }
 
+/** A path with what somebody typed in it, each as one part of it. */
+function path(parts: TemplateStringsArray, ...typed: string[]): string {
+	return String.raw({ raw: parts }, ...typed.map(encodeURIComponent))
+}
+
 function where(): { url: string; token: string } {
-	const { DARKROOM_URL, ADMIN_TOKEN, DATA_DIR = '.data' } = process.env
+	const { DARKROOM_URL, ADMIN_TOKEN, DATA_DIR } = process.env
 	if (DARKROOM_URL && ADMIN_TOKEN) {
 		return { url: DARKROOM_URL.replace(/\/+$/, ''), token: ADMIN_TOKEN }
 	}
-	const file = `${DATA_DIR}/dev.json`
-	if (!existsSync(file)) {
-		throw new Error(`expected DARKROOM_URL and ADMIN_TOKEN, or a ${file} from \`npm start\``)
+	// With one of them somebody means another Darkroom than that of the last start.
+	const file = `${DATA_DIR || '.data'}/dev.json`
+	if (DARKROOM_URL || ADMIN_TOKEN || !existsSync(file)) {
+		throw new Error(`expected both DARKROOM_URL and ADMIN_TOKEN, or neither and a ${file} from \`npm start\``)
 	}
-	const { url, adminToken } = JSON.parse(readFileSync(file, 'utf8'))
-	return { url, token: adminToken }
+	try {
+		const { url, adminToken } = JSON.parse(readFileSync(file, 'utf8'))
+		return { url, token: adminToken }
+	} catch (error) {
+		throw new Error(`${file}: expected what \`npm start\` writes there, got ${(error as Error).message}`)
+	}
 }
 
 /** A number that somebody typed; what is none goes as it is, for the edge to tell what it expected. */
 function numeric(text?: string): number | string | undefined {
-	return text?.trim() && !Number.isNaN(Number(text)) ? Number(text) : text
+	return text?.trim() && Number.isFinite(Number(text)) ? Number(text) : text
 }
 
 /** Undefined where they stay as they are. */
 function ownLimits(): Json | undefined {
-	const [first, ...more] = values.limit
+	const [first, ...more] = values.limit ?? []
 	return first === undefined ? undefined : first === 'plan' && more.length === 0 ? {} : limits()
 }
 
 function limits(): Json {
 	return Object.fromEntries(
-		values.limit.map((text) => {
-			const [name = '', value = ''] = text.split('=')
-			return [name, value === 'none' ? null : numeric(value)]
+		(values.limit ?? []).map((text) => {
+			const [name = '', ...value] = text.split('=')
+			return [name, value[0] === 'none' ? null : numeric(value.join('='))]
 		})
 	)
 }

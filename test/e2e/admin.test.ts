@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -11,10 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => edge?.close())
 
-const admin = async (...args: string[]) =>
-	promisify(execFile)(process.execPath, [join(root, 'infra/admin.ts'), ...args], {
-		env: { ...process.env, DARKROOM_URL: edge.url, ADMIN_TOKEN: edge.adminToken }
-	})
+const adminIn = (env: Record<string, string>, ...args: string[]) =>
+	promisify(execFile)(process.execPath, [join(root, 'infra/admin.ts'), ...args], { env: { ...process.env, ...env } })
+const admin = (...args: string[]) => adminIn({ DARKROOM_URL: edge.url, ADMIN_TOKEN: edge.adminToken }, ...args)
 
 it('makes an account that can order, and shows its books', async () => {
 	const { stdout: made } = await admin('key', 'acme', 'shop', '--scope', 'generate', '--limit', 'requests_per_minute=9')
@@ -72,5 +73,46 @@ it('says what it expected', async () => {
 	]) {
 		await expect(admin(...words)).rejects.toMatchObject({ stderr: expect.stringMatching(/expected .*number.*, got "ten"/) })
 	}
+	// Nor what is no finite one: JSON has none.
+	await expect(admin('set', 'acme', '--limit', 'spend_per_day=1e999')).rejects.toMatchObject({
+		stderr: expect.stringMatching(/expected .*number.*, got "1e999"/)
+	})
+	await expect(admin('set', 'acme', '--limit', 'spend_per_day=5=6')).rejects.toMatchObject({
+		stderr: expect.stringMatching(/expected .*number.*, got "5=6"/)
+	})
+	await expect(admin('key', 'acme', 'till', '--plan', 'trial')).rejects.toMatchObject({ stderr: 'admin: key: takes no --plan\n' })
 	expect((await admin('--help')).stdout).toContain('npm run admin')
+})
+
+it.each(['', '.', '..'])('takes %j for no name of anything, which would lead elsewhere', async (word) => {
+	const stderr = expect.stringContaining(`: expected a name, got ${JSON.stringify(word)}\n`)
+	await expect(admin('show', word)).rejects.toMatchObject({ stderr })
+	await expect(admin('revoke', 'acme', word)).rejects.toMatchObject({ stderr })
+})
+
+it('looks for a key of any name where keys are', async () => {
+	await expect(admin('revoke', 'acme', '../../acme/keys/x?y#z')).rejects.toMatchObject({
+		stderr: expect.stringContaining('the edge answered 4')
+	})
+})
+
+it('says where it had no answer, and never goes to another Darkroom than the one that is named', async () => {
+	const dataDir = mkdtempSync(join(tmpdir(), 'darkroom-'))
+	const file = join(dataDir, 'dev.json')
+	const nowhere = { url: 'http://127.0.0.1:9', adminToken: 'x' }
+	writeFileSync(file, JSON.stringify(nowhere))
+	const here = { DATA_DIR: dataDir, DARKROOM_URL: '', ADMIN_TOKEN: '' }
+	await expect(adminIn(here, 'accounts')).rejects.toMatchObject({
+		stderr: expect.stringMatching(/^admin: no answer from http:\/\/127\.0\.0\.1:9: .+\n$/)
+	})
+	for (const half of [{ DARKROOM_URL: edge.url }, { ADMIN_TOKEN: edge.adminToken }]) {
+		await expect(adminIn({ ...here, ...half }, 'accounts')).rejects.toMatchObject({
+			stderr: expect.stringContaining('admin: expected both DARKROOM_URL and ADMIN_TOKEN, or neither')
+		})
+	}
+	writeFileSync(file, '{"url"')
+	await expect(adminIn(here, 'accounts')).rejects.toMatchObject({
+		stderr: expect.stringContaining(`${file}: expected what \`npm start\` writes there, got `)
+	})
+	rmSync(dataDir, { recursive: true })
 })
