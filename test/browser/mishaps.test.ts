@@ -118,6 +118,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 	it('painting: it is told what it will cost as soon as there is a mask', async () => {
 		const { page } = await open()
 		await enter(page)
+		await costs(page).waitFor()
 		await page.getByLabel('Task').selectOption('inpainting')
 		await page.getByLabel('Image', { exact: true }).setInputFiles(await grey())
 		const canvas = page.locator('#inputs canvas')
