@@ -1,5 +1,6 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { models } from '../../shared/catalog.ts'
 import { Generation, ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { GenerationOrder } from '../../shared/contract/order.ts'
 import { Amount } from '../../shared/pricing.ts'
@@ -35,6 +36,10 @@ const Query = z.strictObject({
 		.openapi({ type: 'boolean', description: 'Tells what the order would cost; nothing is ordered.' })
 })
 
+const [first] = models
+/** What a newcomer may send as it stands. */
+const example = { model: first?.id, ...first?.examples?.[0]?.request }
+
 const route = createRoute({
 	method: 'post',
 	path: '/v1/generations',
@@ -42,7 +47,7 @@ const route = createRoute({
 	parameters: [preferHeader, idempotencyHeader],
 	request: {
 		query: Query,
-		body: { required: true, content: { 'application/json': { schema: GenerationOrder } } }
+		body: { required: true, content: { 'application/json': { schema: GenerationOrder, example } } }
 	},
 	responses: {
 		200: json(z.union([Generation, DryRun]), 'It ended while the request was held; or it was a dry run'),

@@ -1,9 +1,13 @@
 import { DarkroomError } from '../../shared/client.ts'
 import { ApiError } from './api.ts'
 
-/** Why something did not work: in the API's own words, where it had any. */
+/** Why something did not work: in the API's own words, where it had any. What `fetch` throws is a TypeError. */
 export const reasonOf = (error: unknown): string =>
-	error instanceof ApiError || error instanceof DarkroomError ? error.message : 'The server cannot be reached.'
+	error instanceof ApiError || error instanceof DarkroomError
+		? error.message
+		: error instanceof TypeError
+			? 'The server cannot be reached.'
+			: `Something is wrong with this page: ${error}`
 
 /** Does it, and says in `place` why it did not work. */
 export async function attempt(place: HTMLElement, work: () => Promise<void>): Promise<void> {

@@ -42,7 +42,7 @@ export function signIn(enter: () => Promise<void>): void {
 		void open()
 	})
 	find('sign-out').addEventListener('click', () => {
-		key.forget()
+		sessionStorage.clear()
 		location.reload()
 	})
 	if (key.get()) {

@@ -40,7 +40,7 @@ describe.skipIf(isMissing)('the account page', () => {
 			headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
 			body: JSON.stringify(body)
 		})
-	/** One generation of two pictures and one that waits, as a node would do it. */
+	/** One generation of two pictures, one that failed and one that waits, as a node would do it. */
 	const develop = async (webhook: string) => {
 		const order = { model: 'scenes', prompt, seed: 1, count: 2, webhook }
 		const { request } = (await (await say(`${edge.url}/v1/generations`, key, order)).json()) as Generation
@@ -59,6 +59,11 @@ describe.skipIf(isMissing)('the account page', () => {
 			expect((await say(`${callback}/image`, token, seen)).status).toBe(200)
 		}
 		expect((await say(`${callback}/finish`, token, { outcome: 'succeeded', inference_ms: 5 })).status).toBe(200)
+		await say(`${edge.url}/v1/generations`, key, { ...order, prompt: 'a cone', webhook: undefined })
+		const failing = (await edge.takeJob()) as Job
+		await say(`${failing.callback}/start`, failing.token, { run: 'run-two-two' })
+		const failure = { outcome: 'failed', detail: 'The decoder gave no number.' }
+		expect((await say(`${failing.callback}/finish`, failing.token, failure)).status).toBe(200)
 		await say(`${edge.url}/v1/generations`, key, { ...order, prompt: 'a blue cube', webhook: undefined })
 	}
 
@@ -101,6 +106,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		const loaded = (image: unknown) => (image as { naturalWidth: number }).naturalWidth
 		await expect.poll(() => thumbnail.evaluate(loaded), { timeout: 10_000 }).toBe(128)
 		await page.getByText('queued').waitFor()
+		await page.locator('article', { hasText: 'a cone' }).getByText('The decoder gave no number.').waitFor()
 		await page.getByRole('row', { name: 'pictures in flight 2 1,000' }).waitFor()
 		const again = await page.getByRole('button', { name: /^Send generation\.completed/ }).boundingBox()
 		expect(again!.x + again!.width).toBeLessThanOrEqual(width)

@@ -124,9 +124,92 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const canvas = page.locator('#inputs canvas')
 		await canvas.waitFor()
 		await costs(page).waitFor({ state: 'hidden' })
+		await canvas.click({ button: 'right' })
+		const blank = (element: HTMLCanvasElement) => !element.getContext('2d')!.getImageData(0, 0, 128, 128).data.some(Boolean)
+		expect(await canvas.evaluate(blank)).toBe(true)
 		await canvas.click()
 		await costs(page).waitFor()
 		await page.getByRole('button', { name: 'Undo' }).click()
+	})
+
+	it('a reload, another model, another task: what was typed and chosen is there still', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const one = await costs(page).textContent()
+		await page.getByLabel('Prompt').fill('a cone of mine')
+		await page.getByLabel('Pictures').fill('2')
+		await expect.poll(() => costs(page).textContent()).not.toBe(one)
+		await page.reload()
+		await costs(page).waitFor()
+		expect(await page.getByLabel('Prompt').inputValue()).toBe('a cone of mine')
+		expect(await page.getByLabel('Pictures').inputValue()).toBe('2')
+		for (const model of ['scenes-classes', 'scenes-inpainting', 'scenes']) {
+			await page.locator('select[name=model]').selectOption(model)
+		}
+		expect(await page.getByLabel('Prompt').inputValue()).toBe('a cone of mine')
+		await page.getByLabel('Task').selectOption('image-to-image')
+		await page.getByLabel('Image', { exact: true }).setInputFiles(await grey())
+		await page.getByAltText('What it starts from').waitFor()
+		await page.getByLabel('Task').selectOption('inpainting')
+		await page.locator('#inputs canvas').waitFor()
+		await page.getByRole('button', { name: 'Forget the key' }).click()
+		await page.getByLabel('API key').waitFor()
+		expect(await page.evaluate('sessionStorage.length')).toBe(0)
+		expect(complaints()).toEqual([])
+	})
+
+	it.each(['paste', 'drop'])('a picture that comes by %s: it is chosen, and a task that takes one', async (way) => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const bytes = [...(await grey()).buffer]
+		const isLeft = await page.getByLabel('Prompt').evaluate(
+			(field, { bytes, way }) => {
+				const data = new DataTransfer()
+				data.items.add(new File([new Uint8Array(bytes)], 'grey.png', { type: 'image/png' }))
+				const about = { bubbles: true, cancelable: true }
+				return field.dispatchEvent(
+					way === 'paste'
+						? new ClipboardEvent('paste', { ...about, clipboardData: data })
+						: new DragEvent('drop', { ...about, dataTransfer: data })
+				)
+			},
+			{ bytes, way }
+		)
+		expect(isLeft).toBe(false)
+		await page.getByAltText('What it starts from').waitFor()
+		expect((await stack.finished(await develop(page))).request.task).toBe('image-to-image')
+		expect(complaints()).toEqual([])
+	})
+
+	it('a prompt that is longer than what the model reads: the page says what was left out', async () => {
+		const { page } = await open()
+		await enter(page)
+		await page.getByLabel('Prompt').fill('a red cube and '.repeat(60))
+		await page.getByLabel('Prompt').press('Control+Enter')
+		await page.locator('#development').getByText('The prompt is longer').waitFor()
+		await page.locator('#development').getByRole('button', { name: 'Open' }).click()
+		await page.getByRole('dialog').getByText('The prompt is longer').waitFor()
+	})
+
+	it('a Delete that was not meant: it asks first, and what is gone is gone everywhere', async () => {
+		const { page } = await open()
+		await enter(page)
+		const id = await develop(page)
+		await page.getByRole('button', { name: 'Open' }).click()
+		const [dismissed, accepted] = [false, true].map(
+			(answer) => () => page.once('dialog', (dialog) => void (answer ? dialog.accept() : dialog.dismiss()))
+		)
+		const remove = page.getByRole('dialog').getByRole('button', { name: 'Delete' })
+		dismissed!()
+		await remove.click()
+		expect((await stack.fetch(`/v1/generations/${id}`)).status).toBe(200)
+		accepted!()
+		await remove.click()
+		await page.getByText('Deleted.').waitFor()
+		expect(await page.locator(`[data-id="${id}"]`).count()).toBe(0)
+		expect((await stack.fetch(`/v1/generations/${id}`)).status).toBe(404)
 	})
 
 	it('answers that overtake each other: the price is that of what is asked for', async () => {
@@ -246,12 +329,16 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		}
 	})
 
-	it('pictures of no words: on the account page, too, each has a name', async () => {
+	it('pictures of no words, and URLs that have expired: on the account page, too, each has a name and is seen', async () => {
 		const { id } = await stack.submit({ model: 'scenes-unconditional', steps: 1 })
 		await stack.finished(id)
 		const { page } = await open()
+		let refusals = 1
+		await page.route(`**/darkroom/${id}/**`, (route) => (refusals-- > 0 ? route.fulfill({ status: 403 }) : route.continue()))
 		await enter(page, '/account')
-		await page.locator(`[data-id="${id}"]`).getByRole('link', { name: 'unconditional' }).waitFor()
+		const image = page.locator(`[data-id="${id}"]`).getByRole('link', { name: 'unconditional' }).getByRole('img')
+		await expect.poll(() => image.evaluate((element: HTMLImageElement) => element.naturalWidth)).toBeGreaterThan(0)
+		expect(refusals).toBe(-1)
 	})
 
 	it('a reference that cannot be had', async () => {

@@ -141,12 +141,18 @@ describe.skipIf(isMissing)('the playground', () => {
 		await detail.getByText('The whole request').click()
 		expect(await detail.locator('pre').textContent()).toContain('"seed": 7')
 		await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
-		for (const [name, address] of Object.entries({ curl: '/v1/generations', OpenAI: '/openai/v1', Replicate: '/replicate/v1' })) {
+		for (const [name, address] of Object.entries({
+			curl: '/v1/generations',
+			Python: '/v1/generations',
+			OpenAI: '/openai/v1',
+			Replicate: '/replicate/v1'
+		})) {
 			await detail.getByRole('button', { name: `Copy as ${name}` }).click()
 			await detail.getByText(`Copied for ${name}.`).waitFor()
 			const copied = await page.evaluate(() => navigator.clipboard.readText())
 			expect(copied).toContain(`${stack.url}${address}`)
 			expect(copied).not.toContain(stack.apiKey)
+			expect(name === 'Python' && copied).not.toContain('null')
 		}
 		expect(await issues()).toEqual([])
 		await detail.getByRole('button', { name: 'Close' }).click()
@@ -182,6 +188,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		expect(await detail.locator('pre').textContent()).toContain(`curl ${stack.url}/v1/generations`)
 
 		await admin('DELETE', `keys/${id}`)
+		page.once('dialog', (dialog) => void dialog.accept())
 		await detail.getByRole('button', { name: 'Delete' }).click()
 		await detail.getByText('The API key is not valid any more.').waitFor()
 		await detail.getByRole('button', { name: 'Close' }).click()
@@ -277,6 +284,9 @@ describe.skipIf(isMissing)('the playground', () => {
 		trouble.splice(0, trouble.length, ...trouble.filter((text) => !text.includes('422')))
 		await page.goto(`${stack.url}/docs#postGenerations`)
 		await page.getByRole('heading', { name: 'POST /v1/generations', exact: true }).waitFor()
+		const [, body] = / -d '(.*)'$/s.exec((await page.locator('pre').textContent())!)!
+		const headers = { 'content-type': 'application/json' }
+		expect((await stack.fetch('/v1/generations?dry_run=1', { method: 'POST', headers, body: body! })).status).toBe(200)
 		expect(await issues()).toEqual([])
 	})
 

@@ -9,6 +9,7 @@ import { attempt } from '../attempt.ts'
 import { money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
+import { thumbnail } from '../thumbnail.ts'
 import { chart } from './chart.ts'
 
 const days = 30
@@ -101,17 +102,17 @@ async function generations(cursor?: string): Promise<void> {
 	offerMore('more-generations', page.next, generations)
 }
 
-function card({ id, status, request, images, error, created_at }: Generation): HTMLElement {
+function card(generation: Generation): HTMLElement {
+	const { id, status, request, images, error, created_at } = generation
 	const [first] = images
-	const picture = first
-		? h('a', { href: first.url }, h('img', { src: first.url, alt: nameOf(request), loading: 'lazy' }))
-		: h('div', { class: 'blank', title: error?.detail }, status)
+	const picture = first ? h('a', { href: first.url }, thumbnail(generation, find('fault'))) : h('div', { class: 'blank' }, status)
 	const more = images.length > 1 ? ` · ${images.length} pictures` : ''
 	return h(
 		'article',
 		{ 'data-id': id },
 		picture,
 		h('p', { title: nameOf(request) }, nameOf(request)),
+		error ? h('span', { class: 'bad' }, error.detail) : undefined,
 		h('span', { class: 'faint' }, `${when(created_at)}${more}`)
 	)
 }

@@ -17,7 +17,7 @@ export interface Operation {
 	responses: Record<string, { description: string; content?: Content }>
 }
 
-export type Content = Record<string, { schema: Schema }>
+export type Content = Record<string, { schema: Schema; example?: object }>
 
 export interface Schema {
 	type?: string | string[]

@@ -1,6 +1,7 @@
 import './page.css'
 import { attempt } from '../attempt.ts'
 import { find, h } from '../h.ts'
+import { curl } from '../playground/copy.ts'
 import { type Content, type Document, fieldsOf, type Operation, type Schema, spelledOut, typeOf } from './openapi.ts'
 
 interface Entry {
@@ -96,6 +97,8 @@ await attempt(find('about'), async () => {
 	const document = spelledOut(await (await fetch('/openapi.json')).json())
 
 	find('about').append(...prose(document.info.description))
+	const { example = {} } = document.paths['/v1/generations']!.post!.requestBody!.content['application/json']!
+	find('about').after(h('pre', { class: 'panel', tabindex: 0 }, curl(example, location.origin)))
 	const isAside = (tag: string) => tag === 'admin' || tag === 'health'
 	const tags = Object.entries(byTag(document)).sort(([a], [b]) => Number(isAside(a)) - Number(isAside(b)))
 	for (const [tag, operations] of tags) {

@@ -74,6 +74,10 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 	}
 	const between = ([ax, ay]: Point, [bx, by]: Point) => [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)]
 	canvas.addEventListener('pointerdown', (event) => {
+		// A second finger, or another button, is no stroke.
+		if (!event.isPrimary || event.button !== 0) {
+			return
+		}
 		canvas.setPointerCapture(event.pointerId)
 		from = at(event)
 	})

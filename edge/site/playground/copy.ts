@@ -2,12 +2,23 @@ import type { Generation } from '../../../shared/contract/generation.ts'
 
 const shell = (text: string) => `'${text.replaceAll("'", "'\\''")}'`
 
+/** Python's literals are JSON's but for true, false and null: of the first two a request has none, and null is as good as absent. */
+const python = (request: object) => JSON.stringify(request, (_, value) => value ?? undefined, 4)
+
+export const curl = (request: object, origin: string): string =>
+	`curl ${origin}/v1/generations -H 'Prefer: wait=60' \\
+  -H "Authorization: Bearer $DARKROOM_API_KEY" -H 'Content-Type: application/json' \\
+  -d ${shell(JSON.stringify(request))}`
+
 /** A generation's whole request, in the words of several clients. The key stays out of it. */
 export const recipes: Record<string, (request: Generation['request'], origin: string) => string> = {
-	curl: (request, origin) =>
-		`curl ${origin}/v1/generations -H 'Prefer: wait=60' \\
-  -H "Authorization: Bearer $DARKROOM_API_KEY" -H 'Content-Type: application/json' \\
-  -d ${shell(JSON.stringify(request))}`,
+	curl,
+	Python: (request, origin) =>
+		`import os, requests
+
+key = os.environ["DARKROOM_API_KEY"]
+headers = {"Authorization": f"Bearer {key}", "Prefer": "wait=60"}
+generation = requests.post("${origin}/v1/generations", headers=headers, json=${python(request)}).json()`,
 	OpenAI: ({ model, prompt, width, height, count, ...others }, origin) =>
 		`import OpenAI from 'openai'
 

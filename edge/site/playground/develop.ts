@@ -18,8 +18,12 @@ const pause = 2_000
 
 export const isUnderWay = ({ status }: Generation): boolean => status === 'queued' || status === 'processing'
 
-/** Shows a generation on the stage from its acceptance to its end. */
-export async function develop(client: Darkroom, accepted: Generation): Promise<Generation> {
+/** Shows a generation on the stage from its acceptance to its end. `hang` is given what has pictures then, and gives a way to look at it. */
+export async function develop(
+	client: Darkroom,
+	accepted: Generation,
+	hang: (generation: Generation) => () => void
+): Promise<void> {
 	const { id, request } = accepted
 	const state = h('span', { role: 'status' }, states[accepted.status])
 	/** What changes with each step: not read out. */
@@ -33,6 +37,7 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 	}
 	const progress = h('progress', { 'aria-label': 'Steps', max: 1, value: 0 })
 	const stop = () => attempt(find('trouble'), async () => void (await client.cancel(id)))
+	const notes = h('div', { class: 'notes', role: 'status' })
 	const cancel = h('button', { type: 'button', click: () => void stop() }, 'Cancel')
 	const frames = Array.from({ length: request.count }, (_, n) =>
 		h('div', { class: 'frame' }, h('img', { alt: `Picture ${n + 1} as it develops`, hidden: true }))
@@ -45,9 +50,8 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 		{ id: 'development', 'data-id': id },
 		pictures,
 		progress,
-		h('div', { class: 'row' }, h('p', {}, state, detail), cancel)
+		h('div', { class: 'row' }, h('div', {}, h('p', {}, state, detail), notes), cancel)
 	)
-	find('idle').hidden = true
 	document.getElementById('development')?.remove()
 	find('stage').append(card)
 	find('stage').scrollIntoView({ block: 'nearest' })
@@ -69,7 +73,7 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 			frame.hidden = frame.querySelector('img')!.hidden
 		}
 	}
-	const follow = async (): Promise<Generation> => {
+	const follow = async (): Promise<void> => {
 		for await (const event of client.events(id)) {
 			switch (event.type) {
 				case 'status':
@@ -94,10 +98,14 @@ export async function develop(client: Darkroom, accepted: Generation): Promise<G
 					show(event.image.n, event.image.url, true)
 					break
 				case 'end': {
-					const { status, error, cost } = event.generation
+					const { status, error, cost, images, warnings } = event.generation
 					const told = error ? `${states[status]}: ${error.detail}` : states[status]
 					tell(`${told} · cost ${money(cost.charged)} · seed ${request.seed}`)
-					return event.generation
+					notes.append(...warnings.map(({ detail }) => h('p', {}, detail)))
+					if (images.length > 0) {
+						cancel.replaceWith(h('button', { type: 'button', click: hang(event.generation) }, 'Open'))
+					}
+					return
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import type { Generation, GenerationRequest } from '../../../shared/contract/gen
 import { attempt } from '../attempt.ts'
 import { money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
+import { thumbnail } from '../thumbnail.ts'
 import { recipes } from './copy.ts'
 
 const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
@@ -38,29 +39,23 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 		const article = card(generation)
 		before ? before.replaceWith(article) : put(article)
 	}
+	const look = (id: string) => void attempt(find('said'), async () => open(await client.generation(id)))
 	const card = (generation: Generation): HTMLElement => {
 		const { id, request, images } = generation
-		const [first] = images
-		const image = h('img', { src: first!.url, alt: nameOf(request), loading: 'lazy' })
-		// URLs expire, and what is further down is loaded when it comes into view.
-		image.addEventListener('error', () => void attempt(find('said'), async () => renew(image, await client.generation(id))), {
-			once: true
-		})
-		const article: HTMLElement = h(
+		return h(
 			'article',
 			{ 'data-id': id },
 			h(
 				'button',
-				{ type: 'button', click: () => void attempt(find('said'), async () => open(await client.generation(id), article)) },
-				image,
+				{ type: 'button', click: () => look(id) },
+				thumbnail(generation, find('said')),
 				images.length > 1 ? h('span', { class: 'number' }, images.length) : undefined
 			),
 			h('p', {}, nameOf(request))
 		)
-		return article
 	}
-	const open = (generation: Generation, article: HTMLElement) => {
-		const { id, request, images, cost, created_at, metrics } = generation
+	const open = (generation: Generation) => {
+		const { id, request, images, cost, created_at, metrics, warnings } = generation
 		const said = h('p', { class: 'faint', role: 'status' })
 		const text = h('pre', { tabindex: 0 }, JSON.stringify(request, null, 2))
 		const whole = h('details', {}, h('summary', {}, 'The whole request'), text)
@@ -78,8 +73,14 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 		}
 		const remove = () =>
 			attempt(said, async () => {
+				if (!confirm('Delete the pictures and what was asked for, for good?')) {
+					return
+				}
 				await client.remove(id)
-				article.remove()
+				for (const shown of document.querySelectorAll(`[data-id="${id}"]`)) {
+					shown.remove()
+				}
+				find('nothing').hidden = gallery.childElementCount > 0
 				detail.close()
 				find('said').textContent = 'Deleted.'
 			})
@@ -108,6 +109,7 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 			picturesOf(generation),
 			h('p', { class: 'caption' }, nameOf(request)),
 			h('dl', {}, ...facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
+			...warnings.map(({ detail }) => h('p', { class: 'faint' }, detail)),
 			h(
 				'div',
 				{ class: 'row' },
@@ -126,15 +128,13 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 	more.addEventListener('click', () => void attempt(find('said'), async () => void (await show())))
 	return {
 		show,
+		/** Hangs it first. Gives a way to look at it. */
 		add(generation: Generation) {
 			hang(generation, (article) => gallery.prepend(article))
 			find('nothing').hidden = true
+			return () => look(generation.id)
 		}
 	}
-}
-
-function renew(image: HTMLImageElement, { images }: Generation): void {
-	image.src = images[0]?.url ?? ''
 }
 
 function picturesOf({ images, request }: Generation): HTMLElement {

@@ -12,6 +12,7 @@ import { signIn } from '../sign-in.ts'
 import { develop, isUnderWay } from './develop.ts'
 import { hangGallery } from './gallery.ts'
 import { type Given, showInputs } from './inputs.ts'
+import { takePictures } from './take.ts'
 
 type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
@@ -19,6 +20,8 @@ const form = find('order') as HTMLFormElement
 const field = (name: string) => form.elements.namedItem(name) as Field
 /** Milliseconds without a change after which the price is asked for. */
 const pause = 400
+/** Where the form is kept until the tab is closed. */
+const slot = 'darkroom-order'
 
 signIn(async () => {
 	const client = new Darkroom({ url: '', apiKey: key.get()! })
@@ -82,6 +85,12 @@ signIn(async () => {
 		}
 		form.dispatchEvent(new Event('input'))
 	}
+	/** The prompt, if it is no example: nobody wants to type it again. */
+	const own = (): string | undefined => {
+		const { value } = field('prompt')
+		const isExample = models.some(({ examples = [] }) => examples.some(({ request }) => request.prompt === value))
+		return value === '' || isExample ? undefined : value
+	}
 	const order = async (): Promise<GenerationOrder> => {
 		const given: Record<string, unknown> = {}
 		for (const element of form.elements) {
@@ -92,6 +101,17 @@ signIn(async () => {
 			}
 		}
 		return { ...(given as GenerationOrder), ...(await readInputs()).fields }
+	}
+
+	/** For whoever comes back to the page. There may be no room for pictures. */
+	const keep = async () => {
+		const whole = await order()
+		const { image, mask, semantic_map, ...words } = whole
+		try {
+			sessionStorage.setItem(slot, JSON.stringify(whole))
+		} catch {
+			sessionStorage.setItem(slot, JSON.stringify(words))
+		}
 	}
 
 	/** Answers may overtake each other: only the latest question's counts. */
@@ -118,13 +138,26 @@ signIn(async () => {
 	let timer: ReturnType<typeof setTimeout> | undefined
 	form.addEventListener('input', () => {
 		clearTimeout(timer)
-		timer = setTimeout(price, pause)
+		timer = setTimeout(() => {
+			void keep()
+			void price()
+		}, pause)
+	})
+	field('prompt').addEventListener('keydown', (event) => {
+		const { key, ctrlKey, metaKey } = event as KeyboardEvent
+		if (key === 'Enter' && (ctrlKey || metaKey)) {
+			form.requestSubmit()
+		}
 	})
 
 	field('model').replaceChildren(...models.map(({ id, name }) => h('option', { value: id }, name)))
-	field('model').addEventListener('change', () => fill(model().examples?.[0]?.request ?? {}))
-	field('task').addEventListener('change', () => chooseTask())
-	fill(model().examples?.[0]?.request ?? {})
+	const example = () => model().examples?.[0]?.request ?? {}
+	field('model').addEventListener('change', () => {
+		const prompt = own()
+		fill({ ...example(), ...(prompt && { prompt }) })
+	})
+	field('task').addEventListener('change', async () => chooseTask((await readInputs()).fields))
+	fill(kept() ?? example())
 
 	const begin = (request: Partial<GenerationRequest>) => {
 		fill(request)
@@ -134,10 +167,7 @@ signIn(async () => {
 	const gallery = hangGallery(client, models, begin)
 	const follow = async (start: () => Promise<Parameters<typeof develop>[1]>) => {
 		await attempt(find('trouble'), async () => {
-			const generation = await develop(client, await start())
-			if (generation.images.length > 0) {
-				gallery.add(generation)
-			}
+			await develop(client, await start(), gallery.add)
 			await price()
 		})
 	}
@@ -154,6 +184,13 @@ signIn(async () => {
 			void price() // In place of "Asking…", whatever came of it.
 		}
 	}
+	takePictures(() => {
+		const task = (['image-to-image', 'inpainting', 'super-resolution'] as const).find((one) => model().tasks[one])
+		if (task) {
+			field('task').value = task
+			chooseTask()
+		}
+	})
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()
 		if (!isAsking) {
@@ -166,6 +203,11 @@ signIn(async () => {
 		void follow(async () => latest)
 	}
 })
+
+function kept(): Partial<GenerationRequest> | undefined {
+	const text = sessionStorage.getItem(slot)
+	return text === null ? undefined : JSON.parse(text)
+}
 
 const show = (name: string, isShown: boolean) => {
 	const label = form.querySelector<HTMLElement>(`[data-field="${name}"]`)

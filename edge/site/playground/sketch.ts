@@ -56,6 +56,10 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 		(offsetY * height) / canvas.clientHeight
 	]
 	canvas.addEventListener('pointerdown', (event) => {
+		// A second finger, or another button, is no stroke.
+		if (!event.isPrimary || event.button !== 0) {
+			return
+		}
 		canvas.setPointerCapture(event.pointerId)
 		strokes.push({ colour: brush(), width: Number(size.value), points: [at(event)] })
 		repaint()
