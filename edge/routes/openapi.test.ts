@@ -35,6 +35,10 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 		}
 	})
 	expect(JSON.stringify(components)).not.toContain('allOf')
+	expect(JSON.stringify(components.schemas.GenerationOrder)).toContain('"minItems":4,"maxItems":4')
+	expect(paths['/v1/generations']!.get).toMatchObject({
+		parameters: expect.arrayContaining([expect.objectContaining({ name: 'cursor', description: expect.stringMatching(/./) })])
+	})
 	const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
 	expect(new Set(ids).size).toBe(ids.length)
 })

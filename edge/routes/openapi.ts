@@ -42,6 +42,7 @@ interface Operation {
 	operationId?: string
 	tags?: string[]
 	security?: Record<string, never[]>[]
+	parameters?: { name: string; description?: string }[]
 	requestBody?: object
 	responses: Record<string, { description: string; content?: Record<string, { schema?: object }> }>
 }
@@ -53,6 +54,17 @@ const refusals = {
 	413: 'payload-too-large',
 	415: 'unsupported-media-type',
 	422: 'invalid-request'
+}
+
+/** What parameters mean wherever they are. */
+const meanings: Record<string, string> = {
+	limit: 'How many a page has at most.',
+	cursor: 'The `next` of the page before.',
+	from: 'The first day, in UTC.',
+	to: 'The last day, in UTC.',
+	created_after: 'Those that were ordered then, or later.',
+	created_before: 'Those that were ordered before.',
+	n: 'Which picture, from 0 on.'
 }
 
 const info = {
@@ -95,6 +107,9 @@ function documentOf(app: OpenAPIHono<App>, url: string): Document {
 	for (const [path, item] of Object.entries(document.paths ?? {})) {
 		for (const [method, operation] of Object.entries(item as Record<string, Operation>)) {
 			Object.assign(operation, described(method, path, operation))
+			for (const parameter of operation.parameters ?? []) {
+				parameter.description ??= meanings[parameter.name] ?? ''
+			}
 			asEvents(operation)
 		}
 	}

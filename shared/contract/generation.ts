@@ -21,7 +21,8 @@ const Input = z.string().min(1)
 /** [x0, y0, x1, y1] in parts of the picture, from its top left corner. */
 export const Box = z
 	.array(Part)
-	.length(4)
+	.min(4)
+	.max(4)
 	.refine(([x0, y0, x1, y1]) => x0! < x1! && y0! < y1!, 'a box [x0, y0, x1, y1] with x0 < x1 and y0 < y1')
 
 /** `POST /v1/generations`: what a client may ask for. The catalog narrows it for each model and task; null is as good as absent. */

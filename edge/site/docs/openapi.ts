@@ -1,6 +1,6 @@
 /** As much of an OpenAPI document as our own has. */
 export interface Document {
-	components: { schemas: Record<string, unknown> }
+	components: { schemas: Record<string, Schema> }
 	info: { description: string }
 	servers: { url: string }[]
 	paths: Record<string, Record<string, Operation>>
@@ -86,7 +86,9 @@ function within(least: number | undefined, most: number | undefined, unit = ''):
 	if (lowest === undefined && highest === undefined) {
 		return ''
 	}
-	return `, ${lowest === undefined ? `at most ${highest}` : highest === undefined ? `at least ${lowest}` : `${lowest} to ${highest}`}${unit}`
+	const span = [...new Set([lowest, highest])].join(' to ')
+	const bound = lowest === undefined ? `at most ${highest}` : highest === undefined ? `at least ${lowest}` : span
+	return `, ${bound}${Number(bound.match(/\d+$/)) === 1 ? unit.replace(/s$/, '') : unit}`
 }
 
 /** The fields of a schema by their paths: `images[].url`. */

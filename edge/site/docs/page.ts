@@ -11,6 +11,8 @@ interface Entry {
 	operation: Operation
 }
 
+const problemType = 'application/problem+json'
+
 function byTag({ paths }: Document): Record<string, Entry[]> {
 	const tags: Record<string, Entry[]> = {}
 	for (const [path, item] of Object.entries(paths)) {
@@ -45,16 +47,15 @@ function section({ id, method, path, operation }: Entry): HTMLElement {
 					)
 				]
 			: []),
-		...(requestBody ? [h('h3', {}, 'Body'), ...bodies(requestBody.content)] : []),
+		...(requestBody ? [h('h3', {}, 'Body'), ...bodies(requestBody.content, 'required')] : []),
 		h('h3', {}, 'Answers'),
-		...Object.entries(responses).map(([status, { description: text, content }]) =>
-			h(
-				'details',
-				{},
-				h('summary', {}, h('b', {}, status), ' ', ...prose(text)),
-				...(content ? bodies(content) : [h('p', { class: 'faint' }, 'No body.')])
-			)
-		)
+		...Object.entries(responses).map(([status, { description: text, content }]) => {
+			const line = [h('b', {}, status), ' ', ...prose(text)]
+			// All errors look alike: what they hold is told once.
+			return content && !(problemType in content)
+				? h('details', {}, h('summary', {}, ...line), ...bodies(content))
+				: h('p', { class: 'answer' }, ...line)
+		})
 	)
 }
 
@@ -65,17 +66,18 @@ const prose = (text: string): (string | HTMLElement)[] =>
 /** A long path goes on in the next line between its parts. */
 const broken = (path: string) => path.split(/(?=\/)/).flatMap((part) => [h('wbr'), part])
 
-const bodies = (content: Content): HTMLElement[] =>
-	Object.entries(content).flatMap(([type, { schema }]) => [h('p', { class: 'faint' }, type), fieldTable(schema)])
+const bodies = (content: Content, mark?: string): HTMLElement[] =>
+	Object.entries(content).flatMap(([type, { schema }]) => [h('p', { class: 'faint' }, type), fieldTable(schema, mark)])
 
-function fieldTable(schema: Schema): HTMLElement {
+/** `mark`: what is said of fields that are never absent. */
+function fieldTable(schema: Schema, mark = 'always'): HTMLElement {
 	const fields = fieldsOf(schema)
 	return fields.length === 0
 		? h('p', {}, typeOf(schema))
 		: table(
 				fields.map(({ path, schema: field, required }) => {
 					const preset = field.default === undefined ? '' : `default ${JSON.stringify(field.default)}`
-					return [path, required ? 'always' : preset, typeOf(field), field.description ?? '']
+					return [path, required ? mark : preset, typeOf(field), field.description ?? '']
 				})
 			)
 }
@@ -114,6 +116,8 @@ await attempt(find('about'), async () => {
 		)
 		find('operations').append(...operations.map(section))
 	}
+	find('errors').append(fieldTable(document.components.schemas.Problem!))
+	find('errors').hidden = false
 	// The page was empty when the browser looked for it.
 	if (location.hash) {
 		window.document.getElementById(location.hash.slice(1))?.scrollIntoView()
