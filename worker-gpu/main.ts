@@ -34,7 +34,6 @@ async function run(): Promise<void> {
 		DARKROOM_MODELS,
 		MODELS_DIR,
 		CACHE_DIR,
-		BATCH_LIMITS,
 		DRAIN_SECONDS,
 		METRICS_PORT,
 		METRICS_HOST,
@@ -61,7 +60,6 @@ async function run(): Promise<void> {
 		modelsDir: MODELS_DIR,
 		provider: DARKROOM_PROVIDER,
 		cacheDir: CACHE_DIR,
-		measureLimits: BATCH_LIMITS === 'measured',
 		log,
 		onStats: metrics.engine,
 		onLost() {

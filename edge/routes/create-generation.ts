@@ -102,10 +102,7 @@ async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }
 	const wait = waitOf(c.req.header('prefer'))
 	const latest = wait === undefined ? accepted : await hold(env, key, accepted, wait)
 	if (latest.completed_at) {
-		// What is known is answered, whether that can be noted or not.
-		await env.ACCOUNT.getByName(key.account)
-			.answered(latest.id)
-			.catch(() => {})
+		await env.ACCOUNT.getByName(key.account).answered(latest.id)
 	}
 	return c.json(await present(env, latest), latest.completed_at ? 200 : 202, {
 		...headers,

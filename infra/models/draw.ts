@@ -6,6 +6,9 @@ import { assertFinite } from '../../worker-gpu/onnx/finite.ts'
 import type { Tensor } from '../../worker-gpu/onnx/tensor.ts'
 import type { Pair } from './preview.ts'
 
+/** The least that every sampler takes: F-PNDM begins with three. */
+const STEPS = 4
+
 /** Something to draw with each of a model's tasks: of no meaning, but all inputs are there. */
 export function exampleDrawing(task: Task, side: number, factor: number, change: Partial<Drawing> = {}): Drawing {
 	const small = task === 'super-resolution' ? side / factor : side
@@ -15,7 +18,7 @@ export function exampleDrawing(task: Task, side: number, factor: number, change:
 		negative_prompt: '',
 		width: side,
 		height: side,
-		steps: 2,
+		steps: STEPS,
 		guidance: 1,
 		guidance_rescale: 0,
 		sampler: null,

@@ -31,16 +31,12 @@ export interface Tried {
 	readonly tasks: ModelTasks
 	/** Whether guidance changes anything, and whether it does so by what a picture is to be kept away from. */
 	readonly guidance: { readonly has: boolean; readonly negative: boolean }
-	/** The most of them. */
-	readonly steps: number
+	readonly steps: { readonly min: number; readonly max: number }
 	/** Pictures of the first task. */
 	readonly pairs: readonly Pair[]
 	/** Why tasks that its parts would allow are left out. */
 	readonly notes: readonly string[]
 }
-
-/** For the pictures that the preview is fitted to. */
-const STEPS = 4
 
 /** Draws with each of the model's tasks, at its smallest size, and calls `tick` after each. Throws where it can do none of them. */
 export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Sizes, tick: () => void): Promise<Tried> {
@@ -49,21 +45,21 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 	const errors: unknown[] = []
 	let pairs: readonly Pair[] = []
 	let guidance = { has: false, negative: false }
-	let steps = 1
+	let steps = { min: 1, max: 1 }
 	for (const task of Task.options.filter((task) => checkpoint[task])) {
 		const first = pairs.length === 0
 		const plan = (change: Partial<Drawing>) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
 		try {
 			const settings = await settingsOf(task, sizes, found, plan)
 			const { classes = [{}], labels = classes } = settings as { classes?: object[]; labels?: object[] }
-			const changes = first ? colourfulDrawings(labels.length, sizes.min) : [{ steps: 2 }]
+			const changes = first ? colourfulDrawings(labels.length, sizes.min) : [{}]
 			const drawn: Pair[] = []
 			for (const [seed, change] of changes.entries()) {
-				drawn.push(await draw(await plan({ steps: STEPS, ...change }), seed))
+				drawn.push(await draw(await plan(change), seed))
 			}
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
-			steps = first ? await mostSteps(plan) : steps
+			steps = first ? await stepsOf(plan) : steps
 			// Refused where a model was never trained without what it is told.
 			const guided = await plan({ guidance: 3 }).catch(() => undefined)
 			const branches = guided?.evaluate(guided.start(0)).length ?? 1
@@ -120,7 +116,7 @@ async function settingsOf(
 				return isGuided ? { image_guidance: { default: 1.5, max: 20 } } : {}
 			}
 			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
-			const isSpread = (await plan({ steps: 2, strength: 0.5 })).evaluations === (await plan({ steps: 2 })).evaluations
+			const isSpread = (await plan({ strength: 0.5 })).evaluations === (await plan({})).evaluations
 			return {
 				strength: refines ? 0.3 : 0.8,
 				...(isSpread && { original_steps: (await readConfig(scheduler, Distilled)).original_inference_steps })
@@ -181,7 +177,7 @@ export async function catalogEntry(
 		tasks,
 		size,
 		samplers: lcm ? ['lcm'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),
-		steps: { default: Math.min(fewSteps ? 4 : 30, steps), min: 1, max: steps },
+		steps: { default: Math.min(fewSteps ? 4 : 30, steps.max), ...steps },
 		guidance: guidance.has ? { default: unguided ? 1 : text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
 		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },
@@ -201,13 +197,16 @@ async function isTurbo(scheduler: string, file: string): Promise<boolean> {
 	return timestep_spacing === 'trailing' && prediction_type === 'epsilon' && !rescale_betas_zero_snr
 }
 
-/** The most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */
-async function mostSteps(plan: (change: Partial<Drawing>) => Promise<Plan>): Promise<number> {
-	let most = 100
-	while (most > 1 && !(await works(() => plan({ steps: most })))) {
-		most--
+/** The least and the most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */
+async function stepsOf(plan: (change: Partial<Drawing>) => Promise<Plan>): Promise<Tried['steps']> {
+	let [min, max] = [1, 100]
+	while (max > min && !(await works(() => plan({ steps: max })))) {
+		max--
 	}
-	return most
+	while (min < max && !(await works(() => plan({ steps: min })))) {
+		min++
+	}
+	return { min, max }
 }
 
 const works = (work: () => Promise<unknown>): Promise<boolean> =>

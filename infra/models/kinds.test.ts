@@ -138,7 +138,8 @@ describe('a model of every kind that the reference draws with', () => {
 		'unconditional-vq': ['unconditional'],
 		'unconditional-kl': ['unconditional'],
 		pixels: ['unconditional'],
-		'pixels-ddim': ['unconditional']
+		'pixels-ddim': ['unconditional'],
+		'pixels-pndm': ['unconditional']
 	}
 	const silent = { guidance: { default: 1, max: 1 }, prompt: { max: 0, negative: false } }
 	const edits = {
@@ -165,6 +166,7 @@ describe('a model of every kind that the reference draws with', () => {
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
 		dit: { size: { default: 16, min: 16, max: 16, multiple: 16 }, guidance: { default: 3, max: 20 } },
 		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
-		pixels: { size: { default: 4, multiple: 2 }, ...silent }
+		pixels: { size: { default: 4, multiple: 2 }, steps: { default: 30, min: 1, max: 100 }, ...silent },
+		'pixels-pndm': { steps: { default: 30, min: 4, max: 100 } }
 	}
 })

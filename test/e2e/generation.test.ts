@@ -32,7 +32,7 @@ describe('on the embedded PostgreSQL', () => {
 	let judge: Judge
 	beforeAll(async () => {
 		judge = await loadJudge()
-		stack = await startStack({ env: { BATCH_LIMITS: 'measured' } })
+		stack = await startStack()
 	})
 	afterAll(() => stack?.close())
 

@@ -19,7 +19,7 @@ import { ldmSuperResolutionPipeline } from './families/ldm-super-resolution.ts'
 import { ldmTextToImagePipeline } from './families/ldm-text-to-image.ts'
 import { stableDiffusion } from './families/stable-diffusion.ts'
 import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
-import { ddimPipeline, ddpmPipeline, ldmPipeline } from './families/unconditional.ts'
+import { ddimPipeline, ddpmPipeline, ldmPipeline, pndmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
 import { type ModelFolder, openFolder } from './model-folder.ts'
 import type { Pause } from './pause.ts'
@@ -53,7 +53,8 @@ const families: Readonly<Record<string, Family>> = {
 	DiTPipeline: ditPipeline,
 	LDMPipeline: ldmPipeline,
 	DDPMPipeline: ddpmPipeline,
-	DDIMPipeline: ddimPipeline
+	DDIMPipeline: ddimPipeline,
+	PNDMPipeline: pndmPipeline
 }
 
 /** The family of a folder in the diffusers/Optimum ONNX layout, by its `model_index.json` alone, and the class that it names. */

@@ -2,7 +2,7 @@
 
     python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--half]
 
-Networks of Stable Diffusion, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM and DDIM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
+Networks of Stable Diffusion, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
 distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR.
 """
 

@@ -10,7 +10,7 @@ import torch
 from compvis import ClassEmbedder, LayoutTokens, SpatialRescaler, decode, inpaint, walk
 from diffusers import (
     AutoencoderKL, DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, DiTPipeline, DiTTransformer2DModel, LDMPipeline, LDMSuperResolutionPipeline,
-    LDMTextToImagePipeline, UNet2DConditionModel, UNet2DModel,
+    LDMTextToImagePipeline, PNDMPipeline, UNet2DConditionModel, UNet2DModel,
 )
 from diffusers.pipelines.deprecated.latent_diffusion_uncond import pipeline_latent_diffusion_uncond as latent_diffusion_uncond
 from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
@@ -164,6 +164,7 @@ MODELS = {
     ),
     "pixels": ("DDPMPipeline", "unconditional", {"unet": "paper/unet-3"}, DDPMScheduler(clip_sample=False)),
     "pixels-ddim": ("DDIMPipeline", "unconditional", {"unet": "paper/unet-3"}, DDPMScheduler(clip_sample=False, prediction_type="v_prediction")),
+    "pixels-pndm": ("PNDMPipeline", "unconditional", {"unet": "paper/unet-3"}, DDPMScheduler(clip_sample=False)),
 }
 
 
@@ -191,6 +192,10 @@ def requests(name: str, task: str) -> list[dict]:
         # It draws noise for both of guidance's branches, and steps from what it has scaled.
         sizes = [(16, 16)]
         chosen = [(None, 7, None), (None, 2, None), (None, 20, None), *((sampler, 6, None) for sampler in ("pndm", "dpm++-2m", "unipc"))]
+    if name == "pixels-pndm":
+        # It draws squares alone, with PNDM alone.
+        sizes = [(4, 4)]
+        chosen = [(None, steps, None) for steps in (4, 7, 50)]
     made = []
     for i, (sampler, steps, eta) in enumerate(chosen):
         width, height = sizes[i % len(sizes)]
@@ -274,6 +279,9 @@ def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Te
         elif cls == "DiTPipeline":
             pipeline = DiTPipeline(transformer=network, vae=stage, scheduler=scheduler)
             extra = {"class_labels": [request["class_label"]], "guidance_scale": request["guidance"]}
+        elif cls == "PNDMPipeline":
+            pipeline, extra = PNDMPipeline(unet=network, scheduler=scheduler), {}
+            watched = Recorded(pipeline.scheduler, None, generator)
         else:
             # Each of the two takes what the other is for.
             ddim = request["sampler"] == "ddim" or (cls == "DDIMPipeline" and request["sampler"] is None)
@@ -283,7 +291,9 @@ def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Te
                 # It makes a scheduler of its own.
                 watched = Recorded(pipeline.scheduler, None, generator)
         pipeline.set_progress_bar_config(disable=True)
-        if task == "unconditional":
+        if cls == "PNDMPipeline":
+            network.register_to_config(sample_size=height)
+        elif task == "unconditional":
             sized(network, [height // factor, width // factor])
         pipeline(**common, **extra)
         watched.stop()

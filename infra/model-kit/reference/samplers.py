@@ -178,6 +178,9 @@ CASES = [
     variant(DPM, {**STABLE_DIFFUSION, "use_lu_lambdas": True}, predictions=BOTH, steps=(1, 5, 20)),
     variant("DEISMultistepScheduler", {**STABLE_DIFFUSION, "use_beta_sigmas": True}),
     variant(UNIPC, {**STABLE_DIFFUSION, "use_beta_sigmas": True}),
+    # By Runge–Kutta first.
+    case("PNDMScheduler", {}, steps=(4, 7, 50)),
+    variant("PNDMScheduler", {**STABLE_DIFFUSION, "set_alpha_to_one": True, "steps_offset": 1}, predictions=BOTH, steps=(5, 333)),
 ]
 
 # The reference raises an error, or gives NaN or infinity.
@@ -192,6 +195,7 @@ REFUSED = [
     ("DDIMScheduler", {"prediction_type": "flow_prediction"}, 5),
     ("DDIMScheduler", {"beta_schedule": "sigmoid"}, 5),
     ("PNDMScheduler", {"skip_prk_steps": True, "prediction_type": "sample"}, 5),
+    ("PNDMScheduler", {}, 3),
     ("EulerAncestralDiscreteScheduler", {"prediction_type": "sample"}, 5),
     (EULER, {"use_karras_sigmas": True, "use_exponential_sigmas": True}, 5),
     (EULER, {"use_beta_sigmas": True, "use_exponential_sigmas": True}, 5),

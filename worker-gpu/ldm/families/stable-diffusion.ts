@@ -13,19 +13,19 @@ import { imageToImage } from '../pipelines/image-to-image.ts'
 import { inpainting, inpaintingByBlending } from '../pipelines/inpainting.ts'
 import type { Parts } from '../pipelines/text.ts'
 import { textToImage } from '../pipelines/text-to-image.ts'
-import { loadSampler } from '../samplers/load.ts'
+import { type Amended, loadSampler } from '../samplers/load.ts'
 import { lastPart } from '../samplers/strength.ts'
 
 /*
- * diffusers amends schedulers of Stable Diffusion's early days: `steps_offset` is 1, and nothing is clipped (but in its inpainting, which leaves that as
- * it was).
+ * diffusers amends schedulers of Stable Diffusion's early days: `steps_offset` is 1, and nothing is clipped; but its inpainting leaves that as it was, and
+ * takes PNDM for PLMS.
  */
 
 /** tokenizer, text_encoder, unet, vae_decoder, perhaps vae_encoder, scheduler. */
 export const stableDiffusion: Family = async (folder) => {
 	const conditioner = await loadText(folder)
 	const parts = await loadParts(folder, { conditioner, amended: { steps_offset: 1, clip_sample: false } })
-	return byText(folder, parts, { ...parts, ...(await loadSamplers(folder, { steps_offset: 1 })) })
+	return byText(folder, parts, { ...parts, ...(await loadSamplers(folder, { steps_offset: 1, skip_prk_steps: true })) })
 }
 
 export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
@@ -37,7 +37,7 @@ interface Kind {
 	/** What the U-Net must take beside the usual inputs. */
 	readonly inputs?: readonly string[]
 	/** Scheduler settings that the pipeline sets by itself. */
-	readonly amended?: object
+	readonly amended?: Amended
 	/** See `loadFirstStage`. */
 	readonly upcast?: boolean
 	readonly scalingFactor?: number
@@ -58,7 +58,7 @@ export async function loadParts(folder: ModelFolder, { conditioner, inputs = [],
 	}
 }
 
-async function loadSamplers(folder: ModelFolder, amended?: object): Promise<Pick<Parts, 'samplerFor' | 'lastPartFor'>> {
+async function loadSamplers(folder: ModelFolder, amended?: Amended): Promise<Pick<Parts, 'samplerFor' | 'lastPartFor'>> {
 	const samplerFor = await loadSampler(folder.at('scheduler'), amended)
 	return { samplerFor, lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength) }
 }

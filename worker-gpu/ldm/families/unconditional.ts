@@ -3,7 +3,7 @@ import { identity } from '../first-stages/identity.ts'
 import { textToImage } from '../pipelines/text-to-image.ts'
 import { unconditional } from '../pipelines/unconditional.ts'
 import { fromFullNoise, unscaled } from '../samplers/beginnings.ts'
-import type { SamplerFor } from '../samplers/load.ts'
+import type { Amended } from '../samplers/load.ts'
 import { loadParts, loadText } from './stable-diffusion.ts'
 import { expectBeside, loadWalkParts } from './walk-parts.ts'
 
@@ -23,15 +23,17 @@ export const ldmPipeline: Family = async (folder) => {
 }
 
 /** DDPMPipeline of diffusers: unet alone, which draws pixels. It scales nothing. */
-export const ddpmPipeline: Family = (folder) => pixels(folder, (own) => own)
+export const ddpmPipeline: Family = (folder) => pixels(folder)
 
-/** DDIMPipeline of diffusers: its sampler is DDIM, whichever its scheduler was saved as. */
-export const ddimPipeline: Family = (folder) =>
-	pixels(folder, (own) => (choice) => own({ ...choice, sampler: choice.sampler ?? 'ddim' }))
+/** DDIMPipeline of diffusers: its scheduler is DDIM's, whichever it was saved as. */
+export const ddimPipeline: Family = (folder) => pixels(folder, { _class_name: 'DDIMScheduler' })
 
-async function pixels(folder: Parameters<Family>[0], choose: (own: SamplerFor) => SamplerFor): ReturnType<Family> {
-	const { samplerFor, ...parts } = await loadWalkParts(folder, [], identity)
-	const plain = { ...parts, samplerFor: unscaled(choose(samplerFor)) }
+/** PNDMPipeline of diffusers: likewise. */
+export const pndmPipeline: Family = (folder) => pixels(folder, { _class_name: 'PNDMScheduler' })
+
+async function pixels(folder: Parameters<Family>[0], amended?: Amended): ReturnType<Family> {
+	const { samplerFor, ...parts } = await loadWalkParts(folder, [], identity, amended)
+	const plain = { ...parts, samplerFor: unscaled(samplerFor) }
 	expectBeside(plain, 0, 'nothing')
 	return { unconditional: (drawing) => unconditional(drawing, plain) }
 }

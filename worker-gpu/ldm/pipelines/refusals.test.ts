@@ -47,6 +47,19 @@ test.each([
 	await refused.toThrow(message)
 })
 
+test('Stable Diffusion whose PNDM begins with Runge–Kutta steps does so, but in inpainting, as in the reference', async () => {
+	const model = { ...golden.models.sd!, scheduler: { _class_name: 'PNDMScheduler' } }
+	const { request } = golden.drawn.find((drawn) => drawn.model === 'sd' && drawn.request.task === 'inpainting')!
+	const checkpoint = await open(model)
+	const evaluations = async (task: Drawing['task']) => {
+		const drawing = { ...drawingOf(request), task, steps: 10, strength: 0.5, sampler: null }
+		return (await planFor(checkpoint, drawing)).evaluations
+	}
+	expect(await evaluations('text-to-image')).toBe(19)
+	expect(await evaluations('image-to-image')).toBe(14)
+	expect(await evaluations('inpainting')).toBe(6)
+})
+
 test('a U-Net for inpainting can do that alone, and not without an encoder', async () => {
 	const { vae_encoder, ...parts } = golden.models.inpainting!.parts
 	expect(vae_encoder).toBeDefined()

@@ -93,11 +93,16 @@ const Saved = z.looseObject({
 /**
  * The samplers of a folder with a `scheduler_config.json`: the one that it names, and by request others with its settings.
  *
- * @param amended settings that the pipeline sets by itself, see `samplersOf`
+ * @param amended settings that the pipeline sets by itself, see `samplersOf`; `_class_name` too
  */
-export async function loadSampler(folder: string, amended: object = {}): Promise<SamplerFor> {
+export async function loadSampler(folder: string, { _class_name, ...amended }: Amended = {}): Promise<SamplerFor> {
 	const file = path.join(folder, 'scheduler_config.json')
-	return samplersOf(file, await readJson(file), amended)
+	const json = await readJson(file)
+	return samplersOf(file, _class_name ? Object.assign({}, json, { _class_name }) : json, amended)
+}
+
+export interface Amended extends Readonly<Record<string, unknown>> {
+	readonly _class_name?: keyof typeof schedulers
 }
 
 /** Values that classes take for one of their own, the first, and hand on as that. */

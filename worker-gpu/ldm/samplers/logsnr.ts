@@ -58,8 +58,8 @@ export function respacedLevels(
 }
 
 /** Refuses where the reference draws NaN: Karras' last level is sigma_min itself, and some updates divide by the way from it to there. */
-export function assertApart(updates: readonly { readonly guesses: readonly number[] }[]): void {
-	if (updates.some(({ guesses }) => guesses.some(Number.isNaN))) {
+export function assertApart(updates: readonly { readonly guesses: readonly number[]; readonly noise?: number }[]): void {
+	if (updates.some(({ guesses, noise }) => Number.isNaN(noise) || guesses.some(Number.isNaN))) {
 		throw new RangeError('final_sigmas_type: expected zero where the last level is sigma_min already, got sigma_min')
 	}
 }

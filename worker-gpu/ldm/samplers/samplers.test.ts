@@ -82,7 +82,6 @@ test.each(golden.refused)('$class $config in $steps steps is refused here too', 
 })
 
 test.each([
-	['PNDMScheduler', {}, 'skip_prk_steps'],
 	['DPMSolverMultistepScheduler', { use_flow_sigmas: true }, 'use_flow_sigmas'],
 	['DPMSolverMultistepScheduler', { algorithm_type: 'dpmsolver', final_sigmas_type: 'sigma_min' }, 'algorithm_type'],
 	['DPMSolverMultistepScheduler', { variance_type: 'learned' }, 'variance_type'],
@@ -113,19 +112,23 @@ test('keys that the saving class left to its default are each class’ own', () 
 test.each([
 	['pndm', 51],
 	['heun', 99],
-	['unipc', 50]
-] as const)('50 steps of %s are %i evaluations', (sampler, evaluations) => {
-	expect(fromConfig('DDIMScheduler', {})({ steps: 50, sampler }).timesteps).toHaveLength(evaluations)
-})
+	['unipc', 50],
+	[null, 59]
+] as const)(
+	"50 steps of %s, of a model whose own is PNDM's with Runge–Kutta steps, are %i evaluations",
+	(sampler, evaluations) => {
+		expect(fromConfig('PNDMScheduler', {})({ steps: 50, sampler }).timesteps).toHaveLength(evaluations)
+	}
+)
 
 test('trailing timesteps end above zero, also where the reference counts one too many', () => {
 	expect(fromConfig('DDIMScheduler', { timestep_spacing: 'trailing' })({ steps: 61 }).timesteps).toHaveLength(61)
 })
 
-test.each(['pndm', 'lms', 'heun', 'dpm++-2m-sde', 'unipc'] as const)(
+test.each(['pndm', 'lms', 'heun', 'dpm++-2m-sde', 'unipc', null] as const)(
 	'%s: a row that was stored and restored goes on as before',
 	(name) => {
-		const sampler = fromConfig('DDIMScheduler', { clip_sample: false })({ steps: 6, sampler: name })
+		const sampler = fromConfig('PNDMScheduler', { clip_sample: false })({ steps: 6, sampler: name })
 		const dims = [4, 4, 4]
 		const noise = generator(3)
 		let row = { x: noise.normal(dims), history: sampler.start() }
