@@ -126,8 +126,10 @@ const [name = '', ...words] = positionals
 const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 if (positionals.length === 0) {
 	console.log(usage)
-} else if (!command || words.length < command.takes || words.length > (command.most ?? command.takes)) {
-	fail(`expected one of the commands below, got ${positionals.join(' ')}\n\n${usage}`)
+} else if (!command) {
+	fail(`expected one of the commands below, got ${name}\n\n${usage}`)
+} else if (words.length < command.takes || words.length > (command.most ?? command.takes)) {
+	fail(`${name}: expected the words below, got ${words.join(' ') || 'none'}\n\n${usage}`)
 } else {
 	const strange = Object.keys(values).find((option) => !command.options?.some((known) => known === option))
 	if (strange) {

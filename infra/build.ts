@@ -17,18 +17,19 @@ const maxBytes = 3 * 1024 * 1024
 
 /** Makes the bundle, where what it is made of has changed since the last time. Throws what is wrong with it. */
 export async function buildEdge(): Promise<void> {
+	const sources = hashOfSources()
+	if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) {
+		return
+	}
 	try {
 		mkdirSync(outdir, { recursive: true })
 		accessSync(outdir, constants.W_OK)
 	} catch (error) {
 		throw new Error(`expected that ${outdir} can be written to, got ${(error as Error).message}`)
 	}
-	const sources = hashOfSources()
-	if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== sources) {
-		rmSync(stamp, { force: true })
-		await bundle()
-		writeFileSync(stamp, sources)
-	}
+	rmSync(stamp, { force: true })
+	await bundle()
+	writeFileSync(stamp, sources)
 }
 
 function hashOfSources(): string {

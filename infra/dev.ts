@@ -118,7 +118,10 @@ async function bringUp({
 	const startQueue = async () => {
 		const url = process.env.QUEUE_URL || (await startPostgres(join(dataDir, 'postgres'), start))
 		const producer = openProducer(url)
-		await producer.prepare()
+		await producer.prepare().catch((error: Error & { code?: string }) => {
+			// A name that has several addresses fails with a code alone.
+			throw new Error(`the queue cannot be used${process.env.QUEUE_URL ? ' (QUEUE_URL)' : ''}: ${error.message || error.code}`)
+		})
 		await producer.close()
 		return url
 	}

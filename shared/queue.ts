@@ -112,7 +112,7 @@ interface Backend {
 }
 
 function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
-	const { protocol } = new URL(url)
+	const protocol = URL.canParse(url) && new URL(url).protocol
 	switch (protocol) {
 		case 'postgres:':
 		case 'postgresql:':
@@ -121,7 +121,7 @@ function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
 		case 'rediss:':
 			return redis(url, side)
 		default:
-			throw new Error(`QUEUE_URL: expected postgres://, redis:// or rediss://, got ${protocol}//`)
+			throw new Error(`QUEUE_URL: expected postgres://, redis:// or rediss://, got ${protocol ? `${protocol}//` : 'no URL'}`)
 	}
 }
 

@@ -8,6 +8,8 @@ const retry = process.env.CI ? 1 : 0
 process.env.VITEST_MAX_WORKERS ??= String(Math.max(3, availableParallelism() >> 1))
 // Each file starts processes that load what others have loaded: compiled once, they start in two thirds of the time.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../node_modules/.cache/node')
+// A node at rest measures its sizes, with all cores: a dozen stacks would do so beside each other's tests. Some of it is tested in test/e2e/generation.test.ts.
+process.env.BATCH_LIMITS ??= 'guessed'
 
 export default defineConfig({
 	test: {

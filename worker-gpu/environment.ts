@@ -33,6 +33,7 @@ const Environment = z.object({
 		.string()
 		.default(path.join(homedir(), '.cache/darkroom'))
 		.transform((folder) => path.resolve(folder)),
+	BATCH_LIMITS: z.enum(['measured', 'guessed']).default('measured'),
 	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20),
 	METRICS_PORT: z.coerce.number('expected a port').int().min(1).max(65_535).optional(),
 	METRICS_HOST: z.string().default('127.0.0.1'),
@@ -51,6 +52,8 @@ Takes generations from the queue, develops their pictures and delivers them to t
                      (${known.join(', ')}), of which all but the first are loaded when first asked for
   MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}
   CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
+  BATCH_LIMITS       measured when there is nothing to draw, which takes the processor for a while for each new size, or guessed: for
+                     machines that others need; default measured
   DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20
   METRICS_PORT       serves /metrics (Prometheus) and /healthz; off by default
   METRICS_HOST       where that listens; default 127.0.0.1, this machine alone

@@ -38,6 +38,7 @@ test('--help names every variable', async () => {
 		'DARKROOM_MODELS',
 		'MODELS_DIR',
 		'CACHE_DIR',
+		'BATCH_LIMITS',
 		'DRAIN_SECONDS',
 		'METRICS_PORT',
 		'C2PA_CERTIFICATE',

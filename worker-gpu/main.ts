@@ -34,6 +34,7 @@ async function run(): Promise<void> {
 		DARKROOM_MODELS,
 		MODELS_DIR,
 		CACHE_DIR,
+		BATCH_LIMITS,
 		DRAIN_SECONDS,
 		METRICS_PORT,
 		METRICS_HOST,
@@ -60,6 +61,7 @@ async function run(): Promise<void> {
 		modelsDir: MODELS_DIR,
 		provider: DARKROOM_PROVIDER,
 		cacheDir: CACHE_DIR,
+		measureLimits: BATCH_LIMITS === 'measured',
 		log,
 		onStats: metrics.engine,
 		onLost() {

@@ -59,6 +59,18 @@ describe('generations', () => {
 		expect(generation.status).toBe('queued')
 	})
 
+	it('are answered where it cannot be noted that they were', async () => {
+		const owner = await newAccount()
+		const again = () => post('/v1/generations', owner.key, good, { 'idempotency-key': 'once' })
+		const { id } = await (await again()).json<Generation>()
+		await post(`/v1/generations/${id}/cancel`, owner.key, '')
+		await runInDurableObject(env.ACCOUNT.getByName(owner.account), (_, { storage: { sql } }) =>
+			sql.exec("CREATE TRIGGER broken BEFORE UPDATE OF seen_at ON generations BEGIN SELECT RAISE(ABORT, 'broken'); END")
+		)
+		const answer = await again()
+		expect([answer.status, await answer.json()]).toMatchObject([200, { id, status: 'canceled' }])
+	})
+
 	it('are canceled while they wait, however often', async () => {
 		const { generation } = await submit()
 		const held = get(`/v1/generations/${generation.id}`, key, { prefer: 'wait=20' })

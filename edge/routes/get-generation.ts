@@ -32,7 +32,10 @@ export const getGeneration = (app: OpenAPIHono<App>) =>
 		const wait = waitOf(c.req.header('prefer'))
 		const latest = wait === undefined ? snapshot : await hold(env, key, snapshot, wait)
 		if (latest.completed_at && !snapshot.completed_at) {
-			await env.ACCOUNT.getByName(key.account).answered(id)
+			// What is known is answered, whether that can be noted or not.
+			await env.ACCOUNT.getByName(key.account)
+				.answered(id)
+				.catch(() => {})
 		}
 		const queue = latest.status === 'queued' ? await standingOf(env, key.account, id) : undefined
 		return c.json({ ...(await present(env, latest)), ...(queue && { queue }) }, 200, wait === undefined ? {} : applied(wait))

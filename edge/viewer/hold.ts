@@ -7,22 +7,20 @@ import type { Key } from '../keys.ts'
 /** Between looks when the Viewer has vanished. Milliseconds. */
 const pause = 1_000
 
-/** The generation once it has ended, or as it is after `seconds`. */
+/**
+ * The generation once it has ended, or as it is after `seconds`. Where its Account cannot be asked, as it was when it was last seen: who has ordered
+ * it would take an error for a refusal, and order again.
+ */
 export async function hold(env: Env, key: Key, snapshot: Snapshot, seconds: number): Promise<Snapshot> {
-	if (isTerminal(snapshot.status)) {
-		return snapshot
-	}
 	const { id } = snapshot
 	const until = Date.now() + seconds * 1_000
-	const read = async () => unwrap((await env.ACCOUNT.getByName(key.account).read(key.hash, id)) as Answer<Snapshot>)
-	try {
-		return (await env.VIEWER.getByName(id).wait(key.account, id, seconds * 1_000)) ?? (await read())
-	} catch {
-		let latest = await read()
-		while (!isTerminal(latest.status) && Date.now() < until) {
-			await new Promise((resolve) => setTimeout(resolve, Math.min(pause, until - Date.now())))
-			latest = await read()
-		}
-		return latest
+	const read = () => env.ACCOUNT.getByName(key.account).read(key.hash, id) as Promise<Answer<Snapshot>>
+	const wait = () => env.VIEWER.getByName(id).wait(key.account, id, seconds * 1_000)
+	let latest = isTerminal(snapshot.status) ? snapshot : ((await wait().catch(() => undefined)) ?? snapshot)
+	for (let left = 0; !isTerminal(latest.status) && left >= 0; left = until - Date.now()) {
+		await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
+		const seen = await read().catch(() => undefined)
+		latest = seen ? unwrap(seen) : latest
 	}
+	return latest
 }

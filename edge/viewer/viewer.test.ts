@@ -1,4 +1,4 @@
-import { runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { findModel } from '../../shared/catalog.ts'
 import { orderFor, takeApart } from '../../shared/contract/order.ts'
@@ -134,6 +134,12 @@ describe('Viewer', () => {
 		await runInDurableObject(viewer, (_: Viewer, state) => state.abort('gone')).catch(() => {})
 		await end()
 		expect(await held).toMatchObject({ status: 'failed' })
+	})
+
+	it('lets readers know what was known where the Account cannot be asked, for they have ordered', async () => {
+		await runInDurableObject(account, (_, { storage: { kv } }) => kv.put('schema', kv.get<number>('schema')! + 1))
+		await evictDurableObject(account)
+		expect(await hold(env, owner, snapshot, 1)).toEqual(snapshot)
 	})
 
 	it('gives the state as it is to readers whose time is up', async () => {

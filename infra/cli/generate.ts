@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import type { Darkroom } from '../../shared/client.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
@@ -19,16 +19,32 @@ const show = isWatched && process.stdout.isTTY ? inline : undefined
 /** Orders pictures, watches them develop, and saves them. */
 export async function generate(client: Darkroom, prompt: string | undefined, flags: Flags): Promise<void> {
 	const { output, json } = flags
-	const { id } = await client.create(await orderOf(client, prompt, flags))
-	// Whoever stops waiting does not want it any more.
+	const order = await orderOf(client, prompt, flags)
+	// Whoever stops waiting does not want it any more, be it ordered just now.
+	const left = new AbortController()
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.once(signal, () => left.abort())
+	}
+	const { id } = await client.create(order)
 	const stop = new AbortController()
-	process.once('SIGINT', () => client.cancel(id).catch((error) => stop.abort(error)))
+	const cancel = () => void client.cancel(id).catch((error) => stop.abort(error))
+	left.signal.addEventListener('abort', cancel)
+	if (left.signal.aborted) {
+		cancel()
+	}
 	const generation = await watch(client, id, stop.signal)
 	for (const image of generation.images) {
-		const { file, bytes } = await save(image, output, generation.images.length)
-		if (!json) {
-			const shown = show?.(bytes, image.content_type, rows)
-			console.log(shown ? `${shown}\n${file}` : file)
+		const file = fileOf(image, output, generation.images.length)
+		try {
+			const bytes = await save(image, file)
+			if (!json) {
+				const shown = show?.(bytes, image.content_type, rows)
+				console.log(shown ? `${shown}\n${file}` : file)
+			}
+		} catch (error) {
+			// It was paid for.
+			console.error(`${file}: ${(error as Error).message}; the picture is at ${image.url}`)
+			process.exitCode = 1
 		}
 	}
 	if (json) {
@@ -49,6 +65,10 @@ async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flag
 	if (!output_format) {
 		throw new CliError(`--output: expected a name that ends with ${Object.keys(formats).join(', ')}, got ${output}`)
 	}
+	const folder = parse(output).dir || '.'
+	await access(folder, constants.W_OK).catch((error: Error) => {
+		throw new CliError(`--output: expected a folder that can be written to, got ${folder} (${error.message})`)
+	})
 	const order: Record<string, unknown> = {
 		model: flags.model ?? (await client.models())[0]?.id,
 		prompt,
@@ -97,16 +117,21 @@ async function inputOf(from: string | undefined): Promise<string | undefined> {
 	return `data:application/octet-stream;base64,${bytes.toString('base64')}`
 }
 
-async function save({ url, n }: Generation['images'][number], output: string, count: number) {
+type Image = Generation['images'][number]
+
+function fileOf({ n }: Image, output: string, count: number): string {
+	const { dir, name, ext } = parse(output)
+	return count === 1 ? output : join(dir, `${name}-${n + 1}${ext}`)
+}
+
+async function save({ url }: Image, file: string): Promise<Buffer> {
 	const answer = await fetch(url)
 	if (!answer.ok) {
-		throw new CliError(`picture ${n + 1}: storage answered ${answer.status}`)
+		throw new Error(`storage answered ${answer.status}`)
 	}
-	const { dir, name, ext } = parse(output)
-	const file = count === 1 ? output : join(dir, `${name}-${n + 1}${ext}`)
 	const bytes = Buffer.from(await answer.arrayBuffer())
 	await writeFile(file, bytes)
-	return { file, bytes }
+	return bytes
 }
 
 /** Follows a generation to its end, where a person looks on with a bar, and with the first picture as it looks by now. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** `npx darkroom`: asks a Darkroom for pictures from a terminal. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Archive, Darkroom, DarkroomError } from '../../shared/client.ts'
@@ -8,7 +8,7 @@ import { timeOf } from '../../shared/ids.ts'
 import { CliError } from './cli-error.ts'
 import { generate } from './generate.ts'
 
-const environment = `DARKROOM_URL and DARKROOM_API_KEY say where and who; what \`npm start\` last made is taken where they are not set.`
+const environment = `DARKROOM_URL and DARKROOM_API_KEY say where and who; what \`npm start\` last made is taken where neither is set.`
 
 const usages = {
 	generate: `npx darkroom generate ["<prompt>"] [-o picture.png]   draws pictures, and shows them in terminals that can
@@ -56,7 +56,9 @@ export type Flags = ReturnType<typeof parsed>['values']
 
 await run().catch((error: Error & { code?: string }) => {
 	const isTold = error instanceof DarkroomError || error instanceof CliError || error.code?.startsWith('ERR_PARSE_ARGS')
-	console.error(isTold ? error.message : String(error.cause ?? error))
+	// A name that has several addresses fails with an error for each.
+	const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause
+	console.error(isTold ? error.message : String(cause ?? error))
 	process.exitCode = 1
 })
 
@@ -126,16 +128,24 @@ function dayOf(id: string): string {
 }
 
 function account(): { url: string; apiKey: string } {
-	const { DARKROOM_URL: url, DARKROOM_API_KEY: apiKey, DATA_DIR = '.data' } = process.env
+	const { DARKROOM_URL: url, DARKROOM_API_KEY: apiKey, DATA_DIR } = process.env
 	if (url && apiKey) {
+		if (!URL.canParse(url)) {
+			throw new CliError(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${url}`)
+		}
 		return { url: url.replace(/\/+$/, ''), apiKey }
 	}
-	try {
-		return JSON.parse(readFileSync(join(DATA_DIR, 'dev.json'), 'utf8'))
-	} catch {
+	const file = join(DATA_DIR || '.data', 'dev.json')
+	// With one of them somebody means another Darkroom than that of the last start.
+	if (url || apiKey || !existsSync(file)) {
 		throw new CliError(
-			`expected DARKROOM_URL and DARKROOM_API_KEY in the environment, or ${join(DATA_DIR, 'dev.json')} of \`npm start\``
+			`expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither and a ${file} from \`npm start\``
 		)
+	}
+	try {
+		return JSON.parse(readFileSync(file, 'utf8'))
+	} catch (error) {
+		throw new CliError(`${file}: expected what \`npm start\` writes there, got ${(error as Error).message}`)
 	}
 }
 

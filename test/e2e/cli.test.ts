@@ -127,7 +127,7 @@ it('starts from a file, paints over a part of it, and saves in the format that t
 	expect((await sharp(join(dir, 'new.webp')).metadata()).format).toBe('webp')
 })
 
-it('cancels with Ctrl-C what it waits for, and tells where it may not', async () => {
+it('cancels what it waits for where its terminal is closed, or with Ctrl-C, and tells where it may not', async () => {
 	const newest = async () => (await (await stack.fetch('/v1/generations?limit=1')).json()).generations[0]
 	const made = await stack.fetch('/v1/keys', {
 		method: 'POST',
@@ -136,9 +136,9 @@ it('cancels with Ctrl-C what it waits for, and tells where it may not', async ()
 	})
 	const { id, key } = await made.json()
 	const args = [cli, 'generate', 'a red sphere', '-o', join(dir, 'never.png'), '--steps', '100', '--count', '8']
-	for (const [more, end] of [
-		[{}, 'canceled\n'],
-		[{ DARKROOM_API_KEY: key }, 'The API key is not valid any more.\n']
+	for (const [more, signal, end] of [
+		[{}, 'SIGHUP', 'canceled\n'],
+		[{ DARKROOM_API_KEY: key }, 'SIGINT', 'The API key is not valid any more.\n']
 	] as const) {
 		const drawing = run(process.execPath, args, { env: env(more) })
 		const ended = drawing.catch(({ code, stderr }) => ({ code, stderr }))
@@ -146,7 +146,7 @@ it('cancels with Ctrl-C what it waits for, and tells where it may not', async ()
 		if ('DARKROOM_API_KEY' in more) {
 			await stack.fetch(`/v1/keys/${id}`, { method: 'DELETE' })
 		}
-		drawing.child.kill('SIGINT')
+		drawing.child.kill(signal)
 		expect(await ended).toEqual({ code: 1, stderr: end })
 		await stack.fetch(`/v1/generations/${(await newest()).id}/cancel`, { method: 'POST' })
 	}
@@ -195,10 +195,35 @@ it.each([
 	['--box', 'person', '--box: expected <label>:<x0>,<y0>,<x1>,<y1>, got person'],
 	['--image', 'nowhere.png', 'nowhere.png'],
 	['--output', 'picture.gif', 'expected a name that ends with .png'],
+	['--output', 'nowhere/picture.png', '--output: expected a folder that can be written to, got nowhere'],
 	['--colour', 'red', "Unknown option '--colour'"]
 ])('%s %s is refused before anything is asked for', async (name, value, message) => {
 	const refused = { code: 1, stderr: expect.stringContaining(message) }
 	await expect(darkroom('generate', 'a red sphere', name, value)).rejects.toMatchObject(refused)
+})
+
+it('tells where a picture is that could not be saved, and saves the others', async () => {
+	mkdirSync(join(dir, 'taken-1.png'))
+	const args = ['generate', 'a red sphere', '--count', '2', '--steps', '2', '-o', join(dir, 'taken.png')]
+	const { stdout, stderr, code } = await darkroom(...args).catch((error) => error)
+	expect([code, stdout]).toEqual([1, `${join(dir, 'taken-2.png')}\n`])
+	const [, file, url] = /^(.*): EISDIR.*; the picture is at (http.*)\n$/.exec(stderr)!
+	expect(file).toBe(join(dir, 'taken-1.png'))
+	expect((await fetch(url!)).status).toBe(200)
+})
+
+it.each([
+	[{ DARKROOM_API_KEY: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
+	[{ DARKROOM_URL: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
+	[{ DARKROOM_URL: 'darkroom' }, 'DARKROOM_URL: expected an address such as https://darkroom.example, got darkroom'],
+	[
+		{ DARKROOM_URL: '', DARKROOM_API_KEY: '', DATA_DIR: dir },
+		`${join(dir, 'dev.json')}: expected what \`npm start\` writes there, got`
+	]
+])('asks nobody else than was meant: %o', async (more, message) => {
+	writeFileSync(join(dir, 'dev.json'), '{ "url": ')
+	const asked = run(process.execPath, [cli, 'models'], { env: env(more) })
+	await expect(asked).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(message) })
 })
 
 it("says what is wrong, in the API's words", async () => {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { bindingFolder } from '../../worker-gpu/onnx/provider.ts'
 import { root } from '../root.ts'
 
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
@@ -31,3 +32,12 @@ it.each(commands.filter(([name]) => name !== 'npm run fuzz:api'))(
 		})
 	}
 )
+
+it('npm run cuda says what it misses, and leaves nothing behind', async () => {
+	const without = { cwd: root, env: { ...process.env, PATH: '' } }
+	const { code, stderr } = await promisify(execFile)(process.execPath, [join(root, 'infra/cuda.ts')], without).catch(
+		(error) => error
+	)
+	expect([code, stderr]).toEqual([1, expect.stringMatching(/^cuda: expected (python3 on this machine|Linux on x64)[^\n]*\n$/)])
+	expect(existsSync(join(bindingFolder(), 'pypi'))).toBe(false)
+})

@@ -32,7 +32,7 @@ describe('on the embedded PostgreSQL', () => {
 	let judge: Judge
 	beforeAll(async () => {
 		judge = await loadJudge()
-		stack = await startStack()
+		stack = await startStack({ env: { BATCH_LIMITS: 'measured' } })
 	})
 	afterAll(() => stack?.close())
 

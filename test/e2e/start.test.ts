@@ -42,6 +42,18 @@ describe('npm start', () => {
 		expect(JSON.parse(stdout)).toMatchObject({ status: 'succeeded', images: [{ n: 0 }] })
 	})
 
+	it.each([
+		['spam://127.0.0.1', /QUEUE_URL: expected postgres:\/\/, redis:\/\/ or rediss:\/\/, got spam:\/\/$/],
+		['127.0.0.1', /QUEUE_URL: expected postgres:\/\/, redis:\/\/ or rediss:\/\/, got no URL$/],
+		['postgres://localhost:1/postgres', /the queue cannot be used \(QUEUE_URL\): .*ECONNREFUSED/]
+	])('says what is wrong with the queue %s', async (QUEUE_URL, message) => {
+		const DATA_DIR = mkdtempSync(join(tmpdir(), 'darkroom-queue-'))
+		const { child, output } = spawnDev({ PORT: String(await freePort()), DATA_DIR, QUEUE_URL })
+		expect(await new Promise((resolve) => child.once('close', resolve))).toBe(1)
+		expect(output.at(-1)).toMatch(message)
+		rmSync(DATA_DIR, { recursive: true })
+	})
+
 	it('refuses a second copy on the same data', async () => {
 		const { child, output } = spawnDev({ PORT: String(await freePort()), DATA_DIR: stack.dataDir })
 		const code = await new Promise((resolve) => child.once('close', resolve))
