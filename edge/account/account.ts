@@ -54,6 +54,8 @@ import { Webhooks } from './webhooks/webhooks.ts'
 const receiptsAtOnce = 500
 /** Milliseconds in which a client whose answer got lost on its way has come again. */
 const arriving = 60_000
+/** Milliseconds after which an account that could not be opened is opened again. */
+const untilOpened = 60_000
 
 /** An order on its way to its account. */
 export interface Submission {
@@ -95,6 +97,16 @@ function priceFor({ request }: Order): number {
 	return priceOf(model, request)
 }
 
+/**
+ * For an account that cannot be opened: the deployment lacks a setting, or is older than the account's tables. Its alarm would be given up after it has
+ * failed seven times, and what is due would wait until somebody calls.
+ */
+async function failForNow(storage: DurableObjectStorage, error: unknown): Promise<never> {
+	await storage.setAlarm(Date.now() + untilOpened)
+	await storage.sync()
+	throw error
+}
+
 /** One customer's account: the owner of its keys and generations. Every decision is one synchronous transaction. */
 export class Account extends DurableObject {
 	readonly #env: Env
@@ -106,8 +118,14 @@ export class Account extends DurableObject {
 
 	constructor(ctx: DurableObjectState, raw: object) {
 		super(ctx, raw as Cloudflare.Env)
-		this.#env = parseEnv(raw)
-		migrate(ctx.storage)
+		this.#env = raw as Env
+		try {
+			this.#env = parseEnv(raw)
+			migrate(ctx.storage)
+		} catch (error) {
+			// No call begins before it is thrown.
+			ctx.blockConcurrencyWhile(() => failForNow(ctx.storage, error)).catch(() => {})
+		}
 		this.#books = openBooks(ctx.storage, (happening) => this.#observe(happening))
 		const { due, generations } = this.#books
 		const account = () => ctx.storage.kv.get<string>('account') as string

@@ -1,7 +1,7 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { expect, it, vi } from 'vitest'
 import { env, get, newAccount, patience } from '../testing.ts'
-import type { Account } from './account.ts'
+import { Account } from './account.ts'
 
 it('erases so much at once, and lets nothing else wait for the rest', async () => {
 	const { account, key } = await newAccount()
@@ -26,4 +26,20 @@ it('erases so much at once, and lets nothing else wait for the rest', async () =
 		expect(await rows("SELECT * FROM due WHERE kind = 'erase'")).toEqual([])
 	}, patience)
 	expect((await env.BUCKET.list({ prefix: 'gen_00000000000000000000000' })).objects).toEqual([])
+})
+
+it('comes back for an account that cannot be opened, until it can', async () => {
+	const { account } = await newAccount()
+	const failed = runInDurableObject(env.ACCOUNT.getByName(account), async (_: Account, ctx) => {
+		const { kv } = ctx.storage
+		const schema = kv.get<number>('schema')!
+		await ctx.storage.deleteAlarm()
+		kv.put('schema', schema + 1)
+		new Account(ctx, env)
+		kv.put('schema', schema)
+		await new Promise(() => {})
+	})
+	await expect(failed).rejects.toThrow('a newer Darkroom has been here')
+	const alarm = await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage }) => storage.getAlarm())
+	expect(alarm).toBeGreaterThan(Date.now())
 })
