@@ -100,6 +100,13 @@ test('a PUT that is there already is as good as done', async () => {
 	expect(heard.map(({ line, body }) => [line, body.length])).toEqual([['PUT /object', 3]])
 })
 
+test('storage is asked again where another PUT is not over, or the bytes came too slowly', async () => {
+	const statuses = { ConditionalRequestConflict: 409, OperationAborted: 409, RequestTimeout: 400 }
+	answers = [...Object.entries(statuses).map(([code, status]) => ({ status, body: `<Code>${code}</Code>` })), { status: 412 }]
+	await open().put({ url: `${origin}/object`, headers: {} }, new Uint8Array(3))
+	expect(heard).toHaveLength(4)
+})
+
 test('what storage refuses is told by its code and message', async () => {
 	const body = '<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code><Message>The key does not exist.</Message></Error>'
 	server.removeAllListeners('request')

@@ -238,10 +238,17 @@ const refusalOfEdge: Refusal = (call, status, text) => {
 		: new EdgeRefused(call, status, code, problem.detail)
 }
 
+/**
+ * Codes of S3 below 500 that ask for the same again: another PUT of the object is not over, which may be our own of which we have heard no more; or
+ * the bytes came too slowly.
+ */
+const passing = new Set(['ConditionalRequestConflict', 'OperationAborted', 'RequestTimeout'])
+
 /** S3's errors are XML. */
 const refusalOfStorage: Refusal = (call, status, text) => {
 	const inside = (tag: string) => text.match(`<${tag}>([^<]*)`)?.[1]
-	return new EdgeRefused(call, status, inside('Code') ?? 'without a code', inside('Message') ?? text.slice(0, 200))
+	const code = inside('Code') ?? 'without a code'
+	return passing.has(code) ? undefined : new EdgeRefused(call, status, code, inside('Message') ?? text.slice(0, 200))
 }
 
 function parseJson(text: string): unknown {

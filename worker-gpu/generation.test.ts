@@ -214,6 +214,17 @@ test('an object that is never seen fails the generation', async () => {
 	expect(bodies('finish')).toMatchObject([{ outcome: 'failed', detail: expect.stringContaining('not-seen') }])
 })
 
+test('an object that is not seen at once is uploaded again, and not in the same moment', async () => {
+	answers.start = () => granted({ ...request, count: 1 })
+	let from: number | undefined
+	answers.image = () => {
+		from ??= Date.now()
+		return Date.now() - from < 900 ? problem('not-seen') : undefined
+	}
+	await work()
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
 test('infinity fails the generation, by name', async () => {
 	answers.start = () => granted({ ...request, guidance: 1e300 })
 	await work()

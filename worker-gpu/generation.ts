@@ -21,8 +21,9 @@ const PERSISTENCE_MS = 2 * 3_600_000
 const PUZZLED_MS = 5_000
 /** Previews in one post. */
 const MOST_PREVIEWS = 4
-/** Times that one picture is uploaded when the edge does not see it in storage. */
+/** Times that one picture is uploaded when storage refuses it, or the edge does not see it there; and milliseconds before the second, doubled before the third. */
 const UPLOADS = 3
+const UPLOAD_REST_MS = 1_000
 
 /** What generations are worked on with. */
 export interface Tools {
@@ -239,7 +240,7 @@ async function drawAll(
 					if (sign && !encoded.isSigned) {
 						log(`picture ${picture.n} is not signed, for the certificate has expired`)
 					}
-					await deliver(encoded, picture, edge, persist)
+					await deliver(encoded, picture, edge, persist, end)
 				}
 				// Its failure ends the drawing of the others.
 				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))
@@ -281,7 +282,8 @@ async function deliver(
 	{ bytes, contentType, md5 }: Encoded,
 	picture: DevelopedPicture,
 	edge: Edge,
-	persist: Persist
+	persist: Persist,
+	end: AbortSignal
 ): Promise<void> {
 	const upload = { n: picture.n, size: bytes.length, md5, content_type: contentType }
 	const image = { ...upload, width: picture.width, height: picture.height, seed: picture.seed }
@@ -295,6 +297,7 @@ async function deliver(
 			if (!(error instanceof EdgeRefused) || attempt === UPLOADS) {
 				throw error
 			}
+			await wait(UPLOAD_REST_MS * attempt, end)
 		}
 	}
 }
