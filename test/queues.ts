@@ -35,12 +35,21 @@ export async function postgresServer(): Promise<QueueServer> {
 		spawn: () => spawn(command, args, { stdio: 'ignore' }),
 		signal: 'SIGINT',
 		async wipe() {
-			const client = new pg.Client(url)
-			await client.connect()
-			await client.query('drop schema bullmq cascade')
-			await client.end()
+			await asked(url, (client) => client.query('drop schema bullmq cascade'))
 		}
 	})
+}
+
+/** Over a connection of its own, whose loss is told by the query alone. */
+export async function asked(url: string, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+	const client = new pg.Client(url)
+	client.on('error', () => {})
+	try {
+		await client.connect()
+		await work(client)
+	} finally {
+		await client.end()
+	}
 }
 
 export async function redisServer({ tls = false } = {}): Promise<QueueServer & { ca?: string }> {

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import { asked } from '../../queues.ts'
 import { between, type Chance, oneOf } from './chance.ts'
 import { type House, nodes, type Part } from './house.ts'
 import { type Trouble, whims } from './wire.ts'
@@ -153,15 +153,14 @@ async function empty(queue: House['queue']): Promise<void> {
 	if (queue.url.startsWith('redis')) {
 		return queue.wipe()
 	}
-	const client = new pg.Client(queue.url)
-	await client.connect()
-	const { rows } = await client.query(
-		"select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables where schemaname = 'bullmq' and tablename not like '%migration%'"
-	)
-	if (rows.length > 0) {
-		await client.query(`truncate ${rows.map(({ name }) => name).join(', ')}`)
-	}
-	await client.end()
+	await asked(queue.url, async (client) => {
+		const { rows } = await client.query(
+			"select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables where schemaname = 'bullmq' and tablename not like '%migration%'"
+		)
+		if (rows.length > 0) {
+			await client.query(`truncate ${rows.map(({ name }) => name).join(', ')}`)
+		}
+	})
 }
 
 /** PostgreSQL takes a while after it was killed, and nothing can be dropped that nobody has made again yet. */
