@@ -21,6 +21,8 @@ export interface Plan {
 	hang?: boolean
 	/** Behaves as Stripe's meter events do on a bad day: see `count`. */
 	meters?: boolean
+	/** Refuses a body with this text in it. */
+	refuses?: string
 }
 
 export interface Received {
@@ -49,15 +51,17 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 	} else if (request.method === 'GET' && verb === 'letters') {
 		response.end(JSON.stringify(receiver.letters))
 	} else {
-		const { status, headers, body: text = '', hang, meters } = receiver.plan
-		if (meters) {
+		const { status, headers, body: text = '', hang, meters, refuses } = receiver.plan
+		if (refuses !== undefined && body.includes(refuses)) {
+			response.writeHead(400).end('{"error":{"message":"It is refused.","type":"test"}}')
+		} else if (meters) {
 			count(receiver, body, response)
-			return
-		}
-		const letter = { path: request.url ?? '', headers: request.headers as Record<string, string>, body, status }
-		receiver.letters.push(letter)
-		if (!hang) {
-			response.writeHead(status, headers).end(text)
+		} else {
+			const letter = { path: request.url ?? '', headers: request.headers as Record<string, string>, body, status }
+			receiver.letters.push(letter)
+			if (!hang) {
+				response.writeHead(status, headers).end(text)
+			}
 		}
 	}
 }

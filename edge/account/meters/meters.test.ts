@@ -130,6 +130,24 @@ describe('Meters', () => {
 		}
 	})
 
+	it('hold nothing up behind what a sink refuses of them alone', async () => {
+		await stripe.plan({ status: 200, body: '{}', refuses: 'price]=1164' })
+		await charge(2, { steps: 10 })
+		await pass(2 * minute)
+		const refused = { state: 'pending', value: 2, error: 'It is refused.' }
+		await vi.waitFor(async () => expect(await events()).toMatchObject([refused]), patience)
+		for (let value = 3; value < 6; value++) {
+			await charge(value)
+			await pass(minute)
+			const told = async () => expect((await events())[0]).toMatchObject({ state: 'sent', value })
+			await vi.waitFor(() => pass(1_000).then(told), patience)
+		}
+		expect((await events()).at(-1)).toMatchObject(refused)
+		await stripe.plan({ status: 200, body: '{}' })
+		await untilNothingIsPending(hour)
+		expect((await counted()).map((form) => form['payload[value]'])).toEqual(['3', '4', '5', '2'])
+	})
+
 	it('hold nothing up behind what a sink has refused until it was too old', async () => {
 		await stripe.plan({ status: 400, body: '{"error":{"message":"No such customer","type":"invalid_request_error"}}' })
 		await charge(2)

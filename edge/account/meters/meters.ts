@@ -11,6 +11,8 @@ const day = 24 * hour
 /** Milliseconds for which a batch whose outcome is unknown may be sent again: Stripe knows its identifier for 24 hours at least. */
 const remembered = 23 * hour
 const longestBackoff = hour
+/** Of the oldest batches, how many a sink may refuse while others are told. One that refuses more refuses all, and is not asked for each of thousands. */
+const mostRefused = 10
 /** Milliseconds after which Stripe takes no event any more (docs.stripe.com/api/billing/meter-event/create), and nobody waits for a sink that is not configured. */
 const oldest = 35 * day
 
@@ -44,9 +46,9 @@ interface Surroundings {
 
 /**
  * Tells others how many pictures were charged. Pictures of one model and price make one batch a minute; a batch goes to each sink under its own
- * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch: while a sink is out, the others are
- * not tried, so only the oldest can get into doubt, and is parked when a repetition might be counted twice, or would be refused for its age. What is for a sink that is
- * not configured any more waits for it as long as Stripe would take it, and is parked then. Methods run inside a transaction.
+ * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch, or the next while that waits because it was
+ * refused. While one is in doubt the others are not tried, so only one can be, and is parked when a repetition might be counted twice, or would be refused
+ * for its age. What is for a sink that is not configured any more waits for it as long as Stripe would take it, and is parked then. Methods run inside a transaction.
  */
 export class Meters {
 	readonly #at: Surroundings
@@ -182,8 +184,11 @@ export class Meters {
 		})
 	}
 
+	/** What is tried next. */
 	#head(sink: SinkName): Row | undefined {
-		return this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT 1", sink)[0]
+		return this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT ?", sink, mostRefused + 1).sort(
+			(a, b) => Number(b.unknown_since !== null) - Number(a.unknown_since !== null) || a.due_at - b.due_at
+		)[0]
 	}
 
 	#schedule(sink: SinkName, now: number): void {
