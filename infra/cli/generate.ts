@@ -47,6 +47,9 @@ export async function generate(client: Darkroom, prompt: string | undefined, fla
 			process.exitCode = 1
 		}
 	}
+	for (const { detail } of generation.warnings) {
+		console.error(detail)
+	}
 	if (json) {
 		console.log(JSON.stringify(generation, null, 2))
 	}

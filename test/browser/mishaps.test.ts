@@ -316,10 +316,32 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect((await stack.finished(await develop(page))).request.semantic_map).toMatch(/^upl_/)
 	})
 
-	it('a phone: no form is wider than its panel', async () => {
-		const { page } = await open({ viewport: { width: 375, height: 812 } })
+	it('a phone: a second finger draws nothing, and no form is wider than its panel', async () => {
+		const { page } = await open({ viewport: { width: 375, height: 812 }, hasTouch: true })
 		await enter(page)
 		await costs(page).waitFor()
+		await page.locator('select[name=model]').selectOption('scenes-semantic')
+		const canvas = page.locator('#inputs canvas')
+		// The example's map takes the place of an empty one.
+		const colours = (element: HTMLCanvasElement) =>
+			new Set(new Uint32Array(element.getContext('2d')!.getImageData(0, 0, 128, 128).data.buffer)).size
+		await expect.poll(() => canvas.evaluate(colours)).toBeGreaterThan(1)
+		await canvas.scrollIntoViewIfNeeded()
+		const { x, y, width, height } = (await canvas.boundingBox())!
+		const at = (dx: number, dy: number) => ({ x: x + width * dx, y: y + height * dy })
+		const pixels = () => canvas.evaluate((element: HTMLCanvasElement) => element.toDataURL())
+		const touches = await page.context().newCDPSession(page)
+		const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', ...touchPoints: { x: number; y: number }[]) =>
+			touches.send('Input.dispatchTouchEvent', { type, touchPoints })
+		const before = await pixels()
+		await touch('touchStart', at(0.2, 0.2))
+		await touch('touchMove', at(0.8, 0.2))
+		const one = await pixels()
+		expect(one).not.toBe(before)
+		await touch('touchStart', at(0.8, 0.2), at(0.2, 0.9))
+		await touch('touchMove', at(0.8, 0.2), at(0.8, 0.9))
+		expect(await pixels()).toBe(one)
+		await touch('touchEnd')
 		for (const model of await page
 			.locator('select[name=model] option')
 			.evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))) {

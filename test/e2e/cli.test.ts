@@ -40,9 +40,10 @@ it('draws a picture into a file', async () => {
 	expect(isPng(file)).toBe(true)
 })
 
-it('draws several, and tells the whole generation as JSON', async () => {
+it('draws several, and tells the whole generation as JSON, and what was left out beside', async () => {
 	const args = ['--count', '2', '--seed', '7', '--size', '96x128', '--steps', '4', '--json']
-	const { stdout } = await darkroom('generate', 'a blue cube', '-o', join(dir, 'many.png'), ...args)
+	const { stdout, stderr } = await darkroom('generate', 'a blue cube and '.repeat(60), '-o', join(dir, 'many.png'), ...args)
+	expect(stderr).toMatch(/^The prompt is longer than what the model reads/)
 	expect(JSON.parse(stdout)).toMatchObject({ status: 'succeeded', request: { width: 96, height: 128, seed: 7, count: 2 } })
 	expect([1, 2].map((n) => isPng(join(dir, `many-${n}.png`)))).toEqual([true, true])
 })

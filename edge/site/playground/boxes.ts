@@ -82,12 +82,19 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 		from = at(event)
 	})
 	canvas.addEventListener('pointermove', (event) => {
-		if (from) {
+		if (from && event.isPrimary) {
 			draw()
 			outline(Number(next.value), between(from, at(event)))
 		}
 	})
+	canvas.addEventListener('pointercancel', () => {
+		from = undefined
+		draw()
+	})
 	canvas.addEventListener('pointerup', (event) => {
+		if (!event.isPrimary) {
+			return
+		}
 		const to = at(event)
 		if (from && Math.abs(to[0] - from[0]) > least && Math.abs(to[1] - from[1]) > least) {
 			add(Number(next.value), between(from, to))

@@ -55,23 +55,33 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 		(offsetX * width) / canvas.clientWidth,
 		(offsetY * height) / canvas.clientHeight
 	]
+	/** That draws the last stroke just now. */
+	let pointer: number | undefined
 	canvas.addEventListener('pointerdown', (event) => {
 		// A second finger, or another button, is no stroke.
 		if (!event.isPrimary || event.button !== 0) {
 			return
 		}
 		canvas.setPointerCapture(event.pointerId)
+		pointer = event.pointerId
 		strokes.push({ colour: brush(), width: Number(size.value), points: [at(event)] })
 		repaint()
 	})
 	canvas.addEventListener('pointermove', (event) => {
-		if (canvas.hasPointerCapture(event.pointerId)) {
+		if (event.pointerId === pointer) {
 			strokes.at(-1)?.points.push(at(event))
 			repaint()
 		}
 	})
 	const changed = () => canvas.dispatchEvent(new Event('input', { bubbles: true }))
-	canvas.addEventListener('pointerup', changed)
+	const lift = ({ pointerId }: PointerEvent) => {
+		if (pointerId === pointer) {
+			pointer = undefined
+			changed()
+		}
+	}
+	canvas.addEventListener('pointerup', lift)
+	canvas.addEventListener('pointercancel', lift)
 	const change = (left: Stroke[]) => {
 		strokes = left
 		repaint()
