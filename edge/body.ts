@@ -118,7 +118,9 @@ export async function readJson(c: Context): Promise<unknown> {
 		if (!(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError)) {
 			throw error
 		}
-		throw unreadable(c, error instanceof TypeError ? 'is not in UTF-8' : 'could not be parsed as JSON')
+		// Of a large body long URIs were taken out: places in what is left are none in it.
+		const where = error instanceof SyntaxError && !c.get('body') ? `: ${error.message}` : ''
+		throw unreadable(c, error instanceof TypeError ? 'is not in UTF-8' : `could not be parsed as JSON${where}`)
 	}
 }
 

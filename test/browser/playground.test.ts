@@ -199,6 +199,17 @@ describe.skipIf(isMissing)('the playground', () => {
 		await page.close()
 	})
 
+	it('says so beforehand where the credit does not suffice', async () => {
+		const { page } = await openPage(browser, {})
+		const headers = { authorization: `Bearer ${stack.adminToken}`, 'content-type': 'application/json' }
+		const made = await fetch(`${stack.url}/v1/admin/accounts/poor/keys`, { method: 'POST', headers, body: '{}' })
+		await page.goto(stack.url)
+		await page.getByLabel('API key').fill(((await made.json()) as { key: string }).key)
+		await page.getByRole('button', { name: 'Enter' }).click()
+		await page.getByText(/^Costs 0\.\d+, more than your 0\.00$/).waitFor()
+		await page.close()
+	})
+
 	it('goes on showing what was under way when the page was left', async () => {
 		await stack.submit({ model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 8, width: 256, height: 256 })
 		await page.reload()

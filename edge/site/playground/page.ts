@@ -125,7 +125,10 @@ signIn(async () => {
 			return
 		}
 		const told = await client.quote(await order()).then(
-			({ cost, available }) => `Costs ${money(cost.total)} of ${money(available)}`,
+			({ cost, available }) => {
+				const between = cost.total > available ? ', more than your' : ' of'
+				return `Costs ${money(cost.total)}${between} ${money(available)}`
+			},
 			() => ''
 		)
 		if (mine === question) {
