@@ -27,9 +27,12 @@ describe.skipIf(isMissing)('the playground', () => {
 		await stack?.close()
 	})
 
-	const issues = async () => {
+	const issues = async (exclude: string[] = []) => {
 		await page.evaluate(axe)
-		const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run())
+		const { violations } = await page.evaluate(
+			(exclude) => (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run({ exclude }),
+			exclude
+		)
 		return violations
 			.filter(({ impact }) => impact === 'serious' || impact === 'critical')
 			.map(({ id, nodes }) => [id, nodes[0]?.html])
@@ -298,7 +301,8 @@ describe.skipIf(isMissing)('the playground', () => {
 		const [, body] = / -d '(.*)'$/s.exec((await page.locator('pre').textContent())!)!
 		const headers = { 'content-type': 'application/json' }
 		expect((await stack.fetch('/v1/generations?dry_run=1', { method: 'POST', headers, body: body! })).status).toBe(200)
-		expect(await issues()).toEqual([])
+		// Its sections are made alike, and many.
+		expect(await issues(['#operations > :nth-child(n + 5)'])).toEqual([])
 	})
 
 	it('has made the browser complain of nothing', () => {
