@@ -2,10 +2,8 @@
 import { join, resolve } from 'node:path'
 import { readCommandLine } from '../../shared/command-line.ts'
 import { shippedModels } from '../../worker-gpu/engine/client.ts'
-import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
-import { progressBar } from '../progress.ts'
 import { addModel } from './add.ts'
-import { checkModel } from './check.ts'
+import { apart } from './apart.ts'
 import { listModels } from './list.ts'
 import { removeModel } from './remove.ts'
 import { bytes, describeAdded, describeExport, printable } from './table.ts'
@@ -28,11 +26,15 @@ const { values, positionals } = readCommandLine(usage, {
 	options: { id: { type: 'string' }, 'dry-run': { type: 'boolean' } },
 	allowPositionals: true
 })
+const left = new AbortController()
 try {
 	const [command, ...rest] = positionals
 	await run(command, rest, values)
 	process.exit()
 } catch (error) {
+	if (left.signal.aborted) {
+		process.exit(130)
+	}
 	console.error(`models: ${printable((error as Error).message)}`)
 	process.exit(1)
 }
@@ -55,9 +57,7 @@ async function run(
 	switch (command) {
 		case 'add': {
 			takes('one folder', rest.length === 1)
-			for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-				process.once(signal, () => process.exit(130)) // What is staged is cleared at the exit.
-			}
+			leaveInOrder()
 			const dryRun = flags['dry-run']
 			const added = await addModel({
 				source: rest[0]!,
@@ -65,9 +65,9 @@ async function run(
 				modelsDir,
 				catalogFile,
 				dryRun,
-				provider: await chooseProvider(choice),
-				onFound: (found) => console.log(`${describeExport(found)}\n`),
-				progress: progressBar
+				// What it made is no less than what it was asked for.
+				stage: async (id, found, staged) => (await apart({ work: 'stage', id, found, staged, provider: choice }, left.signal))!,
+				onFound: (found) => console.log(`${describeExport(found)}\n`)
 			})
 			console.log(describeAdded(added))
 			console.log(
@@ -84,9 +84,8 @@ async function run(
 			break
 		case 'check':
 			takes('one id or none', rest.length <= 1)
-			for await (const line of checkModel(modelsDir, catalogFile, await chooseProvider(choice), rest[0])) {
-				console.log(line)
-			}
+			leaveInOrder()
+			await apart({ work: 'check', modelsDir, catalogFile, id: rest[0], provider: choice }, left.signal)
 			break
 		case 'remove':
 			takes('one id', rest.length === 1)
@@ -94,5 +93,12 @@ async function run(
 			break
 		default:
 			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}\n\n${usage}`)
+	}
+}
+
+/** Signals end what goes on, and clear what is half done; a second one ends it at once. */
+function leaveInOrder(): void {
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.once(signal, () => left.abort())
 	}
 }

@@ -9,6 +9,7 @@ import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { type AddOptions, addModel } from './add.ts'
 import { changeCatalog } from './catalog-file.ts'
 import { exampleDrawing } from './draw.ts'
+import { type Progress, stage } from './stage.ts'
 
 /** Golden files of exports, each part in a folder. */
 export const exports = path.join(import.meta.dirname, '../../worker-gpu/golden/imports')
@@ -25,7 +26,8 @@ export function workspace() {
 		catalogFile: '',
 		/** A file of the export. */
 		at: (name: string) => path.join(place.source, name),
-		add: (options: Partial<AddOptions> = {}) => addModel({ ...place, provider, ...options }),
+		add: ({ progress, ...options }: Partial<AddOptions> & { progress?: Progress } = {}) =>
+			addModel({ ...place, stage: (id, found, staged) => stage(id, found, staged, provider, progress), ...options }),
 		/** Lays an export out as its exporter would. */
 		lay: (kind: Kind, className?: string) => lay(place.source, kind, className),
 		nothingWritten() {
