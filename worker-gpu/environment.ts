@@ -1,10 +1,19 @@
-import { homedir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { models } from '../shared/catalog.ts'
 import { shippedModels } from './engine/client.ts'
 
 const known = models.map(({ id }) => id)
+
+/** A user that a container was given by number alone has none, and Node.js throws. */
+function home(): string {
+	try {
+		return homedir()
+	} catch {
+		return tmpdir()
+	}
+}
 
 const Environment = z.object({
 	QUEUE_URL: z.url({ protocol: /^(postgres(ql)?|rediss?)$/, error: 'expected postgres://, redis:// or rediss://' }),
@@ -31,7 +40,7 @@ const Environment = z.object({
 		.transform((folder) => path.resolve(folder)),
 	CACHE_DIR: z
 		.string()
-		.default(path.join(homedir(), '.cache/darkroom'))
+		.default(() => path.join(home(), '.cache/darkroom'))
 		.transform((folder) => path.resolve(folder)),
 	BATCH_LIMITS: z.enum(['measured', 'guessed']).default('measured'),
 	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20),

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { cp, mkdtemp, open, rm } from 'node:fs/promises'
@@ -27,6 +27,17 @@ test.each([
 	expect(stderr).toContain(line)
 	expect(stderr.trim().split('\n')).toHaveLength(1)
 	expect(code).toBe(78)
+})
+
+/** As a container's user that is a number alone. */
+const nobody = ['--user', '--map-user=54321', '--map-group=54321']
+test.runIf(spawnSync('unshare', [...nobody, 'true']).status === 0)('works for a user that has no home', () => {
+	const env = { PATH: process.env.PATH, QUEUE_URL: 'nowhere' }
+	const { stderr } = spawnSync('unshare', [...nobody, process.execPath, path.join(import.meta.dirname, 'main.ts')], {
+		env,
+		encoding: 'utf8'
+	})
+	expect(stderr).toBe('QUEUE_URL: expected postgres://, redis:// or rediss://\n')
 })
 
 test('--help names every variable', async () => {

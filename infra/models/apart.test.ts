@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { descendants } from '../../test/processes.ts'
@@ -28,9 +28,11 @@ const isStaged = () =>
 
 test('a model that is added by another process lies there as others do, for whoever may read them', async () => {
 	await lay('scalar')
+	chmodSync(at('vae_decoder/model.onnx'), 0o600)
 	const { folder, entry } = await addApart()
 	expect(entry.id).toBe('tiny-sd')
-	expect(statSync(folder).mode).toBe(statSync(path.join(folder, 'unet')).mode)
+	const modeOf = (name: string) => statSync(path.join(folder, name)).mode
+	expect([modeOf('.'), modeOf('vae_decoder/model.onnx')]).toEqual([modeOf('unet'), modeOf('darkroom.json')])
 	const check = { work: 'check', modelsDir: place.modelsDir, catalogFile: place.catalogFile, provider: 'cpu' } as const
 	await apart({ ...check, id: 'tiny-sd' }, new AbortController().signal)
 	await expect(apart({ ...check, id: 'other' }, new AbortController().signal)).rejects.toThrow('expected a model of the catalog')

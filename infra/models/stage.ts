@@ -1,5 +1,5 @@
 import { constants, existsSync } from 'node:fs'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { loadCheckpoint } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -123,6 +123,7 @@ async function copyFiles({ folder, files, graphs }: Export, staged: string, prog
 		} else {
 			// No copy at all where the file system can share blocks.
 			await copyFile(path.join(folder, name), target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+			await chmod(target, 0o666 & ~process.umask()) // Downloads may be for their owner alone, and a node another user.
 		}
 		copied()
 	}

@@ -246,3 +246,45 @@ test('what cannot be decoded is the client’s fault, by the name of the input',
 		})
 	}
 })
+
+describe('a JPEG', () => {
+	/** Grey, 64 × 64, its coefficients one after the other and bit by bit: each scan says in one code that all blocks are as they were. */
+	function inScans(count: number): Uint8Array {
+		const segment = (marker: number, ...body: number[]) => [0xff, marker, 0, body.length + 2, ...body]
+		const table = (id: number, symbol: number) => segment(0xc4, id, 1, ...Array(15).fill(0), symbol)
+		const scan = (band: number, before: number, after: number) => segment(0xda, 1, 1, 0, band, band, (before << 4) | after)
+		const bits = Array.from({ length: 14 }, (_, i) => [i && 14 - i, 13 - i] as const)
+		const scans = bits.flatMap(([before, after]) => Array.from({ length: 63 }, (_, i) => [...scan(i + 1, before, after), 0x01]))
+		return Uint8Array.from([
+			...[0xff, 0xd8],
+			...segment(0xdb, 0, ...Array(64).fill(1)),
+			...segment(0xc2, 8, 0, 64, 0, 64, 1, 1, 0x11, 0),
+			...table(0x00, 0x00),
+			...table(0x10, 0x60),
+			...[...scan(0, 0, 0), ...Array(8).fill(0)],
+			...scans.slice(0, count - 1).flat(),
+			...[0xff, 0xd9]
+		])
+	}
+
+	test('of a hundred scans is read, and one of more refused: thousands would take seconds', async () => {
+		expect(new Set((await decode(inScans(100))).pixels)).toEqual(new Set([128]))
+		await expect(decode(inScans(101))).rejects.toMatchObject({
+			name: 'InputUnreadable',
+			message: expect.stringContaining('a JPEG of 101 scans, which are 100 at most')
+		})
+		await expect(decode(inScans(800))).rejects.toThrow('a JPEG of 800 scans')
+	})
+
+	test.each([{ progressive: true }, { progressive: false }])(
+		'has its scans counted past what its own thumbnail has: %o',
+		async (how) => {
+			const thumbnails = Buffer.concat(Array(70).fill(inScans(100))).subarray(0, 60_000)
+			const length = Buffer.from([(thumbnails.length + 2) >> 8, (thumbnails.length + 2) & 255])
+			const jpeg = await file(picture().jpeg({ quality: 95, ...how }))
+			isUpright(
+				await decode(Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xec]), length, thumbnails, jpeg.subarray(2)]))
+			)
+		}
+	)
+})

@@ -120,7 +120,35 @@ function open(file: Uint8Array): Sharp {
 	return sharp(isMoving ? Buffer.from(file).fill('avif', 8, 12) : file, options)
 }
 
-const look = (name: InputName, file: Uint8Array): Promise<Metadata> => reading(name, () => open(file).metadata())
+const look = (name: InputName, file: Uint8Array): Promise<Metadata> =>
+	reading(name, () => {
+		const scans = scansOf(Buffer.from(file.buffer, file.byteOffset, file.length))
+		if (scans > MOST_SCANS) {
+			throw new Error(`a JPEG of ${scans} scans, which are ${MOST_SCANS} at most`)
+		}
+		return open(file).metadata()
+	})
+
+/** libjpeg's own tools write no more, and cameras a tenth. Each is a pass over the whole picture, and thousands of empty ones fit into a hundred kilobytes. */
+const MOST_SCANS = 100
+
+/** Of a JPEG, how often its pixels are gone through; markers are found as libjpeg finds them. */
+function scansOf(file: Buffer): number {
+	let scans = 0
+	if (file.length > 4 && file.readUInt16BE(0) === 0xffd8) {
+		for (let at = file.indexOf(0xff, 2); at >= 0 && at + 4 <= file.length; at = file.indexOf(0xff, at)) {
+			const marker = file[at + 1]!
+			if (marker === 0xd9) {
+				break
+			}
+			scans += marker === 0xda ? 1 : 0
+			// Fill bytes; a byte of data that is 0xff, and markers of which nothing follows; all others say how long they are.
+			const isBare = marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)
+			at += marker === 0xff ? 1 : isBare ? 2 : 2 + file.readUInt16BE(at + 2)
+		}
+	}
+	return scans
+}
 
 /** Pixels of a picture that is read while no other such is: at its largest it takes 200 MB. */
 const LARGE = 4 * 1024 * 1024
