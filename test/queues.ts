@@ -8,6 +8,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { freePort } from '../infra/ports.ts'
 import { preparePostgres } from '../infra/postgres.ts'
+import { layCluster } from './cluster.ts'
 import { isInstalled } from './installed.ts'
 
 /** A real queue server that a test can stop, start again and empty. */
@@ -27,7 +28,7 @@ export const withRedis = isInstalled('redis-server') && isInstalled('openssl')
 export async function postgresServer(): Promise<QueueServer> {
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-postgres-'))
 	const port = await freePort()
-	const { command, args, url } = await preparePostgres(join(dir, 'data'), port)
+	const { command, args, url } = await preparePostgres(layCluster(dir), port)
 	return server({
 		dir,
 		port,

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { freePort } from '../infra/ports.ts'
 import type { Generation } from '../shared/contract/generation.ts'
 import type { GenerationOrder } from '../shared/contract/order.ts'
+import { layCluster } from './cluster.ts'
 import { root } from './root.ts'
 
 /** Darkroom as `npm start` runs it, on a port and a data directory of its own. */
@@ -40,6 +41,9 @@ export async function startStack({
 	dataDir = mkdtempSync(join(tmpdir(), 'darkroom-')),
 	tree = root
 }: StackOptions = {}): Promise<Stack> {
+	if (!env.QUEUE_URL && readdirSync(dataDir).length === 0) {
+		layCluster(dataDir)
+	}
 	const port = await freePort()
 	const { child, output, line } = spawnDev({ PORT: String(port), DATA_DIR: dataDir, ...env }, tree)
 	await line(/ready in .* at http/)
