@@ -5,6 +5,10 @@ export interface Process {
 	command: string
 }
 
+/** Whether it still runs; one that has ended and waits for its parent to notice does not. */
+export const isAlive = (pid: number): boolean =>
+	/^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
+
 /** The processes below `pid`, of every generation; with `itself`, that one too. */
 export function descendants(pid: number, { itself = false } = {}): Process[] {
 	const table = spawnSync('ps', ['-eo', 'pid=,ppid=,command='], { encoding: 'utf8' })

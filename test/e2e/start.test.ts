@@ -5,13 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
-import { descendants } from '../processes.ts'
+import { descendants, isAlive } from '../processes.ts'
 import { root } from '../root.ts'
 import { type Stack, spawnDev, startStack } from '../stack.ts'
-
-/** Whether it still runs; one that has ended and waits for its parent to notice does not. */
-const alive = (pid: number): boolean =>
-	/^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
 
 const request = { model: 'scenes', prompt: 'a large shiny red sphere', steps: 3 }
 const wait = { prefer: 'wait=60' }
@@ -102,7 +98,7 @@ describe('npm start', () => {
 		stack.process.kill('SIGINT')
 		expect(await exited).toBe(0)
 		expect(Date.now() - began).toBeLessThan(5_000)
-		expect(children.filter(alive)).toEqual([])
+		expect(children.filter(isAlive)).toEqual([])
 
 		const { apiKey } = stack
 		stack = await startStack({ dataDir: stack.dataDir })
@@ -123,7 +119,7 @@ describe('npm start', () => {
 		stack.process.kill('SIGKILL')
 		await exited
 		stack = await startStack({ dataDir: stack.dataDir })
-		expect(left.filter(alive)).toEqual([])
+		expect(left.filter(isAlive)).toEqual([])
 		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
 	})
 
@@ -197,7 +193,7 @@ describe('npm start with something wrong', () => {
 		await expect.poll(() => below().some(({ command }) => command.includes('bin/postgres -D')), patience).toBe(true)
 		const left = below().map(({ pid }) => pid)
 		npm.kill()
-		await expect.poll(() => left.filter(alive), patience).toEqual([])
+		await expect.poll(() => left.filter(isAlive), patience).toEqual([])
 	})
 
 	it('goes on, and stops, where nobody reads any more what it prints', async () => {
@@ -213,7 +209,7 @@ describe('npm start with something wrong', () => {
 		const exited = new Promise((resolve) => child.once('exit', resolve))
 		child.kill('SIGINT')
 		expect(await exited).toBe(0)
-		expect(left.filter(alive)).toEqual([])
+		expect(left.filter(isAlive)).toEqual([])
 	})
 
 	it('killed while the edge starts, leaves no edge behind', async () => {
@@ -222,7 +218,7 @@ describe('npm start with something wrong', () => {
 		await expect.poll(() => edge().length, patience).toBe(2)
 		const left = edge().map(({ pid }) => pid)
 		child.kill('SIGKILL')
-		await expect.poll(() => left.filter(alive), patience).toEqual([])
+		await expect.poll(() => left.filter(isAlive), patience).toEqual([])
 	})
 
 	it('names a port that is none', async () => {

@@ -6,13 +6,15 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { isAlive } from '../../test/processes.ts'
 import { startEngine } from './client.ts'
 import type { Developed, Engine } from './engine.ts'
 import type { EngineHalted } from './errors.ts'
 import type { DevelopedPicture, EnginePreview } from './messages.ts'
 
 const modelsDir = path.join(import.meta.dirname, '../golden')
-const options = { models: ['tiny'], modelsDir, provider: 'cpu', threads: 1 } as const
+/** Without measuring sizes, which one that rests would do beside the others. */
+const options = { models: ['tiny'], modelsDir, provider: 'cpu', threads: 1, measureLimits: false } as const
 const request: ResolvedRequest = {
 	model: 'tiny',
 	prompt: 'a red cube',
@@ -357,12 +359,3 @@ test('does not outlive its parent, however that ended', async () => {
 	parent.kill('SIGKILL')
 	await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false)
 })
-
-function isAlive(pid: number): boolean {
-	try {
-		process.kill(pid, 0)
-		return true
-	} catch {
-		return false
-	}
-}
