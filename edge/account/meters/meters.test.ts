@@ -1,10 +1,12 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import type { MeterEvent } from '../../../shared/contract/meters.ts'
-import { tellCloudEvents } from '../../courier/meters.ts'
+import type { MeterEvent, SinkName } from '../../../shared/contract/meters.ts'
+import { type Outcome, tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
+import { Due } from '../due.ts'
+import { Meters } from './meters.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -83,6 +85,23 @@ describe('Meters', () => {
 			{ value: 2, price: 1_164 },
 			{ value: 4, price: 1_410 }
 		])
+	})
+
+	it('are for each sink that there is when a picture is charged, though the minute began without it', async () => {
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage: { sql } }) => {
+			const sinks: Partial<Record<SinkName, string>> = { cloudevents: account }
+			const none = async (): Promise<Outcome> => ({ outcome: 'refused', text: '' })
+			const meters = new Meters({ sql, due: new Due(sql), sinks: () => sinks, send: none, defer() {}, decide() {} })
+			const charged = (n: number) => meters.observe({ id: 'gen_1', type: 'image', n, at: 0, model: 'scenes', price: 1 })
+			charged(0)
+			charged(1)
+			sinks.stripe = 'cus_1'
+			charged(2)
+			charged(3)
+			const told = meters.list(undefined, 9).map(({ sink, pictures }) => [sink, ...pictures.map(({ n }) => n)].join(' '))
+			expect(told.sort()).toEqual(['cloudevents 0 1', 'cloudevents 2 3', 'stripe 2 3'])
+			sql.exec("DELETE FROM due WHERE kind = 'meter'")
+		})
 	})
 
 	it('take back what was refunded', async () => {

@@ -59,11 +59,11 @@ export class Meters {
 	}
 
 	observe({ id, n, at, model, price }: Picture): void {
-		const sinks = Object.keys(this.#at.sinks()) as SinkName[]
+		const sinks = Object.keys(this.#at.sinks()).sort() as SinkName[]
 		if (sinks.length === 0) {
 			return
 		}
-		const batch = this.#open(at, model, price) ?? this.#begin(at, model, price, sinks)
+		const batch = this.#open(at, model, price, sinks) ?? this.#begin(at, model, price, sinks)
 		this.#at.sql.exec('UPDATE batches SET pictures = pictures + 1 WHERE id = ?', batch)
 		this.#at.sql.exec('INSERT INTO metered (batch, generation, n) VALUES (?, ?, ?)', batch, id, n)
 	}
@@ -123,12 +123,13 @@ export class Meters {
 		return resolved
 	}
 
-	/** The minute's batch, unless it has left already. */
-	#open(at: number, model: string, price: number): string | undefined {
+	/** The minute's batch for just these sinks, unless it has left already. */
+	#open(at: number, model: string, price: number, sinks: SinkName[]): string | undefined {
 		const rows = this.#at.sql.exec<{ id: string }>(
 			`SELECT id FROM batches WHERE minute = ? AND model = ? AND price = ? AND refund IS NULL
-			AND NOT EXISTS (SELECT 1 FROM meter_events WHERE batch = id AND tries > 0)`,
-			...[minuteOf(at), model, price]
+			AND NOT EXISTS (SELECT 1 FROM meter_events WHERE batch = id AND tries > 0)
+			AND (SELECT group_concat(sink ORDER BY sink) FROM meter_events WHERE batch = id) = ?`,
+			...[minuteOf(at), model, price, sinks.join()]
 		)
 		return rows.toArray()[0]?.id
 	}
