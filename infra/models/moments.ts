@@ -34,18 +34,37 @@ export async function endWithMoments(folder: string, { half }: Graph, provider: 
 	return true
 }
 
+/** Nodes on the way from one that matters to the next, at most: a graph may be made to lead around in circles. */
+const FAR = 16
+
 /** The value whose halves μ and log σ² are, as diffusers' DiagonalGaussianDistribution is traced: μ + exp(½ clip(log σ²)) · RandomNormalLike(…). */
 function drawnFrom(file: string): string | undefined {
 	const graph = new Nodes(file)
 	try {
 		const made = (name: string): Node | undefined => {
-			const node = graph.maker.get(name)
-			return node && ['Cast', 'Identity'].includes(node.operator) ? made(node.inputs[0]!) : node
+			let node = graph.maker.get(name)
+			for (let i = 0; i < FAR && node && ['Cast', 'Identity'].includes(node.operator); i++) {
+				node = graph.maker.get(node.inputs[0]!)
+			}
+			return node
 		}
 		const isHalf = (node?: Node) => node && ['Slice', 'Split'].includes(node.operator)
 		/** Back from σ to log σ², past ½ and the bounds. */
-		const halfOf = (node?: Node): string | undefined =>
-			!node || isHalf(node) ? node?.inputs[0] : node.inputs.map((name) => halfOf(made(name))).find(Boolean)
+		const halfOf = (deviation: Node): string | undefined => {
+			const before = new Set([deviation])
+			for (const node of before) {
+				if (isHalf(node)) {
+					return node.inputs[0]
+				}
+				for (const input of before.size < FAR ? node.inputs : []) {
+					const maker = made(input)
+					if (maker) {
+						before.add(maker)
+					}
+				}
+			}
+			return undefined
+		}
 		const sum = made(DRAWN)
 		const [mean, product] = sum?.operator === 'Add' ? sum.inputs.map(made) : []
 		const [deviation, noise] = product?.operator === 'Mul' ? product.inputs.map(made) : []

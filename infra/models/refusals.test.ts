@@ -230,6 +230,22 @@ describe('refuses, and writes nothing:', () => {
 				writeFile(at('unet/model.onnx'), network({ timestep: [1, ['batch', 1]] }, [['Identity', ['sample'], 'out_sample']])),
 			message: /unet\/model.onnx: expected the input timestep with rank 0 or 1, got rank 2/
 		},
+		'a timestep that is passed on and on': {
+			spoil: () => {
+				const on = (i: number): [string, string[], string] => ['Identity', [i === 0 ? 'timestep' : `t${i}`], `t${i + 1}`]
+				const nodes = Array.from({ length: 20_000 }, (_, i) => on(i))
+				return writeFile(at('unet/model.onnx'), network({}, [...nodes, ['Mul', ['sample', 't20000'], 'out_sample']]))
+			},
+			message: /unet\/model.onnx: expected the timestep to be computed with after at most 100 nodes that pass it on, got more/
+		},
+		'an encoder that goes around in circles': {
+			spoil: async () => {
+				const image: Ports = { sample: [1, ['batch', 3, 'height', 'width']] }
+				await mkdir(at('vae_encoder'))
+				await writeFile(at('vae_encoder/model.onnx'), graphOf(image, [['Identity', ['latent_sample'], 'latent_sample']]))
+			},
+			message: /vae_encoder\/model.onnx: expected an ONNX graph that loads, got: .*not acyclic/
+		},
 		'a timestep that is an integer all the way': {
 			spoil: () =>
 				writeFile(

@@ -20,6 +20,9 @@ const raising = new Set(['Reshape', 'Unsqueeze'])
 /** Operators that make as many of one number as are asked for. */
 const filling = new Set(['ConstantOfShape', 'Expand'])
 
+/** A hostile graph passes it on as often as it likes. */
+const FAR = 100
+
 /** Whether rows of a batch can stand at different timesteps already. */
 export const isPerRow = ({ type, dims }: Port): boolean =>
 	(type === 'float32' || type === 'float16') && dims.length === 1 && typeof dims[0] === 'string'
@@ -51,6 +54,12 @@ export async function rewriteTimestep(source: string, target: string): Promise<v
 		const nodes = new Map(graph.filter(({ number }) => number === GRAPH.node).map((field) => [field, readNode(proto, field)]))
 		// onnxruntime.transformers' conversion to float16 makes the one the other.
 		const ways = [FLOAT, FLOAT16].map((to) => follow([...nodes.values()], rank === 0, to))
+		if (ways.some(({ passed }) => passed.size > FAR)) {
+			throw new ModelError(
+				source,
+				`expected the timestep to be computed with after at most ${FAR} nodes that pass it on, got more`
+			)
+		}
 		const { removed, passed, cast } = ways.find(({ cast }) => cast) ?? ways[0]!
 		// Shapes and axes that only a removed node asked for.
 		const asked = [...nodes.values()].flatMap((node) => (removed.has(node) ? [] : node.inputs))
@@ -95,14 +104,20 @@ function follow(
 	/** UNet2DModel multiplies by as many ones as there are rows: `timesteps * torch.ones(sample.shape[0])`. */
 	const spreads = ({ operator, inputs: [, ones = ''] }: Node) =>
 		operator === 'Mul' && filling.has(makers.get(ones)?.operator ?? '')
+	const asking = new Map<string, Node[]>()
+	for (const node of nodes.filter(({ operator }) => operator !== 'Shape')) {
+		for (const input of new Set(node.inputs)) {
+			const others = asking.get(input)
+			others ? others.push(node) : asking.set(input, [node])
+		}
+	}
 	const passed = new Set<string>()
 	/** Whether every way on from the value `name` casts it to that. */
 	const walk = (name: string, raised: boolean, cast: boolean): boolean => {
-		if (raised && cast) {
-			return true
+		if ((raised && cast) || passed.size > FAR) {
+			return cast
 		}
-		const consumers = nodes.filter(({ operator, inputs }) => inputs.includes(name) && operator !== 'Shape')
-		const ways = consumers.map((node) => {
+		const ways = (asking.get(name) ?? []).map((node) => {
 			const [output] = node.outputs
 			if (!(passing.has(node.operator) || spreads(node)) || node.inputs[0] !== name || !output || passed.has(output)) {
 				return cast

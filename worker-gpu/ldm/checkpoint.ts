@@ -80,7 +80,7 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 
 /** Classes of parts that some family reads, or leaves aside. */
 const FAMILIAR =
-	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert)Model\w*|\w+Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
+	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert)Model\w*|\w*Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
 
 /** Parts of a pipeline, as `model_index.json` lists them ("controlnet": ["diffusers", "ControlNetModel"]), that are of no such class. */
 function strangers(saved: Readonly<Record<string, unknown>>): string[] {

@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def is_strange(name: str) -> bool:
-    return name not in NETWORKS | TEXT and not name.endswith(("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Extractor"))
+    return name not in NETWORKS | TEXT and not name.endswith(("Scheduler", "Tokenizer", "TokenizerFast", "TokenizersBackend", "Processor", "Extractor"))
 
 
 def kind(part) -> str:

@@ -31,7 +31,9 @@ def unet_with_context(folder, name, network, time_ids=6, tokens=None):
     """`time_ids`: how many numbers SDXL's are; the refiner's are five. `tokens`: how many the context has, where that is always the same."""
     config = network.config
     dtype = network.dtype
-    width = config.cross_attention_dim if isinstance(config.cross_attention_dim, int) else config.cross_attention_dim[0]
+    # What it attends to may be projected inside.
+    width = config.encoder_hid_dim or config.cross_attention_dim
+    width = width if isinstance(width, int) else width[0]
     inputs = {
         "sample": (torch.randn(2, config.in_channels, 16, 16, dtype=dtype), SPACE),
         # One for each row: rows at different steps share a call.
@@ -135,6 +137,7 @@ NETWORKS = {
     # As DiT's were called.
     "Transformer2DModel": dit,
     "AutoencoderKL": autoencoder_kl,
+    "AsymmetricAutoencoderKL": autoencoder_kl,
     "AutoencoderTiny": autoencoder_tiny,
     "VQModel": vq_model,
 }
