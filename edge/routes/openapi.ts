@@ -71,7 +71,7 @@ const info = {
 	title: 'Darkroom',
 	version: '1',
 	description:
-		'Every call has an API key of yours in its header, as `Authorization: Bearer dk_…`; the operator of this server gives them out. ' +
+		'An API key goes into the header of each call, as `Authorization: Bearer dk_…`; the operator of this server gives them out. ' +
 		'Ask for pictures with `POST /v1/generations`; hold the request with `Prefer: wait=30`, watch its events, poll it, or be told by webhook. ' +
 		'Errors are problem details (RFC 9457) that name each field at fault by its JSON pointer. ' +
 		"The clients of OpenAI, Replicate and fal find their vendors' APIs under `/openai/v1`, `/replicate/v1` and `/fal`.",
