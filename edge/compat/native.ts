@@ -14,6 +14,9 @@ import type { Key } from '../keys.ts'
 
 /** Seconds; the longest that the native API holds a request. */
 const longestWait = 60
+/** Times in a row that it may fail to tell how what was ordered stands, and milliseconds between them. */
+const mostFaults = 10
+const pause = 1_000
 
 /** The native API said no. Adapters say it in their own words. */
 export class Refused extends Error {
@@ -123,11 +126,20 @@ export class Native {
 		return this.json(`${this.#at(id)}/cancel`, { method: 'POST' })
 	}
 
-	/** The generation once it has ended. */
+	/** The generation once it has ended. It was accepted: a client that hears of a fault that passes would order it again. */
 	async ended(generation: Generation): Promise<Generation> {
 		let latest = generation
-		while (!isTerminal(latest.status)) {
-			latest = await this.generation(latest.id, longestWait)
+		for (let faults = 0; !isTerminal(latest.status); ) {
+			try {
+				latest = await this.generation(latest.id, longestWait)
+				faults = 0
+			} catch (error) {
+				faults += 1
+				if (!(error instanceof Refused && error.problem.status >= 500) || faults > mostFaults) {
+					throw error
+				}
+				await scheduler.wait(pause)
+			}
 		}
 		return latest
 	}
