@@ -30,6 +30,8 @@ export default defineConfig({
 					include: ['test/**/*.test.ts'],
 					globalSetup: ['test/build.ts'],
 					testTimeout: 90_000,
+					// As patient as all else: one second is short where a stack starts beside.
+					expect: { poll: { timeout: 30_000 } },
 					retry,
 					hookTimeout: 90_000
 				}

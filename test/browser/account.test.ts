@@ -104,7 +104,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		const thumbnail = page.getByRole('img', { name: prompt })
 		await thumbnail.scrollIntoViewIfNeeded()
 		const loaded = (image: unknown) => (image as { naturalWidth: number }).naturalWidth
-		await expect.poll(() => thumbnail.evaluate(loaded), { timeout: 10_000 }).toBe(128)
+		await expect.poll(() => thumbnail.evaluate(loaded)).toBe(128)
 		await page.getByText('queued').waitFor()
 		await page.locator('article', { hasText: 'a cone' }).getByText('The decoder gave no number.').waitFor()
 		await page.getByRole('row', { name: 'pictures in flight 2 1,000' }).waitFor()
