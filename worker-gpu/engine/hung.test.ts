@@ -53,6 +53,7 @@ describe.each([
 	beforeAll(async () => {
 		engine = await startEngine({
 			models: ['tiny', 'endless', ...Object.keys(failures)],
+			loaded: ['tiny'],
 			modelsDir,
 			provider: 'cpu',
 			asOnCuda,
