@@ -135,10 +135,10 @@ export class Native {
 				faults = 0
 			} catch (error) {
 				faults += 1
-				if (!(error instanceof Refused && error.problem.status >= 500) || faults > mostFaults) {
+				if (faults > mostFaults) {
 					throw error
 				}
-				await scheduler.wait(pause)
+				await outlast(error)
 			}
 		}
 		return latest
@@ -148,7 +148,13 @@ export class Native {
 	events(id: string): AsyncGenerator<GenerationEvent> {
 		return followed(async (lastId) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			return (await this.call(`${this.#at(id)}/events`, { headers })).body
+			try {
+				return (await this.call(`${this.#at(id)}/events`, { headers })).body
+			} catch (error) {
+				await outlast(error)
+				// One that has broken off already.
+				return new Blob([]).stream()
+			}
 		})
 	}
 
@@ -160,6 +166,14 @@ export class Native {
 		}
 		return `/v1/generations/${id}`
 	}
+}
+
+/** Waits where it is a fault that may pass by itself; throws anything else. */
+async function outlast(error: unknown): Promise<void> {
+	if (!(error instanceof Refused && error.problem.status >= 500)) {
+		throw error
+	}
+	await scheduler.wait(pause)
 }
 
 const preferring = (wait: number | undefined): Record<string, string> => (wait === undefined ? {} : { prefer: `wait=${wait}` })

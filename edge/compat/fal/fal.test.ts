@@ -143,28 +143,33 @@ it('ends what nobody has started in time as fal does, and its clients do not ask
 	expect(await (await get(`${result}/status`, key)).json()).toMatchObject({ status: 'COMPLETED', error_type: 'request_timeout' })
 })
 
-it('lets a call that waits wait on where its account cannot be asked for a moment: it would be sent again', async () => {
-	const { account, key } = await newAccount()
-	const sql = (query: string) =>
-		runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => storage.sql.exec<{ id: string }>(query).toArray())
-	const answer = post('/fal/run/darkroom/scenes', key, { prompt: 'a red sphere', seed: 5 })
-	const [{ id } = { id: '' }] = await vi.waitFor(async () => {
-		const rows = await sql('SELECT id FROM generations')
-		expect(rows).toHaveLength(1)
-		return rows
-	}, patience)
-	await sql("CREATE TRIGGER broken BEFORE UPDATE ON keys BEGIN SELECT RAISE(ABORT, 'broken'); END")
-	vi.useFakeTimers({ toFake: ['Date'] })
-	vi.setSystemTime(Date.now() + 61_000)
-	await runInDurableObject(env.VIEWER.getByName(id), (_, state) => state.abort('gone')).catch(() => {})
-	await expect(Promise.race([answer, scheduler.wait(500)])).resolves.toBeUndefined()
-	await sql('DROP TRIGGER broken')
-	const work = { account, generation: id, epoch: 1 }
-	await call(work, 'start', { run: 'run-one-one' })
-	await deliver(work, 0, 5)
-	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
-	expect((await answer).status).toBe(200)
-})
+it.each(['', '/stream'])(
+	'lets a call that waits wait on where its account cannot be asked for a moment, for it would be sent again: %s',
+	async (stream) => {
+		const { account, key } = await newAccount()
+		const sql = (query: string) =>
+			runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => storage.sql.exec<{ id: string }>(query).toArray())
+		const answer = post(`/fal/run/darkroom/scenes${stream}`, key, { prompt: 'a red sphere', seed: 5 }).then(async (answer) => {
+			return [answer.status, await answer.text()]
+		})
+		const [{ id } = { id: '' }] = await vi.waitFor(async () => {
+			const rows = await sql('SELECT id FROM generations')
+			expect(rows).toHaveLength(1)
+			return rows
+		}, patience)
+		await sql("CREATE TRIGGER broken BEFORE UPDATE ON keys BEGIN SELECT RAISE(ABORT, 'broken'); END")
+		vi.useFakeTimers({ toFake: ['Date'] })
+		vi.setSystemTime(Date.now() + 61_000)
+		await runInDurableObject(env.VIEWER.getByName(id), (_, state) => state.abort('gone')).catch(() => {})
+		await expect(Promise.race([answer, scheduler.wait(500)])).resolves.toBeUndefined()
+		await sql('DROP TRIGGER broken')
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await deliver(work, 0, 5)
+		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+		expect(await answer).toEqual([200, expect.stringContaining('"images":[{"url":"http://edge.test/outputs/')])
+	}
+)
 
 it('answers a call that waits, and that nobody has started in time, in the same way', async () => {
 	const { key } = await newAccount()
