@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
@@ -45,8 +45,14 @@ async function bundle(): Promise<void> {
 	const wrangler = join(root, 'node_modules/.bin/wrangler')
 	await promisify(execFile)(wrangler, ['deploy', '--dry-run', '--outdir', outdir], {
 		cwd: root,
-		// Its settings and logs: a container's user may have no home.
-		env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', XDG_CONFIG_HOME: join(root, 'dist') }
+		// This Node.js, where it was called by its path and PATH has an older one. Its settings and logs: a container's user may have no home.
+		env: {
+			...process.env,
+			PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+			WRANGLER_SEND_METRICS: 'false',
+			CI: 'true',
+			XDG_CONFIG_HOME: join(root, 'dist')
+		}
 	}).catch((error: { stdout: string; stderr: string }) => {
 		throw new Error(`${error.stdout}${error.stderr}`)
 	})

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { bindingFolder } from '../../worker-gpu/onnx/provider.ts'
+import { isInstalled } from '../installed.ts'
 import { root } from '../root.ts'
 
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
@@ -40,4 +41,14 @@ it('npm run cuda says what it misses, and leaves nothing behind', async () => {
 	)
 	expect([code, stderr]).toEqual([1, expect.stringMatching(/^cuda: expected (python3 on this machine|Linux on x64)[^\n]*\n$/)])
 	expect(existsSync(join(bindingFolder(), 'pypi'))).toBe(false)
+})
+
+it.runIf(isInstalled('python3'))('python infra/model-kit/reference makes nothing anew that it was not asked for', async () => {
+	const reference = (...names: string[]) => promisify(execFile)('python3', [join(root, 'infra/model-kit/reference'), ...names])
+	await expect(reference()).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('required: NAME') })
+	await expect(reference('noises')).rejects.toMatchObject({
+		code: 2,
+		stderr: expect.stringContaining("invalid choice: 'noises'")
+	})
+	expect((await reference('--help')).stdout).toContain('stable-diffusion')
 })

@@ -29,7 +29,7 @@ FUSED = {"unet": "unet", "vae_decoder": "vae", "vqvae_decoder": "vae"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python infra/gpu/graphs", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", metavar="MODEL", nargs="*")
+    parser.add_argument("names", metavar="MODEL", nargs="*", choices=[*models(), []], help=f"{', '.join(models())}; default: all")
     parser.add_argument("--tiny", action="store_const", dest="kind", const="tiny", default="real")
     parser.add_argument("--plain", action="store_const", dest="kind", const="plain")
     given = parser.parse_args()

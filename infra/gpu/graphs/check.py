@@ -7,6 +7,7 @@ provider, afterwards by onnx's reference evaluator.
 No CPU has CUDA's fused operators, so that they are written out here, by their definitions: onnxruntime, docs/ContribOperators.md.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -33,7 +34,10 @@ weightless.GROUPS = 8
 
 def main() -> None:
     known = models(tiny=True)
-    for name in sys.argv[1:] or known:
+    parser = argparse.ArgumentParser(prog="python infra/gpu/graphs/check.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", metavar="MODEL", nargs="*", choices=[*known, []], help=f"{', '.join(known)}; default: all")
+    given = parser.parse_args()
+    for name in given.names or known:
         for part in ("unet", "vae", "vqvae"):
             if part in known[name]:
                 torch.manual_seed(0)

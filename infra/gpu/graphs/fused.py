@@ -47,9 +47,9 @@ process.exit()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--tiny", action="store_true")
+    parser = argparse.ArgumentParser(prog="python infra/gpu/graphs/fused.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--tiny", action="store_true", help="narrow networks, which a CPU is done with in seconds")
     given = parser.parse_args()
     known = models(given.tiny)
     weightless.GROUPS = 8 if given.tiny else 32

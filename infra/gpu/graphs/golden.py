@@ -4,6 +4,7 @@ The networks of the golden files in half precision, as halve() makes them of tho
     python infra/gpu/graphs/golden.py
 """
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -17,6 +18,7 @@ halves = root / ".data/gpu/models/golden"
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python infra/gpu/graphs/golden.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     shutil.rmtree(halves, ignore_errors=True)
     models = [model for name in ("stable-diffusion", "paper") for model in json.loads((goldens / f"{name}.json").read_text())["models"].values()]
     parts = {part for model in models for part in model["parts"].values() if (goldens / part / "model.onnx").exists()}

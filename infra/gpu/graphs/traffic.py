@@ -9,6 +9,7 @@ were left with, has cuDNN read twice and write for its statistics, then reads an
 some away when it loads a graph. No time follows from it: kernels differ in how near they come to the memory's speed.
 """
 
+import argparse
 import sys
 import warnings
 from collections import Counter
@@ -29,7 +30,10 @@ warnings.filterwarnings("ignore")
 
 def main() -> None:
     known = models()
-    for name in sys.argv[1:] or known:
+    parser = argparse.ArgumentParser(prog="python infra/gpu/graphs/traffic.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", metavar="MODEL", nargs="*", choices=[*known, []], help=f"{', '.join(known)}; default: all")
+    given = parser.parse_args()
+    for name in given.names or known:
         network = hollow(known[name]["unet"])
         parts.export, parts.gather = lambda folder, *given: tell(name, *given), lambda folder: None
         parts.exporter(network, known[name]["class"])(Path(name), "unet", network)

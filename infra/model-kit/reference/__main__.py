@@ -1,23 +1,27 @@
-"""Makes the golden files that the tests of worker-gpu/ compare with, from the reference implementations. See README.md."""
+"""Makes the golden files that the tests of worker-gpu/ compare with, from the reference implementations, in place of those that are there. See README.md."""
 
-import sys
+import argparse
+import importlib
 import warnings
 
-import diffusers
-import torch
+NAMES = ["imports", "inputs", "noise", "paper", "samplers", "stable-diffusion", "tiny"]
 
-warnings.filterwarnings("ignore")
-diffusers.logging.set_verbosity_error()
-torch.set_num_threads(1)
 
-from imports import imports  # noqa: E402
-from inputs import inputs  # noqa: E402
-from noise import noise  # noqa: E402
-from paper import paper  # noqa: E402
-from samplers import samplers  # noqa: E402
-from stable_diffusion import stable_diffusion  # noqa: E402
-from tiny import tiny  # noqa: E402
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python infra/model-kit/reference", description=__doc__)
+    parser.add_argument("names", metavar="NAME", nargs="+", choices=[*NAMES, "all"], help=f"{', '.join(NAMES)}, or all")
+    given = parser.parse_args()
+    # Imported late: torch takes seconds.
+    import diffusers
+    import torch
 
-makers = {"imports": imports, "inputs": inputs, "noise": noise, "paper": paper, "samplers": samplers, "stable-diffusion": stable_diffusion, "tiny": tiny}
-for name in sys.argv[1:] or makers:
-    makers[name]()
+    warnings.filterwarnings("ignore")
+    diffusers.logging.set_verbosity_error()
+    torch.set_num_threads(1)
+    for name in NAMES if "all" in given.names else given.names:
+        name = name.replace("-", "_")
+        getattr(importlib.import_module(name), name)()
+
+
+if __name__ == "__main__":
+    main()

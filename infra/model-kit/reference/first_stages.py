@@ -6,6 +6,7 @@ torch 2.13, diffusers 0.42.1, onnx 1.23 (infra/model-kit/requirements.txt). Fold
 latent_parameters, vae_decoder: latent_sample → sample); vqvae_encoder and vqvae_decoder are ours, see worker-gpu/ldm/first-stages/vq.ts.
 """
 
+import argparse
 import base64
 import gzip
 import json
@@ -18,10 +19,10 @@ import onnx
 import onnxruntime
 import torch
 from diffusers import AutoencoderKL, VQModel
+from golden import fresh, keep
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
-target = Path(__file__).parents[3] / "worker-gpu" / "golden" / "first-stages"
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
 
 
@@ -221,7 +222,7 @@ def vq(network: VQModel, image: torch.Tensor, tiling: bool, scale: float):
 
 @torch.no_grad()
 def main() -> None:
-    shutil.rmtree(target, ignore_errors=True)
+    target = fresh("first-stages")
     content = {}
     for name, network in networks().items():
         prepare(name, network)
@@ -239,6 +240,7 @@ def main() -> None:
     versions = {"command": "python infra/model-kit/reference/first_stages.py", "torch": torch.__version__}
     packed = json.dumps({**versions, "runs": content}, separators=(",", ":")).encode()
     (target / "first-stages.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
+    keep(target)
     for name, runs in content.items():
         print(name, {key: value["dims"] for key, value in runs[-1]["tiled"].items() if isinstance(value, dict)}, file=sys.stderr)
 
@@ -250,4 +252,5 @@ def decoded_with_codes(network: VQModel, z: torch.Tensor):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python infra/model-kit/reference/first_stages.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -1,7 +1,9 @@
 """The folder of golden files, and how they are written."""
 
+import atexit
 import base64
 import json
+import shutil
 from pathlib import Path
 
 import diffusers
@@ -9,6 +11,20 @@ import numpy
 import torch
 
 folder = Path(__file__).parents[3] / "worker-gpu" / "golden"
+
+
+def fresh(name: str) -> Path:
+    """An empty folder, which keep() puts in the place of that name: what fails in the midst leaves what was there."""
+    made = folder / f"{name}.new"
+    shutil.rmtree(made, ignore_errors=True)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    made.mkdir()
+    return made
+
+
+def keep(made: Path) -> None:
+    shutil.rmtree(made.with_suffix(""), ignore_errors=True)
+    made.rename(made.with_suffix(""))
 
 
 def write(name: str, content: dict) -> None:

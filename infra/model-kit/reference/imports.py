@@ -8,7 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, EulerDiscreteScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, UNet2DConditionModel
-from golden import folder as golden, packed, write
+from golden import folder as golden, fresh, keep, packed, write
 from onnxruntime.quantization import quantize_dynamic
 from stable_diffusion import picture
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -20,8 +20,7 @@ FREE = {**SPACE, 1: "num_channels"}
 
 
 def imports() -> None:
-    folder = golden / "imports"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = fresh("imports")
     torch.manual_seed(0)
     tokenizer = CLIPTokenizer.from_pretrained(golden / "tokenizers" / "clip")
     text = CLIPTextModel(
@@ -100,6 +99,7 @@ def imports() -> None:
         prompt="a red house", image=picture(16, 24, 4), strength=0.6, guidance_scale=3, num_inference_steps=7, output_type="latent",
         generator=torch.Generator("cpu").manual_seed(3),
     ).images
+    keep(folder)
     write("imports.json", {"drawn": drawn, "fromImage": packed(latent)})
 
 

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import json
-import shutil
 
 import diffusers
 import torch
@@ -17,7 +16,7 @@ from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBe
 from diffusers.utils.torch_utils import randn_tensor
 from export import export
 from first_stages import networks as first_stages, prepare
-from golden import folder as golden, write
+from golden import fresh, keep, write
 from samplers import NAMES
 from stable_diffusion import SPACE, loud, masks, picture, sampled
 from tiny import tiny_tokenizer
@@ -91,8 +90,7 @@ class Parts:
         self.unets["dit"] = dit()
 
     def export(self) -> None:
-        target = golden / "paper"
-        shutil.rmtree(target, ignore_errors=True)
+        self.target = fresh("paper")
         for name, network in self.unets.items():
             channels = network.config.in_channels
             inputs = {"sample": (torch.zeros(2, channels, 8, 8), SPACE), "timestep": (torch.tensor([1.0, 2.0]), {0: "batch_size"})}
@@ -104,22 +102,22 @@ class Parts:
                 forward = lambda *given, network=network: network(*given).sample[:, :3]  # noqa: E731
                 inputs = {**{key: (value, {0: "batch_size"}) for key, (value, _) in inputs.items()}, "class_labels": (torch.ones(2, dtype=torch.int64), {0: "batch_size"})}
                 network.register_to_config(out_channels=channels)
-            export(target / f"unet-{name}", network, forward, inputs, "out_sample")
+            export(self.target / f"unet-{name}", network, forward, inputs, "out_sample")
         self.unets["dit"].register_to_config(out_channels=6)
         export(
-            target / "vae_decoder", self.kl, lambda z: self.kl.decode(z).sample, {"latent_sample": (torch.zeros(1, 3, 8, 8), SPACE)}, "sample"
+            self.target / "vae_decoder", self.kl, lambda z: self.kl.decode(z).sample, {"latent_sample": (torch.zeros(1, 3, 8, 8), SPACE)}, "sample"
         )
         for name, network, length in (("bert", self.bert, 77), ("layout_encoder", self.layout_encoder, 14)):
             ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), {0: "batch_size"})}
             if name == "layout_encoder":
                 network.config = self.layout_tokens.config
-            export(target / name, network, lambda ids, network=network: network.model(ids, return_dict=True).last_hidden_state, ids, "last_hidden_state")
+            export(self.target / name, network, lambda ids, network=network: network.model(ids, return_dict=True).last_hidden_state, ids, "last_hidden_state")
         export(
-            target / "class_embedder", self.class_embedder, self.class_embedder, {"class_labels": (torch.zeros(2, dtype=torch.int64), {0: "batch_size"})},
+            self.target / "class_embedder", self.class_embedder, self.class_embedder, {"class_labels": (torch.zeros(2, dtype=torch.int64), {0: "batch_size"})},
             "encoder_hidden_states",
         )
         export(
-            target / "spatial_rescaler", self.spatial_rescaler, self.rescale,
+            self.target / "spatial_rescaler", self.spatial_rescaler, self.rescale,
             {"semantic_map": (torch.zeros(1, 16, 16, dtype=torch.int64), {0: "batch_size", 1: "height", 2: "width"})}, "latent_map",
         )
 
@@ -352,4 +350,5 @@ def paper() -> None:
                 "model": name, "request": request, "latent": sampled(latent, SAMPLES["latent"]),
                 "pixels": sampled(pixels, SAMPLES["pixels"]) if clear else None,
             })
+    keep(parts.target)
     write("paper.json", {"models": models, "samples": SAMPLES, "drawn": drawn})

@@ -1,13 +1,12 @@
 """Stable Diffusion's kin with tiny networks of random weights, exported, and what diffusers draws with them."""
 
 import copy
-import shutil
 
 import diffusers
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel
 from export import export
-from golden import folder as golden, packed, write
+from golden import fresh, keep, packed, write
 from samplers import NAMES, STABLE_DIFFUSION
 from tiny import tiny_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -118,9 +117,8 @@ class Parts:
         )
 
     def export(self) -> None:
-        target = golden / "stable-diffusion"
-        shutil.rmtree(target, ignore_errors=True)
-        self.tokenizer_2.save_pretrained(target / "tokenizer_2")
+        self.target = fresh("stable-diffusion")
+        self.tokenizer_2.save_pretrained(self.target / "tokenizer_2")
         for name, network in self.unets.items():
             more = conditions(network)
             inputs = {
@@ -141,12 +139,11 @@ class Parts:
 
     def export_one(self, name: str, network, forward, inputs: dict, outputs) -> None:
         """As it is, and those of the plain model also as `model.half()` gives them."""
-        target = golden / "stable-diffusion"
-        export(target / name, network, lambda *given: forward(network, *given), inputs, outputs)
+        export(self.target / name, network, lambda *given: forward(network, *given), inputs, outputs)
         if name in HALVED:
             half = copy.deepcopy(network).half()
             halved = {key: (value.half() if value.is_floating_point() else value, axes) for key, (value, axes) in inputs.items()}
-            export(target / f"{name}-fp16", half, lambda *given: forward(half, *given), halved, outputs)
+            export(self.target / f"{name}-fp16", half, lambda *given: forward(half, *given), halved, outputs)
 
 
 HALVED = ("unet", "vae_decoder", "vae_encoder")
@@ -325,6 +322,7 @@ def stable_diffusion() -> None:
             for request in requests(name, task):
                 latent, pixels = draw(parts, name, request)
                 drawn.append({"model": name, "request": request, **{key: sampled(value, SAMPLES[key]) for key, value in (("latent", latent), ("pixels", pixels))}})
+    keep(parts.target)
     write("stable-diffusion.json", {"models": models, "samples": SAMPLES, "drawn": drawn})
 
 

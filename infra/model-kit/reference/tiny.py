@@ -1,12 +1,10 @@
 """A Stable Diffusion of 60,000 random weights, exported to ONNX, and what diffusers draws with it."""
 
-import shutil
-
 import diffusers
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from export import export, scalar_timestep
-from golden import folder as golden, packed, write
+from golden import fresh, keep, packed, write
 from samplers import NAMES
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -15,8 +13,7 @@ WORDS = "a an and blue cone cube floor grey large on red shiny small sphere the"
 
 
 def tiny() -> None:
-    folder = golden / "tiny"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = fresh("tiny")
     torch.manual_seed(0)
 
     tokenizer = tiny_tokenizer()
@@ -47,7 +44,6 @@ def tiny() -> None:
                 if weight.dim() > 1:
                     weight.mul_(1.7)
 
-    folder.mkdir()
     (folder / "model_index.json").write_text('{ "_class_name": "StableDiffusionPipeline" }\n')
     tokenizer.save_pretrained(folder / "tokenizer")
     scheduler.save_pretrained(folder / "scheduler")
@@ -91,6 +87,7 @@ def tiny() -> None:
         request = {"prompt": "a shiny green cone", "negative_prompt": "", "guidance": 2.5, "steps": 8, "seed": seed}
         drawn.append(draw(pipeline, {**request, "sampler": name, "eta": 0.7 if name == "ddim" else None}, (16, 16)))
     token_ids = {text: tokenizer(text, padding="max_length", truncation=True).input_ids for text in ("", "A  Red, sphere!", "red " * 20)}
+    keep(folder)
     write("text-to-image.json", {"tokenIds": token_ids, "drawn": drawn})
 
 
