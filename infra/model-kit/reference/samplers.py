@@ -181,6 +181,8 @@ CASES = [
     # By Runge–Kutta first.
     case("PNDMScheduler", {}, steps=(4, 7, 50)),
     variant("PNDMScheduler", {**STABLE_DIFFUSION, "set_alpha_to_one": True, "steps_offset": 1}, predictions=BOTH, steps=(5, 333)),
+    variant("PNDMScheduler", {**COSINE, "skip_prk_steps": True}, predictions=("v_prediction",), spacings=("trailing",), steps=(6, 10)),
+    variant("PNDMScheduler", COSINE, predictions=("v_prediction",), spacings=("trailing",), steps=(6, 12)),
 ]
 
 # The reference raises an error, or gives NaN or infinity.

@@ -3,7 +3,7 @@ import type { Tensor } from '../../onnx/tensor.ts'
 import { combine, noised, type Term } from './combine.ts'
 import { apply, noiseFrom, pictureFrom } from './prediction.ts'
 import type { Sampler, Step } from './sampler.ts'
-import { alphasCumprod, ScheduleConfig } from './schedule.ts'
+import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { assertTrained, SpacingConfig, spacedTimesteps } from './timesteps.ts'
 
 export const PndmConfig = z.object({
@@ -54,16 +54,24 @@ export function pndm(config: PndmConfig, steps: number): Sampler<History> {
 
 	/**
 	 * φ, eq. 11: x_prev = √(ᾱ_prev/ᾱ_t) x_t − (ᾱ_prev − ᾱ_t) ε / (ᾱ_t √(1−ᾱ_prev) + √(ᾱ_t (1−ᾱ_t) ᾱ_prev))
+	 *
+	 * In float32 at every step: where ᾱ_t is next to nothing, that is a difference of large near equals, and what the reference loses there is part of its picture.
 	 */
 	const transfer = (x: Tensor, output: Tensor, t: number, prev: number): Omit<Step<History>, 'history'> => {
 		const alphaBar = alphas[t]!
 		const alphaBarPrev = prev >= 0 ? alphas[prev]! : config.set_alpha_to_one ? 1 : alphas[0]!
-		const [alpha, sigma] = [Math.sqrt(alphaBar), Math.sqrt(1 - alphaBar)]
-		const e =
-			-(alphaBarPrev - alphaBar) / (alphaBar * Math.sqrt(1 - alphaBarPrev) + Math.sqrt(alphaBar * (1 - alphaBar) * alphaBarPrev))
-		const noise = apply(noiseFrom(config.prediction_type, alpha, sigma), x, output)
+		const [beta, betaPrev] = [f(1 - alphaBar), f(1 - alphaBarPrev)]
+		const [alpha, sigma] = [f(Math.sqrt(alphaBar)), f(Math.sqrt(beta))]
+		const [ofX, ofOutput] = noiseFrom(config.prediction_type, alpha, sigma)
+		const kept = f(Math.sqrt(f(alphaBarPrev / alphaBar)))
+		const way = f(alphaBarPrev - alphaBar)
+		const over = f(f(alphaBar * f(Math.sqrt(betaPrev))) + f(Math.sqrt(f(f(alphaBar * beta) * alphaBarPrev))))
+		const next = x.data.map((value, i) => {
+			const e = f(f(ofOutput * output.data[i]!) + f(ofX * value))
+			return f(kept * value) - f(f(way * e) / over)
+		})
 		return {
-			x: combine([Math.sqrt(alphaBarPrev / alphaBar), x], [e, noise]),
+			x: { data: next, dims: x.dims },
 			x0: apply(pictureFrom(config.prediction_type, alpha, sigma), x, output)
 		}
 	}
