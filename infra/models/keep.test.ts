@@ -16,7 +16,7 @@ test('models are listed, checked and removed', async () => {
 	expect(await listModels(place.modelsDir, place.catalogFile)).toMatch(/tiny-sd +text-to-image +8 to 32 .*models\/tiny-sd$/m)
 	expect(await listModels(place.modelsDir, place.catalogFile)).toMatch(/scenes .* is missing$/m)
 	expect(await Array.fromAsync(checkModel(place.modelsDir, place.catalogFile, provider, 'tiny-sd'))).toEqual([
-		'tiny-sd: text-to-image: drew 8 × 8 in 2 evaluations'
+		'tiny-sd: text-to-image: drew 8 × 8 in 4 evaluations'
 	])
 	await expect(Array.fromAsync(checkModel(place.modelsDir, place.catalogFile, provider))).rejects.toThrow(
 		/models\/scenes: expected a folder/

@@ -48,7 +48,7 @@ describe('npm run models', () => {
 		const { status, stdout } = models('add', source, '--id', 'mine')
 		expect(stdout).toContain('timestep: float32 [] was rewritten')
 		expect(status).toBe(0)
-		expect(models('check', 'mine').stdout).toBe('mine: text-to-image: drew 8 × 8 in 2 evaluations\n')
+		expect(models('check', 'mine').stdout).toBe('mine: text-to-image: drew 8 × 8 in 4 evaluations\n')
 
 		const stack = await startStack({ tree })
 		try {
