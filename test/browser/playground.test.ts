@@ -71,8 +71,16 @@ describe.skipIf(isMissing)('the playground', () => {
 		expect(await issues()).toEqual([])
 	})
 
-	it('shows a picture as it develops', async () => {
+	it('keeps an example’s seed for its prompt alone', async () => {
+		const [first] = models[0]!.examples!
+		const seed = page.getByLabel('Seed')
+		await page.getByRole('button', { name: first!.name }).click()
+		expect(await seed.inputValue()).toBe(String(first!.request.seed))
 		await page.getByLabel('Prompt').fill('a large shiny red sphere on a grey floor')
+		expect(await seed.inputValue()).toBe('')
+	})
+
+	it('shows a picture as it develops', async () => {
 		for (const [name, value] of Object.entries({ Steps: 100, Width: 256, Height: 256 })) {
 			await page.getByLabel(name).fill(String(value))
 		}

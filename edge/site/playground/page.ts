@@ -85,11 +85,16 @@ signIn(async () => {
 		}
 		form.dispatchEvent(new Event('input'))
 	}
-	/** The prompt, if it is no example: nobody wants to type it again. */
-	const own = (): string | undefined => {
+	/** The example whose prompt stands there. */
+	const shown = () => {
 		const { value } = field('prompt')
-		const isExample = models.some(({ examples = [] }) => examples.some(({ request }) => request.prompt === value))
-		return value === '' || isExample ? undefined : value
+		return models.flatMap(({ examples = [] }) => examples).find(({ request }) => request.prompt === value)?.request
+	}
+	/** The prompt and its seed, if it is no example: nobody wants to type them again. */
+	const own = (): Partial<GenerationRequest> => {
+		const { value: prompt } = field('prompt')
+		const { value: seed } = field('seed')
+		return prompt === '' || shown() ? {} : { prompt, seed: seed === '' ? undefined : Number(seed) }
 	}
 	const order = async (): Promise<GenerationOrder> => {
 		const given: Record<string, unknown> = {}
@@ -146,6 +151,12 @@ signIn(async () => {
 			void price()
 		}, pause)
 	})
+	// An example's seed is for its prompt alone: of another, each order draws another picture.
+	field('prompt').addEventListener('beforeinput', () => {
+		if (field('seed').value === String(shown()?.seed)) {
+			field('seed').value = ''
+		}
+	})
 	field('prompt').addEventListener('keydown', (event) => {
 		const { key, ctrlKey, metaKey } = event as KeyboardEvent
 		if (key === 'Enter' && (ctrlKey || metaKey)) {
@@ -155,10 +166,7 @@ signIn(async () => {
 
 	field('model').replaceChildren(...models.map(({ id, name }) => h('option', { value: id }, name)))
 	const example = () => model().examples?.[0]?.request ?? {}
-	field('model').addEventListener('change', () => {
-		const prompt = own()
-		fill({ ...example(), ...(prompt && { prompt }) })
-	})
+	field('model').addEventListener('change', () => fill({ ...example(), ...own() }))
 	field('task').addEventListener('change', async () => chooseTask((await readInputs()).fields))
 	fill(kept() ?? example())
 
