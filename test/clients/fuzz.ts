@@ -28,6 +28,8 @@ readCommandLine(usage, { strict: false })
 // They write where they run.
 const cwd = mkdtempSync(join(tmpdir(), 'darkroom-fuzz-'))
 const edge = await startBareEdge()
+// What nobody develops is held for as long as it is asked to: longer than the tool waits.
+configure('"header.prefer" = "wait=1"')
 try {
 	const key = await edge.key('fuzzed')
 	process.exitCode =
@@ -62,8 +64,12 @@ async function fuzzEvents(key: string): Promise<number> {
 	}
 	const { id } = await say('', { model: 'scenes', prompt: 'a red sphere' })
 	await say(`/${id}/cancel`, {})
-	writeFileSync(join(cwd, 'schemathesis.toml'), `[parameters]\n"path.id" = "${id}"\n`)
+	configure(`"path.id" = "${id}"`)
 	return fuzz(key, ['--include-path-regex', '^/v1/generations/.*/events$'])
+}
+
+function configure(parameter: string): void {
+	writeFileSync(join(cwd, 'schemathesis.toml'), `[parameters]\n${parameter}\n`)
 }
 
 async function run(command: string, args: string[]): Promise<number> {
