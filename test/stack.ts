@@ -36,6 +36,9 @@ export interface StackOptions {
 	tree?: string
 }
 
+/** Milliseconds after which a start is given up, to tell what it has printed, before whoever waits for it gives up and tells nothing. */
+const longestStart = 80_000
+
 export async function startStack({
 	env = {},
 	dataDir = mkdtempSync(join(tmpdir(), 'darkroom-')),
@@ -46,7 +49,9 @@ export async function startStack({
 	}
 	const port = await freePort()
 	const { child, output, line } = spawnDev({ PORT: String(port), DATA_DIR: dataDir, ...env }, tree)
+	const slow = setTimeout(() => child.kill('SIGINT'), longestStart)
 	await line(/ready in .* at http/)
+	clearTimeout(slow)
 	const { url, apiKey, adminToken } = JSON.parse(readFileSync(join(dataDir, 'dev.json'), 'utf8'))
 
 	const call = (path: string, init: RequestInit = {}) =>
