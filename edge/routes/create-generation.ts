@@ -15,7 +15,7 @@ import { parse } from '../issues.ts'
 import { type Json, pack, unpack } from '../json.ts'
 import { queryOf } from '../query.ts'
 import { quotaHeaders } from '../quotas.ts'
-import { hold } from '../viewer/hold.ts'
+import { hold, noteAnswered } from '../viewer/hold.ts'
 import { idempotencyHeader, repeatOf, replayed } from './idempotency.ts'
 import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
@@ -102,10 +102,7 @@ async function answerWith(c: Context<WithKey>, { quotas, repeated, ...accepted }
 	const wait = waitOf(c.req.header('prefer'))
 	const latest = wait === undefined ? accepted : await hold(env, key, accepted, wait)
 	if (latest.completed_at) {
-		// What is known is answered, whether that can be noted or not.
-		await env.ACCOUNT.getByName(key.account)
-			.answered(latest.id)
-			.catch(() => {})
+		await noteAnswered(env, key, latest.id)
 	}
 	return c.json(await present(env, latest), latest.completed_at ? 200 : 202, {
 		...headers,

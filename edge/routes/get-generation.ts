@@ -5,7 +5,7 @@ import { withKey } from '../bearer.ts'
 import { standingOf } from '../dispatcher/standing.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
-import { hold } from '../viewer/hold.ts'
+import { hold, noteAnswered } from '../viewer/hold.ts'
 import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
@@ -32,10 +32,7 @@ export const getGeneration = (app: OpenAPIHono<App>) =>
 		const wait = waitOf(c.req.header('prefer'))
 		const latest = wait === undefined ? snapshot : await hold(env, key, snapshot, wait)
 		if (latest.completed_at && !snapshot.completed_at) {
-			// What is known is answered, whether that can be noted or not.
-			await env.ACCOUNT.getByName(key.account)
-				.answered(id)
-				.catch(() => {})
+			await noteAnswered(env, key, id)
 		}
 		const queue = latest.status === 'queued' ? await standingOf(env, key.account, id) : undefined
 		return c.json({ ...(await present(env, latest)), ...(queue && { queue }) }, 200, wait === undefined ? {} : applied(wait))

@@ -24,3 +24,10 @@ export async function hold(env: Env, key: Key, snapshot: Snapshot, seconds: numb
 	}
 	return latest
 }
+
+/** That the client has had the end. What is known is answered, whether that can be noted or not. */
+export async function noteAnswered(env: Env, { account }: Key, id: string): Promise<void> {
+	await env.ACCOUNT.getByName(account)
+		.answered(id)
+		.catch(() => {})
+}
