@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
@@ -15,7 +15,7 @@ const Call = z.object({
 	cat: z.literal('Node'),
 	name: z.string().endsWith('_kernel_time'),
 	dur: z.number(),
-	args: z.object({ op_name: z.string(), provider: z.string() })
+	args: z.object({ op_name: z.string(), provider: z.string(), input_type_shape: z.unknown(), output_type_shape: z.unknown() })
 })
 
 /** Which nodes of each network run on the CPU or copy between it and the GPU, and which operators take the time. */
@@ -26,8 +26,12 @@ export async function nodes({ provider: choice, quick, models }: Options, report
 	const kind = quick ? 'tiny' : 'real'
 	for (const name of models.filter((name) => isHere(name, kind))) {
 		try {
-			for (const calls of await profiles(name, provider, kind)) {
+			const networks = await profiles(name, provider, kind)
+			for (const calls of networks) {
 				await tell(name, calls, provider, report)
+			}
+			if (process.env.OUT) {
+				await writeFile(path.join(process.env.OUT, `nodes-${name}.tsv`), networks.map(table).join('\n'))
 			}
 		} catch (error) {
 			console.error(error)
@@ -36,13 +40,13 @@ export async function nodes({ provider: choice, quick, models }: Options, report
 	}
 }
 
-/** Of each network of a model, the last call of every node while a picture is drawn in three steps. */
+/** Of each network of a model, the last call of every node while as many pictures as share a call well are drawn in three steps. */
 async function profiles(name: Name, provider: Provider, kind: 'real' | 'tiny'): Promise<z.infer<typeof Call>[][]> {
 	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	try {
 		const profiled = { enableProfiling: true, profileFilePrefix: path.join(folder, 'profile') }
 		const model = await loadModel(name, { ...provider, sessionOptions: { ...provider.sessionOptions, ...profiled } }, kind)
-		await drawTogether(model, 1, provider, { steps: 3 })
+		await drawTogether(model, model.batches.at(-2)!, provider, { steps: 3 })
 		await model.release() // Writes them.
 		const files = await readdir(folder)
 		return await Promise.all(
@@ -75,6 +79,15 @@ async function tell(name: Name, calls: z.infer<typeof Call>[], provider: Provide
 		.map(({ operator, count, of }) => `${count} ${operator} ${((100 * sum(of)) / all).toFixed(0)} %`)
 	await report(`${network}: where the time goes`, slowest.join(', '))
 }
+
+/** Node by node, the slowest first. */
+const table = (calls: readonly z.infer<typeof Call>[]): string =>
+	calls
+		.toSorted((a, b) => b.dur - a.dur)
+		.map(({ dur, name, args: { op_name, provider, input_type_shape, output_type_shape } }) =>
+			[dur, op_name, provider, JSON.stringify(input_type_shape), JSON.stringify(output_type_shape), name].join('\t')
+		)
+		.join('\n')
 
 /** The longest first. */
 function byOperator(calls: z.infer<typeof Call>[]) {
