@@ -14,22 +14,16 @@ const swapped: Change = ([first, second]) => [
 	{ ...second!, cond: first!.cond }
 ]
 
-/** What is concatenated to the latent comes before it. */
-const before =
-	(latentChannels: number): Change =>
-	(evaluations) =>
-		evaluations.map(({ x: { data, dims }, ...rest }) => {
-			const latent = (data.length / dims[0]!) * latentChannels
-			return { ...rest, x: { data: Float32Array.from([...data.subarray(latent), ...data.subarray(0, latent)]), dims } }
-		})
+/** What is shown beside the latent comes before it. */
+const before: Change = (evaluations) => evaluations.map(({ x, beside, ...rest }) => ({ ...rest, x: beside!, beside: x }))
 
 /** The plan with each of the faults that it can have. */
 export function spoilt(plan: Plan, row: Row): Record<string, Plan> {
-	const { channels, latentChannels } = plan.denoiser
+	const evaluations = plan.evaluate(row)
 	const changes: Record<string, Change> = {
 		'timesteps off by one': later,
-		...(plan.evaluate(row).length === 2 && { 'conditions swapped': swapped }),
-		...(channels > latentChannels && { 'concatenation the other way round': before(latentChannels) })
+		...(evaluations.length === 2 && { 'conditions swapped': swapped }),
+		...(evaluations[0]!.beside && { 'concatenation the other way round': before })
 	}
 	return Object.fromEntries(
 		Object.entries(changes).map(([fault, change]) => [fault, { ...plan, evaluate: (row) => change(plan.evaluate(row)) }])

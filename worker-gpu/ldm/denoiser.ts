@@ -5,7 +5,7 @@ import { readConfig } from '../onnx/config.ts'
 import { toHalf } from '../onnx/half.ts'
 import { ModelError } from '../onnx/model-error.ts'
 import { type Part, type Port, port } from '../onnx/part.ts'
-import { type Stackable, stack, stackHalves, unstack } from '../onnx/rows.ts'
+import { type Stack, type Stackable, stacking, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
@@ -15,6 +15,8 @@ export type Inputs = Readonly<Record<string, Tensor>>
 export interface Evaluation {
 	/** [C, h, w] */
 	readonly x: Tensor
+	/** [C′, h, w]: what the network is shown beside it, as the channels after those of x. */
+	readonly beside?: Tensor | undefined
 	readonly t: number
 	readonly cond: Inputs
 }
@@ -23,7 +25,7 @@ export interface Evaluation {
 export interface Denoiser {
 	/** Distinguishes it from the other denoisers of the process. */
 	readonly id: string
-	/** Channels of `x`: the latent's, and those of what is concatenated to it. */
+	/** The latent's, and those of what is shown beside it. */
 	readonly channels: number
 	/** Channels of the latent, and of the answer. */
 	readonly latentChannels: number
@@ -70,11 +72,11 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		throw new ModelError(file, `out_channels: ${expected}: for a variance that is answered too there is no sampler`)
 	}
 	const half = port(part, 'inputs', 'sample').type === 'float16'
+	const inHalves = halvesOnce()
 	/** One call's memory, which is its own until it is over. */
 	const memory = () => ({
-		// The largest batch so far; latents are written into its front, in the graph's own type, so a tick allocates no input.
-		packed: half ? reusing(stackHalves) : reusing(stack<Float32Array>),
-		conditioning: stackedOnce(part)
+		packed: stacking(half),
+		conditioning: conditioningOf(part, inHalves)
 	})
 	/** Calls that take turns find what they had before. */
 	const spare: ReturnType<typeof memory>[] = []
@@ -90,7 +92,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		const { latents, filled, those } = arranged(evaluations)
 		const own = spare.shift() ?? memory()
 		const feeds = {
-			sample: own.packed(latents.map(({ x }) => x)), // [U, C, h, w]
+			sample: own.packed(latents.flatMap(shown), [latents.length, ...shownDims(latents[0]!)]), // [U, C + C′, h, w]
 			timestep: { data: latents.map(({ t }) => t), dims: [latents.length] },
 			...own.conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
 			...(sharing && { [ROWS]: { data: those, dims: [those.length] } })
@@ -118,11 +120,11 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		},
 		isPlanned(evaluations) {
 			const { latents, filled, those } = arranged(evaluations.slice(0, rows))
-			const { x, cond } = filled[0]!
+			const { cond } = filled[0]!
 			const batch = (count: number, dims: readonly number[]) => ({ dims: [count, ...dims] })
 			const conds = Object.entries(cond).map(([name, { dims }]) => [name, batch(filled.length, dims)])
 			return part.isPlanned({
-				sample: batch(latents.length, x.dims),
+				sample: batch(latents.length, shownDims(filled[0]!)),
 				timestep: batch(latents.length, []),
 				...Object.fromEntries(conds),
 				...(sharing && { [ROWS]: batch(those.length, []) })
@@ -139,62 +141,47 @@ const filledUp = (evaluations: readonly Evaluation[], least: number): readonly E
 /** Guidance's branches ask of one latent: what is asked of different ones, and for each evaluation which of them its own is. */
 function branchesOf(evaluations: readonly Evaluation[]): { latents: Evaluation[]; rows: number[] } {
 	const latents: Evaluation[] = []
-	const rows = evaluations.map(({ x, t, cond }) => {
+	const rows = evaluations.map((evaluation) => {
 		const last = latents.at(-1)
-		if (last?.x !== x || last.t !== t) {
-			latents.push({ x, t, cond })
+		if (last?.x !== evaluation.x || last.beside !== evaluation.beside || last.t !== evaluation.t) {
+			latents.push(evaluation)
 		}
 		return latents.length - 1
 	})
 	return { latents, rows }
 }
 
-function reusing<Numbers extends Stackable['data']>(together: (rows: readonly Tensor[], buffer?: Numbers) => Stackable<Numbers>) {
-	let buffer: Numbers | undefined
-	return (rows: readonly Tensor[]): Stackable<Numbers> => {
-		const batch = together(rows, buffer)
-		buffer = longer(batch.data, buffer)
-		return batch
-	}
-}
+const shown = ({ x, beside }: Evaluation): Tensor[] => (beside ? [x, beside] : [x])
+const shownDims = ({ x: { dims }, beside }: Evaluation): readonly number[] => [
+	dims[0]! + (beside?.dims[0] ?? 0),
+	...dims.slice(1)
+]
 
-/**
- * Stacks conditioning anew only when the rows of a shape are others than at its last call: a picture's stays the same for all its steps. It is most of what
- * a call is given; to make halves of it takes twenty times as long as to copy them, so each row's are made once.
- */
-function stackedOnce({ inputs }: Part): (conds: readonly Inputs[]) => Record<string, Stackable> {
-	const latest = new Map<
-		string,
-		{ conds: readonly Inputs[]; feeds: Record<string, Stackable>; buffers: Record<string, Stackable['data']> }
-	>()
+/** To make halves of conditioning takes twenty times as long as to copy them; a picture's stays the same for all its steps. */
+function halvesOnce(): (row: Tensor) => Stackable {
 	const halves = new WeakMap<Tensor, Stackable>()
-	const inHalves = (row: Tensor): Stackable => {
+	return (row) => {
 		const made = halves.get(row) ?? { data: toHalf(row.data), dims: row.dims }
 		halves.set(row, made)
 		return made
 	}
-	return (conds) => {
-		const shape = Object.entries(conds[0]!)
-			.map(([name, { dims }]) => `${name} ${dims}`)
-			.join()
-		const before = latest.get(shape)
-		if (before?.conds.length === conds.length && conds.every((cond, i) => cond === before.conds[i])) {
-			return before.feeds
-		}
-		const feeds: Record<string, Stackable> = {}
-		const buffers: Record<string, Stackable['data']> = {}
-		for (const name of Object.keys(conds[0]!)) {
-			const rows = conds.map((cond) => cond[name]!)
-			feeds[name] = stack(inputs.get(name)?.type === 'float16' ? rows.map(inHalves) : rows, before?.buffers[name])
-			buffers[name] = longer(feeds[name].data, before?.buffers[name])
-		}
-		latest.set(shape, { conds, feeds, buffers })
-		return feeds
-	}
 }
 
-function longer<Numbers extends Stackable['data']>(a: Numbers, b: Numbers | undefined): Numbers {
-	return b && b.length > a.length ? b : a
+function conditioningOf(
+	{ inputs }: Part,
+	inHalves: (row: Tensor) => Stackable
+): (conds: readonly Inputs[]) => Record<string, Stackable> {
+	const stacks = new Map<string, Stack>()
+	return (conds) => {
+		const together = Object.entries(conds[0]!).map(([name, { dims }]) => {
+			const half = inputs.get(name)?.type === 'float16'
+			const stack = stacks.get(name) ?? stacking(half)
+			stacks.set(name, stack)
+			const rows = conds.map((cond) => cond[name]!)
+			return [name, stack(half ? rows.map(inHalves) : rows, [conds.length, ...dims])]
+		})
+		return Object.fromEntries(together)
+	}
 }
 
 /** Rows of one batch stand at different timesteps. Optimum 1.24 and later export a scalar, one timestep for all of them. */

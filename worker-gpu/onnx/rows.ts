@@ -1,41 +1,53 @@
 import { writeHalves } from './half.ts'
 import { type Tensor, volume } from './tensor.ts'
 
-/** Rows, or a batch of them, in the type that a graph takes: floats, or the bits of halves. */
-export interface Stackable<Numbers extends Float32Array | Uint16Array = Float32Array | Uint16Array> {
-	readonly data: Numbers
+/** Rows, or a batch of them: floats, or the bits of halves. */
+export interface Stackable {
+	readonly data: Float32Array | Uint16Array
 	readonly dims: readonly number[]
 }
 
+/** Puts numbers one after the other, as what `dims` says. */
+export type Stack = (pieces: readonly Stackable[], dims: readonly number[]) => Stackable
+
 /**
- * Puts rows of the same type and dimensions together: B × [d…] → [B, d…]. The result's memory is `buffer`'s where it is large enough.
+ * Stacks as floats, or as the bits of halves, in memory that is the result's until it stacks again: then what stands in its place already, as most of what rows are shown does from
+ * one step to the next, is not written again. Tensors do not change, so the same one has the same numbers. The memory is shared: another thread reads it where it is.
  */
-export function stack<Numbers extends Float32Array | Uint16Array>(
-	rows: readonly Stackable<Numbers>[],
-	buffer?: Numbers
-): Stackable<Numbers> {
-	const { data: first, dims } = rows[0]!
-	const size = volume(dims)
-	const length = rows.length * size
-	const memory =
-		buffer && buffer.length >= length ? buffer : (new (first.constructor as Float32ArrayConstructor)(length) as Numbers)
-	const data = memory.subarray(0, length) as Numbers
-	rows.forEach((row, i) => {
-		data.set(row.data, i * size)
-	})
-	return { data, dims: [rows.length, ...dims] }
+export function stacking(half: boolean): Stack {
+	const allocate = (length: number) =>
+		half ? new Uint16Array(new SharedArrayBuffer(2 * length)) : new Float32Array(new SharedArrayBuffer(4 * length))
+	let memory = allocate(0)
+	/** By their places. */
+	let written = new Map<number, Stackable>()
+	return (pieces, dims) => {
+		const length = volume(dims)
+		if (memory.length < length) {
+			memory = allocate(length)
+			written.clear()
+		}
+		const before = written
+		written = new Map() // Also where one of the pieces does not fit.
+		const now = new Map<number, Stackable>()
+		let at = 0
+		for (const piece of pieces) {
+			if (before.get(at) !== piece) {
+				write(piece, memory.subarray(at, length))
+			}
+			now.set(at, piece)
+			at += piece.data.length
+		}
+		written = now
+		return { data: memory.subarray(0, length), dims }
+	}
 }
 
-/** The same of floats, as the bits of halves. */
-export function stackHalves(rows: readonly Tensor[], buffer?: Uint16Array): Stackable<Uint16Array> {
-	const { dims } = rows[0]!
-	const size = volume(dims)
-	const length = rows.length * size
-	const data = (buffer && buffer.length >= length ? buffer : new Uint16Array(length)).subarray(0, length)
-	for (const [i, row] of rows.entries()) {
-		writeHalves(row.data, data.subarray(i * size))
+function write({ data }: Stackable, memory: Stackable['data']): void {
+	if (memory instanceof Uint16Array && data instanceof Float32Array) {
+		writeHalves(data, memory)
+	} else {
+		memory.set(data)
 	}
-	return { data, dims: [rows.length, ...dims] }
 }
 
 /** The rows of a batch: [B, d…] → B × [d…], views of the same memory. */

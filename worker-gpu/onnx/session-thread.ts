@@ -38,12 +38,17 @@ export async function openSessionInThread(file: string, { name, sessionOptions }
 	return {
 		...ports,
 		run(feeds, outputs, begins) {
-			// Copies, which are handed over: what is given is often the front of a buffer that its owner fills again for the next call.
-			const own = Object.fromEntries(
-				Object.entries(feeds).map(([key, values]) => [key, { ...values, data: values.data.slice() }])
-			)
-			const memory = Object.values(own).map(({ data }) => (data as Float32Array<ArrayBuffer>).buffer)
-			return ask<Ran>({ type: 'run', session, feeds: own, outputs }, begins, memory)
+			// What is in shared memory stays where it is, and its owner leaves it alone until the answer; of the rest a copy is handed over.
+			const memory: ArrayBuffer[] = []
+			const handed = Object.entries(feeds).map(([name, values]) => {
+				if ((values.data as Float32Array).buffer instanceof SharedArrayBuffer) {
+					return [name, values]
+				}
+				const data = values.data.slice() as Float32Array<ArrayBuffer>
+				memory.push(data.buffer)
+				return [name, { ...values, data }]
+			})
+			return ask<Ran>({ type: 'run', session, feeds: Object.fromEntries(handed), outputs }, begins, memory)
 		},
 		release: () => ask({ type: 'release', session })
 	}

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { assertFinite } from '../../onnx/finite.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
-import { stack, unstack } from '../../onnx/rows.ts'
+import { unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Pause } from '../pause.ts'
 
@@ -50,7 +50,7 @@ function expectTimes({ folder }: Part, got: Tensor, given: Tensor, factor: numbe
 }
 
 async function runOne(part: Part, input: string, row: Tensor, output: string): Promise<Tensor> {
-	const [batch] = await part.run({ [input]: stack([row]) }, [output]) // [1, …]
+	const [batch] = await part.run({ [input]: { data: row.data, dims: [1, ...row.dims] } }, [output]) // [1, …]
 	const [result] = unstack(batch!)
 	assertFinite(result!, `${output} of ${path.basename(part.folder)}`)
 	return result!

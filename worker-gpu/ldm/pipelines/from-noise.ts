@@ -23,7 +23,7 @@ export function fromNoise(
 	drawing: Drawing,
 	{ denoiser, firstStage, samplerFor }: WalkParts,
 	guidance: Guidance,
-	own: (sampler: Sampler) => Pick<Walk, 'shown'> & Partial<Pick<Walk, 'finish'>> = () => ({})
+	own: (sampler: Sampler) => Pick<Walk, 'beside'> & Partial<Pick<Walk, 'finish'>> = () => ({})
 ): Plan {
 	const dims = latentDims(drawing, denoiser, firstStage)
 	const sampler = samplerFor(drawing)

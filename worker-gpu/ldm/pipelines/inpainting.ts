@@ -21,9 +21,9 @@ export const inpainting: Pipeline<Parts> = async (drawing, parts, pause) => {
 		begin(noise) {
 			const x0 = whole?.(noise)
 			const e = noise.normal(dims)
-			return { x: x0 ? sampler.renoise(x0, e, 0) : pureNoise(sampler, e), given: [rest(noise)] }
+			return { x: x0 ? sampler.renoise(x0, e, 0) : pureNoise(sampler, e), given: [concatenate(small, rest(noise))] }
 		},
-		shown: ({ x, k, given: [rest] }) => concatenate(sampler.scale(x, k), small, rest!),
+		beside: ({ given: [known] }) => known!,
 		finish: firstStage.decode
 	})
 }

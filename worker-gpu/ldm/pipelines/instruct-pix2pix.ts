@@ -1,6 +1,6 @@
 import { guidedByBoth, unguided } from '../guidance.ts'
 import type { Pipeline } from '../plan.ts'
-import { concatenate, given } from './inputs.ts'
+import { given } from './inputs.ts'
 import type { Parts } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
@@ -29,11 +29,7 @@ export const instructPix2Pix: Pipeline<Parts> = async (drawing, parts, pause) =>
 		sampler,
 		guidance: guides ? guidedByBoth(told, untold, guidance, image_guidance, guidance_rescale) : unguided(told),
 		begin: (noise) => ({ x: pureNoise(sampler, noise.normal(dims)), given: [image(noise)] }),
-		shown({ x, k, given: [image] }) {
-			const scaled = sampler.scale(x, k)
-			const beside = concatenate(scaled, image!)
-			return guides ? [beside, beside, concatenate(scaled, none)] : beside
-		},
+		beside: ({ given: [image] }) => (guides ? [image!, image!, none] : image!),
 		finish: firstStage.decode
 	})
 }

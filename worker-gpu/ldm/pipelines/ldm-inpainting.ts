@@ -17,8 +17,8 @@ export const ldmInpainting: Pipeline<WalkParts> = async (drawing, parts, pause) 
 	const rest = (await firstStage.encode(blend(image, black, mask), pause))(generator(0))
 	const small = shrunk(mask, firstStage.factor)
 	const beside = concatenate(rest, { data: small.data.map((value) => 2 * value - 1), dims: small.dims })
-	return fromNoise(drawing, parts, unguided({}), (sampler) => ({
-		shown: ({ x, k }) => concatenate(sampler.scale(x, k), beside),
+	return fromNoise(drawing, parts, unguided({}), () => ({
+		beside: () => beside,
 		finish: async (x, pause) => blend(image, clamped(await firstStage.decode(x, pause)), mask)
 	}))
 }

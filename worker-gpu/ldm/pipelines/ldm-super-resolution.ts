@@ -1,7 +1,7 @@
 import { unguided } from '../guidance.ts'
 import type { Pipeline } from '../plan.ts'
 import { fromNoise, type WalkParts } from './from-noise.ts'
-import { concatenate, given } from './inputs.ts'
+import { given } from './inputs.ts'
 
 /**
  * Enlarges an image by the first stage's factor, as diffusers' LDMSuperResolutionPipeline: the network is shown the image beside the latent,
@@ -11,6 +11,6 @@ export const ldmSuperResolution: Pipeline<WalkParts> = async (drawing, parts) =>
 	const { factor } = parts.firstStage
 	const image = given({ ...drawing, width: drawing.width / factor, height: drawing.height / factor }, 'image')
 	return fromNoise(drawing, parts, unguided({}), (sampler) => ({
-		shown: ({ x, k }) => sampler.scale(concatenate(x, image), k)
+		beside: ({ k }) => sampler.scale(image, k)
 	}))
 }

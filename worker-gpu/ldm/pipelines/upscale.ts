@@ -1,6 +1,5 @@
 import type { Pipeline } from '../plan.ts'
 import type { Noising } from '../samplers/noising.ts'
-import { concatenate } from './inputs.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
@@ -41,7 +40,7 @@ export const upscale: Pipeline<UpscaleParts> = async (drawing, parts, pause) => 
 			const small = noising(image, noise.normal(image.dims), level)
 			return { x: pureNoise(sampler, noise.normal(dims)), given: [small] }
 		},
-		shown: ({ x, k, given: [small] }) => concatenate(sampler.scale(x, k), small!),
+		beside: ({ given: [small] }) => small!,
 		finish: firstStage.decode
 	})
 }

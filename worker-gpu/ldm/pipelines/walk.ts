@@ -15,8 +15,8 @@ export interface Walk {
 	readonly guidance: Guidance
 	/** The latent to begin with, and what else of the picture's own is needed on the way. Draws in the reference's order. */
 	begin(noise: Generator): { readonly x: Tensor; readonly given?: readonly Tensor[] }
-	/** What the network is shown of the latent, the same for each of guidance's branches or one for each; as the sampler scales it by default. */
-	shown?(row: Row): Tensor | readonly Tensor[]
+	/** What the network is shown beside the latent, the same for each of guidance's branches or one for each. Where it is the same from step to step, so is the tensor. */
+	beside?(row: Row): Tensor | readonly Tensor[]
 	/** What becomes of the latent after each evaluation, `row.k` of which are done by then. */
 	settle?(row: Row): Tensor
 	/** The picture of the last latent. */
@@ -24,7 +24,7 @@ export interface Walk {
 }
 
 /** A plan: evaluate at each of the sampler's places, guide, advance. */
-export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish }: Walk): Plan {
+export function walk({ denoiser, sampler, guidance, begin, beside, settle, finish }: Walk): Plan {
 	return {
 		denoiser,
 		evaluations: sampler.timesteps.length,
@@ -34,9 +34,10 @@ export function walk({ denoiser, sampler, guidance, begin, shown, settle, finish
 			return { x, k: 0, history: sampler.start(), noise, given }
 		},
 		evaluate(row) {
-			const x = shown ? shown(row) : sampler.scale(row.x, row.k)
-			const of = (branch: number) => ('data' in x ? x : x[branch]!)
-			return guidance.branches.map((cond, i) => ({ x: of(i), t: sampler.timesteps[row.k]!, cond }))
+			const x = sampler.scale(row.x, row.k)
+			const shown = beside?.(row)
+			const of = (branch: number) => (shown && !('data' in shown) ? shown[branch] : shown)
+			return guidance.branches.map((cond, i) => ({ x, beside: of(i), t: sampler.timesteps[row.k]!, cond }))
 		},
 		advance(row, outputs) {
 			const { x, history, x0 } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)

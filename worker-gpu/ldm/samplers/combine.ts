@@ -10,8 +10,9 @@ export function combine(...terms: readonly [Term, ...Term[]]): Tensor {
 		return { data: new Float32Array(sumOf(terms, x.length)), dims }
 	}
 	// Most have two, and between two calls of the network this is most of the work.
-	const data = new Float32Array(x.length)
-	for (let i = 0; i < data.length; i++) {
+	const { length } = x
+	const data = new Float32Array(length)
+	for (let i = 0; i < length; i++) {
 		data[i] = a * x[i]! + b * y[i]!
 	}
 	return { data, dims }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { Tensor } from '../../onnx/tensor.ts'
 import { combine, noised } from './combine.ts'
-import { apply, assertSeen, ClipConfig, limit, noiseFrom, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { apply, assertSeen, ClipConfig, limit, noiseFrom, type Pair, pictureFrom, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { assertTrained, SpacingConfig, spacedTimesteps } from './timesteps.ts'
@@ -17,6 +18,13 @@ export const DdimConfig = z.object({
 })
 export type DdimConfig = z.infer<typeof DdimConfig>
 
+interface Coefficients {
+	readonly guess: Pair
+	readonly direction: Pair
+	readonly x0: number
+	readonly e: number
+}
+
 /** Denoising diffusion implicit models (Song et al., 2020). η = 0 adds no noise after the start, η = 1 as much as DDPM. */
 export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> {
 	const alphas = alphasCumprod(config)
@@ -24,6 +32,7 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 	assertTrained(timesteps, alphas)
 	assertSeen(config, timesteps, alphas)
 	const stride = Math.floor(config.num_train_timesteps / steps)
+	const isLimited = config.thresholding || config.clip_sample
 	const limited = limit(config)
 
 	/**
@@ -50,6 +59,12 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 		}
 	})
 
+	const inPasses = (c: Coefficients, x: Tensor, output: Tensor) => {
+		const x0 = limited(apply(c.guess, x, output))
+		const e = apply(c.direction, x, output) // Of the network's own answer, also where x̂_0 was limited.
+		return { x0, next: combine([c.x0, x0], [c.e, e]) }
+	}
+
 	return {
 		timesteps,
 		order: 1,
@@ -59,10 +74,26 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
-			const x0 = limited(apply(c.guess, x, output))
-			const e = apply(c.direction, x, output) // Of the network's own answer, also where x̂_0 was limited.
-			const next = combine([c.x0, x0], [c.e, e])
+			const { x0, next } = isLimited ? inPasses(c, x, output) : inOnePass(c, x, output)
 			return { x: eta > 0 ? combine([1, next], [c.noise, noise.normal(x.dims)]) : next, history: null, x0 }
 		}
 	}
+}
+
+/** Between two calls of the network this is most of the work. x̂_0 takes the answer's memory. */
+function inOnePass(
+	{ guess: [a, b], direction: [c, d], x0: ofX0, e: ofE }: Coefficients,
+	{ data: x, dims }: Tensor,
+	{ data: output }: Tensor
+) {
+	const { length } = x
+	const next = new Float32Array(length)
+	for (let i = 0; i < length; i++) {
+		const from = x[i]!
+		const answer = output[i]!
+		const guess = Math.fround(a * from + b * answer)
+		next[i] = ofX0 * guess + ofE * Math.fround(c * from + d * answer)
+		output[i] = guess
+	}
+	return { x0: { data: output, dims }, next: { data: next, dims } }
 }

@@ -6,7 +6,7 @@ import { f } from './schedule.ts'
 export type PredictionType = 'epsilon' | 'sample' | 'v_prediction'
 
 /** Coefficients of x_t and of the network's answer. */
-type Pair = readonly [x: number, output: number]
+export type Pair = readonly [x: number, output: number]
 
 /*
  * x_t = α x_0 + σ ε with α² + σ² = 1. The network answers ε, x_0, or v = α ε − σ x_0 (Salimans and Ho, 2022, appendix D), and
