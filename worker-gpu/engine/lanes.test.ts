@@ -218,7 +218,7 @@ const mixed: readonly (readonly [Partial<Drawing>, number[]])[] = [
 	[{ steps: 12, negative_prompt: 'a sphere', guidance: 5 }, [13]]
 ]
 
-test('with sessions in a thread of their own, pictures have the same bits, and calls their own time', async () => {
+test('with sessions in a thread of their own, pictures have the same bits whatever is in their calls, and calls their own time', async () => {
 	const draw = async (batcher: ReturnType<typeof createBatcher>, checkpoint: typeof here) => {
 		const drawn = mixed.map(async ([fields, seeds]) => {
 			const images: Tensor[] = []
@@ -232,10 +232,11 @@ test('with sessions in a thread of their own, pictures have the same bits, and c
 	const steady = steadySizes()
 	const batcher = twoLanes({ steady, onTick: (tick) => ticks.push(tick) })
 	const got = await draw(batcher, there)
-	const expected = await draw(createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }) }), here)
+	const inAll = stopwatch.milliseconds
+	const expected = await draw(createBatcher({ limits: measuredLimits({ guessPositions: 6 * 64, measure: false }) }), there)
 	expect(got.map(({ images }) => images)).toEqual(expected.map(({ images }) => images))
 	const inCalls = ticks.reduce((sum, { inferenceMs }) => sum + inferenceMs, 0)
-	expect(inCalls).toBeLessThan(stopwatch.milliseconds)
+	expect(inCalls).toBeLessThan(inAll)
 	for (const { inferenceMs } of got) {
 		expect(inferenceMs).toBeGreaterThan(0)
 		expect(inferenceMs).toBeLessThan(stopwatch.milliseconds)

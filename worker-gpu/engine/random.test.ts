@@ -106,8 +106,8 @@ function ordersOf(seed: number): Order[] {
 	})
 }
 
-async function drawAlone({ drawing, seeds }: Order): Promise<Tensor[]> {
-	const plan = await planFor(here, drawing)
+async function drawAlone({ drawing, seeds }: Order, checkpoint: Checkpoint): Promise<Tensor[]> {
+	const plan = await planFor(checkpoint, drawing)
 	const images: Tensor[] = []
 	for (const seed of seeds) {
 		const row = plan.start(seed)
@@ -120,6 +120,7 @@ async function drawAlone({ drawing, seeds }: Order): Promise<Tensor[]> {
 }
 
 async function check(seed: number, lanes: 1 | 2): Promise<void> {
+	const checkpoint = lanes === 1 ? here : there
 	const orders = ordersOf(seed)
 	let ticks = 0
 	/** Of the rows that are there: the tick of their latest turn. */
@@ -179,7 +180,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		try {
 			await batcher.develop({
 				async prepare(pause) {
-					const plan = watched(await planFor(lanes === 1 ? here : there, order.drawing, pause), order)
+					const plan = watched(await planFor(checkpoint, order.drawing, pause), order)
 					const start = (seed: number) => {
 						own.push(plan.start(seed))
 						return own.at(-1)!
@@ -230,7 +231,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		const [result] = await drawn[i]!
 		switch (order.end) {
 			case 'drawn':
-				expect(result).toEqual({ status: 'fulfilled', value: await drawAlone(order) })
+				expect(result).toEqual({ status: 'fulfilled', value: await drawAlone(order, checkpoint) })
 				break
 			case 'canceled':
 				expect(result).toMatchObject({ status: 'rejected', reason: 'canceled' })

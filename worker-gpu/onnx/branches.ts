@@ -1,6 +1,5 @@
 import { type Graph, inputsOf, type Node, type Replaced, type Rewrite } from './graph.ts'
-import { attribute, type NewNode, newNode } from './new-node.ts'
-import { bytesField, varintField } from './protobuf.ts'
+import { attribute, type Declared, type NewNode, newNode } from './new-node.ts'
 
 /** The input that a shared graph has more: for each row of the batch, which of the latents it is of. int64 [B], 0 to U − 1. */
 export const ROWS = 'rows_of_latents'
@@ -15,7 +14,8 @@ export const ROWS = 'rows_of_latents'
 export const sharedByBranches: Rewrite = (graph, earlier) => {
 	const { nodes } = graph.needed(earlier)
 	// A timestep without an axis, as it is exported, is one for all.
-	const kindOfInput = (name: string) => (!LATENT.includes(name) ? 'row' : graph.axesOf(name) === 0 ? 'constant' : 'latent')
+	const kindOfInput = (name: string) =>
+		!LATENT.includes(name) ? 'row' : !graph.inputOf(name).dims?.length ? 'constant' : 'latent'
 	const kinds = new Map<string, Kind>(graph.inputs.map((name) => [name, kindOfInput(name)]))
 	const kindOf = (name: string): Kind => kinds.get(name) ?? 'constant'
 	const kept = graph.nodes.filter((node) => nodes.has(node))
@@ -34,17 +34,18 @@ export const sharedByBranches: Rewrite = (graph, earlier) => {
  * The inputs of a shared graph that are not as they were. There are as many latents as rows no longer, so that they may not be called the same: ONNX Runtime has
  * values of the same axes take one another's memory.
  */
-export const inputsOfShared = (graph: Graph): Map<string, Buffer> =>
+export const inputsOfShared = (graph: Graph): Map<string, Declared> =>
 	new Map([
-		[ROWS, rowsInput],
-		...LATENT.filter((name) => graph.inputs.includes(name)).map((name) => [name, graph.inputOf(name, 'latents')] as const)
+		[ROWS, { type: INT64, dims: ['rows'] }],
+		...LATENT.filter((name) => graph.inputs.includes(name)).map((name) => {
+			const { type, dims } = graph.inputOf(name)
+			const latents = dims?.map((dim, axis) => (axis === 0 && typeof dim === 'string' ? 'latents' : dim))
+			return [name, { type, dims: latents }] as const
+		})
 	])
 
-/** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_param = 2 } } } } } */
-const rowsInput: Buffer = Buffer.concat([
-	bytesField(1, ROWS),
-	bytesField(2, bytesField(1, Buffer.concat([varintField(1, 7), bytesField(2, bytesField(1, bytesField(2, 'rows')))])))
-])
+/** In onnx.proto. */
+const INT64 = 7
 
 /** The inputs that guidance's branches have in common. */
 const LATENT: readonly string[] = ['sample', 'timestep']

@@ -1,5 +1,5 @@
 import { fromHalf } from './half.ts'
-import { encoded, MICROSOFT, type NewNode } from './new-node.ts'
+import { type Declared, declaration, encoded, MICROSOFT, type NewNode } from './new-node.ts'
 import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
 
 /** A node of a graph that lies in a file. Fields of onnx.proto are named by number: github.com/onnx/onnx/blob/main/onnx/onnx.proto. */
@@ -73,32 +73,18 @@ export class Graph {
 			)
 	}
 
-	/** How many axes an input has: ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { shape = 2 { dim = 1 } } } } */
-	axesOf(input: string): number {
-		let at = this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)
-		for (const number of [2, 1, 2]) {
-			at = at && this.#inside(at, number)
+	/**
+	 * How an input is declared: ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } }
+	 */
+	inputOf(input: string): Declared {
+		const declared = this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)!
+		const type = this.#inside(declared, 2)
+		const tensor = type && this.#inside(type, 1)
+		const shape = tensor && this.#inside(tensor, 2)
+		return {
+			type: tensor ? this.#varints(tensor, 1)[0]! : 0,
+			dims: shape && [...this.#proto.fields(shape.from, shape.to)].map((dim) => this.#varints(dim, 1)[0] ?? this.#text(dim, 2))
 		}
-		return at ? [...this.#proto.fields(at.from, at.to)].length : 0
-	}
-
-	/** The declaration of an input, a ValueInfoProto, with a name of its own for how long its first axis is, where that is free. */
-	inputOf(input: string, first: string): Buffer {
-		/** What lies at the end of `path`, the first of each: a dimension { dim_value = 1, dim_param = 2 }. */
-		const renamed = ({ from, to }: Field, path: readonly number[]): Buffer => {
-			const [number, ...deeper] = path
-			const fields = [...this.#proto.fields(from, to)]
-			const next = fields.find((field) => field.number === number)
-			return Buffer.concat(
-				fields.map((field) => {
-					const isFixed = deeper.length === 0 && this.#inside(field, 1) !== undefined
-					return field !== next || isFixed
-						? this.#proto.bytes(field.start, field.to)
-						: bytesField(number!, deeper.length > 0 ? renamed(field, deeper) : bytesField(2, first))
-				})
-			)
-		}
-		return renamed(this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)!, [2, 1, 2, 1])
 	}
 
 	/** The whole numbers of an attribute, one or several: Softmax's `axis`, Transpose's `perm`. */
@@ -176,10 +162,9 @@ export class Graph {
 	/**
 	 * The whole file anew, with other nodes in the place of some, and without what nobody needs any more.
 	 *
-	 * @param inputs ValueInfoProto messages, by their names, of inputs that are new or declared anew: what is noted of the values that are made of them, which no
-	 * longer holds, is left out
+	 * @param inputs those that are new or declared anew: what is noted of the values that are made of them, which no longer holds, is left out
 	 */
-	with(replaced: Replaced, inputs: ReadonlyMap<string, Buffer> = new Map()): Buffer {
+	with(replaced: Replaced, inputs: ReadonlyMap<string, Declared> = new Map()): Buffer {
 		const { nodes: kept, names: needed } = this.needed(replaced)
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
@@ -191,7 +176,7 @@ export class Graph {
 			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
 			return gone ? [] : (instead ?? [field])
 		})
-		inside.push(...Array.from(inputs.values(), (message) => bytesField(11, message)))
+		inside.push(...Array.from(inputs, ([name, declared]) => bytesField(11, declaration(name, declared))))
 		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
 		const pieces = this.#model.flatMap((field) =>
 			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]

@@ -34,6 +34,21 @@ export function encoded({ operator, inputs, outputs, attributes }: NewNode): Buf
 	])
 }
 
+/** What a graph says of a value. */
+export interface Declared {
+	/** Its number in onnx.proto: 1 float32, 7 int64. */
+	readonly type: number
+	/** A number where an axis is fixed, a name where it is free, which may be empty; undefined where nothing is said of them. */
+	readonly dims: readonly (number | string)[] | undefined
+}
+
+/** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } } */
+export function declaration(name: string, { type, dims }: Declared): Buffer {
+	const sizes = dims?.map((dim) => (typeof dim === 'number' ? varintField(1, dim) : dim === '' ? '' : bytesField(2, dim)))
+	const shape = sizes ? [bytesField(2, Buffer.concat(sizes.map((size) => bytesField(1, size))))] : []
+	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, Buffer.concat([varintField(1, type), ...shape])))])
+}
+
 /** A vector of whole numbers: TensorProto { dims = 1, data_type = 2, raw_data = 9 } as the attribute `value` { t = 5, type = 20 }. */
 export function constantNode(values: readonly number[], output: string): NewNode {
 	const raw = Buffer.from(BigInt64Array.from(values, BigInt).buffer)

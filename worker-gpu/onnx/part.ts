@@ -5,6 +5,7 @@ import { ROWS } from './branches.ts'
 import { type Feed, fromValues, toValues } from './convert.ts'
 import { ModelError } from './model-error.ts'
 import type { Provider } from './provider.ts'
+import type { Shapes } from './rewritten.ts'
 import { openSession } from './session.ts'
 import { type SessionPerShape, sessionPerShape, shapeOf } from './session-per-shape.ts'
 import { openSessionInThread } from './session-thread.ts'
@@ -54,11 +55,11 @@ export async function loadPart(folder: string, provider: Provider, stopwatch: St
 	}
 	const place = provider.ownThread ? openSessionInThread : openSession
 	const version = versionOf(file)
-	const open = async () => {
+	const open = async (shapes?: Shapes) => {
 		if (versionOf(file) !== version) {
 			throw new ModelError(file, 'expected the graph that was loaded first, found that it was replaced')
 		}
-		return place(file, provider, () => stopwatch.begins?.(undefined))
+		return place(file, { ...provider, shapes }, () => stopwatch.begins?.(undefined))
 	}
 	const once = async (): Promise<SessionPerShape> => ({ ...(await open()), isPlanned: () => true })
 	const { inputs, outputs, run, isPlanned, release } = await (provider.plansShapes ? sessionPerShape(open) : once()).catch(

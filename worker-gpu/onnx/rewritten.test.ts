@@ -3,16 +3,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generator } from '../ldm/noise.ts'
 import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
 import { Graph, type Rewrite } from './graph.ts'
-import { MICROSOFT } from './new-node.ts'
+import { attribute, type Declared, declaration, encoded, MICROSOFT, newNode } from './new-node.ts'
 import { cutProjections } from './projections.ts'
 import { bytesField, type Field, ProtobufFile, varintField } from './protobuf.ts'
-import { rewritten } from './rewritten.ts'
+import { chooseProvider } from './provider.ts'
+import { rewritten, type Shapes } from './rewritten.ts'
+import { openSession } from './session.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'model.onnx')
@@ -160,6 +162,80 @@ describe('what the branches of guidance share is computed once', () => {
 		['models/scenes/vae_decoder', 'is no U-Net']
 	])('nothing in %s, which %s', (part) => {
 		expect(placesIn(fileOf(part), sharedByBranches)).toBe(0)
+	})
+})
+
+describe('where it is known how long the axes of inputs are', () => {
+	let folder: string
+	beforeAll(async () => {
+		folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	})
+	afterAll(() => rm(folder, { recursive: true }))
+
+	test.each([
+		['golden/stable-diffusion/unet', [fusedAttention, cutProjections, movedBiases]],
+		['golden/stable-diffusion/unet-xl', [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches]],
+		['golden/paper/unet-7', []]
+	] as const)('nothing in %s computes with shapes any more, and it gives the same', async (part, rewrites) => {
+		const file = fileOf(part)
+		const optimised = path.join(folder, 'optimised.onnx')
+		const open = async (shapes?: Shapes) => {
+			const graph = rewritten(file, rewrites, shapes) ?? readFileSync(file)
+			const session = await InferenceSession.create(graph, { optimizedModelFilePath: optimised, logSeverityLevel: 3 })
+			const { nodes } = new Graph(optimised)
+			return { session, shapes: nodes.filter(({ operator }) => operator === 'Shape').length }
+		}
+		const before = await open()
+		const feeds = await feedsOf(before.session)
+		if (ROWS in feeds) {
+			feeds[ROWS] = new Tensor('int64', BigInt64Array.from([0n, 1n, 2n]), [3])
+		}
+		const after = await open(Object.fromEntries(Object.entries(feeds).map(([name, { dims }]) => [name, dims])))
+		expect(before.shapes).toBeGreaterThan(0)
+		expect(after.shapes).toBe(0)
+		expect(apart(await answer(after.session, feeds), await answer(before.session, feeds))).toBeLessThan(1e-5)
+	})
+
+	test('other values that have the names of those axes are as long as they are', async () => {
+		const wrong: Declared = { type: 1, dims: ['batch', 'height'] }
+		const graph = [
+			...['a', 'b'].map((to, i) => {
+				const from = i === 0 ? 'x' : 'a'
+				const concat = newNode('Concat', [from, from], to, [attribute('axis', 1)])
+				return bytesField(1, encoded(concat))
+			}),
+			bytesField(11, declaration('x', wrong)),
+			bytesField(13, declaration('a', wrong)),
+			bytesField(12, declaration('b', { type: 1, dims: ['height', 'height'] }))
+		]
+		const file = path.join(folder, 'model.onnx')
+		const opset = bytesField(8, varintField(2, 17))
+		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), opset]))
+		const session = await InferenceSession.create(rewritten(file, [], { x: [2, 1] })!)
+		const { b } = await session.run({ x: new Tensor('float32', Float32Array.of(1, 2), [2, 1]) })
+		expect(b!.dims).toEqual([2, 4])
+		expect([...(b!.data as Float32Array)]).toEqual([1, 1, 1, 1, 2, 2, 2, 2])
+		await expect(session.run({ x: new Tensor('float32', Float32Array.of(1), [1, 1]) })).rejects.toThrow('invalid dimensions')
+	})
+
+	test('a graph that does not open so is opened for any', async () => {
+		const file = path.join(folder, 'odd.onnx')
+		const raw = Buffer.from(Float32Array.of(1, 2, 3).buffer)
+		const weight = Buffer.concat([varintField(1, 3), varintField(2, 1), bytesField(8, 'w'), bytesField(9, raw)])
+		const graph = [
+			bytesField(1, encoded(newNode('Add', ['x', 'w'], 'y'))),
+			bytesField(5, weight),
+			bytesField(11, declaration('x', { type: 1, dims: ['n'] })),
+			bytesField(12, declaration('y', { type: 1, dims: ['n'] }))
+		]
+		const opset = bytesField(8, varintField(2, 17))
+		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), opset]))
+		await expect(InferenceSession.create(rewritten(file, [], { x: [2] })!)).rejects.toThrow('Incompatible dimensions')
+		const session = await openSession(file, { ...(await chooseProvider('cpu', 1)), shapes: { x: [2] } }, () => {})
+		const x = { type: 'float32', data: Float32Array.of(1, 1, 1), dims: [3] }
+		const { outputs } = await session.run({ x }, ['y'], () => {})
+		expect([...(outputs[0]!.data as Float32Array)]).toEqual([2, 3, 4])
+		await session.release()
 	})
 })
 

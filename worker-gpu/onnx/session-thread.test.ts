@@ -53,8 +53,8 @@ test('calls are served in their order, and each is timed by itself', async () =>
 	const [[large], [small]] = (await Promise.all(answers)) as [[{ data: Float32Array }], [{ data: Float32Array }], unknown]
 	expect(performance.now() - began).toBeGreaterThanOrEqual(times.reduce((sum, ms) => sum + ms))
 	expect(large.data.slice(0, small.data.length)).toEqual(small.data)
-	// Each shape has a session of its own, and all of these are opened first.
-	const begins = ['undefined', 'undefined', 'undefined', 64, 2, 3].map((rows) => `begins ${rows}`)
+	// Each shape has a session of its own beside the first one, and all of these are opened first.
+	const begins = ['undefined', 'undefined', 'undefined', 'undefined', 64, 2, 3].map((rows) => `begins ${rows}`)
 	expect(heard.filter((line) => line.startsWith('begins'))).toEqual(begins)
 	expect(heard.filter((line) => line.startsWith('ended'))).toEqual([64, 2, 3].map((rows) => `ended ${rows}`))
 	await part.release()
@@ -71,8 +71,10 @@ test('a graph that was replaced since it was loaded stays the one that it was', 
 		await part.run(feedsOf(1, 2), ['out_sample'])
 		await writeFile(path.join(replaced, 'model.onnx'), 'another graph')
 		const [after] = await part.run(feedsOf(1, 4), ['out_sample'])
-		expect(after!.data.slice(0, before!.data.length)).toEqual(before!.data)
-		expect(opened).toBe(2)
+		// That session is for any shape, and adds up in another order than one that knows its own.
+		const apart = before!.data.map((value, i) => Math.abs(value - after!.data[i]!))
+		expect(Math.max(...apart)).toBeLessThan(1e-5)
+		expect(opened).toBe(3)
 		await part.release()
 	} finally {
 		await rm(replaced, { recursive: true })

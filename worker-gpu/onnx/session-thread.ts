@@ -31,9 +31,10 @@ const asked: Asked[] = []
 let opened = 0
 
 /** As `openSession`. */
-export async function openSessionInThread(file: string, { name, sessionOptions }: Opening, begins: () => void): Promise<Session> {
+export async function openSessionInThread(file: string, opening: Opening, begins: () => void): Promise<Session> {
+	const { name, sessionOptions, shapes } = opening
 	const session = opened++
-	const provider = { name, sessionOptions }
+	const provider = { name, sessionOptions, shapes }
 	const ports = await ask<Pick<Session, 'inputs' | 'outputs'>>({ type: 'open', session, file, provider }, begins)
 	return {
 		...ports,

@@ -3,10 +3,11 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { sharedByBranches } from './branches.ts'
+import { isOutOfMemory } from './out-of-memory.ts'
 import type { Port } from './part.ts'
 import { cutProjections } from './projections.ts'
 import type { Provider } from './provider.ts'
-import { rewritten } from './rewritten.ts'
+import { rewritten, type Shapes } from './rewritten.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 /** A graph in ONNX Runtime's memory: in this thread, or in one of its own (session-thread.ts). */
@@ -39,7 +40,10 @@ const REWRITES = {
 }
 
 /** What a session is opened by; a structured clone of it is as good. */
-export type Opening = Pick<Provider, 'name' | 'sessionOptions'>
+export interface Opening extends Pick<Provider, 'name' | 'sessionOptions'> {
+	/** Of its inputs at every call, where they are known: what computes with shapes is left out then. */
+	readonly shapes?: Shapes | undefined
+}
 
 /**
  * Opens a `model.onnx` in this thread, which then does nothing else while a call runs: `run()` is a promise around a call that blocks it.
@@ -48,7 +52,12 @@ export type Opening = Pick<Provider, 'name' | 'sessionOptions'>
  */
 export async function openSession(file: string, provider: Opening, begins: () => void): Promise<Session> {
 	begins()
-	const session = await createSession(file, provider)
+	const session = await createSession(file, provider).catch((error) => {
+		if (!provider.shapes || isOutOfMemory(error)) {
+			throw error
+		}
+		return createSession(file, { ...provider, shapes: undefined })
+	})
 	return {
 		inputs: ports(session.inputMetadata),
 		outputs: ports(session.outputMetadata),
@@ -64,8 +73,8 @@ export async function openSession(file: string, provider: Opening, begins: () =>
 	}
 }
 
-async function createSession(file: string, { name, sessionOptions }: Opening): Promise<InferenceSession> {
-	const graph = rewritten(file, REWRITES[name])
+async function createSession(file: string, { name, sessionOptions, shapes }: Opening): Promise<InferenceSession> {
+	const graph = rewritten(file, REWRITES[name], shapes)
 	if (!graph) {
 		return InferenceSession.create(file, sessionOptions)
 	}

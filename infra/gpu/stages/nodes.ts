@@ -49,13 +49,14 @@ async function profiles(name: Name, provider: Provider, kind: 'real' | 'tiny'): 
 		await drawTogether(model, model.batches.at(-2)!, provider, { steps: 3 })
 		await model.release() // Writes them.
 		const files = await readdir(folder)
-		return await Promise.all(
+		const networks = await Promise.all(
 			files.map(async (file) => {
 				const events = JSON.parse(await readFile(path.join(folder, file), 'utf8')) as unknown[]
 				const calls = events.flatMap((event) => Call.safeParse(event).data ?? [])
 				return [...new Map(calls.map((call) => [call.name, call])).values()]
 			})
 		)
+		return networks.filter((calls) => calls.length > 0) // A U-Net is opened for any shape too, which no call had.
 	} finally {
 		await rm(folder, { recursive: true })
 	}

@@ -6,7 +6,7 @@ import golden from '../../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { drawingOf, type Golden, open } from '../../../worker-gpu/golden/pipelines.ts'
 import { planFor } from '../../../worker-gpu/ldm/checkpoint.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
-import { attribute, encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
+import { attribute, declaration, encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
 import { asOnCuda, chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { drawTogether } from '../drawing.ts'
@@ -78,11 +78,7 @@ function twoConvolutions(): Buffer {
 		const raw = Buffer.from(data.map((value) => value / Math.sqrt(9 * dims[1]!)).buffer)
 		return Buffer.concat([...dims.map((dim) => varintField(1, dim)), varintField(2, 1), bytesField(8, name), bytesField(9, raw)])
 	}
-	const port = (name: string, dims: readonly (string | number)[]) => {
-		const sizes = dims.map((dim) => bytesField(1, typeof dim === 'string' ? bytesField(2, dim) : varintField(1, dim)))
-		const tensor = Buffer.concat([varintField(1, 1), bytesField(2, Buffer.concat(sizes))])
-		return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
-	}
+	const port = (name: string, dims: readonly (string | number)[]) => declaration(name, { type: 1, dims })
 	const convolution = (x: string, w: string, y: string) => encoded(newNode('Conv', [x, w], y, [attribute('pads', [1, 1, 1, 1])]))
 	const graph = Buffer.concat([
 		bytesField(1, convolution('sample', 'v', 'hidden')),
