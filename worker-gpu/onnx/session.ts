@@ -34,7 +34,7 @@ export interface Ran {
 }
 
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
-const REWRITES = {
+export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches],
 	cuda: [fusedAttention, cutProjections, movedBiases]
 }

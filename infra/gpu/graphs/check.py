@@ -27,9 +27,10 @@ import parts  # noqa: E402
 import weightless  # noqa: E402
 
 MICROSOFT = "com.microsoft"
-# These have weights, and groups of another number.
+# These have weights, groups of another number, and are narrow.
 weightless.Fusion.add_initializer = weightless.add_initializer
 weightless.GROUPS = 8
+weightless.BIAS_ADD = (16, 32, 64, 80, 160)
 
 
 def main() -> None:

@@ -20,6 +20,10 @@ FILE = "weights"
 ALIGNMENT = 64
 # Of every normalisation.
 GROUPS = 32
+# Channels that CUDA's BiasAdd takes.
+BIAS_ADD = (320, 640, 1280)
+# What gives whole pictures, where a timestep's embedding is one number a channel.
+PICTURES = ("NhwcConv", "SkipGroupNorm", "BiasAdd", "Add", "Concat", "Reshape")
 
 to_array = numpy_helper.to_array
 add_initializer = Fusion.add_initializer
@@ -63,7 +67,8 @@ def fuse_skip_of_even_groups(self: FusionSkipGroupNorm, norm, *given) -> None:
 def pair_pixels(graph: OnnxModel) -> None:
     """
     Groups of an odd number of channels become even ones of two pixels that lie side by side: [B, H, W, C] is [B, H, W / 2, 2 · C] without a copy, and
-    one copy brings the halves of each group together, another one apart. W is even wherever a network halves it once more.
+    one product with a matrix of ones and zeros brings the halves of each group together, another one apart; Gather does so number by number, and took an H200 as
+    long as the norm itself. W is even wherever a network halves it once more.
     """
     for norm in graph.get_nodes_by_op_type("GroupNorm"):
         weights = [graph.get_initializer(name) for name in norm.input[1:3]]
@@ -72,20 +77,92 @@ def pair_pixels(graph: OnnxModel) -> None:
         channels = weights[0].dims[0]
         together = np.arange(2 * channels).reshape(2, GROUPS, -1).swapaxes(0, 1).ravel()
         x, y = norm.input[0], norm.output[0]
+        make = Maker(graph, y)
 
-        def constant(name: str, values) -> str:
-            graph.add_initializer(numpy_helper.from_array(np.asarray(values), f"{y}/{name}"))
-            return f"{y}/{name}"
+        def ordered(x: str, order: np.ndarray, name: str) -> str:
+            return make.node("MatMul", [x, make.constant(f"{name}/order", np.eye(len(order), dtype=np.float32)[:, order])], name)
 
-        def node(operator: str, inputs: list[str], output: str, **attributes) -> None:
-            graph.add_node(helper.make_node(operator, inputs, [output], f"{output}/{operator}", **attributes))
-
-        node("Reshape", [x, constant("paired", [0, 0, -1, 2 * channels])], f"{y}/pairs")
-        node("Gather", [f"{y}/pairs", constant("together", together)], f"{y}/x", axis=3)
-        norm.input[:] = [f"{y}/x", *(constant(name, to_array(of)[together % channels]) for name, of in zip(("gamma", "beta"), weights))]
+        pairs = make.node("Reshape", [x, make.constant("paired", [0, 0, -1, 2 * channels])], "pairs")
+        scales = (make.constant(name, to_array(of)[together % channels]) for name, of in zip(("gamma", "beta"), weights))
+        norm.input[:] = [ordered(pairs, together, "x"), *scales]
         norm.output[:] = [f"{y}/y"]
-        node("Gather", [f"{y}/y", constant("apart", np.argsort(together))], f"{y}/normal", axis=3)
-        node("Reshape", [f"{y}/normal", constant("single", [0, 0, -1, channels])], y)
+        normal = ordered(f"{y}/y", np.argsort(together), "normal")
+        make.node("Reshape", [normal, make.constant("single", [0, 0, -1, channels])])
+
+
+def fuse_attention_norms(graph: OnnxModel) -> None:
+    """An attention's norm, which takes the picture as [B, C, H · W] and is followed by no SiLU, is one operator too."""
+    makers, users = graph.output_name_to_node(), graph.input_name_to_nodes()
+    for norm in graph.get_nodes_by_op_type("InstanceNormalization"):
+        before = graph.match_parent_path(norm, ["Reshape", "Reshape"], [0, 0], makers)
+        after = graph.match_child_path(norm, ["Reshape", "Mul", "Add", "Transpose"], [(0, 0)] * 4, input_name_to_nodes=users)
+        if before is None or after is None:
+            continue
+        gamma, beta = (graph.get_initializer(node.input[1]) for node in after[1:3])
+        make = Maker(graph, after[-1].output[0])
+        image = make.node("Transpose", [before[-1].input[0]], "image", perm=[0, 2, 3, 1])
+        scales = [make.constant(name, to_array(of).ravel()) for name, of in (("gamma", gamma), ("beta", beta))]
+        as_before = {"activation": 0, "channels_last": 1, "epsilon": norm.attribute[0].f, "groups": len(graph.get_constant_value(norm.input[1]))}
+        normal = make.node("GroupNorm", [image, *scales], "normal", domain="com.microsoft", **as_before)
+        graph.remove_nodes([norm, *after])
+        make.node("Reshape", [normal, make.constant("rows", [0, -1, gamma.dims[0]])])
+
+
+def add_biases_with_skips(graph: OnnxModel) -> None:
+    """
+    A residual block's last bias is added together with the skip, where the provider would add it to the convolution's result in a pass of its own. Of two pixels at once
+    where a kernel for their channels is all there is.
+    """
+    makers, users = graph.output_name_to_node(), graph.input_name_to_nodes()
+    for add in graph.get_nodes_by_op_type("Add"):
+        made = [makers.get(name) for name in add.input]
+        before = [makers.get(maker.input[0]) if maker and maker.op_type == "Transpose" else maker for maker in made]
+        if not all(maker and maker.op_type in PICTURES for maker in before):
+            continue
+        biased = [
+            conv if conv.op_type == "NhwcConv" and len(conv.input) == 3 and len(users[name]) == len(users[conv.output[0]]) == 1 else None
+            for name, conv in zip(add.input, before)
+        ]
+        of = biased[1] or biased[0]
+        if of is None:
+            continue
+        channels = graph.get_initializer(of.input[1]).dims[0]
+        pixels = next((pixels for pixels in (1, 2) if pixels * channels in BIAS_ADD), None)
+        if pixels is None:
+            continue
+        make = Maker(graph, add.output[0])
+        bias = sum(to_array(graph.get_initializer(conv.input[2])) for conv in biased if conv)
+        for conv in filter(None, biased):
+            del conv.input[2]
+        wide = make.constant("wide", [0, -1, pixels * channels])
+        images = [
+            maker.input[0] if maker.op_type == "Transpose" else make.node("Transpose", [name], f"nhwc/{i}", perm=[0, 2, 3, 1])
+            for i, (name, maker) in enumerate(zip(add.input, made))
+        ]
+        rows = [make.node("Reshape", [image, wide], f"rows/{i}") for i, image in enumerate(images)]
+        of_bias = biased.index(of)
+        total = make.node("BiasAdd", [rows[of_bias], make.constant("bias", np.tile(bias, pixels)), rows[1 - of_bias]], "sum", domain="com.microsoft")
+        shape = make.node("Shape", [images[of_bias]], "shape")
+        image = make.node("Reshape", [total, shape], "image")
+        graph.remove_node(add)
+        make.node("Transpose", [image], perm=[0, 3, 1, 2])
+
+
+class Maker:
+    """Of nodes and constants in the place of one whose result is `y`."""
+
+    def __init__(self, graph: OnnxModel, y: str):
+        self.graph, self.y = graph, y
+
+    def constant(self, name: str, values) -> str:
+        self.graph.add_initializer(numpy_helper.from_array(np.asarray(values), f"{self.y}/{name}"))
+        return f"{self.y}/{name}"
+
+    def node(self, operator: str, inputs: list[str], name: str | None = None, **attributes) -> str:
+        """Gives the result's name: `y` itself where it has none of its own."""
+        output = f"{self.y}/{name}" if name else self.y
+        self.graph.add_node(helper.make_node(operator, inputs, [output], f"{output}/{operator}", **attributes))
+        return output
 
 
 FusionSkipGroupNorm.fuse = fuse_skip_of_even_groups
@@ -115,7 +192,9 @@ def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
     options.enable_bias_splitgelu = options.enable_bias_add = width == 320
     optimizer = {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model)
     optimizer.optimize(options)
+    fuse_attention_norms(optimizer)
     pair_pixels(optimizer)
+    add_biases_with_skips(optimizer)
     model.opset_import.add(domain="com.microsoft", version=1)
 
 
