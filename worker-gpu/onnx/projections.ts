@@ -18,8 +18,8 @@ function cut(graph: Graph, slice: Node): [slice: Node, instead: NewNode[]][] {
 		return []
 	}
 	const [x, weights] = product.inputs as [string, string]
-	const [width = 0, ...more] = graph.weightDims(bias) ?? []
-	const matrix = graph.weightDims(weights)
+	const [width = 0, ...more] = graph.dims(bias) ?? []
+	const matrix = graph.dims(weights)
 	if (more.length > 0 || matrix?.length !== 2 || matrix[1] !== width) {
 		return []
 	}

@@ -84,6 +84,10 @@ describe.each([
 	})
 })
 
+test('half of a projection in half precision, which GPUs have, is found as one in float32 is', () => {
+	expect(placesIn(fileOf('golden/imports/unet-half'), cutProjections)).toBe(2)
+})
+
 describe('what the branches of guidance share is computed once', () => {
 	const others = [fusedAttention, cutProjections, phasedUpsampling]
 
