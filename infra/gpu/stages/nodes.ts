@@ -46,7 +46,7 @@ async function profiles(name: Name, provider: Provider, kind: 'real' | 'tiny'): 
 	try {
 		const profiled = { enableProfiling: true, profileFilePrefix: path.join(folder, 'profile') }
 		const model = await loadModel(name, { ...provider, sessionOptions: { ...provider.sessionOptions, ...profiled } }, kind)
-		await drawTogether(model, model.batches.at(-2)!, provider, { steps: 3 })
+		await drawTogether(model, model.batches.at(-1)!, provider, { steps: 3 })
 		await model.release() // Writes them.
 		const files = await readdir(folder)
 		const networks = await Promise.all(
