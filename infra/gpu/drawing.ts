@@ -1,5 +1,6 @@
 import { type Batcher, createBatcher, type Tick } from '../../worker-gpu/engine/batcher.ts'
 import { type BatchLimits, measuredLimits } from '../../worker-gpu/engine/limits.ts'
+import type { Room } from '../../worker-gpu/engine/schedule.ts'
 import { steadySizes } from '../../worker-gpu/engine/steady-sizes.ts'
 import type { Evaluation } from '../../worker-gpu/ldm/denoiser.ts'
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
@@ -35,15 +36,15 @@ interface Drawn {
 /**
  * Draws that many pictures of one request with the engine's own batcher.
  *
- * @param light evaluations of which two calls in turn are as good as one
+ * @param most,light evaluations that a call holds, and of which two calls in turn are as good as one
  */
 export async function drawTogether(
 	{ plan, stopwatch, drawing }: Pick<Measured, 'plan' | 'stopwatch' | 'drawing'>,
 	pictures: number,
 	provider: Provider,
-	{ steps = drawing.steps, light = Number.POSITIVE_INFINITY, ...fields }: Partial<Drawing> & { light?: number } = {}
+	{ steps = drawing.steps, most = Number.POSITIVE_INFINITY, light = most, ...fields }: Partial<Drawing> & Partial<Room> = {}
 ): Promise<Drawn> {
-	const limits = { ...unlimited, of: () => ({ most: Number.POSITIVE_INFINITY, light }) }
+	const limits = { ...unlimited, of: () => ({ most, light }) }
 	let inferenceMs = 0
 	const now = () => ({ ms: performance.now(), calls: stopwatch.milliseconds })
 	let [start, end] = [now(), now()]

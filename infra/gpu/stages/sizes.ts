@@ -7,6 +7,9 @@ import { isHere, type Kind, loadModel, type Measured, type Name, providerFor } f
 import { MATRIX_PEAK } from '../peak.ts'
 import { type Report, readResults } from '../results.ts'
 
+/** What drawing takes over the calls that it makes, at most: what is between them, and the decoder. */
+const BESIDE_CALLS = 1.2
+
 /** What networks of real sizes take here: pictures drawn one at a time, and as many at once as gain most. */
 export async function sizes({ provider: choice, quick, seconds, models }: Options, report: Report): Promise<void> {
 	const ends = performance.now() + seconds * 1000
@@ -64,8 +67,10 @@ async function measure(name: string, model: Measured, { peak, until, quick, prov
 
 	const plan = await model.plan()
 	const asked = plan.evaluate(plan.start(0))
-	let best = { pictures: 1, rate: 0 }
-	const rates = new Map<number, number>()
+	// Two calls of a size take turns where there are two lanes.
+	const lanes = provider.ownThread ? 2 : 1
+	const calls: { pictures: number; ms: number; rate: number }[] = []
+	const leavesTime = ({ ms }: { ms: number }) => performance.now() + lanes * steps * ms * BESIDE_CALLS < until
 	for (const pictures of [1, ...(quick ? [2] : model.batches)]) {
 		const call = await callMs(plan, asked, pictures).catch((error: unknown) => {
 			if (!isOutOfMemory(error)) {
@@ -78,23 +83,23 @@ async function measure(name: string, model: Measured, { peak, until, quick, prov
 		}
 		const { first, ms } = call
 		await report(`${name}: a call of ${pictures}`, `${ms.toFixed(1)} ms (the first ${first.toFixed(0)})`)
-		rates.set(pictures, pictures / ms)
-		if (pictures / ms > best.rate) {
-			best = { pictures, rate: pictures / ms }
-		}
-		if (performance.now() > until - (steps * best.pictures) / best.rate) {
-			break
+		calls.push({ pictures, ms, rate: pictures / ms })
+		if (!leavesTime(call)) {
+			break // Larger ones would take longer still.
 		}
 	}
 
 	// As the engine's own search for the batch limit has it.
-	const half = (rates.get(best.pictures / 2) ?? 0) * ONE_CALL_GAIN > best.rate
-	const together = await drawTogether(model, best.pictures, provider, {
-		light: (best.pictures * asked.length) / (half ? 2 : 1)
-	})
-	const rate = (1000 * best.pictures) / together.ms
+	const [smallest, ...larger] = calls
+	const best = larger.filter(leavesTime).reduce((one, other) => (other.rate > one.rate ? other : one), smallest!)
+	const { pictures } = best
+	const half = calls.some((one) => one.pictures === pictures / 2 && one.rate * ONE_CALL_GAIN > best.rate)
+	const evaluations = pictures * asked.length
+	const drawn = lanes * pictures
+	const together = await drawTogether(model, drawn, provider, { most: evaluations, light: evaluations / (half ? 2 : 1) })
+	const rate = (1000 * drawn) / together.ms
 	await report(
-		`${name}: pictures a second, ${best.pictures} at once`,
+		`${name}: pictures a second, ${drawn} at once, ${evaluations} evaluations a call`,
 		rate.toFixed(2),
 		targets.rate ? `≥ ${targets.rate}` : '',
 		rate
@@ -103,7 +108,7 @@ async function measure(name: string, model: Measured, { peak, until, quick, prov
 	await report(`${name}: share of the time in which no call runs`, percent(together.hostShare), '≤ 3 %')
 	if (!quick && peak) {
 		// Of the sizes that are drawn here alone.
-		const done = model.operations * asked.length * steps * best.pictures
+		const done = model.operations * asked.length * steps * drawn
 		await report(`${name}: share of the matrix peak, in its calls`, percent(done / (together.inferenceMs / 1000) / peak))
 	}
 }

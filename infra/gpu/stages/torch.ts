@@ -25,7 +25,7 @@ export async function torch({ provider, quick, seconds, models }: Options, repor
 		await report(`${model}, ${way}: pictures a second, ${pictures} at once`, rate.toFixed(2))
 		const own = ownRate(model, pictures)
 		if (own) {
-			await report(`${model}, ${way}: Darkroom over that, ${pictures} at once`, (own / rate).toFixed(2), '≥ 1.2')
+			await report(`${model}, ${way}: Darkroom over that, in calls of ${pictures}`, (own / rate).toFixed(2), '≥ 1.2')
 		}
 	}
 }
@@ -34,15 +34,17 @@ export async function torch({ provider, quick, seconds, models }: Options, repor
 function ownRate(model: string, pictures: number): number | undefined {
 	const rateOf = (what: string) => readResults(`sizes,${model}`).find((line) => line.what.startsWith(`${model}: ${what}`))?.value
 	const latency = rateOf('seconds for one picture')
-	return pictures === 1 ? latency && 1 / latency : rateOf(`pictures a second, ${pictures} at once`)
+	return pictures === 1 ? latency && 1 / latency : rateOf('pictures a second')
 }
 
-/** MODEL:PICTURES:STEPS:GUIDED, at the batch that was best for us, which is kind to neither. */
+/** MODEL:PICTURES:STEPS:GUIDED, with as many pictures as the call had that was best for us, which is kind to neither. */
 function wanted(models: readonly Name[]): string[] {
 	const own = models.flatMap((name) => readResults(`sizes,${name}`))
 	return models.map((name) => {
 		const { steps = 50, guidance = 1 } = cases[name].drawing as { steps?: number; guidance?: number }
-		const at = own.map(({ what }) => new RegExp(`^${name.replace('.', '\\.')}: pictures a second, (\\d+)`).exec(what)?.[1])
-		return [name, at.find(Boolean) ?? '1', steps, guidance === 1 ? 0 : 1].join(':')
+		const line = new RegExp(`^${name.replace('.', '\\.')}: pictures a second, .* (\\d+) evaluations a call`)
+		const evaluations = own.flatMap(({ what }) => line.exec(what)?.[1] ?? [])
+		const guided = guidance === 1 ? 0 : 1
+		return [name, Math.max(1, Number(evaluations[0] ?? 1) / (1 + guided)), steps, guided].join(':')
 	})
 }
