@@ -108,8 +108,8 @@ describe('the limit', () => {
 
 	test('changes the shape of a call as little as can be, where that is what costs, and then plans those that calls will have', async () => {
 		const { limit, sizes } = await measured((n) => 10 + n, undefined, { plansShapes: true })
-		expect(limit).toBe(64)
-		const tried = [2, 4, 8, 16, 32, 64]
+		expect(limit).toBe(128)
+		const tried = [2, 4, 8, 16, 32, 64, 128]
 		expect(sizes.filter((size, i) => size !== sizes[i - 1])).toEqual([...tried, 1, ...tried])
 	})
 

@@ -26,7 +26,7 @@ interface LimitOptions {
 	readonly guessPositions: number
 	readonly store?: LimitStore | undefined
 	readonly measure?: boolean
-	/** No larger call is tried: 64 by default. */
+	/** No larger call is tried: 64 by default, or 128 with `plansShapes`, which are as many sizes as a graph has sessions (onnx/session-per-shape.ts). */
 	readonly most?: number
 	/**
 	 * Whether the first call of a size takes longer: then it is made once more, all turns of one size come before those of the other, and what sizes calls will have
@@ -78,8 +78,8 @@ export function measuredLimits({
 	guessPositions,
 	store,
 	measure = true,
-	most = 64,
 	plansShapes = false,
+	most = plansShapes ? 128 : 64,
 	now = () => performance.now()
 }: LimitOptions): BatchLimits {
 	const limits = new Map<string, Room>()

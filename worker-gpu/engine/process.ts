@@ -34,8 +34,6 @@ const STATS_MS = 1_000
  * nothing, and new rows wait longer for the next tick. On CUDA 32 at 512 × 512.
  */
 const GUESS_POSITIONS = { cpu: 16 * 16 ** 2, cuda: 32 * 64 ** 2 }
-/** The largest call that is tried when limits are measured. Small latents fill a GPU late. */
-const MOST_EVALUATIONS = { cpu: 64, cuda: 256 }
 
 interface Model {
 	readonly checkpoint: Checkpoint
@@ -132,7 +130,6 @@ async function load(config: EngineConfig): Promise<void> {
 			limits: measuredLimits({
 				guessPositions: GUESS_POSITIONS[provider.name],
 				measure: measureLimits ?? true,
-				most: MOST_EVALUATIONS[provider.name],
 				plansShapes: provider.plansShapes,
 				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
 			}),

@@ -19,7 +19,7 @@ export async function engine({ provider: choice, quick }: Options, report: Repor
 
 /** The largest call that is worth it, as an idle engine finds it. */
 async function searched({ plan }: Measured, { plansShapes }: Provider, quick: boolean, report: Report): Promise<BatchLimits> {
-	const limits = measuredLimits({ guessPositions: 0, most: quick ? 4 : 64, plansShapes })
+	const limits = measuredLimits({ guessPositions: 0, plansShapes, ...(quick && { most: 4 }) })
 	const { denoiser, evaluate, start } = await plan()
 	const row = start(0)
 	const key = groupOf(denoiser.id, evaluate(row)[0]!.x.dims)
