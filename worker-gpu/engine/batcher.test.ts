@@ -300,7 +300,7 @@ test('while texts and an image are encoded, others go on in between, and the bit
 			pictures: [{ n: 0, seed: 2 }],
 			signal: neverAborted,
 			restore(_, row) {
-				begun = row.x
+				begun = structuredClone(row.x) // Its memory is for what comes after it.
 			},
 			onProgress() {},
 			onPicture() {}

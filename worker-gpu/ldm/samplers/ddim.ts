@@ -80,20 +80,19 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 	}
 }
 
-/** Between two calls of the network this is most of the work. x̂_0 takes the answer's memory. */
+/** Between two calls of the network this is most of the work. x̂_0 takes the answer's memory, and x_prev that of x_t. */
 function inOnePass(
 	{ guess: [a, b], direction: [c, d], x0: ofX0, e: ofE }: Coefficients,
 	{ data: x, dims }: Tensor,
 	{ data: output }: Tensor
 ) {
 	const { length } = x
-	const next = new Float32Array(length)
 	for (let i = 0; i < length; i++) {
 		const from = x[i]!
 		const answer = output[i]!
 		const guess = Math.fround(a * from + b * answer)
-		next[i] = ofX0 * guess + ofE * Math.fround(c * from + d * answer)
+		x[i] = ofX0 * guess + ofE * Math.fround(c * from + d * answer)
 		output[i] = guess
 	}
-	return { x0: { data: output, dims }, next: { data: next, dims } }
+	return { x0: { data: output, dims }, next: { data: x, dims } }
 }

@@ -24,7 +24,7 @@ export interface Sampler<History = unknown> {
 	/** What x is at evaluation k where it began as the picture x0 and the noise e: diffusers' add_noise. */
 	renoise(x0: Tensor, e: Tensor, k: number): Tensor
 	/**
-	 * From the network's answer at evaluation k, whose memory is the sampler's from then on. `x0` is the guess of the finished latent. Samplers that add noise draw it from the row's
+	 * From the network's answer at evaluation k, whose memory is the sampler's from then on, as is that of x. `x0` is the guess of the finished latent. Samplers that add noise draw it from the row's
 	 * own generator, as often and in the order that diffusers does.
 	 */
 	advance(row: { readonly x: Tensor; readonly history: History }, output: Tensor, k: number, noise: Generator): Step<History>

@@ -32,7 +32,7 @@ function walk(sampler: Sampler, seed: number, dims: readonly number[], { late = 
 	let x0 = x
 	const states = [x]
 	sampler.timesteps.forEach((t, k) => {
-		const from = guide[k] ? { data: guide[k], dims } : x
+		const from = { data: (guide[k] ?? x.data).slice(), dims } // What is given is not left alone.
 		;({ x, history, x0 } = sampler.advance({ x: from, history }, network(sampler.scale(from, k), t + late), k, noise))
 		states.push(x)
 	})
