@@ -27,13 +27,13 @@ import parts  # noqa: E402
 import weightless  # noqa: E402
 
 MICROSOFT = "com.microsoft"
-# These have weights, groups of another number, and are narrow.
+# These have weights.
 weightless.Fusion.add_initializer = weightless.add_initializer
-weightless.GROUPS = 8
-weightless.BIAS_ADD = (16, 32, 64, 80, 160)
 
 
 def main() -> None:
+    # They are narrow.
+    weightless.GROUPS, weightless.BIAS_ADD = 8, (16, 32, 64, 80, 160)
     known = models(tiny=True)
     parser = argparse.ArgumentParser(prog="python infra/gpu/graphs/check.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", metavar="MODEL", nargs="*", choices=[*known, []], help=f"{', '.join(known)}; default: all")

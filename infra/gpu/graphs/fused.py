@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="narrow networks, which a CPU is done with in seconds")
     given = parser.parse_args()
     known = models(given.tiny)
-    weightless.GROUPS = 8 if given.tiny else 32
+    weightless.GROUPS = 8 if given.tiny else weightless.GROUPS
     # The first one whole, with its groups of five channels; of the other all kinds of layers, and few of them.
     stable_diffusion = known["sd-1.5"]["unet"]
     few = {"block_out_channels": stable_diffusion.keywords["block_out_channels"][:2], "layers_per_block": 1}
