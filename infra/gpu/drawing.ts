@@ -29,7 +29,8 @@ interface Drawn {
 	/** From the request to the last picture, and of that inside ONNX Runtime's calls of the U-Net. */
 	readonly ms: number
 	readonly inferenceMs: number
-	/** Of the time of all ticks: in which no call runs. */
+	/** Of the time of all ticks: how much of it, and what share, no call runs. */
+	readonly hostMs: number
 	readonly hostShare: number
 }
 
@@ -64,7 +65,9 @@ export async function drawTogether(
 	})
 	const ms = performance.now() - began
 	await batcher.halt()
-	return { ms, inferenceMs, hostShare: 1 - (end.calls - start.calls) / (end.ms - start.ms) }
+	const spent = end.ms - start.ms
+	const hostMs = spent - (end.calls - start.calls)
+	return { ms, inferenceMs, hostMs, hostShare: hostMs / spent }
 }
 
 const unlimited = measuredLimits({ guessPositions: Number.POSITIVE_INFINITY, measure: false })

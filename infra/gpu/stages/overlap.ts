@@ -18,6 +18,13 @@ const TURNS = 3
 /** Channels of the network that stands for LDM-4's where there is no GPU: few enough for one core to be about as quick as a GPU with the other one. */
 const WIDTH = 32
 
+/** Of how many of the pictures a call is, and in whose thread. */
+const WAYS = [
+	{ ownThread: false, calls: 1, what: "sessions in the engine's thread" },
+	{ ownThread: true, calls: 1, what: 'sessions in a thread of their own' },
+	{ ownThread: true, calls: 2, what: 'sessions in a thread of their own, two calls in turn' }
+]
+
 /**
  * What the engine's work between two calls costs, with sessions in its own thread and in one of theirs: LDM-4's latents of 3 × 64 × 64, which are much to
  * advance for what the network has to do.
@@ -27,18 +34,19 @@ export async function overlap({ provider: choice, quick }: Options, report: Repo
 	const pictures = quick ? 4 : 128
 	const provider = asOnCuda(await chooseProvider(choice, real ? undefined : 1))
 	const drawing = { width: 256, height: 256, steps: quick ? 2 : 30, image: generator(0).normal([3, 64, 64]) }
-	for (const ownThread of [false, true]) {
+	for (const { ownThread, calls, what: how } of WAYS) {
 		const way = { ...provider, ownThread }
 		const model = real ? await loadModel('ldm-4-sr', way, 'real') : await narrow(way)
-		const light = ownThread ? pictures / 2 : pictures
+		const light = pictures / calls
 		const drawn = []
 		for (let turn = 0; turn < TURNS; turn++) {
 			drawn.push(await drawTogether(model, pictures, way, { ...drawing, light }))
 		}
 		// In the first one every shape is planned.
-		const { ms, inferenceMs, hostShare } = drawn.reduce((one, other) => (other.ms < one.ms ? other : one))
-		const what = `${pictures} at once, sessions in ${ownThread ? 'a thread of their own' : "the engine's thread"}`
-		await report(`${what}: share of the time in which no call runs`, `${(100 * hostShare).toFixed(1)} %`)
+		const { ms, inferenceMs, hostShare, hostMs } = drawn.reduce((one, other) => (other.ms < one.ms ? other : one))
+		const what = `${pictures} at once, ${how}`
+		const eachStep = `${(hostMs / drawing.steps).toFixed(1)} ms a step`
+		await report(`${what}: share of the time in which no call runs`, `${(100 * hostShare).toFixed(1)} %, ${eachStep}`)
 		await report(
 			`${what}: seconds, and of these in calls of the U-Net`,
 			`${(ms / 1000).toFixed(2)}, ${(inferenceMs / 1000).toFixed(2)}`
