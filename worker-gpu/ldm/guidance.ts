@@ -49,8 +49,9 @@ export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageS
 // Loops stand in functions of their own: V8 compiles one that every picture's closure has anew for each of them, and runs it slowly until then.
 
 function extrapolate(e0: Float32Array, ey: Float32Array, scale: number): Float32Array {
-	const data = new Float32Array(e0.length)
-	for (let i = 0; i < data.length; i++) {
+	const { length } = e0
+	const data = new Float32Array(length)
+	for (let i = 0; i < length; i++) {
 		data[i] = e0[i]! + scale * (ey[i]! - e0[i]!)
 	}
 	return data
