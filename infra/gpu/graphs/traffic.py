@@ -43,12 +43,10 @@ def tell(name: str, network, forward, inputs: dict, output: str) -> None:
     traced = trace(network, forward, inputs, [output])
     weightless.hollow_out(traced.graph, list(inputs))
     before, after = (Counter(), Counter()), (Counter(), Counter())
-    pair_pixels = weightless.pair_pixels
-    for counted, pair, rewrites in ((before, lambda graph: None, ATTENTION), (after, pair_pixels, ALL)):
+    for counted, passes, rewrites in ((before, (), ATTENTION), (after, weightless.PASSES, ALL)):
         graph = onnx.ModelProto()
         graph.CopyFrom(traced)
-        weightless.pair_pixels = pair
-        weightless.fuse(graph, "unet", network.config.block_out_channels[0])
+        weightless.fuse(graph, "unet", network.config.block_out_channels[0], passes)
         weightless.OnnxModel(graph).topological_sort()
         loaded = as_loaded(graph, rewrites)
         weightless.OnnxModel(loaded).topological_sort()
@@ -109,6 +107,8 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
                 add("SkipLayerNormalization", 4 * size)
             case "MultiHeadAttention":
                 size = given[0]
+            case "MatMul" if node.input[1].endswith("/order"):
+                add("order of channels", 2 * size)
             case "MatMul" if len(dims) == 2:
                 size = given[0] * dims[1] / dims[0]
             case "NhwcConv":
@@ -125,10 +125,12 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
             case "GroupNorm" if weightless.is_odd(next(tensor for tensor in graph.initializer if tensor.name == node.input[1])):
                 for kind in ("InstanceNormalization", "Mul", "Add", *(["QuickGelu"] if attributes["activation"] else [])):
                     add(kind, (5 if kind == "InstanceNormalization" else 2) * size)
+            case "BiasAdd":
+                add("BiasAdd", 3 * size)
             case "SkipGroupNorm":
                 add("SkipGroupNorm", 4 * size + given[3])
-            case "GroupNorm" | "InstanceNormalization" | "Gather":
-                add(node.op_type, {"GroupNorm": 3, "InstanceNormalization": 5, "Gather": 2}[node.op_type] * size)
+            case "GroupNorm" | "InstanceNormalization":
+                add(node.op_type, {"GroupNorm": 3, "InstanceNormalization": 5}[node.op_type] * size)
         for name in node.output:
             sizes[name] = size
 

@@ -183,8 +183,12 @@ def hollow_out(graph: onnx.GraphProto, inputs: list[str]) -> None:
         graph.input.remove(port)
 
 
-def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
-    """What ONNX Runtime's Stable Diffusion script does with a `unet` or `vae`, `width` channels wide at its ends."""
+# What that script leaves.
+PASSES = (fuse_attention_norms, pair_pixels, add_biases_with_skips)
+
+
+def fuse(model: onnx.ModelProto, kind: str, width: int, passes=PASSES) -> None:
+    """What ONNX Runtime's Stable Diffusion script does with a `unet` or `vae`, `width` channels wide at its ends, and `passes` after it."""
     options = FusionOptions(kind)
     # It puts Q, K and V side by side, which from compute capability 9 on no kernel takes: they would be copied apart again. The engine fuses attention when it loads.
     options.enable_attention = False
@@ -192,9 +196,8 @@ def fuse(model: onnx.ModelProto, kind: str, width: int) -> None:
     options.enable_bias_splitgelu = options.enable_bias_add = width == 320
     optimizer = {"unet": UnetOnnxModel, "vae": VaeOnnxModel}[kind](model)
     optimizer.optimize(options)
-    fuse_attention_norms(optimizer)
-    pair_pixels(optimizer)
-    add_biases_with_skips(optimizer)
+    for each in passes:
+        each(optimizer)
     model.opset_import.add(domain="com.microsoft", version=1)
 
 
