@@ -16,8 +16,8 @@ const feedsOf = (rows: number): Record<string, Values> => ({
 
 const full = () => new Error('BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer of size 1048576')
 
-/** A device that has room for so many graphs, and for the calls of so many rows beside each missing one. */
-function device({ graphs = 100, rows = 100 } = {}) {
+/** A device that has room for so many graphs, and for the calls of so many rows beside each missing one; and where `fails` does when it is run. */
+function device({ graphs = 100, rows = 100, fails = (_graph: number, _rows: number) => false } = {}) {
 	let opened = 0
 	const alive = new Set<number>()
 	/** By which of the graphs, and of how many rows. */
@@ -41,6 +41,9 @@ function device({ graphs = 100, rows = 100 } = {}) {
 						throw full()
 					}
 					ran.push([n, count])
+					if (fails(n, count)) {
+						throw new Error('no kernel for that')
+					}
 					return session.run(feeds, wanted, () => {})
 				},
 				async release() {
@@ -68,6 +71,24 @@ describe('a graph', () => {
 		await run(session, 2, 1, 2, 3, 1, 2)
 		expect(ran.map(([n]) => n)).toEqual([1, 2, 1, 3, 2, 1])
 		expect(planned(session, 1, 2, 3, 4)).toEqual([1, 2, 3])
+		await session.release()
+	})
+
+	test('that fails as it was opened for one shape is run as it was loaded, for that shape from then on; what succeeded before, or fails both ways, fails', async () => {
+		let broken = [2]
+		const { open, ran, alive } = device({ fails: (graph, rows) => broken.includes(rows) && (graph > 0 || rows === 3) })
+		const session = await sessionPerShape(open)
+		await run(session, 1, 2, 2)
+		expect(ran).toEqual([
+			[1, 1],
+			[2, 2],
+			[0, 2],
+			[0, 2]
+		])
+		broken = [1, 3]
+		await expect(run(session, 1)).rejects.toThrow('no kernel for that')
+		await expect(run(session, 3)).rejects.toThrow('no kernel for that')
+		expect(alive).toEqual(new Set([0, 1, 3]))
 		await session.release()
 	})
 

@@ -17,6 +17,8 @@ interface Opened {
 	/** When it was last used, counted in calls, and by how many calls it is now. */
 	used: number
 	users: number
+	/** Whether a call of it has succeeded. */
+	proven: boolean
 	/** Whether it was given up, by `forget`. */
 	forgotten: boolean
 	forget(): void
@@ -43,14 +45,14 @@ export async function sessionPerShape(open: (shapes?: Shapes) => Promise<Session
 	/** Of its latest call; empty before the first one. */
 	let planned = ''
 	const opened = new Map<string, Opened>()
-	/** Shapes whose calls find no memory beside weights that are there twice. */
-	const large = new Set<string>()
+	/** Shapes whose calls find no memory beside weights that are there twice, or fail where their session does not. */
+	const shared = new Set<string>()
 	let most = MOST
 
 	/** Undefined: the one for any shape. */
 	function pick(shape: string, feeds: Readonly<Record<string, Values>>): Opened | undefined {
 		const known = opened.get(shape)
-		if (known || most === 0 || shape === planned || large.has(shape) || (planned === '' && !inputs.has('timestep'))) {
+		if (known || most === 0 || shape === planned || shared.has(shape) || (planned === '' && !inputs.has('timestep'))) {
 			return known
 		}
 		if (opened.size < most) {
@@ -67,6 +69,7 @@ export async function sessionPerShape(open: (shapes?: Shapes) => Promise<Session
 			session: after.then(() => open(shapes)),
 			used: 0,
 			users: 0,
+			proven: false,
 			forgotten: false,
 			forget() {
 				opened.delete(shape)
@@ -94,21 +97,35 @@ export async function sessionPerShape(open: (shapes?: Shapes) => Promise<Session
 			let chosen: Opened | undefined
 			const attempt = async (): Promise<Ran> => {
 				if (chosen?.forgotten) {
-					large.add(shape)
+					shared.add(shape)
 				}
 				const own = pick(shape, feeds)
 				chosen = own
-				if (!own) {
+				const runWhole = () => {
 					planned = shape
 					return whole.run(feeds, wanted, begin)
+				}
+				if (!own) {
+					return runWhole()
 				}
 				own.used = calls++
 				own.users += 1
 				try {
 					const session = await own.session.catch(() => undefined)
 					if (session && !own.forgotten) {
-						return await session.run(feeds, wanted, begin)
+						const ran = await session.run(feeds, wanted, begin)
+						own.proven = true
+						return ran
 					}
+				} catch (error) {
+					if (own.proven || isOutOfMemory(error)) {
+						throw error
+					}
+					// Its graph may be what is wrong: it is another than the one that was loaded first.
+					const ran = await runWhole()
+					shared.add(shape)
+					await giveUp(own)
+					return ran
 				} finally {
 					own.users -= 1
 				}
