@@ -17,7 +17,7 @@ const feedsOf = (rows: number): Record<string, Values> => ({
 const full = () => new Error('BFCArena::AllocateRawInternal: Failed to allocate memory for requested buffer of size 1048576')
 
 /** A device that has room for so many graphs, and for the calls of so many rows beside each missing one; and where `fails` does when it is run. */
-function device({ graphs = 100, rows = 100, fails = (_graph: number, _rows: number) => false } = {}) {
+function device({ graphs = 100, rows = 100, fails = (_graph: number, _rows: number): boolean => false } = {}) {
 	let opened = 0
 	const alive = new Set<number>()
 	/** By which of the graphs, and of how many rows. */
