@@ -45,6 +45,12 @@ it('GET /account: a page that loads and calls nothing from elsewhere', async () 
 	}
 })
 
+it.each(['/account', '/docs'])('%s is found with a slash at its end too', async (path) => {
+	const answer = await fetchEdge(`${path}/`, { redirect: 'manual' })
+	expect([answer.status, answer.headers.get('location')]).toEqual([308, path])
+	expect((await fetchEdge(path)).status).toBe(200)
+})
+
 it('pages from elsewhere may call, with a key of their own', async () => {
 	const { key } = await newAccount()
 	const origin = 'https://app.example'

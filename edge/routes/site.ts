@@ -29,5 +29,8 @@ export const site = (app: OpenAPIHono<App>) => {
 			const isKnown = c.req.header('if-none-match')?.includes(etag) ?? false
 			return isKnown ? c.body(null, 304, headers) : c.body(body, 200, headers)
 		})
+		if (path !== '/' && type.startsWith('text/html')) {
+			app.get(`${path}/`, (c) => c.redirect(path, 308))
+		}
 	}
 }
