@@ -73,7 +73,8 @@ export const call = (work: Work, name: string, body: unknown, token = jobFor(env
 
 /** Delivers one picture as a GPU node that has started does: four bytes, of which the edge takes its word that they are a PNG. */
 export async function deliver(work: Work, n: number, seed: number): Promise<void> {
-	await env.BUCKET.put(`${work.generation}/${work.epoch}/${n}`, 'test')
+	const httpMetadata = { contentType: 'image/png' }
+	await env.BUCKET.put(`${work.generation}/${work.epoch}/${n}`, 'test', { httpMetadata })
 	const seen = { n, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 128, height: 128, seed }
 	const answer = await call(work, 'image', seen)
 	if (!answer.ok) {

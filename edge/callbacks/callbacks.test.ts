@@ -37,7 +37,8 @@ describe('callbacks', () => {
 		await start()
 		const { url, headers } = await (await call(work, 'upload', upload)).json<UploadAnswer>()
 		expect(url).toContain(`http://storage.test/darkroom/${objectKey()}?`)
-		expect(headers).toMatchObject({ 'content-md5': md5, 'if-none-match': '*' })
+		const disposition = `inline; filename="${generation.id}-0.png"`
+		expect(headers).toMatchObject({ 'content-md5': md5, 'if-none-match': '*', 'content-disposition': disposition })
 		expect(await codeOf(await call(work, 'upload', { ...upload, n: 2 }))).toBe('422 invalid-request')
 	})
 

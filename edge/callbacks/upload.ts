@@ -2,7 +2,7 @@ import type { OpenAPIHono } from '@hono/zod-openapi'
 import { UploadAnswer, UploadCall } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
 import { unwrap } from '../errors.ts'
-import { signPut } from '../storage/storage.ts'
+import { dispositionOf, signPut } from '../storage/storage.ts'
 import { objectKey } from './capability.ts'
 import { callback } from './route.ts'
 
@@ -13,5 +13,6 @@ export const upload = (app: OpenAPIHono<App>) =>
 		const { env, work } = c.var
 		const call = c.req.valid('json')
 		unwrap(await env.ACCOUNT.getByName(work.account).permit(work, call.n))
-		return c.json(await signPut(env, objectKey(work, call.n), call), 200)
+		const key = objectKey(work, call.n)
+		return c.json(await signPut(env, key, { ...call, disposition: dispositionOf(key, call.content_type) }), 200)
 	})

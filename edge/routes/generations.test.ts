@@ -120,7 +120,9 @@ describe('generations', () => {
 		const lives = Number(new URL(location).searchParams.get('expires')) - Date.now() / 1_000
 		expect(lives).toBeGreaterThan(604_700)
 		// Who follows it may send the key along, as curl does within one origin.
-		expect(await (await get(location.replace('http://edge.test', ''), key)).text()).toBe('test')
+		const picture = await get(location.replace('http://edge.test', ''), key)
+		expect(picture.headers.get('content-disposition')).toBe(`inline; filename="${generation.id}-0.png"`)
+		expect(await picture.text()).toBe('test')
 		expect(await codeOf(await get(`/v1/generations/${generation.id}/images/-1`, key))).toBe('404 not-found')
 		expect(await codeOf(await get(at, (await newAccount()).key))).toBe('404 not-found')
 	})

@@ -4,7 +4,7 @@ import type { App } from '../app.ts'
 import type { Env } from '../env.ts'
 import { ProblemError } from '../errors.ts'
 import { hmac, sameText } from '../hmac.ts'
-import { keyOf, respondObject } from '../storage/storage.ts'
+import { dispositionOf, keyOf, respondObject } from '../storage/storage.ts'
 
 const tokenOf = (env: Env, key: string, expires: string) => hmac(env.DARKROOM_SECRET, 'output', key, expires)
 
@@ -37,6 +37,7 @@ export const outputs = (app: OpenAPIHono<App>) => {
 		if (!object) {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such output, or its URL has expired.' })
 		}
-		return respondObject(object)
+		const type = object.httpMetadata?.contentType ?? ''
+		return respondObject(object, { 'content-disposition': dispositionOf(key, type) })
 	})
 }

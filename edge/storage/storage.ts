@@ -42,11 +42,18 @@ function gone(key: string): never {
 	throw new ProblemError({ code: 'not-found', detail: `Picture ${key} was delivered and is no longer in storage.` })
 }
 
+/** What a browser is told of a picture: that it shows it, and the name of the file where someone keeps it. */
+export function dispositionOf(key: string, content_type: string): string {
+	const [generation, , n] = key.split('/')
+	return `inline; filename="${generation}-${n}.${content_type.replace('image/', '')}"`
+}
+
 /** An object as it is in storage, where it never changes, and nothing that a browser would take for a page. */
-export function respondObject({ body, size, httpMetadata }: R2ObjectBody): Response {
+export function respondObject({ body, size, httpMetadata }: R2ObjectBody, more: Record<string, string> = {}): Response {
 	const type = httpMetadata?.contentType ?? 'application/octet-stream'
 	return new Response(body, {
 		headers: {
+			...more,
 			'content-type': type,
 			'content-length': String(size),
 			'cache-control': 'private, max-age=86400, immutable',
@@ -55,12 +62,13 @@ export function respondObject({ body, size, httpMetadata }: R2ObjectBody): Respo
 	})
 }
 
-/** What is known of the bytes before they come. */
-type Announced = Readonly<Pick<UploadCall, 'size' | 'md5'> & { content_type: string }>
+/** What is known of the bytes before they come. `disposition` is kept beside them, and told with every URL of `signGet`. */
+type Announced = Readonly<Pick<UploadCall, 'size' | 'md5'> & { content_type: string; disposition?: string }>
 
 /** A URL that writes exactly these bytes, once: every header is signed, and storage refuses a second object of the name. */
 export async function signPut(env: Env, key: string, call: Announced, now = Date.now()): Promise<UploadAnswer> {
 	const headers = {
+		...(call.disposition && { 'content-disposition': call.disposition }),
 		'content-length': String(call.size),
 		'content-md5': call.md5,
 		'content-type': call.content_type,

@@ -68,6 +68,10 @@ describe('on the embedded PostgreSQL', () => {
 			{ n: 0, seed: 2 ** 32 - 1, width: 96, height: 128 },
 			{ n: 1, seed: 0, width: 96, height: 128 }
 		])
+		for (const { n, url } of pair.images) {
+			const disposition = (await fetch(url)).headers.get('content-disposition')
+			expect(disposition, 'shown, and kept under a name of its own').toBe(`inline; filename="${pair.id}-${n}.png"`)
+		}
 		const second = await stack.submit({ ...request, seed: 0 }, wait)
 		expect(await download(second)).toEqual(await download(pair, 1))
 	})
