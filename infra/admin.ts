@@ -110,7 +110,7 @@ const commands: Record<string, Command> = {
 	parked: {
 		takes: 1,
 		run: async (account) =>
-			((await call(account, 'GET', '/metering/events?state=parked&limit=1000')).events as Rows).map(
+			(await all(account, '/metering/events?state=parked', 'events')).map(
 				({ pictures: _, state: __, sent_at: ___, ...event }) => event
 			)
 	},
@@ -207,7 +207,7 @@ function limits(): Json {
 async function all(account: string, path: string, name: string): Promise<Rows> {
 	const rows: Rows = []
 	for (let cursor: unknown = ''; cursor !== null; ) {
-		const page = await call(account, 'GET', `${path}${cursor && `?cursor=${cursor}`}`)
+		const page = await call(account, 'GET', `${path}${cursor && `${path.includes('?') ? '&' : '?'}cursor=${cursor}`}`)
 		rows.push(...(page[name] as Rows))
 		for (const each of (page.unavailable as string[]) ?? []) {
 			console.error(`${each}: it gave no answer; the log of the edge has the reason`)

@@ -524,10 +524,14 @@ export class Account extends DurableObject {
 		})
 	}
 
-	async meterEvents(state: MeterEvent['state'] | undefined, limit: number): Promise<Answer<MeterEvent[]>> {
+	async meterEvents(
+		state: MeterEvent['state'] | undefined,
+		cursor: string | undefined,
+		limit: number
+	): Promise<Answer<Page<MeterEvent>>> {
 		return answer(() => {
 			this.#expectAccount()
-			return this.#meters.list(state, limit)
+			return this.#meters.list(state, cursor, limit)
 		})
 	}
 

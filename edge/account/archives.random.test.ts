@@ -168,7 +168,7 @@ async function live(
 	const meter = async () => {
 		storage.transactionSync(() => at.meters.run('stripe', Date.now()))
 		await Promise.all(at.told.splice(0))
-		const [parked] = at.meters.list('parked', 1)
+		const [parked] = at.meters.list('parked', undefined, 1).items
 		if (parked) {
 			storage.transactionSync(() => at.meters.resolve('stripe', parked.id, 'sent', Date.now()))
 			metered.set(parked.id, parked.value)

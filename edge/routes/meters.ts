@@ -1,11 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
+import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { AccountId } from '../ids.ts'
-import { limitOf } from './paging.ts'
+import { limitOf, nextOfSome } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const Customer = z.strictObject({
@@ -27,6 +28,8 @@ const setCustomer = createRoute({
 	responses: { 200: json(Customer, 'As it is now'), 401: problem('unauthorized'), 422: problem('invalid-request') }
 })
 
+const Cursor = z.string().regex(/^mtr_[0-9a-z]{26}\.(stripe|cloudevents)$/)
+
 const list = createRoute({
 	method: 'get',
 	path: '/v1/admin/accounts/{account}/metering/events',
@@ -34,10 +37,10 @@ const list = createRoute({
 	middleware: [withAdmin] as const,
 	request: {
 		params: z.object({ account: AccountId }),
-		query: z.strictObject({ limit: limitOf(100, 1_000), state: MeterEvent.shape.state.optional() })
+		query: z.strictObject({ limit: limitOf(100, 1_000), cursor: Cursor.optional(), state: MeterEvent.shape.state.optional() })
 	},
 	responses: {
-		200: json(z.strictObject({ events: z.array(MeterEvent) }), 'The events'),
+		200: json(z.strictObject({ events: z.array(MeterEvent), next: Cursor.nullable() }), nextOfSome),
 		401: problem('unauthorized'),
 		422: problem('invalid-request')
 	}
@@ -90,9 +93,10 @@ export const meters = (app: OpenAPIHono<App>) => {
 		return c.json({ stripe_customer }, 200)
 	})
 	app.openapi(list, async (c) => {
-		const { limit, state } = c.req.valid('query')
-		const listed = await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).meterEvents(state, limit)
-		return c.json({ events: unwrap(listed as Answer<MeterEvent[]>) }, 200)
+		const { limit, cursor, state } = c.req.valid('query')
+		const listed = await c.var.env.ACCOUNT.getByName(c.req.valid('param').account).meterEvents(state, cursor, limit)
+		const { items: events, next } = unwrap(listed as Answer<Page<MeterEvent>>)
+		return c.json({ events, next }, 200)
 	})
 	app.openapi(resolve, async (c) => {
 		const { account, sink, id } = c.req.valid('param')

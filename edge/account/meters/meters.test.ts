@@ -1,11 +1,13 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent, SinkName } from '../../../shared/contract/meters.ts'
+import { firstId } from '../../../shared/ids.ts'
 import { type Outcome, tellCloudEvents } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
 import { Due } from '../due.ts'
+import { mostLooked } from '../page.ts'
 import { Meters } from './meters.ts'
 
 const minute = 60_000
@@ -98,10 +100,49 @@ describe('Meters', () => {
 			sinks.stripe = 'cus_1'
 			charged(2)
 			charged(3)
-			const told = meters.list(undefined, 9).map(({ sink, pictures }) => [sink, ...pictures.map(({ n }) => n)].join(' '))
+			const told = meters
+				.list(undefined, undefined, 9)
+				.items.map(({ sink, pictures }) => [sink, ...pictures.map(({ n }) => n)].join(' '))
 			expect(told.sort()).toEqual(['cloudevents 0 1', 'cloudevents 2 3', 'stripe 2 3'])
 			sql.exec("DELETE FROM due WHERE kind = 'meter'")
 		})
+	})
+
+	it('are listed page by page, each for itself though two sinks are told of one batch', async () => {
+		const page = async (query: string) => {
+			const answer = await get(admin(`/events?${query}`), env.ADMIN_TOKEN)
+			const { events, next } = await answer.json<{ events: MeterEvent[]; next: string | null }>()
+			return { listed: events.map(({ id, sink }) => `${id}.${sink}`), next }
+		}
+		await charge(1)
+		await charge(1, { steps: 10 })
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage: { sql } }) => {
+			sql.exec("INSERT INTO meter_events SELECT batch, 'cloudevents', 'sent', due_at, 1, NULL, 0, NULL FROM meter_events")
+		})
+		const all = await page('limit=1000')
+		expect(all).toEqual({ listed: [...new Set(all.listed)].sort().reverse(), next: null })
+		expect(all.listed).toHaveLength(4)
+		const pages: string[][] = []
+		for (let next: string | null = ''; next !== null; ) {
+			const one: Awaited<ReturnType<typeof page>> = await page(`limit=1${next && `&cursor=${next}`}`)
+			pages.push(one.listed)
+			next = one.next
+		}
+		expect(pages).toEqual(all.listed.map((one) => [one]))
+		const ofStripe = all.listed.filter((one) => one.endsWith('.stripe'))
+		expect(await page('limit=1&state=pending')).toEqual({ listed: ofStripe.slice(0, 1), next: ofStripe[0] })
+		expect(await page(`state=pending&cursor=${ofStripe[0]}`)).toEqual({ listed: ofStripe.slice(1), next: null })
+		expect(await codeOf(await get(admin('/events?cursor=mtr_1'), env.ADMIN_TOKEN))).toBe('422 invalid-request')
+
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage: { sql } }) => {
+			const made = `made(id) AS (SELECT '${firstId('mtr', Date.now() + minute)}' || printf('%016d', n) FROM counted)`
+			const counted = `counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < ${mostLooked - 2})`
+			sql.exec(`WITH RECURSIVE ${counted}, ${made} INSERT INTO batches SELECT id, 0, 'scenes', 1, 1, NULL, 0 FROM made`)
+			sql.exec("INSERT INTO meter_events SELECT id, 'stripe', 'sent', 0, 1, NULL, 0, NULL FROM batches WHERE minute = 0")
+		})
+		const first = await page('state=pending&limit=2')
+		expect(first).toEqual({ listed: ofStripe.slice(0, 1), next: all.listed[1] })
+		expect(await page(`state=pending&cursor=${first.next}`)).toEqual({ listed: ofStripe.slice(1), next: null })
 	})
 
 	it('take back what was refunded', async () => {

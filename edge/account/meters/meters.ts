@@ -4,6 +4,7 @@ import type { Outcome, Reading } from '../../courier/meters.ts'
 import { ProblemError } from '../../errors.ts'
 import type { Due } from '../due.ts'
 import type { Happening } from '../happenings.ts'
+import { firstOf, mostLooked, type Page } from '../page.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -95,12 +96,21 @@ export class Meters {
 		this.#schedule(sink, now)
 	}
 
-	/** Newest first. */
-	list(state: MeterEvent['state'] | undefined, limit: number): MeterEvent[] {
-		const condition = state ? 'WHERE state = ?' : ''
-		return this.#rows(`${condition} ORDER BY batch DESC LIMIT ?`, ...(state ? [state, limit] : [limit])).map((row) =>
-			this.#event(row)
-		)
+	/** Newest first; those after the event `cursor`, where there is one: its batch and its sink. */
+	list(state: MeterEvent['state'] | undefined, cursor: string | undefined, limit: number): Page<MeterEvent> {
+		const { sql } = this.#at
+		const [batch = '', sink = ''] = cursor?.split('.') ?? ['~']
+		const range = 'SELECT * FROM meter_events WHERE (batch, sink) < (?, ?) ORDER BY batch DESC, sink DESC'
+		const rows = sql
+			.exec<Row>(
+				`SELECT * FROM (${range} LIMIT ${mostLooked}) JOIN batches ON batch = id WHERE state = coalesce(?, state)
+				ORDER BY batch DESC, sink DESC LIMIT ?`,
+				...[batch, sink, state ?? null, limit + 1]
+			)
+			.toArray()
+		const { items, next } = firstOf(rows, limit, cursorOf)
+		const looked = sql.exec<Row>(`${range} LIMIT 1 OFFSET ${mostLooked - 1}`, batch, sink).toArray()[0]
+		return { items: items.map((row) => this.#event(row)), next: next ?? (looked ? cursorOf(looked) : null) }
 	}
 
 	/** What a person found out about a parked batch: it was counted, or it was not and is sent again. */
@@ -225,5 +235,7 @@ export class Meters {
 		return { id: batch, sink, state, minute: time(minute), model, price, value, pictures, tries, error, sent_at: sent }
 	}
 }
+
+const cursorOf = ({ batch, sink }: Row) => `${batch}.${sink}`
 
 const minuteOf = (at: number) => at - (at % minute)
