@@ -50,6 +50,11 @@ export class EdgeRefused extends Error {
 	}
 }
 
+/** Storage does not take a URL's signature: it has expired, or the key that it was signed with is not good any more, or not yet. Another may do. */
+export class SignatureRefused extends EdgeRefused {
+	override name = 'SignatureRefused'
+}
+
 /** The work is ours, but its request is none that this version knows: the edge may be newer. */
 export class RequestUnknown extends Error {
 	override name = 'RequestUnknown'
@@ -248,7 +253,8 @@ const passing = new Set(['ConditionalRequestConflict', 'OperationAborted', 'Requ
 const refusalOfStorage: Refusal = (call, status, text) => {
 	const inside = (tag: string) => text.match(`<${tag}>([^<]*)`)?.[1]
 	const code = inside('Code') ?? 'without a code'
-	return passing.has(code) ? undefined : new EdgeRefused(call, status, code, inside('Message') ?? text.slice(0, 200))
+	const Refused = status === 401 || status === 403 ? SignatureRefused : EdgeRefused
+	return passing.has(code) ? undefined : new Refused(call, status, code, inside('Message') ?? text.slice(0, 200))
 }
 
 function parseJson(text: string): unknown {

@@ -154,11 +154,22 @@ test('bytes that are in place already are as good as put', async () => {
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
 })
 
-test('a place that has expired is asked for again', async () => {
-	answers.object = (nth) => (nth === 1 ? { status: 403 } : undefined)
+test('a place whose signature is refused is asked for again, for as long as keys are turned', async () => {
+	answers.start = () => granted({ ...request, count: 1 })
+	answers.object = (nth) => (nth <= 3 ? { status: 403 } : undefined)
 	await work()
-	expect(bodies('upload')).toHaveLength(3)
+	expect(bodies('upload')).toHaveLength(4)
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('while storage takes no signature, work whose deadline passes is dropped', async () => {
+	answers.start = () => granted({ ...request, count: 1 })
+	answers.object = () => ({ status: 403 })
+	answers.progress = (nth) => (nth === 6 ? problem('ended') : undefined)
+	await work()
+	expect(bodies('object').length).toBeGreaterThan(0)
+	expect(bodies('image')).toEqual([])
+	expect(bodies('finish')).toEqual([])
 })
 
 test.each([
@@ -189,12 +200,18 @@ test('while storage is down, work that someone else has got is dropped', async (
 	expect(bodies('finish')).toEqual([])
 })
 
-test('an input that is refused is no verdict: its URL may have been signed with an older key', async () => {
+test('an input whose URL was signed with an older key is asked for under a new one', async () => {
+	stored = await sharp({ create: { width: 16, height: 16, channels: 3, background: 'red' } })
+		.png()
+		.toBuffer()
 	const { body } = granted(request)
-	answers.start = () => ({ status: 200, body: { ...body, inputs: { image: `${origin}/input` } } })
-	answers.input = () => ({ status: 403 })
-	await expect(work()).rejects.toMatchObject({ name: 'EdgeRefused' })
-	expect(bodies('finish')).toEqual([])
+	const image = (nth: number) => `${origin}/${nth === 1 ? 'older' : 'stored'}`
+	answers.start = (nth) => ({ status: 200, body: { ...body, inputs: { image: image(nth) } } })
+	answers.older = () => ({ status: 403 })
+	await work()
+	const [first, second, ...more] = bodies('start')
+	expect([second, more]).toEqual([first, []])
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
 })
 
 test('a checkpoint that cannot be read at once is asked for again', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
-import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, RequestUnknown, WorkEnded } from './edge.ts'
+import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, RequestUnknown, SignatureRefused, WorkEnded } from './edge.ts'
 import type { Developed, Engine } from './engine/engine.ts'
 import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
@@ -21,6 +21,8 @@ const PERSISTENCE_MS = 2 * 3_600_000
 const PUZZLED_MS = 5_000
 /** Previews in one post. */
 const MOST_PREVIEWS = 4
+/** Milliseconds after which a URL is signed again whose signature storage does not take; at first one second, and doubled each time. */
+const SIGNATURE_REST_MS = 15_000
 /** Times that one picture is uploaded when storage refuses it, or the edge does not see it there; and milliseconds before the second, doubled before the third. */
 const UPLOADS = 3
 const UPLOAD_REST_MS = 1_000
@@ -81,9 +83,10 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 	const { log } = tools
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
+	const run = randomUUID()
 	let granted: StartAnswer
 	try {
-		granted = await edge.start(randomUUID())
+		granted = await edge.start(run)
 	} catch (error) {
 		if (!(error instanceof RequestUnknown)) {
 			throw error
@@ -106,7 +109,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		})
 	}
 	try {
-		const drawing = drawAll(granted, tools, edge, course, end.signal)
+		const drawing = drawAll(granted, run, tools, edge, course, end.signal)
 		const { inferenceMs, warnings } = await drawing.finally(() => drawn.abort())
 		const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
 		const pictures = request.count === 1 ? '1 picture' : `${request.count} pictures`
@@ -192,6 +195,7 @@ async function keptRows(url: string, edge: Edge, end: AbortSignal, log: (line: s
 /** Draws and delivers every picture that is not delivered yet. */
 async function drawAll(
 	granted: StartAnswer,
+	run: string,
 	{ engine, sign, log }: Tools,
 	edge: Edge,
 	course: Course,
@@ -199,7 +203,16 @@ async function drawAll(
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
 	const { request, delivered, priority, deadline, checkpoint } = granted
 	const persist: Persist = (call) => persistently(call, end, log)
-	const inputs = await readInputs(granted, (url, mostBytes) => persist(() => edge.read(url, mostBytes)))
+	let latest = granted
+	const inputs = await persist(async () => {
+		try {
+			return await readInputs(latest, edge.read)
+		} catch (error) {
+			// Its URLs are signed anew when work is granted, to whom it is granted already too.
+			latest = error instanceof SignatureRefused ? await edge.start(run) : latest
+			throw error
+		}
+	})
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
@@ -261,19 +274,25 @@ async function tellPartial({ n, index, step, ...image }: EnginePartial, edge: Ed
 type Persist = <T>(call: () => Promise<T>) => Promise<T>
 
 /**
- * Storage may be down for longer than a lease lasts, and a generation has few attempts: calls that need it are tried for as long as the work is
- * ours, which the edge says in its answers to progress, but not for ever, for what fails may be this work alone.
+ * Storage may be down, or its keys be turned, for longer than a lease lasts, and a generation has few attempts: calls that need it are tried for as
+ * long as the work is ours, which the edge says in its answers to progress, but not for ever, for what fails may be this work alone.
  */
 async function persistently<T>(call: () => Promise<T>, end: AbortSignal, log: (line: string) => void): Promise<T> {
-	for (const until = performance.now() + PERSISTENCE_MS; ; ) {
+	const until = performance.now() + PERSISTENCE_MS
+	for (let rest = 1_000; ; ) {
 		try {
 			return await call()
 		} catch (error) {
 			end.throwIfAborted()
-			if (!(error instanceof EdgeUnreachable) || performance.now() > until) {
+			const isRefused = error instanceof SignatureRefused
+			if (!(isRefused || error instanceof EdgeUnreachable) || performance.now() > until) {
 				throw error
 			}
 			log(`${error.message}; tries on`)
+			if (isRefused) {
+				await wait(rest, end)
+				rest = Math.min(rest * 2, SIGNATURE_REST_MS)
+			}
 		}
 	}
 }
@@ -293,7 +312,7 @@ async function deliver(
 			await persist(() => edge.image(image))
 			return
 		} catch (error) {
-			// Storage refused the PUT (its signature may have expired), or lost the object.
+			// Storage refused the PUT, or lost the object.
 			if (!(error instanceof EdgeRefused) || attempt === UPLOADS) {
 				throw error
 			}
