@@ -148,6 +148,15 @@ test('two calls at once of shapes that take turns for the last memory', async ()
 	expect(alive.size).toBe(0)
 })
 
+test('two calls at once that both fail in the session of their shape give it up once', async () => {
+	const { open, ran, alive } = device({ fails: (graph) => graph > 0 })
+	const session = await sessionPerShape(open)
+	await Promise.all([run(session, 2), run(session, 2)])
+	expect(ran.map(([n]) => n).sort()).toEqual([0, 0, 1, 1])
+	expect(alive).toEqual(new Set([0]))
+	await session.release()
+})
+
 test('a graph that cannot be opened once more goes on with what there is', async () => {
 	const { open, ran } = device()
 	let gone = false

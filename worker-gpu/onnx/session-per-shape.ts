@@ -167,7 +167,11 @@ async function withMemory<T>(work: () => Promise<T>, needed: () => Opened | unde
 	}
 }
 
+/** Once: who else has found it wanting has nothing left to do. */
 async function giveUp(one: Opened): Promise<void> {
+	if (one.forgotten) {
+		return
+	}
 	one.forget()
 	spare.delete(one)
 	const session = await one.session.catch(() => undefined)
