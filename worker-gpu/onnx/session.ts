@@ -84,11 +84,16 @@ async function createSession(file: string, { name, sessionOptions, shapes }: Ope
 	return InferenceSession.create(graph, { ...sessionOptions, extra: { ...extra, ...beside } })
 }
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+/** Before Node.js 24.9 memory that threads share is none that native code can be given ("Invalid argument"): then it is copied. */
+const takesShared = major > 24 || (major === 24 && minor >= 9)
+
 /**
  * Where JavaScript has Float16Array, a tensor's data becomes one, whose length ONNX Runtime 1.30 takes for 0 ("not enough space:
  * expected 128, got 0", microsoft/onnxruntime#32323). It reads the bits from a Uint16Array.
  */
-function toTensor({ type, data, dims }: Values): Tensor {
+function toTensor({ type, data: given, dims }: Values): Tensor {
+	const data = takesShared ? given : given.slice()
 	const tensor = new Tensor(type as Tensor.Type, data, dims)
 	return type === 'float16' ? Object.defineProperty(tensor, 'data', { value: data }) : tensor
 }
