@@ -6,18 +6,20 @@ import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SamplerName } from '../../shared/samplers.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
+import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
-import { createBatcher } from './batcher.ts'
+import { createBatcher, type Task } from './batcher.ts'
 import { measuredLimits } from './limits.ts'
+import { readRows, restoreRow, saveRows } from './saved-rows.ts'
 import { PATIENCE } from './schedule.ts'
 import { steadySizes } from './steady-sizes.ts'
 
 /*
  * Whatever comes in whatever order: orders of all priorities, deadlines, sizes, lengths, samplers and tasks, some of which are canceled on their way, cannot be
- * prepared or are spoilt by NaN. What schedule.ts and batcher.ts promise holds for all of them.
+ * prepared or are spoilt by NaN, while calls run out of memory. What schedule.ts and batcher.ts promise holds for all of them.
  */
 
 const golden = path.join(import.meta.dirname, '../golden')
@@ -66,6 +68,16 @@ interface Order {
 	/** What becomes of it; canceled, and spoilt, after so many evaluations. */
 	readonly end: 'drawn' | 'canceled' | 'spoilt' | 'unprepared'
 	readonly after: number
+	/** After how many evaluations each it is shown as it is. */
+	readonly shown: number
+	/** Whether a copy is taken halfway, to go on from elsewhere. */
+	readonly copied: boolean
+}
+
+interface Drawn {
+	readonly images: Tensor[]
+	/** By picture and evaluation. */
+	readonly partials: Readonly<Record<string, Tensor>>
 }
 
 function ordersOf(seed: number): Order[] {
@@ -101,22 +113,33 @@ function ordersOf(seed: number): Order[] {
 			deadline: of([undefined, below(1_000)]),
 			comes,
 			end,
-			after: below(4)
+			after: below(4),
+			shown: 1 + below(12),
+			copied: chance(40)
 		}
 	})
 }
 
-async function drawAlone({ drawing, seeds }: Order, checkpoint: Checkpoint): Promise<Tensor[]> {
+/** @param copy where it goes on from, instead of the start */
+async function drawAlone({ drawing, seeds, shown }: Order, checkpoint: Checkpoint, copy?: Uint8Array): Promise<Drawn> {
 	const plan = await planFor(checkpoint, drawing)
-	const images: Tensor[] = []
-	for (const seed of seeds) {
+	const saved = copy && readRows('here', copy)
+	const drawn = { images: [] as Tensor[], partials: {} as Record<string, Tensor> }
+	for (const [n, seed] of seeds.entries()) {
 		const row = plan.start(seed)
+		const from = saved?.get(n)
+		if (from) {
+			restoreRow(row, from, plan)
+		}
 		while (row.k < plan.evaluations) {
 			plan.advance(row, await plan.denoiser.predict(plan.evaluate(row)))
+			if (row.k % shown === 0 && row.k < plan.evaluations) {
+				drawn.partials[`${n} ${row.k}`] = await plan.finish({ ...row, x: row.x0! })
+			}
 		}
-		images.push(await plan.finish(row))
+		drawn.images.push(await plan.finish(row))
 	}
-	return images
+	return drawn
 }
 
 async function check(seed: number, lanes: 1 | 2): Promise<void> {
@@ -126,6 +149,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 	/** Of the rows that are there: the tick of their latest turn. */
 	const turns = new Map<Row, number>()
 	const rows: WeakRef<Row>[] = []
+	const copies = new Map<Order, Uint8Array>()
 	let most = 0
 	let onTick = Promise.withResolvers<void>()
 	const limits = measuredLimits({ guessPositions: 1, measure: false })
@@ -140,10 +164,20 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		}
 	})
 
+	/** Every third call of more than three does not get its memory. */
+	let large = 0
+	async function predict(denoiser: Denoiser, evaluations: readonly Evaluation[]): Promise<Tensor[]> {
+		if (evaluations.length > 3 && ++large % 3 === 0) {
+			throw new Error('Failed to allocate memory for requested buffer of size 123')
+		}
+		return denoiser.predict(evaluations)
+	}
+
 	/** Tells of every turn of a row, and fails where one came late. */
 	function watched(plan: Plan, { priority, end, after }: Order): Plan {
 		return {
 			...plan,
+			denoiser: { ...plan.denoiser, predict: (evaluations) => predict(plan.denoiser, evaluations) },
 			start(seed) {
 				const row = plan.start(seed)
 				rows.push(new WeakRef(row))
@@ -171,14 +205,14 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		}
 	}
 
-	async function drawAmong(order: Order): Promise<Tensor[]> {
+	async function drawAmong(order: Order): Promise<Drawn> {
 		const cancel = new AbortController()
-		const images: Tensor[] = []
+		const drawn = { images: [] as Tensor[], partials: {} as Record<string, Tensor> }
 		const progress: [done: number, total: number][] = []
 		const own: Row[] = []
 		let over = false
 		try {
-			await batcher.develop({
+			const task: Task = {
 				async prepare(pause) {
 					const plan = watched(await planFor(checkpoint, order.drawing, pause), order)
 					const start = (seed: number) => {
@@ -198,12 +232,21 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 						over = true
 						cancel.abort('canceled')
 					}
+					if (order.copied && done >= total / 2 && !copies.has(order)) {
+						copies.set(order, saveRows('here', batcher.rowsOf(task)))
+					}
+				},
+				wantsPartial: (_, row) => row.k % order.shown === 0,
+				onPartial({ n }, step, _, image) {
+					expect(over).toBe(false)
+					drawn.partials[`${n} ${step}`] = image
 				},
 				onPicture({ n }, image) {
 					expect(over).toBe(false)
-					images[n] = image
+					drawn.images[n] = image
 				}
-			})
+			}
+			await batcher.develop(task)
 			const [, total] = progress[0]!
 			expect(progress[0]).toEqual([0, total])
 			expect(progress.at(-1)).toEqual([total, total])
@@ -211,7 +254,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 				expect(sum).toBe(total)
 				expect(done).toBeGreaterThanOrEqual(progress[i - 1]?.[0] ?? 0)
 			}
-			return images
+			return drawn
 		} finally {
 			over = true
 			for (const row of own) {
@@ -220,7 +263,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		}
 	}
 
-	const drawn: Promise<PromiseSettledResult<Tensor[]>[]>[] = []
+	const drawn: Promise<PromiseSettledResult<Drawn>[]>[] = []
 	for (const order of orders) {
 		while (ticks < order.comes && turns.size > 0) {
 			await onTick.promise
@@ -232,6 +275,10 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 		switch (order.end) {
 			case 'drawn':
 				expect(result).toEqual({ status: 'fulfilled', value: await drawAlone(order, checkpoint) })
+				if (order.copied) {
+					const { images } = await drawAlone(order, checkpoint, copies.get(order)!)
+					expect(result).toMatchObject({ value: { images } })
+				}
 				break
 			case 'canceled':
 				expect(result).toMatchObject({ status: 'rejected', reason: 'canceled' })
