@@ -69,14 +69,18 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 			catalogs += request.url().endsWith('/v1/models') ? 1 : 0
 		})
 		const answers: (() => void)[] = []
+		let isHeld = true
 		await page.route('**/v1/account', async (route) => {
-			await new Promise<void>((resolve) => answers.push(resolve))
+			if (isHeld) {
+				await new Promise<void>((resolve) => answers.push(resolve))
+			}
 			await route.continue()
 		})
 		await enter(page)
 		await page.getByLabel('API key').fill(stack.apiKey)
 		await page.keyboard.press('Enter')
 		await expect.poll(() => answers.length).toBe(1)
+		isHeld = false
 		for (const answer of answers) {
 			answer()
 		}
@@ -235,6 +239,25 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		// Whatever follows from an answer has followed when the page has been asked twice.
 		await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)))
 		expect(await costs(page).textContent()).toBe(one)
+	})
+
+	it('a large image: it is sent once to ask for the price, whatever is typed then', async () => {
+		const { page } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		await page.locator('select[name=task]').selectOption('image-to-image')
+		let sent = 0
+		page.on('request', (request) => {
+			sent += request.url().includes('dry_run') && request.postDataJSON().image ? 1 : 0
+		})
+		/** What is done, until its price is known. */
+		const priced = (act: () => Promise<void>) => Promise.all([page.waitForResponse('**/v1/account'), act()])
+		await priced(async () => page.getByLabel('Image', { exact: true }).setInputFiles(await grey()))
+		await priced(() => page.getByLabel('Prompt').fill('a large shiny green sphere'))
+		await priced(() => page.getByLabel('Seed').fill('7'))
+		expect(sent).toBe(1)
+		await priced(() => page.getByLabel('Steps').fill('9'))
+		expect(sent).toBe(2)
 	})
 
 	it('a connection that is lost while it draws: it is taken up again', async () => {

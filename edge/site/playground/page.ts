@@ -119,6 +119,21 @@ signIn(async () => {
 		}
 	}
 
+	/** What a price was asked for last, but for what none follows from. */
+	let priced: { by: string; total: Promise<number> } | undefined
+	/** An image may be large: it is not sent again for each word of the prompt, nor each stroke of the mask. */
+	const totalOf = (whole: GenerationOrder): Promise<number> => {
+		const { prompt: _, negative_prompt: __, seed: ___, mask: ____, ...rest } = whole
+		const by = JSON.stringify(rest)
+		if (priced?.by !== by) {
+			priced = { by, total: client.quote(whole).then(({ cost }) => cost.total) }
+			// What was refused for its words may be taken with others.
+			priced.total.catch(() => {
+				priced = undefined
+			})
+		}
+		return priced.total
+	}
 	/** Answers may overtake each other: only the latest question's counts. */
 	let question = 0
 	const price = async () => {
@@ -129,10 +144,10 @@ signIn(async () => {
 			find('price').textContent = ''
 			return
 		}
-		const told = await client.quote(await order()).then(
-			({ cost, available }) => {
-				const between = cost.total > available ? ', more than your' : ' of'
-				return `Costs ${money(cost.total)}${between} ${money(available)}`
+		const told = await Promise.all([totalOf(await order()), client.account()]).then(
+			([total, { balance }]) => {
+				const between = total > balance.available ? ', more than your' : ' of'
+				return `Costs ${money(total)}${between} ${money(balance.available)}`
 			},
 			() => ''
 		)
