@@ -10,8 +10,8 @@ export type Given = Pick<
 	Partial<GenerationRequest>,
 	'image' | 'mask' | 'semantic_map' | 'layout' | 'class_label' | 'image_guidance' | 'noise_level'
 >
-/** Gives those that the inputs come to, and whether they are all there. */
-type Read = () => Promise<{ fields: Given; isWhole: boolean }>
+/** Gives those that the inputs come to, and what is to be done where they are not all there. */
+type Read = () => Promise<{ fields: Given; missing?: string | undefined }>
 
 /** Sides of a mask in pixels, at most: it is fitted to its image anyway. */
 const mostSide = 1_024
@@ -33,12 +33,12 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 		case 'layout-to-image': {
 			const { element, read } = boxes(tasks[task]!, given.layout ?? [])
 			place.append(element)
-			return async () => ({ fields: { layout: read() }, isWhole: read().length > 0 })
+			return async () => ({ fields: { layout: read() }, missing: read().length === 0 ? 'Draw a box first.' : undefined })
 		}
 		case 'semantic-synthesis':
 			return mapInput(place, tasks[task]!.labels, size.default, given)
 		default:
-			return async () => ({ fields: {}, isWhole: true })
+			return async () => ({ fields: {} })
 	}
 }
 
@@ -94,6 +94,8 @@ async function loaded(url: string): Promise<HTMLImageElement> {
 	return image
 }
 
+const noImage = 'Choose an image first.'
+
 /** What some models are told of their image. */
 const numbers = {
 	image_guidance: { label: 'How closely to keep to it', min: 1, step: 'any' },
@@ -116,7 +118,7 @@ function imageInput(place: HTMLElement, given: Given, field: keyof typeof number
 	return async () => {
 		const from = image.read()
 		const fields = { ...(from && { image: from }), ...(limits && number.value && { [field]: Number(number.value) }) }
-		return { fields, isWhole: Boolean(from) }
+		return { fields, missing: from ? undefined : noImage }
 	}
 }
 
@@ -152,7 +154,8 @@ function maskedInput(place: HTMLElement, given: Given): Read {
 		// What can be painted on counts as it was painted, and not as it was given.
 		const given = isShown(from) && isShown(mask.read()) ? undefined : mask.read()
 		const over = drawn ? await whiteOnBlack(drawn) : given
-		return { fields: { ...(from && { image: from }), ...(over && { mask: over }) }, isWhole: Boolean(from && over) }
+		const missing = from ? (over ? undefined : 'Paint over what is to be drawn anew first, or choose a mask.') : noImage
+		return { fields: { ...(from && { image: from }), ...(over && { mask: over }) }, missing }
 	}
 }
 
@@ -197,7 +200,7 @@ function classInput(place: HTMLElement, classes: readonly string[], { class_labe
 	const select = h('select', {}, ...classes.map((name, value) => h('option', { value }, name)))
 	select.value = String(typeof class_label === 'string' ? classes.indexOf(class_label) : (class_label ?? 0))
 	place.append(h('label', {}, 'Class', select))
-	return async () => ({ fields: { class_label: Number(select.value) }, isWhole: true })
+	return async () => ({ fields: { class_label: Number(select.value) } })
 }
 
 type Labels = NonNullable<ModelTasks['semantic-synthesis']>['labels']
@@ -228,6 +231,6 @@ function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given
 	place.append(palette, easel, map.element)
 	return async () => {
 		const semantic_map = isUpload && map.read() === given.semantic_map ? given.semantic_map : painted()
-		return { fields: { semantic_map }, isWhole: true }
+		return { fields: { semantic_map } }
 	}
 }

@@ -5,7 +5,7 @@ import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../../shared/contract/order.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { key } from '../api.ts'
-import { attempt } from '../attempt.ts'
+import { attempt, Missing } from '../attempt.ts'
 import { money } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
@@ -28,7 +28,7 @@ signIn(async () => {
 	const models = await client.models()
 	find('bench').hidden = false
 	const model = () => models.find(({ id }) => id === field('model').value) as Model
-	let readInputs: ReturnType<typeof showInputs> = async () => ({ fields: {}, isWhole: true })
+	let readInputs: ReturnType<typeof showInputs> = async () => ({ fields: {} })
 
 	const chooseTask = (given: Given = {}): void => {
 		const task = field('task').value as Task
@@ -140,7 +140,7 @@ signIn(async () => {
 		const mine = ++question
 		// What is not whole yet would be refused; what else is wrong is told when it is asked for.
 		const isAsking = field('prompt').value.trim() !== '' || model().prompt.max === 0
-		if (!isAsking || !form.checkValidity() || !(await readInputs()).isWhole) {
+		if (!isAsking || !form.checkValidity() || (await readInputs()).missing) {
 			find('price').textContent = ''
 			return
 		}
@@ -204,6 +204,10 @@ signIn(async () => {
 		question++
 		find('price').textContent = 'Asking…'
 		try {
+			const { missing } = await readInputs()
+			if (missing) {
+				throw new Missing(missing)
+			}
 			return await client.create(await order())
 		} finally {
 			isAsking = false

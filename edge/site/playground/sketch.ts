@@ -103,8 +103,10 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 			change([])
 		})
 	)
+	// The canvas says so itself to whoever hears it.
+	const hint = h('p', { class: 'faint', 'aria-hidden': 'true' }, label)
 	return {
-		element: h('div', { class: 'easel' }, sheet, tools),
+		element: h('div', { class: 'easel' }, hint, sheet, tools),
 		read: () => (ground || strokes.length > 0 ? canvas.toDataURL('image/png') : undefined),
 		flood: () => change([...strokes, { colour: brush(), width: 4 * Math.max(width, height), points: [[width / 2, height / 2]] }])
 	}
