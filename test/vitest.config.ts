@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
@@ -11,8 +12,17 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../node_modules/.c
 // A node at rest measures its sizes, with all cores: a dozen stacks would do so beside each other's tests. Some of it is tested in test/e2e/generation.test.ts.
 process.env.BATCH_LIMITS ??= 'guessed'
 
+/** By their length, as vitest does where it has not seen them run, but for a short file of a minute and a half's waiting, which would come last and be alone. */
+class Order extends BaseSequencer {
+	override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+		const waits = ({ moduleId }: TestSpecification) => Number(moduleId.endsWith('engine/hung.test.ts'))
+		return (await super.sort(files)).toSorted((a, b) => waits(b) - waits(a))
+	}
+}
+
 export default defineConfig({
 	test: {
+		sequence: { sequencer: Order },
 		projects: [
 			'edge/vitest.config.ts',
 			{
