@@ -30,9 +30,7 @@ const route = createRoute({
 			z.strictObject({ differences: z.array(z.string()), objects: z.int(), next: Cursor.nullable() }),
 			'What does not agree, nothing where all is well; how many objects were looked for; and the `cursor` of the following page, null on the last'
 		),
-		401: problem('unauthorized'),
-		404: problem('not-found: there is no such account'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 

@@ -15,8 +15,7 @@ const route = createRoute({
 	request: { params: z.object({ id: GenerationId }) },
 	responses: {
 		200: json(Generation, 'The generation, which has ended'),
-		401: problem('unauthorized'),
-		404: problem('not-found')
+		401: problem('unauthorized')
 	}
 })
 

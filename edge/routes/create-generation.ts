@@ -55,11 +55,7 @@ const route = createRoute({
 		400: problem('malformed-json, malformed-header'),
 		401: problem('unauthorized'),
 		402: problem('insufficient-credit'),
-		403: problem('forbidden'),
 		404: problem('not-found: the generation that an earlier sending of the order made was deleted'),
-		408: problem('too-slow'),
-		413: problem('payload-too-large'),
-		415: problem('unsupported-media-type'),
 		422: problem('invalid-request, unknown-model, idempotency-key-reused'),
 		429: problem('rate-limited, too-many-in-flight, spend-limit'),
 		503: problem('busy, unavailable')

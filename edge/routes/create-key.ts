@@ -22,9 +22,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		responses: {
 			201: json(MadeKey, 'The key. Its text is not shown again'),
 			401: problem('unauthorized'),
-			403: problem('forbidden: the key has not the scope `admin`'),
-			409: problem('too-many-keys'),
-			422: problem('invalid-request')
+			409: problem('too-many-keys')
 		}
 	})
 

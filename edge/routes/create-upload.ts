@@ -18,12 +18,7 @@ const route = createRoute({
 	request: { body: { required: true, content: { 'application/json': { schema: UploadRequest } } } },
 	responses: {
 		201: json(Upload, 'Where to PUT the bytes, once; the id is then an input'),
-		400: problem('malformed-json'),
 		401: problem('unauthorized'),
-		408: problem('too-slow'),
-		413: problem('payload-too-large'),
-		415: problem('unsupported-media-type'),
-		422: problem('invalid-request'),
 		429: problem('rate-limited')
 	}
 })

@@ -27,8 +27,7 @@ const route = createRoute({
 	responses: {
 		200: json(Balance, 'The balance, with the credit'),
 		401: problem('unauthorized'),
-		409: problem('reference-reused'),
-		422: problem('invalid-request')
+		409: problem('reference-reused')
 	}
 })
 

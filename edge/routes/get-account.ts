@@ -16,9 +16,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		request: { params: pathOf(door, {}) },
 		responses: {
 			200: json(AccountView, 'The account'),
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			404: problem('not-found: there is no such account')
+			401: problem('unauthorized')
 		}
 	})
 

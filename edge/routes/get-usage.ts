@@ -25,9 +25,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 				description: 'Days without a picture are left out',
 				content: { ...json(z.strictObject({ usage: z.array(Usage) }), '').content, 'text/csv': { schema: z.string() } }
 			},
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			422: problem('invalid-request')
+			401: problem('unauthorized')
 		}
 	})
 

@@ -18,8 +18,7 @@ const route = createRoute({
 			z.strictObject({ accounts: z.array(AccountView), unavailable: z.array(AccountId), next: AccountId.nullable() }),
 			'`unavailable` are those that gave no answer, of which the log has the reason; `next` is the `cursor` of the following page, null on the last'
 		),
-		401: problem('unauthorized'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 

@@ -29,9 +29,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 				z.strictObject({ archives: z.array(Archive), next: GenerationId.nullable() }),
 				'`next` is the `cursor` of the following page, null on the last'
 			),
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			422: problem('invalid-request')
+			401: problem('unauthorized')
 		}
 	})
 

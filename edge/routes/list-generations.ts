@@ -33,8 +33,7 @@ const route = createRoute({
 			z.strictObject({ generations: z.array(Generation), next: GenerationId.nullable(), archived_until: ArchivedUntil }),
 			nextOfSome
 		),
-		401: problem('unauthorized'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 

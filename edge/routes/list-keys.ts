@@ -19,10 +19,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 				z.strictObject({ keys: z.array(ApiKey), next: KeyId.nullable() }),
 				'`next` is the `cursor` of the following page, null on the last'
 			),
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			404: problem('not-found: there is no such account'),
-			422: problem('invalid-request')
+			401: problem('unauthorized')
 		}
 	})
 

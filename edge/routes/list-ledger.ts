@@ -25,9 +25,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 				z.strictObject({ entries: z.array(LedgerEntry), next: z.int().nullable(), archived_until: ArchivedUntil }),
 				'`next` is the `cursor` of the following page, null on the last'
 			),
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			422: problem('invalid-request')
+			401: problem('unauthorized')
 		}
 	})
 

@@ -25,7 +25,7 @@ const setCustomer = createRoute({
 		params: z.object({ account: AccountId }),
 		body: { required: true, content: { 'application/json': { schema: Customer } } }
 	},
-	responses: { 200: json(Customer, 'As it is now'), 401: problem('unauthorized'), 422: problem('invalid-request') }
+	responses: { 200: json(Customer, 'As it is now'), 401: problem('unauthorized') }
 })
 
 const Cursor = z.string().regex(/^mtr_[0-9a-z]{26}\.(stripe|cloudevents)$/)
@@ -41,8 +41,7 @@ const list = createRoute({
 	},
 	responses: {
 		200: json(z.strictObject({ events: z.array(MeterEvent), next: Cursor.nullable() }), nextOfSome),
-		401: problem('unauthorized'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 
@@ -63,9 +62,7 @@ const resolve = createRoute({
 	},
 	responses: {
 		200: json(MeterEvent, 'As it is now'),
-		401: problem('unauthorized'),
-		404: problem('not-found'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 
@@ -80,9 +77,7 @@ const resolveAll = createRoute({
 	},
 	responses: {
 		200: json(z.strictObject({ resolved: z.int() }), 'How many they were'),
-		401: problem('unauthorized'),
-		404: problem('not-found'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 

@@ -15,6 +15,8 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 	expect(paths['/v1/generations']!.post).toMatchObject({ operationId: 'postGenerations', security: [{ key: [] }] })
 	expect(paths['/v1/models']!.get).toMatchObject({ security: [] })
 	expect(paths['/v1/webhooks/{id}']!.get!.responses).toHaveProperty('403')
+	const { responses } = paths['/v1/admin/accounts/{account}/ledger']!.get!
+	expect(Object.keys(responses)).toEqual(['200', '401', '404', '422'])
 	expect(paths['/v1/admin/accounts/{account}/keys']!.post).toMatchObject({ security: [{ admin: [] }] })
 	// What programs that write clients name their types by; and nothing that is named is told twice.
 	expect(paths['/v1/generations/{id}']!.get).toMatchObject({

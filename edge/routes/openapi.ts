@@ -42,12 +42,12 @@ interface Operation {
 	operationId?: string
 	tags?: string[]
 	security?: Record<string, never[]>[]
-	parameters?: { name: string; description?: string }[]
+	parameters?: { name: string; in: string; description?: string }[]
 	requestBody?: object
 	responses: Record<string, { description: string; content?: Record<string, { schema?: object }> }>
 }
 
-/** How any JSON body may be refused, whatever a route says of its own. */
+/** How any JSON body may be refused: routes say what is their own. */
 const refusals = {
 	400: 'malformed-json',
 	408: 'too-slow',
@@ -156,7 +156,7 @@ function asEvents({ responses }: Operation): void {
 }
 
 /** What follows from where an operation is and how it may answer. */
-function described(method: string, path: string, { requestBody, responses }: Operation): Partial<Operation> {
+function described(method: string, path: string, { parameters = [], requestBody, responses }: Operation): Partial<Operation> {
 	const words = path.split(/[^a-z]+/).filter((word) => word !== '' && word !== 'v')
 	const isAdmin = words[0] === 'admin'
 	const { content = {} } = responses['401'] ?? {}
@@ -165,6 +165,7 @@ function described(method: string, path: string, { requestBody, responses }: Ope
 		...(needsKey && { 403: 'forbidden: the key has not the scope for it' }),
 		...(path.includes('{') && '401' in responses && { 404: 'not-found' }),
 		...(path.includes('/generations/{id}') && { 410: 'archived: what is kept of it is in `GET /v1/archives`' }),
+		...(parameters.some(({ in: where }) => where === 'query') && { 422: 'invalid-request' }),
 		...(requestBody && refusals)
 	}
 	const refused = Object.entries(known).map(([status, description]) => [status, { description, content }])

@@ -14,9 +14,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		request: { params: pathOf(door, { id: KeyId }) },
 		responses: {
 			204: { description: 'It is not valid any more; event streams that it opened end within seconds' },
-			401: problem('unauthorized'),
-			403: problem('forbidden'),
-			404: problem('not-found')
+			401: problem('unauthorized')
 		}
 	})
 

@@ -25,10 +25,8 @@ const routeAt = (door: (typeof doors)[number]) =>
 		responses: {
 			201: json(MadeKey, 'The new key. Its text is not shown again'),
 			401: problem('unauthorized'),
-			403: problem('forbidden'),
 			404: problem('not-found: also when it is not valid any more'),
-			409: problem('too-many-keys: the old one counts while it stays valid'),
-			422: problem('invalid-request')
+			409: problem('too-many-keys: the old one counts while it stays valid')
 		}
 	})
 

@@ -18,7 +18,7 @@ const route = createRoute({
 		params: z.object({ account: AccountId }),
 		body: { required: true, content: { 'application/json': { schema: StandingChange } } }
 	},
-	responses: { 200: json(AccountView, 'The account'), 401: problem('unauthorized'), 422: problem('invalid-request') }
+	responses: { 200: json(AccountView, 'The account'), 401: problem('unauthorized') }
 })
 
 export const updateAccount = (app: OpenAPIHono<App>) =>

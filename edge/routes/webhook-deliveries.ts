@@ -11,7 +11,6 @@ import { json, problem } from './responses.ts'
 
 const DeliveryId = z.string().regex(/^msg_[0-9a-z]{26}$/)
 const params = z.object({ id: DeliveryId })
-const one = { 401: problem('unauthorized'), 404: problem('not-found') }
 
 const list = createRoute({
 	method: 'get',
@@ -29,8 +28,7 @@ const list = createRoute({
 	},
 	responses: {
 		200: json(z.strictObject({ deliveries: z.array(Delivery), next: DeliveryId.nullable() }), nextOfSome),
-		401: problem('unauthorized'),
-		422: problem('invalid-request')
+		401: problem('unauthorized')
 	}
 })
 
@@ -40,7 +38,7 @@ const read = createRoute({
 	summary: 'One of them',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 200: json(Delivery, 'The delivery'), ...one }
+	responses: { 200: json(Delivery, 'The delivery'), 401: problem('unauthorized') }
 })
 
 const replay = createRoute({
@@ -49,7 +47,7 @@ const replay = createRoute({
 	summary: 'Send it again, under the same `webhook-id`',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), ...one, 429: problem('rate-limited') }
+	responses: { 202: json(Delivery, 'On its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
 })
 
 export const webhookDeliveries = (app: OpenAPIHono<App>) => {

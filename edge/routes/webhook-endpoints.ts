@@ -8,7 +8,6 @@ import { quotaHeaders } from '../quotas.ts'
 import { json, problem } from './responses.ts'
 
 const params = z.object({ id: z.string().regex(/^wh_[0-9a-z]{26}$/) })
-const one = { 401: problem('unauthorized'), 404: problem('not-found') }
 
 const list = createRoute({
 	method: 'get',
@@ -27,8 +26,7 @@ const add = createRoute({
 	responses: {
 		201: json(Endpoint, 'It is told from now on'),
 		401: problem('unauthorized'),
-		409: problem('too-many-webhooks'),
-		422: problem('invalid-request')
+		409: problem('too-many-webhooks')
 	}
 })
 
@@ -38,7 +36,7 @@ const read = createRoute({
 	summary: 'One of them',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 200: json(Endpoint, 'The webhook'), ...one }
+	responses: { 200: json(Endpoint, 'The webhook'), 401: problem('unauthorized') }
 })
 
 const change = createRoute({
@@ -48,7 +46,7 @@ const change = createRoute({
 		'Change its URL or events, switch it off or on again. What is on its way to it when it is switched off counts as failed',
 	middleware: [withKey, limitBody] as const,
 	request: { params, body: { required: true, content: { 'application/json': { schema: EndpointChange } } } },
-	responses: { 200: json(Endpoint, 'As it is now'), ...one, 422: problem('invalid-request') }
+	responses: { 200: json(Endpoint, 'As it is now'), 401: problem('unauthorized') }
 })
 
 const remove = createRoute({
@@ -57,7 +55,7 @@ const remove = createRoute({
 	summary: 'Tell it nothing more',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 204: { description: 'It is gone; what was on its way to it counts as failed' }, ...one }
+	responses: { 204: { description: 'It is gone; what was on its way to it counts as failed' }, 401: problem('unauthorized') }
 })
 
 const ping = createRoute({
@@ -66,7 +64,7 @@ const ping = createRoute({
 	summary: 'Send it a message of type `ping`, to see whether it arrives',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), ...one, 429: problem('rate-limited') }
+	responses: { 202: json(Delivery, 'On its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
 })
 
 export const webhookEndpoints = (app: OpenAPIHono<App>) => {
