@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest'
 import { DarkroomError } from '../../shared/client.ts'
-import { ApiError } from './api.ts'
 import { reasonOf } from './attempt.ts'
 
 test('what the API said, a server that is away, and a fault of the page are told apart', () => {
 	expect(reasonOf(new TypeError('Failed to fetch'))).toBe('The server cannot be reached.')
-	expect(reasonOf(new ApiError({ status: 503, detail: 'Busy just now.' }))).toBe('Busy just now.')
+	expect(reasonOf(new DarkroomError(503, {}))).toBe('The server answered 503.')
 	expect(reasonOf(new DarkroomError(402, { detail: 'No credit.' }))).toBe('No credit.')
 	expect(reasonOf(new DOMException('the image is broken', 'EncodingError'))).toContain('the image is broken')
 })

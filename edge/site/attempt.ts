@@ -1,12 +1,11 @@
 import { DarkroomError } from '../../shared/client.ts'
-import { ApiError } from './api.ts'
 
 /** Something is to be done first, and says what. */
 export class Missing extends Error {}
 
 /** Why something did not work: in the API's own words, where it had any. What `fetch` throws is a TypeError. */
 export const reasonOf = (error: unknown): string =>
-	error instanceof ApiError || error instanceof DarkroomError || error instanceof Missing
+	error instanceof DarkroomError || error instanceof Missing
 		? error.message
 		: error instanceof TypeError
 			? 'The server cannot be reached.'

@@ -1,4 +1,5 @@
-import { ApiError, api, key } from './api.ts'
+import { DarkroomError } from '../../shared/client.ts'
+import { api, key } from './api.ts'
 import { attempt, reasonOf } from './attempt.ts'
 import { find } from './h.ts'
 
@@ -24,7 +25,7 @@ export function signIn(enter: () => Promise<void>): void {
 			await api('/v1/account')
 		} catch (error) {
 			// What is down for a moment says nothing about the key.
-			if (error instanceof ApiError && [401, 403].includes(error.status)) {
+			if (error instanceof DarkroomError && [401, 403].includes(error.status)) {
 				key.forget()
 			}
 			button.disabled = false
