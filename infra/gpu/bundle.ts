@@ -7,32 +7,29 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import onnxruntime from 'onnxruntime-node/package.json' with { type: 'json' }
+import { readCommandLine } from '../../shared/command-line.ts'
 import { root } from '../../test/root.ts'
 import { dropKernels } from './fatbin.ts'
 import { dropLanguages } from './icu.ts'
 
 const run = promisify(execFile)
 
-const { values } = parseArgs({
+const usage = `npx node infra/gpu/bundle.ts [--architecture 90] [--part-size 60] [--graphs]
+
+  --architecture   of the GPU, as CUDA counts them: 80 A100, 89 L4 and RTX 4090, 90 H100 and H200
+  --part-size      megabytes of each part of .data/gpu/parts
+  --graphs         pack them alone, after a change of theirs`
+const { values } = readCommandLine(usage, {
 	options: {
 		architecture: { type: 'string', default: '90' },
 		'part-size': { type: 'string', default: '60' },
 		/** What is packed already stays. */
-		graphs: { type: 'boolean', default: false },
-		help: { type: 'boolean', short: 'h' }
+		graphs: { type: 'boolean', default: false }
 	}
 })
-if (values.help) {
-	console.log(`npx node infra/gpu/bundle.ts [--architecture 90] [--part-size 60] [--graphs]
-
-  --architecture   of the GPU, as CUDA counts them: 80 A100, 89 L4 and RTX 4090, 90 H100 and H200
-  --part-size      megabytes of each part of .data/gpu/parts
-  --graphs         pack them alone, after a change of theirs`)
-	process.exit(0)
-}
 
 const home = path.join(root, '.data/gpu')
 const downloads = path.join(home, 'downloads')
