@@ -56,8 +56,6 @@ export default defineConfig({
 						'hono/body-limit',
 						'hono/factory',
 						'hono/http-exception',
-						'hono/method-not-allowed',
-						'hono/request-id',
 						'ioredis',
 						'pg',
 						'standardwebhooks',
