@@ -49,6 +49,7 @@ async function main(): Promise<void> {
 	if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 		throw new Error(`PORT: expected a number from 1 to 65535, got ${process.env.PORT}`)
 	}
+	await import('../shared/catalog.ts') // People edit it: what is wrong with it is told before anything runs.
 	const dataDir = resolve(process.env.DATA_DIR || '.data')
 	mkdirSync(dataDir, { recursive: true })
 	const held = lock(dataDir)

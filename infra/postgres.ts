@@ -2,7 +2,6 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { models } from '../shared/catalog.ts'
 import { mostConnections } from '../shared/queue.ts'
 
 /** How to run one embedded PostgreSQL: `command` with `args` serves `url` until it gets SIGINT. */
@@ -17,6 +16,7 @@ export interface PostgresServer {
  * It listens on 127.0.0.1:`port` alone, with a password of its own.
  */
 export async function preparePostgres(dataDir: string, port: number): Promise<PostgresServer> {
+	const { models } = await import('../shared/catalog.ts') // What is wrong with it, who prepares may tell.
 	const { initdb, postgres } = await binaries()
 	const wrap = asUnprivileged()
 	const passwordFile = `${dataDir}.password`
@@ -45,7 +45,9 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 		])
 		renameSync(made, dataDir)
 	}
-	const server = [...wrap, postgres, '-D', dataDir, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
+	// Of a node's consumers, one a model, and of the edge's producers and whoever looks in.
+	const all = [...settings, `max_connections=${mostConnections * models.length + 40}`]
+	const server = [...wrap, postgres, '-D', dataDir, '-p', String(port), ...all.flatMap((setting) => ['-c', setting])]
 	return {
 		command: server[0] as string,
 		args: server.slice(1),
@@ -73,8 +75,6 @@ const succeeds = ([command, ...args]: string[]) => spawnSync(command as string, 
 const settings = [
 	'listen_addresses=127.0.0.1',
 	'unix_socket_directories=',
-	// Of a node's consumers, one a model, and of the edge's producers and whoever looks in.
-	`max_connections=${mostConnections * models.length + 40}`,
 	'shared_buffers=16MB',
 	'max_wal_size=128MB',
 	'min_wal_size=32MB',

@@ -54,16 +54,23 @@ test.each<[string, (entry: Entry) => unknown[], RegExp]>([
 	[
 		'a word in place of a number',
 		(entry) => [{ ...entry, steps: { ...entry.steps, max: 'many' } }],
-		/expected number.*\n.*models\[0\]\.steps\.max/
+		/models\[0\]\.steps\.max: .*expected number/
 	],
 	[
 		'a default beyond the most',
 		(entry) => [{ ...entry, steps: { ...entry.steps, default: 1e6 } }],
-		/min ≤ default ≤ max\n.*models\[0\]\.steps/
+		/models\[0\]\.steps: expected min ≤ default ≤ max/
 	],
-	['a field that there is not', (entry) => [{ ...entry, cost: 5 }], /cost.*\n.*models\[0\]/],
+	[
+		'a field that there is not',
+		(entry) => [{ ...entry, size: { ...entry.size, step: 5 } }],
+		/models\[0\]\.size: expected only default, min, max, multiple, got step$/
+	],
+	['sizes in steps of nothing', (entry) => [{ ...entry, size: { ...entry.size, multiple: 0 } }], /models\[0\]\.size\.multiple: /],
+	['more pictures than the most', (entry) => [{ ...entry, count: { default: 9, max: 8 } }], /models\[0\]\.count: /],
+	['no model', () => [], /models: /],
 	['a path for an id', (entry) => [{ ...entry, id: '../x' }], /models\[0\]\.id/],
-	['an id twice', (entry) => [entry, entry], /expected each id once\n.*models/]
+	['an id twice', (entry) => [entry, entry], /models: expected each id once/]
 ])('an edited catalog with %s is refused by what and where', (_, edit, message) => {
 	const folder = mkdtempSync(path.join(tmpdir(), 'darkroom-'))
 	const file = path.join(folder, 'catalog.json')

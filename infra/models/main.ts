@@ -2,10 +2,7 @@
 import { join, resolve } from 'node:path'
 import { readCommandLine } from '../../shared/command-line.ts'
 import { shippedModels } from '../../worker-gpu/engine/client.ts'
-import { addModel } from './add.ts'
 import { apart } from './apart.ts'
-import { listModels } from './list.ts'
-import { removeModel } from './remove.ts'
 import { bytes, describeAdded, describeExport, printable } from './table.ts'
 
 const usage = `npm run models -- COMMAND
@@ -39,6 +36,7 @@ try {
 	process.exit(1)
 }
 
+/** Loads what a command needs when it is asked for: all of it reads the catalog, and what is wrong with that is told as any other error. */
 async function run(
 	command: string | undefined,
 	rest: readonly string[],
@@ -58,6 +56,7 @@ async function run(
 		case 'add': {
 			takes('one folder', rest.length === 1)
 			leaveInOrder()
+			const { addModel } = await import('./add.ts')
 			const dryRun = flags['dry-run']
 			const added = await addModel({
 				source: rest[0]!,
@@ -78,19 +77,23 @@ async function run(
 			)
 			break
 		}
-		case 'list':
+		case 'list': {
 			takes('nothing more', rest.length === 0)
+			const { listModels } = await import('./list.ts')
 			console.log(await listModels(modelsDir, catalogFile))
 			break
+		}
 		case 'check':
 			takes('one id or none', rest.length <= 1)
 			leaveInOrder()
 			await apart({ work: 'check', modelsDir, catalogFile, id: rest[0], provider: choice }, left.signal)
 			break
-		case 'remove':
+		case 'remove': {
 			takes('one id', rest.length === 1)
+			const { removeModel } = await import('./remove.ts')
 			console.log(`Removed ${rest[0]}: ${bytes(await removeModel(modelsDir, catalogFile, rest[0]!))}.`)
 			break
+		}
 		default:
 			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}\n\n${usage}`)
 	}

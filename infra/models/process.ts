@@ -2,8 +2,7 @@
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { progressBar } from '../progress.ts'
 import type { Order, Said } from './apart.ts'
-import { checkModel } from './check.ts'
-import { type Staged, stage } from './stage.ts'
+import type { Staged } from './stage.ts'
 
 const say = (said: Said) => process.send?.(said, () => {})
 
@@ -24,8 +23,10 @@ process.once('message', async (order: Order) => {
 async function work(order: Order): Promise<Staged | undefined> {
 	const provider = await chooseProvider(order.provider)
 	if (order.work === 'stage') {
+		const { stage } = await import('./stage.ts')
 		return stage(order.id, order.found, order.staged, provider, progressBar)
 	}
+	const { checkModel } = await import('./check.ts')
 	for await (const line of checkModel(order.modelsDir, order.catalogFile, provider, order.id)) {
 		console.log(line)
 	}

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { bindingFolder } from '../../worker-gpu/onnx/provider.ts'
 import { isInstalled } from '../installed.ts'
 import { root } from '../root.ts'
+import { copyTree } from '../tree.ts'
 
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
 const commands = Object.entries(scripts).flatMap(([name, command]) => {
@@ -33,6 +34,35 @@ it.each(commands.filter(([name]) => name !== 'npm run fuzz:api'))(
 		})
 	}
 )
+
+it.each([
+	['is no JSON', '{"models": [ {', /json: .* in JSON at position 14 \(line 1 column 15\)/],
+	['has an unknown field', '{"models": [], "model": []}', /json: .*expected only models, got model/]
+])('a catalog that %s is told in a line, by its name', async (_, catalog, told) => {
+	const tree = copyTree()
+	const file = join(tree, 'shared/catalog.json')
+	writeFileSync(file, catalog)
+	const env = { ...process.env, DATA_DIR: join(tree, 'data'), PORT: '1' }
+	try {
+		for (const [program, ...words] of [
+			['worker-gpu/main.ts'],
+			['infra/dev.ts'],
+			['infra/models/main.ts', 'list'],
+			['infra/models/main.ts', 'check'],
+			['infra/models/main.ts', 'remove', 'scenes'],
+			['infra/models/main.ts', 'add', join(root, 'worker-gpu/golden/tiny')]
+		]) {
+			const { stdout, stderr, code } = await promisify(execFile)(process.execPath, [join(tree, program!), ...words], {
+				env
+			}).catch((error) => error)
+			expect([program, code, stdout]).toEqual([program, program === 'worker-gpu/main.ts' ? 78 : 1, ''])
+			expect(stderr).toMatch(/^[^\n]*shared\/catalog\.json: [^\n]*\n$/)
+			expect(stderr).toMatch(told)
+		}
+	} finally {
+		rmSync(tree, { recursive: true })
+	}
+})
 
 it('npm run cuda says what it misses, and leaves nothing behind', async () => {
 	const without = { cwd: root, env: { ...process.env, PATH: '' } }
