@@ -23,6 +23,7 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
   revoke ACCOUNT KEY                 at once and for ever
   usage ACCOUNT [FROM [TO]]          delivered pictures by day, model and key
   ledger ACCOUNT                     its latest 50 moves of money
+      --all                            or all that are not archived
   archives ACCOUNT                   the books of old orders: their files, with a URL for each
   parked ACCOUNT                     meter events of which a person has to find out whether they were counted
   resolve ACCOUNT SINK EVENT OUTCOME    tells it of one, or of \`all\`: sent, or lost, which sends it again
@@ -36,7 +37,8 @@ const { values, positionals } = readCommandLine(usage, {
 		limit: { type: 'string', multiple: true },
 		scope: { type: 'string', multiple: true },
 		expires: { type: 'string' },
-		overlap: { type: 'string' }
+		overlap: { type: 'string' },
+		all: { type: 'boolean' }
 	},
 	allowPositionals: true
 })
@@ -95,7 +97,12 @@ const commands: Record<string, Command> = {
 		run: async (account, from, to) =>
 			(await call(account, 'GET', `/usage?${new URLSearchParams({ ...(from && { from }), ...(to && { to }) })}`)).usage
 	},
-	ledger: { takes: 1, run: async (account) => (await call(account, 'GET', '/ledger')).entries },
+	ledger: {
+		takes: 1,
+		options: ['all'],
+		run: async (account) =>
+			values.all ? all(account, '/ledger?limit=500', 'entries') : (await call(account, 'GET', '/ledger')).entries
+	},
 	archives: {
 		takes: 1,
 		run: async (account) =>

@@ -85,7 +85,7 @@ export class Darkroom {
 		return followed(async (lastId) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
 			return (await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)).body
-		})
+		}, waitUnless(signal))
 	}
 
 	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
@@ -112,3 +112,15 @@ export class Darkroom {
 }
 
 const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
+
+/** Waits, until aborted at the most; whoever goes on then is refused by what it does next. */
+const waitUnless = (signal: AbortSignal | undefined) => (milliseconds: number) =>
+	new Promise<void>((resolve) => {
+		const stop = () => {
+			clearTimeout(timer)
+			signal?.removeEventListener('abort', stop)
+			resolve()
+		}
+		const timer = setTimeout(stop, milliseconds)
+		signal?.addEventListener('abort', stop)
+	})

@@ -21,16 +21,21 @@ function stream(text: string, trouble?: Error): ReadableStream<Uint8Array> {
 async function hear(...streams: (ReadableStream<Uint8Array> | null)[]) {
 	const asked: (string | undefined)[] = []
 	const heard: GenerationEvent[] = []
-	const events = followed(async (lastId) => {
-		asked.push(lastId)
-		return streams.shift()
-	})
+	/** Before which of the streams there was a pause. */
+	const paused: number[] = []
+	const events = followed(
+		async (lastId) => {
+			asked.push(lastId)
+			return streams.shift()
+		},
+		async () => void paused.push(asked.length)
+	)
 	const failure = await (async () => {
 		for await (const event of events) {
 			heard.push(event)
 		}
 	})().catch((error: Error) => error)
-	return { asked, heard, failure }
+	return { asked, heard, paused, failure }
 }
 
 const progress = (done: number) =>
@@ -39,23 +44,29 @@ const told = (done: number) => ({ type: 'progress', done, total: 9 })
 
 test('a stream that breaks off is taken up where it was, until the end', async () => {
 	const end = 'id: v.3\nevent: end\ndata: {"type":"end","generation":{"id":"gën"}}\n\n'
-	const { asked, heard, failure } = await hear(
+	const { asked, heard, paused, failure } = await hear(
 		stream(`${progress(1)}${progress(2)}id: v.3\ndata: {"ty`),
 		stream('', new Error('gone')),
 		stream(`${end}${progress(4)}`)
 	)
 	expect(asked).toEqual([undefined, 'v.2', 'v.2'])
 	expect(heard).toEqual([told(1), told(2), { type: 'end', generation: { id: 'gën' } }])
-	expect(failure).toBeUndefined()
+	expect([paused, failure]).toEqual([[2], undefined])
 })
 
 test('where there is no stream any more, that was the end', async () => {
-	expect(await hear(stream(progress(1)), null)).toEqual({ asked: [undefined, 'v.1'], heard: [told(1)], failure: undefined })
+	expect(await hear(stream(progress(1)), null)).toEqual({
+		asked: [undefined, 'v.1'],
+		heard: [told(1)],
+		paused: [],
+		failure: undefined
+	})
 })
 
-test('streams that break off again and again without a word are given up, with the reason', async () => {
+test('streams that break off again and again without a word are given up after pauses, with the reason', async () => {
 	const silent = (count: number) => Array.from({ length: count }, () => stream(': nothing\n\n', new Error('gone')))
-	const { asked, heard, failure } = await hear(...silent(4), stream(progress(1)), ...silent(9))
+	const { asked, heard, paused, failure } = await hear(...silent(4), stream(progress(1)), ...silent(9))
 	expect([asked.length, heard]).toEqual([9, [told(1)]])
+	expect(paused).toEqual([2, 3, 4, 6, 7, 8])
 	expect(failure).toMatchObject({ message: 'The events break off again and again', cause: { message: 'gone' } })
 })

@@ -3,18 +3,25 @@ import { readEvents } from './event-stream.ts'
 
 /** Times in a row that a stream may break off without having told anything. */
 const patience = 5
+/** Milliseconds before it is asked for again, but for the first time: what their `retry` says. */
+const pause = 1_000
 
 /**
  * What happens to a generation until it has ended. When its Viewer vanishes, the next one is asked from where the last one was.
  *
  * @param open opens its stream of events after `lastId`; none where that was the end
+ * @param wait waits for so many milliseconds
  */
 export async function* followed(
-	open: (lastId: string | undefined) => Promise<ReadableStream<Uint8Array> | null | undefined>
+	open: (lastId: string | undefined) => Promise<ReadableStream<Uint8Array> | null | undefined>,
+	wait: (milliseconds: number) => Promise<unknown> = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
 ): AsyncGenerator<GenerationEvent> {
 	let lastId: string | undefined
 	let trouble: unknown
 	for (let silent = 0; silent < patience; silent++) {
+		if (silent > 1) {
+			await wait(pause)
+		}
 		const body = await open(lastId)
 		if (!body) {
 			return

@@ -56,6 +56,24 @@ it('makes an account that can order, and shows its books', async () => {
 	expect((await fetch(`${edge.url}/v1/generations`, { headers: { authorization: `Bearer ${key}` } })).status).toBe(401)
 })
 
+it('shows all of a ledger that is asked for, beyond its pages', async () => {
+	const credits = Array.from({ length: 501 }, (_, i) => ({ amount: 1, reference: `gift-${i}` }))
+	await Promise.all(
+		credits.map((credit) =>
+			fetch(`${edge.url}/v1/admin/accounts/giver/credits`, {
+				method: 'POST',
+				headers: { authorization: `Bearer ${edge.adminToken}`, 'content-type': 'application/json' },
+				body: JSON.stringify(credit)
+			})
+		)
+	)
+	const gifts = async (...words: string[]) => {
+		const { stdout } = await admin('ledger', 'giver', ...words)
+		return new Set(stdout.match(/gift-\d+/g)).size
+	}
+	expect([await gifts(), await gifts('--all')]).toEqual([50, 501])
+})
+
 it('says what it expected', async () => {
 	await expect(admin('credit', 'acme')).rejects.toMatchObject({
 		code: 1,
