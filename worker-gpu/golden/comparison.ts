@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createBatcher } from '../engine/batcher.ts'
+import { measuredLimits } from '../engine/limits.ts'
 import { planFor } from '../ldm/checkpoint.ts'
+import type { Tensor } from '../onnx/tensor.ts'
 import { spoilt } from './faults.ts'
 import { develop, drawingOf, type Golden, misses, open, type Tolerance } from './pipelines.ts'
 
@@ -20,6 +23,27 @@ export function compareWith(file: string): void {
 
 		test('can do what the reference can with it', () => {
 			expect(new Set(Object.keys(checkpoint))).toEqual(new Set(drawn.map(({ request }) => request.task)))
+		})
+
+		test('draws all of it at once to the same bits as one by one', async () => {
+			const limits = { ...measuredLimits({ guessPositions: 1, measure: false }), of: () => ({ most: 7, light: 7 }) }
+			const batcher = createBatcher({ limits })
+			const among = drawn.map(async ({ request }) => {
+				const got: { latent: Tensor; pixels: Tensor }[] = []
+				await batcher.develop({
+					prepare: (pause) => planFor(checkpoint, drawingOf(request), pause),
+					pictures: [{ n: 0, seed: request.seed }],
+					signal: new AbortController().signal,
+					onProgress() {},
+					onPicture: (_, pixels, { x: latent }) => got.push({ latent, pixels })
+				})
+				return got[0]
+			})
+			for (const [i, { request }] of drawn.entries()) {
+				const alone = await develop(await planFor(checkpoint, drawingOf(request)), request.seed)
+				expect(await among[i], JSON.stringify(request)).toEqual(alone)
+			}
+			await batcher.halt()
 		})
 
 		describe.each(drawn)(

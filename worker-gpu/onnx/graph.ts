@@ -101,25 +101,17 @@ export class Graph {
 
 	/** The numbers of a value that is a constant of at most eight; undefined for any other. */
 	constant(name: string): readonly number[] | undefined {
-		const initializer = this.#initializers.get(name)
-		if (initializer) {
-			return this.#numbers(initializer)
-		}
+		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
-		if (node?.operator === 'Constant') {
-			const value = node.attributes.get('value')
-			const tensor = value && this.#inside(value, 5)
-			return tensor && this.#numbers(tensor)
-		}
-		return node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
+		return tensor ? this.#numbers(tensor) : node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
 	}
 
 	/** The dimensions of weights of any type, however they are stored. */
 	dims(name: string): readonly number[] | undefined {
-		const initializer = this.#initializers.get(name)
+		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
-		const isStored = ['Cast', 'Identity', 'Mul'].includes(node?.operator ?? '')
-		return initializer ? this.#varints(initializer, 1) : isStored ? this.dims(node!.inputs[0]!) : undefined
+		const isMade = ['Cast', 'Identity', 'Mul'].includes(node?.operator ?? '')
+		return tensor ? this.#varints(tensor, 1) : isMade ? this.dims(node!.inputs[0]!) : undefined
 	}
 
 	/** The dimensions of weights in float32, however they are stored: as they are, to be cast, or as whole numbers times a scale for each channel. */
@@ -261,6 +253,13 @@ export class Graph {
 				? signed(this.#proto.bytes(field.start, field.to)).slice(1)
 				: signed(this.#proto.bytes(field.from, field.to))
 		})
+	}
+
+	/** The TensorProto of an initializer, or of a Constant. */
+	#stored(name: string): Field | undefined {
+		const node = this.maker.get(name)
+		const value = node?.operator === 'Constant' ? node.attributes.get('value') : undefined
+		return this.#initializers.get(name) ?? (value && this.#inside(value, 5))
 	}
 
 	#inside({ from, to }: Field, number: number): Field | undefined {

@@ -56,7 +56,7 @@ export function constantNode(values: readonly number[], output: string): NewNode
 	return newNode('Constant', [], output, [Buffer.concat([bytesField(1, 'value'), bytesField(5, tensor), varintField(20, 4)])])
 }
 
-/** AttributeProto { name = 1, i = 3, ints = 8, type = 20 } of one whole number or several, none below zero. */
+/** AttributeProto { name = 1, i = 3, ints = 8, type = 20 } of one whole number or several. */
 export const attribute = (name: string, value: number | readonly number[]): Buffer =>
 	typeof value === 'number'
 		? Buffer.concat([bytesField(1, name), varintField(3, value), varintField(20, 2)])

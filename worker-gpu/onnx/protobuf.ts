@@ -130,11 +130,12 @@ export const floatField = (number: number, value: number): Buffer => {
 
 export const varintField = (number: number, value: number): Buffer => Buffer.concat([varint(number * 8), varint(value)])
 
+/** Of a whole number; below zero in two's complement of 64 bits. */
 export function varint(value: number): Buffer {
 	const bytes: number[] = []
-	let left = value
-	for (; left >= 0x80; left = Math.floor(left / 0x80)) {
-		bytes.push((left % 0x80) + 0x80)
+	let left = BigInt.asUintN(64, BigInt(value))
+	for (; left >= 0x80n; left >>= 7n) {
+		bytes.push(Number(left & 0x7fn) + 0x80)
 	}
-	return Buffer.from([...bytes, left])
+	return Buffer.from([...bytes, Number(left)])
 }

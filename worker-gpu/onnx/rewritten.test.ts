@@ -15,6 +15,7 @@ import { bytesField, type Field, ProtobufFile, varintField } from './protobuf.ts
 import { chooseProvider } from './provider.ts'
 import { rewritten, type Shapes } from './rewritten.ts'
 import { openSession } from './session.ts'
+import { wholeSines } from './sines.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'model.onnx')
@@ -69,6 +70,9 @@ describe.each([
 	['models/scenes/unet', 'upsampling', phasedUpsampling, 2],
 	['models/scenes/vae_decoder', 'upsampling', phasedUpsampling, 3],
 	['golden/first-stages/vq/vqvae_decoder', 'upsampling', phasedUpsampling, 2],
+	['golden/stable-diffusion/unet', 'sines of two frequencies', wholeSines, 2],
+	['golden/stable-diffusion/unet-xl', 'sines of two frequencies', wholeSines, 4],
+	['golden/imports/unet-scalar', 'sines of two frequencies', wholeSines, 2],
 	['models/scenes/unet', 'biases', movedBiases, 38],
 	['golden/stable-diffusion/unet', 'biases', movedBiases, 26],
 	['golden/paper/unet-7', 'biases', movedBiases, 26],
@@ -86,6 +90,10 @@ describe.each([
 
 test('half of a projection in half precision, which GPUs have, is found as one in float32 is', () => {
 	expect(placesIn(fileOf('golden/imports/unet-half'), cutProjections)).toBe(2)
+})
+
+test('sines of frequencies that are taken four at once stay as they are', () => {
+	expect(placesIn(fileOf('models/scenes/unet'), wholeSines)).toBe(0)
 })
 
 describe('what the branches of guidance share is computed once', () => {

@@ -8,6 +8,7 @@ import type { Port } from './part.ts'
 import { cutProjections } from './projections.ts'
 import type { Provider } from './provider.ts'
 import { rewritten, type Shapes } from './rewritten.ts'
+import { wholeSines } from './sines.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 /** A graph in ONNX Runtime's memory: in this thread, or in one of its own (session-thread.ts). */
@@ -35,7 +36,7 @@ export interface Ran {
 
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
 export const REWRITES = {
-	cpu: [fusedAttention, cutProjections, phasedUpsampling, sharedByBranches],
+	cpu: [fusedAttention, cutProjections, phasedUpsampling, wholeSines, sharedByBranches],
 	cuda: [fusedAttention, cutProjections, movedBiases]
 }
 
