@@ -5,8 +5,9 @@ import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { readCatalog } from './catalog-file.ts'
 import { draw, exampleDrawing } from './draw.ts'
 import { find } from './find.ts'
+import { checkSums } from './sums.ts'
 
-/** Loads models and draws with every task that their entries offer, at the smallest size; a line for each. Throws at the first that cannot. */
+/** Looks whether models are as they were added, loads them and draws with every task that their entries offer, at the smallest size; a line for each. Throws at the first that cannot. */
 export async function* checkModel(
 	modelsDir: string,
 	catalogFile: string,
@@ -15,6 +16,7 @@ export async function* checkModel(
 ): AsyncGenerator<string> {
 	const models = readCatalog(catalogFile)
 	for (const { id: name, tasks, size } of id === undefined ? models : [find(models, id)]) {
+		await checkSums(path.join(modelsDir, name))
 		const checkpoint = await loadCheckpoint(path.join(modelsDir, name), provider, { milliseconds: 0 })
 		for (const task of Object.keys(tasks) as Task[]) {
 			const factor = tasks['super-resolution']?.factor ?? 1

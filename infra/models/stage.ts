@@ -19,6 +19,7 @@ import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { endWithMoments } from './moments.ts'
 import { explainedBy, fitPreview } from './preview.ts'
 import { proveTimestep } from './prove.ts'
+import { writeSums } from './sums.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
 import { fixedRows, latentSizes, type Shape, withPart } from './unet.ts'
 
@@ -104,6 +105,10 @@ export async function stage(
 	const tried = await tryTasks(checkpoint, found, sizes, progress('drawing  ', Object.keys(checkpoint).length))
 	const preview = fitPreview(tried.pairs)
 	await write({ ...facts, preview })
+	await writeSums(
+		staged,
+		Array.from(found.graphs, ([part, { external }]) => ['model.onnx', ...external].map((name) => path.join(part, name))).flat()
+	)
 	notes.push(
 		...tried.notes,
 		`previews from latents explain ${Math.round(100 * explainedBy(preview, tried.pairs))} % of the colours`
