@@ -4,7 +4,8 @@ import argparse
 import importlib
 import warnings
 
-NAMES = ["imports", "inputs", "noise", "paper", "samplers", "stable-diffusion", "tiny"]
+# The first two make what others are made with.
+NAMES = ["token-ids", "first-stages", "imports", "inputs", "noise", "paper", "samplers", "stable-diffusion", "tiny"]
 
 
 def main() -> None:

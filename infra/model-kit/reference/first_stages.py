@@ -1,28 +1,17 @@
-"""Makes worker-gpu/golden/first-stages/: tiny autoencoders of random weights, exported, and what diffusers gives with them.
+"""Tiny autoencoders of random weights, exported, and what diffusers gives with them: whole, in tiles, and one in half precision.
 
-    python infra/model-kit/reference/first_stages.py && npx biome format --write worker-gpu/golden
-
-torch 2.13, diffusers 0.42.1, onnx 1.23 (infra/model-kit/requirements.txt). Folders and names are Optimum's (vae_encoder: sample →
-latent_parameters, vae_decoder: latent_sample → sample); vqvae_encoder and vqvae_decoder are ours, see worker-gpu/ldm/first-stages/vq.ts.
+Folders and names are Optimum's (vae_encoder: sample → latent_parameters, vae_decoder: latent_sample → sample); vqvae_encoder and vqvae_decoder are ours,
+see worker-gpu/ldm/first-stages/vq.ts.
 """
 
-import argparse
 import base64
-import gzip
-import json
-import shutil
-import sys
-import warnings
-from pathlib import Path
+import copy
 
-import onnx
-import onnxruntime
 import torch
 from diffusers import AutoencoderKL, VQModel
-from golden import fresh, keep
+from export import export
+from golden import fresh, keep, write
 
-warnings.filterwarnings("ignore")
-torch.set_num_threads(1)
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
 
 
@@ -86,60 +75,6 @@ class Wrapped(torch.nn.Module):
 
     def forward(self, x: torch.Tensor):
         return self.run(x)
-
-
-def export(folder: Path, network: torch.nn.Module, forward, source: str, example: torch.Tensor, outputs: list[str]) -> None:
-    network.save_config(folder)
-    axes = {name: SPACE if name != "codes" else {0: "batch_size", 1: "height", 2: "width"} for name in (source, *outputs)}
-    torch.onnx.export(
-        Wrapped(network, forward).eval(), (example,), folder / "model.onnx", input_names=[source], output_names=outputs, dynamic_axes=axes,
-        opset_version=17, dynamo=False,
-    )
-    shrink(folder / "model.onnx")
-
-
-def shrink(file: Path) -> None:
-    """Folds constants, which are most of an export's nodes, and drops the names of what is left."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(file)
-    onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
-    model = onnx.load(file)
-    for node in model.graph.node:
-        node.ClearField("name")
-    onnx.save(model, file)
-
-
-def halve(source: Path, folder: Path) -> None:
-    """The same graph in half precision, as `model.half()` and an export on a GPU give it: weights, inputs and outputs."""
-    model = onnx.load(source / "model.onnx")
-    graph = model.graph
-    half = onnx.TensorProto.FLOAT16
-
-    def convert(tensor: onnx.TensorProto) -> None:
-        if tensor.data_type == onnx.TensorProto.FLOAT:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype("float16"), tensor.name))
-
-    for tensor in graph.initializer:
-        convert(tensor)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                convert(attribute.t)
-            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
-                attribute.i = half
-    # Resize takes its scales in float32 whatever it resizes.
-    scales = {node.input[2] for node in graph.node if node.op_type == "Resize" and len(node.input) > 2 and node.input[2]}
-    for tensor in graph.initializer:
-        if tensor.name in scales:
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype("float32"), tensor.name))
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.elem_type = half
-    del graph.value_info[:]
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx.checker.check_model(model)
-    onnx.save(model, folder / "model.onnx")
-    shutil.copy(source / "config.json", folder / "config.json")
 
 
 def floats(tensor: torch.Tensor) -> dict:
@@ -221,28 +156,27 @@ def vq(network: VQModel, image: torch.Tensor, tiling: bool, scale: float):
 
 
 @torch.no_grad()
-def main() -> None:
+def first_stages() -> None:
     target = fresh("first-stages")
-    content = {}
+    runs = {}
     for name, network in networks().items():
         prepare(name, network)
         latents = network.config.latent_channels
-        image, latent = torch.zeros(1, 3, 16, 16), torch.zeros(1, latents, 4, 4)
+        image, latent = {"sample": (torch.zeros(1, 3, 16, 16), SPACE)}, {"latent_sample": (torch.zeros(1, latents, 4, 4), SPACE)}
         if name == "vq":
-            export(target / name / "vqvae_encoder", network, lambda x: network.encode(x).latents, "sample", image, ["latent_sample"])
-            export(target / name / "vqvae_decoder", network, lambda z: decoded_with_codes(network, z), "latent_sample", latent, ["sample", "codes"])
+            export(target / name / "vqvae_encoder", network, lambda x: network.encode(x).latents, image, "latent_sample")
+            export(target / name / "vqvae_decoder", network, lambda z: decoded_with_codes(network, z), latent, ["sample", "codes"])
         else:
-            export(target / name / "vae_encoder", network, lambda x: network.encode(x).latent_dist.parameters, "sample", image, ["latent_parameters"])
-            export(target / name / "vae_decoder", network, lambda z: network.decode(z).sample, "latent_sample", latent, ["sample"])
-        content[name] = golden(name, network)
-    halve(target / "kl" / "vae_decoder", target / "kl-fp16" / "vae_decoder")
-    halve(target / "kl" / "vae_encoder", target / "kl-fp16" / "vae_encoder")
-    versions = {"command": "python infra/model-kit/reference/first_stages.py", "torch": torch.__version__}
-    packed = json.dumps({**versions, "runs": content}, separators=(",", ":")).encode()
-    (target / "first-stages.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
+            export(target / name / "vae_encoder", network, lambda x: network.encode(x).latent_dist.parameters, image, "latent_parameters")
+            export(target / name / "vae_decoder", network, lambda z: network.decode(z).sample, latent, "sample")
+        runs[name] = golden(name, network)
+        if name == "kl":
+            half = copy.deepcopy(network).half()
+            (x, _), (z, _) = image["sample"], latent["latent_sample"]
+            export(target / "kl-fp16" / "vae_encoder", half, lambda x: half.encode(x).latent_dist.parameters, {"sample": (x.half(), SPACE)}, "latent_parameters")
+            export(target / "kl-fp16" / "vae_decoder", half, lambda z: half.decode(z).sample, {"latent_sample": (z.half(), SPACE)}, "sample")
+    write(f"{target.name}/first-stages.json.gz", {"runs": runs})
     keep(target)
-    for name, runs in content.items():
-        print(name, {key: value["dims"] for key, value in runs[-1]["tiled"].items() if isinstance(value, dict)}, file=sys.stderr)
 
 
 def decoded_with_codes(network: VQModel, z: torch.Tensor):
@@ -250,7 +184,3 @@ def decoded_with_codes(network: VQModel, z: torch.Tensor):
     codes = codes.reshape(z.shape[0], z.shape[2], z.shape[3]).float()
     return network.decode(quantised, force_not_quantize=True).sample, codes
 
-
-if __name__ == "__main__":
-    argparse.ArgumentParser(prog="python infra/model-kit/reference/first_stages.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    main()

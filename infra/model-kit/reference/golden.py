@@ -2,6 +2,7 @@
 
 import atexit
 import base64
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -28,8 +29,11 @@ def keep(made: Path) -> None:
 
 
 def write(name: str, content: dict) -> None:
-    made = {"command": "python infra/model-kit/reference", "torch": torch.__version__, "diffusers": diffusers.__version__}
-    (folder / name).write_text(json.dumps({**made, **content}, indent="\t") + "\n")
+    made = {"command": "python infra/model-kit/reference", "torch": torch.__version__, "diffusers": diffusers.__version__, **content}
+    if name.endswith(".gz"):
+        (folder / name).write_bytes(gzip.compress(json.dumps(made, separators=(",", ":")).encode(), 9, mtime=0))
+    else:
+        (folder / name).write_text(json.dumps(made, indent="\t") + "\n")
 
 
 def floats(tensor: torch.Tensor) -> list[float]:

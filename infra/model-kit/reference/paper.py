@@ -15,7 +15,7 @@ from diffusers.pipelines.deprecated.latent_diffusion_uncond import pipeline_late
 from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
 from diffusers.utils.torch_utils import randn_tensor
 from export import export
-from first_stages import networks as first_stages, prepare
+from first_stages import networks, prepare
 from golden import fresh, keep, write
 from samplers import NAMES
 from stable_diffusion import SPACE, loud, masks, picture, sampled
@@ -84,8 +84,8 @@ class Parts:
         self.class_embedder = loud(ClassEmbedder(embed_dim=8, n_classes=CLASSES + 1))
         self.spatial_rescaler = loud(SpatialRescaler(n_stages=2, in_channels=CLASSES, out_channels=3))
         self.spatial_rescaler.channel_mapper.weight.mul_(3)
-        # Last: first_stages() seeds by itself.
-        self.vq = first_stages()["vq"]
+        # Last: networks() seeds by itself.
+        self.vq = networks()["vq"]
         prepare("vq", self.vq)
         self.unets["dit"] = dit()
 

@@ -1,27 +1,22 @@
-"""Makes worker-gpu/golden/tokenizers/: small CLIP and BERT tokenizers, and what transformers makes of 1,000 strings with them.
+"""Small CLIP and BERT tokenizers, and what transformers makes of 1,000 strings with them.
 
-    python infra/model-kit/reference/token_ids.py && npx biome format --write worker-gpu/golden
-
-transformers 5.23, tokenizers 0.23 (infra/model-kit/requirements.txt). Each folder holds only the files that older exports have
-(`vocab.json` and `merges.txt`, or `vocab.txt`, with tokenizer_config.json and special_tokens_map.json as Stable Diffusion 1, 2 and
-LDM text2im ship them); `tokenizer.json` is what our converter has to make of them. The expected ids are in token-ids.json.gz.
+Each folder holds only the files that older exports have (`vocab.json` and `merges.txt`, or `vocab.txt`, with tokenizer_config.json and special_tokens_map.json
+as Stable Diffusion 1, 2 and LDM text2im ship them); `tokenizer.json` is what our converter has to make of them. The expected ids are in token-ids.json.gz.
 
 The file is not called tokenizers.py: Python would take it for the package of that name.
 """
 
-import gzip
 import json
 import random
 import shutil
-import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
+from golden import fresh, keep, write
 from tokenizers import Regex, normalizers, pre_tokenizers
 from transformers import BertTokenizer, CLIPTokenizer
 
-target = Path(__file__).parents[3] / "worker-gpu" / "golden" / "tokenizers"
 LENGTH = 77
 
 # Phrases of many scripts; the vocabularies are trained on them and the strings are put together from them.
@@ -109,8 +104,8 @@ def clip(folder: Path) -> None:
     merges = byte_pairs(words, 700)
     alphabet = bytes_to_unicode()
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(pair) for pair in merges), "<|startoftext|>", "<|endoftext|>"]
-    write(folder / "vocab.json", json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
-    write(folder / "merges.txt", "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    put(folder / "vocab.json", json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False))
+    put(folder / "merges.txt", "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
 
 
 def byte_pairs(words: Counter, count: int) -> list[tuple[str, str]]:
@@ -151,7 +146,7 @@ def bert(folder: Path) -> None:
                 parts[("##" if start else "") + word[start:end]] += count * (end - start)
     frequent = sorted(parts, key=lambda part: (-parts[part], part))[:700]
     special = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    write(folder / "vocab.txt", "".join(f"{word}\n" for word in (*special, *letters, *(f"##{letter}" for letter in letters), *frequent)))
+    put(folder / "vocab.txt", "".join(f"{word}\n" for word in (*special, *letters, *(f"##{letter}" for letter in letters), *frequent)))
 
 
 def added(content: str, typed: bool) -> dict:
@@ -167,8 +162,8 @@ def clip_configs(folder: Path, pad: str) -> None:
     }
     # Stable Diffusion 2 says "!" only here.
     special = {**{key: added(token, False) for key, token in tokens.items()}, "pad_token": pad}
-    write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
-    write(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
+    put(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
+    put(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
 
 
 def added_configs(folder: Path, first: int) -> None:
@@ -185,8 +180,8 @@ def added_configs(folder: Path, first: int) -> None:
         "model_max_length": LENGTH, "tokenizer_class": "CLIPTokenizer", "bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>",
         "pad_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "added_tokens_decoder": {str(first + i): token for i, token in enumerate(decoder)},
     }
-    write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
-    write(folder / "special_tokens_map.json", json.dumps({"pad_token": "!"}, indent=2) + "\n")
+    put(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
+    put(folder / "special_tokens_map.json", json.dumps({"pad_token": "!"}, indent=2) + "\n")
 
 
 def bert_configs(folder: Path) -> None:
@@ -195,11 +190,11 @@ def bert_configs(folder: Path) -> None:
         "do_basic_tokenize": True, "do_lower_case": True, "model_max_length": 512, "never_split": None, "strip_accents": None,
         "tokenize_chinese_chars": True, "tokenizer_class": "BertTokenizer", **special,
     }
-    write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
-    write(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
+    put(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
+    put(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
 
 
-def write(file: Path, text: str) -> None:
+def put(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8", newline="\n")
 
@@ -221,8 +216,8 @@ def golden(texts: list[str], tokenizer) -> dict:
     return {"pad": tokenizer.pad_token_id, "ids": ids, "cut": cut, "tokenizer": {**json_parts, "model": model}}
 
 
-def main() -> None:
-    shutil.rmtree(target, ignore_errors=True)
+def token_ids() -> None:
+    target = fresh("tokenizers")
     texts = strings()
     clip(target / "clip")
     clip_configs(target / "clip", "<|endoftext|>")
@@ -235,7 +230,7 @@ def main() -> None:
     bert_configs(target / "bert")
     # No token is named: the class has its defaults.
     bare = {"do_lower_case": False, "tokenize_chinese_chars": False, "model_max_length": 512}
-    write(target / "bert-cased" / "tokenizer_config.json", json.dumps(bare, indent=2) + "\n")
+    put(target / "bert-cased" / "tokenizer_config.json", json.dumps(bare, indent=2) + "\n")
     shutil.copy(target / "bert" / "vocab.txt", target / "bert-cased" / "vocab.txt")
     runs = {
         **{name: golden(texts, CLIPTokenizer.from_pretrained(target / name)) for name in ("clip", "clip-2", "clip-added")},
@@ -244,10 +239,5 @@ def main() -> None:
     # The vocabularies are the same: the tests put them there.
     for copy in ("clip-2/vocab.json", "clip-2/merges.txt", "clip-added/vocab.json", "clip-added/merges.txt", "bert-cased/vocab.txt"):
         (target / copy).unlink()
-    content = {"command": "python infra/model-kit/reference/token_ids.py", "length": LENGTH, "texts": texts, "runs": runs}
-    packed = json.dumps(content, separators=(",", ":")).encode()
-    (target / "token-ids.json.gz").write_bytes(gzip.compress(packed, 9, mtime=0))
-    print(len(texts), "strings,", len(packed), "bytes", file=sys.stderr)
-
-
-main()
+    write(f"{target.name}/token-ids.json.gz", {"length": LENGTH, "texts": texts, "runs": runs})
+    keep(target)
