@@ -24,7 +24,10 @@ const asAdmin = createMiddleware<WithCaller>(async function asAdmin(c, next) {
 	expectAdmin(c as unknown as Context<App>)
 	const account = AccountId.safeParse(c.req.param('account'))
 	if (!account.success) {
-		throw new ProblemError({ code: 'not-found', detail: 'The path names no possible account.' })
+		throw new ProblemError({
+			code: 'not-found',
+			detail: 'The path names no possible account: its name is 3 to 32 small letters, digits and hyphens.'
+		})
 	}
 	c.set('caller', { account: account.data, key: null })
 	await next()

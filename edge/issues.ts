@@ -95,12 +95,13 @@ function expectation(issue: Issue, field?: z.ZodType): string {
 		case 'invalid_value':
 			return issue.values.map((value) => JSON.stringify(value)).join(' or ')
 		case 'invalid_format':
-			return issue.format === 'regex' ? `text like ${issue.pattern}` : issue.format
+			return issue.format === 'regex' ? `text like ${issue.pattern}` : (times[issue.format] ?? issue.format)
 		default:
 			return issue.message
 	}
 }
 
+const times: Partial<Record<string, string>> = { date: 'a date like 2026-01-31', datetime: 'a time like 2026-01-31T12:00:00Z' }
 const unit = (origin: string) => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '')
 const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`)
 

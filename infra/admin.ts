@@ -16,17 +16,17 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
   keys ACCOUNT                       its keys
   key ACCOUNT NAME                   makes a key, and the account
       --scope generate|read|admin      any number of times; generate and read where it is left out
-      --expires TIME                   ISO 8601
+      --expires TIME                   2026-01-31T12:00:00Z
       --limit NAME=NUMBER              of the key alone
   rotate ACCOUNT KEY                 a new key like an old one, which stays valid for a day more
       --overlap SECONDS                or so long
   revoke ACCOUNT KEY                 at once and for ever
-  usage ACCOUNT [FROM [TO]]          delivered pictures by day, model and key
+  usage ACCOUNT [FROM [TO]]          delivered pictures by day (2026-01-31), model and key
   ledger ACCOUNT                     its latest 50 moves of money
       --all                            or all that are not archived
   archives ACCOUNT                   the books of old orders: their files, with a URL for each
   parked ACCOUNT                     meter events of which a person has to find out whether they were counted
-  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one, or of \`all\`: sent, or lost, which sends it again
+  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one, or of \`all\`: sent, or lost, which sends it again; SINK is stripe or cloudevents
   audit ACCOUNT …                    recounts the books, archives included, and looks for each retained picture; exits with 1 where anything differs
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`
@@ -124,7 +124,7 @@ const commands: Record<string, Command> = {
 	resolve: {
 		takes: 4,
 		run: (account, sink, event, outcome) =>
-			call(account, 'POST', `/metering/events/${sink}/${event === 'all' ? '' : `${event}/`}resolve`, { outcome })
+			call(account, 'POST', `${path`/metering/events/${sink}`}${event === 'all' ? '' : path`/${event}`}/resolve`, { outcome })
 	},
 	audit: { takes: 1, most: Number.POSITIVE_INFINITY, run: (...accounts) => auditAll(accounts) }
 }

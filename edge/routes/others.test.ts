@@ -82,7 +82,7 @@ it.each([
 	['limit=abc', '/limit: expected an integer from 1 to 100, got "abc".'],
 	['limit=101', '/limit: expected an integer from 1 to 100, got "101".'],
 	['limit=1&limit=2', '/limit: expected string, got an array of 2.'],
-	['created_after=yesterday', '/created_after: expected datetime, got "yesterday".']
+	['created_after=yesterday', '/created_after: expected a time like 2026-01-31T12:00:00Z, got "yesterday".']
 ])('says what came in a query: %s', async (query, detail) => {
 	const { key } = await newAccount()
 	const answer = await fetchEdge(`/v1/generations?${query}`, { headers: { authorization: `Bearer ${key}` } })

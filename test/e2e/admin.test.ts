@@ -108,7 +108,14 @@ it.each(['', '.', '..'])('takes %j for no name of anything, which would lead els
 	await expect(admin('revoke', 'acme', word)).rejects.toMatchObject({ stderr })
 })
 
-it('looks for a key of any name where keys are', async () => {
+it('looks for what has any name where such things are', async () => {
+	// Such a path would be that of another account's events.
+	const elsewhere = ['../../../other/metering/events/stripe', 'stripe/x?y#z']
+	for (const words of [...elsewhere.map((sink) => [sink, 'all']), ...elsewhere.map((event) => ['stripe', event])]) {
+		await expect(admin('resolve', 'acme', ...words, 'sent')).rejects.toMatchObject({
+			stderr: expect.stringContaining(encodeURIComponent(words.find((word) => elsewhere.includes(word))!))
+		})
+	}
 	await expect(admin('revoke', 'acme', '../../acme/keys/x?y#z')).rejects.toMatchObject({
 		stderr: expect.stringContaining('the edge answered 4')
 	})
