@@ -50,6 +50,7 @@ async function bundle(): Promise<void> {
 			...process.env,
 			PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
 			WRANGLER_SEND_METRICS: 'false',
+			WRANGLER_HIDE_BANNER: 'true', // For which it would ask npm's registry for its latest version.
 			CI: 'true',
 			XDG_CONFIG_HOME: join(root, 'dist')
 		}

@@ -89,6 +89,8 @@ async function main(): Promise<void> {
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(signal, () => void stop())
 	}
+	// Whatever ends us, the children are ended first: a PostgreSQL that is left alone would go on, and a second one begin on its files.
+	process.on('uncaughtException', (error) => void stop(error.stack))
 	if (process.env.npm_lifecycle_event === 'start') {
 		// An npm that is ended, by whatever but Ctrl-C, ends its shell and does not tell us.
 		const shell = process.ppid

@@ -134,6 +134,9 @@ if (import.meta.main) {
 		dataDir: DATA_DIR,
 		secrets: JSON.parse(EDGE_SECRETS),
 		onLost: () => process.exit(1)
+	}).catch((error: Error) => {
+		console.error(error.message)
+		process.exit(1)
 	})
 	console.log(`ready: ${edge.url}`)
 }

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { type ChildSpec, Supervisor } from './supervisor.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'darkroom-'))
@@ -10,9 +10,8 @@ afterEach(() => rmSync(command, { force: true }))
 
 const spec: ChildSpec = { name: 'child', command, args: [], ready: /ready/, stop: 'SIGTERM' }
 
-function supervise() {
+function supervise(fail = (message: string): void => expect.unreachable(message)) {
 	const told: string[] = []
-	const fail = (message: string) => expect.unreachable(message)
 	return {
 		told,
 		supervisor: new Supervisor(
@@ -39,4 +38,20 @@ it('stops where something cannot be started, and starts nothing from then on', a
 	await supervisor.stop([spec], 10_000)
 	void supervisor.start(spec)
 	expect(told).toEqual([])
+})
+
+it('gives up what was never ready', async () => {
+	vi.useFakeTimers({ toFake: ['setTimeout'] })
+	const failure = vi.fn()
+	const { told, supervisor } = supervise(failure)
+	void supervisor.start(spec)
+	for (let failed = 1; failed < 6; failed++) {
+		await expect.poll(() => told.length).toBe(failed)
+		expect(failure).not.toHaveBeenCalled()
+		vi.advanceTimersByTime(10_000)
+	}
+	await expect
+		.poll(() => failure.mock.calls)
+		.toEqual([[expect.stringMatching(/^child cannot start: .* each time that it is started/)]])
+	vi.useRealTimers()
 })

@@ -3,6 +3,8 @@ import { createInterface } from 'node:readline'
 
 /** EX_CONFIG of sysexits.h: trying again would end the same way. */
 const CONFIGURATION_ERROR = 78
+/** Starts of a child that was never ready, after which it is not tried again. It may be waited for, and what is not over in ten seconds will not be in an hour. */
+const MOST_STARTS = 6
 
 export interface ChildSpec {
 	name: string
@@ -24,9 +26,10 @@ export class Supervisor {
 	readonly #log: (name: string, line: string) => void
 	readonly #fatal: (message: string) => void
 	readonly #note: (pids: number[]) => void
+	readonly #seenReady = new Set<string>()
 	#stopping = false
 
-	/** `fatal` is called when a child says that its configuration is wrong, `note` with all that run whenever one is started. */
+	/** `fatal` is called when a child says that its configuration is wrong or cannot be started at all, `note` with all that run whenever one is started. */
 	constructor(log: (name: string, line: string) => void, fatal: (message: string) => void, note: (pids: number[]) => void) {
 		this.#log = log
 		this.#fatal = fatal
@@ -55,6 +58,7 @@ export class Supervisor {
 			createInterface({ input: stream! }).on('line', (line) => {
 				if (spec.ready.test(line)) {
 					failed = 0
+					this.#seenReady.add(spec.name)
 					onReady()
 				}
 				if (!spec.hide?.test(line)) {
@@ -69,6 +73,10 @@ export class Supervisor {
 			}
 			if (code === CONFIGURATION_ERROR) {
 				this.#fatal(`${spec.name} cannot run as configured (see its line above)`)
+				return
+			}
+			if (failed >= MOST_STARTS && !this.#seenReady.has(spec.name)) {
+				this.#fatal(`${spec.name} ${how}, as it does each time that it is started (see its lines above)`)
 				return
 			}
 			this.#log(spec.name, `${how}; starting it again`)

@@ -156,6 +156,7 @@ function postgres(connectionString: string): Backend {
 		options: (options) => [{ ...options, connection: pool }, createPostgresBackend],
 		async prepare() {
 			const client = await pool.connect()
+			client.on('error', () => {}) // Reported by the query that fails.
 			try {
 				await runMigrations(client)
 			} finally {

@@ -212,6 +212,18 @@ describe('npm start with something wrong', () => {
 		expect(left.filter(isAlive)).toEqual([])
 	})
 
+	it('falls over what nobody thought of, says so, and leaves nothing behind', async () => {
+		const fault = `process.argv[1].endsWith('infra/dev.ts') && process.on('SIGUSR2', () => { throw new Error('nobody thought of it') })`
+		const { child, output, line } = await start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(fault)}` })
+		await line(/queue .* ready/)
+		const left = descendants(child.pid!).map(({ pid }) => pid)
+		const closed = new Promise((resolve) => child.once('close', resolve))
+		child.kill('SIGUSR2')
+		expect(await closed).toBe(1)
+		expect(left.filter(isAlive)).toEqual([])
+		expect(output.join('\n')).toContain('Error: nobody thought of it')
+	})
+
 	it('killed while the edge starts, leaves no edge behind', async () => {
 		const { child } = await start()
 		const edge = () => descendants(child.pid!).filter(({ command }) => /infra\/edge\.ts|workerd serve/.test(command))
