@@ -214,6 +214,15 @@ test('an input whose URL was signed with an older key is asked for under a new o
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
 })
 
+test('a checkpoint whose URL was signed with an older key is asked for under a new one', async () => {
+	stored = Buffer.from('{}')
+	answers.start = (nth) => granted(request, { checkpoint: `${origin}/${nth === 1 ? 'older' : 'stored'}` })
+	answers.older = () => ({ status: 403 })
+	await work()
+	expect(bodies('stored')).toHaveLength(1)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
 test('a checkpoint that cannot be read at once is asked for again', async () => {
 	stored = Buffer.from('{}')
 	answers.start = () => granted(request, { checkpoint: `${origin}/stored` })

@@ -182,11 +182,19 @@ function unlessEnded(error: unknown): void {
 }
 
 /** What an earlier attempt had got to. Where it cannot be read, the pictures begin anew. */
-async function keptRows(url: string, edge: Edge, end: AbortSignal, log: (line: string) => void): Promise<Uint8Array | undefined> {
+async function keptRows(
+	{ checkpoint }: StartAnswer,
+	edge: Edge,
+	end: AbortSignal,
+	log: (line: string) => void
+): Promise<Uint8Array | undefined> {
 	try {
-		return await edge.read(url, mostCheckpointBytes)
+		return checkpoint === undefined ? undefined : await edge.read(checkpoint, mostCheckpointBytes)
 	} catch (error) {
 		end.throwIfAborted()
+		if (error instanceof SignatureRefused) {
+			throw error
+		}
 		log(`begins anew: ${(error as Error).message}`)
 		return undefined
 	}
@@ -201,22 +209,24 @@ async function drawAll(
 	course: Course,
 	end: AbortSignal
 ): Promise<Pick<Developed, 'inferenceMs' | 'warnings'>> {
-	const { request, delivered, priority, deadline, checkpoint } = granted
+	const { request, delivered, priority, deadline } = granted
 	const persist: Persist = (call) => persistently(call, end, log)
 	let latest = granted
-	const inputs = await persist(async () => {
-		try {
-			return await readInputs(latest, edge.read)
-		} catch (error) {
-			// Its URLs are signed anew when work is granted, to whom it is granted already too.
-			latest = error instanceof SignatureRefused ? await edge.start(run) : latest
-			throw error
-		}
-	})
+	const reading = <T>(read: () => Promise<T>): Promise<T> =>
+		persist(async () => {
+			try {
+				return await read()
+			} catch (error) {
+				// Its URLs are signed anew when work is granted, to whom it is granted already too.
+				latest = error instanceof SignatureRefused ? await edge.start(run) : latest
+				throw error
+			}
+		})
+	const inputs = await reading(() => readInputs(latest, edge.read))
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
-	const rows = checkpoint === undefined ? undefined : await keptRows(checkpoint, edge, end, log)
+	const rows = await reading(() => keptRows(latest, edge, end, log))
 	const deliveries: Promise<void>[] = []
 	let told: Promise<void> = Promise.resolve()
 	let fresh = true
