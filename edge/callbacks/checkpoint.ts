@@ -3,9 +3,9 @@ import { createMiddleware } from 'hono/factory'
 import { mostCheckpointBytes } from '../../shared/contract/callbacks.ts'
 import type { App } from '../app.ts'
 import { ProblemError, unwrap } from '../errors.ts'
-import { json, problem } from '../routes/responses.ts'
+import { json } from '../routes/responses.ts'
 import { callbackPath, checkpointKey, withWork } from './capability.ts'
-import { Done, refusals } from './route.ts'
+import { Done } from './route.ts'
 
 /** The body is streamed into R2, which takes only streams of announced length; workerd cuts off what is longer. */
 const announced = createMiddleware<App>(async function announced(c, next) {
@@ -23,7 +23,7 @@ const route = createRoute({
 	hide: true,
 	middleware: [withWork, announced] as const,
 	request: { body: { required: true, content: { 'application/octet-stream': { schema: z.unknown() } } } },
-	responses: { 200: json(Done, 'It is kept'), 413: problem('payload-too-large'), ...refusals }
+	responses: { 200: json(Done, 'It is kept') }
 })
 
 export const checkpoint = (app: OpenAPIHono<App>) =>

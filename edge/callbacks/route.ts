@@ -1,19 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { limitBody } from '../body.ts'
-import { json, problem } from '../routes/responses.ts'
+import { json } from '../routes/responses.ts'
 import { callbackPath, withWork } from './capability.ts'
 
 /** Nothing to say but "go on". */
 export const Done = z.strictObject({})
 
-/** What every callback may be answered with instead. */
-export const refusals = {
-	401: problem('unauthorized: the token is for another generation or epoch'),
-	409: problem('superseded or ended: drop the work'),
-	422: problem('invalid-request')
-}
-
-/** What a node calls with JSON. `meaning`: of the answer. */
+/** What a node calls with JSON. `meaning`: of the answer. How it may be refused, shared/contract/callbacks.ts says. */
 export const callback = <Call extends z.ZodType, Said extends z.ZodType>(name: string, call: Call, said: Said, meaning: string) =>
 	createRoute({
 		method: 'post',
@@ -21,5 +14,5 @@ export const callback = <Call extends z.ZodType, Said extends z.ZodType>(name: s
 		hide: true,
 		middleware: [withWork, limitBody] as const,
 		request: { body: { required: true, content: { 'application/json': { schema: call } } } },
-		responses: { 200: json(said, meaning), ...refusals }
+		responses: { 200: json(said, meaning) }
 	})

@@ -8,7 +8,7 @@ import { signGet } from '../storage/storage.ts'
 import { checkpointKey } from './capability.ts'
 import { callback } from './route.ts'
 
-/** Seconds that a node has to fetch a checkpoint. */
+/** Seconds that a node has to fetch inputs and a checkpoint. */
 const readable = 3_600
 
 const route = callback('start', StartCall, StartAnswer, 'The epoch is granted')

@@ -200,7 +200,7 @@ test.each([1, 2, 3])('a U-Net that was exported for %i rows a call draws what di
 	expect(facts.rows).toBe(count)
 	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 	const walks = await Promise.all(drawings.map(({ drawing }) => planFor(checkpoint, drawing)))
-	const rows = await Promise.all(walks.map((plan, i) => plan.start(drawings[i]!.seed)))
+	const rows = walks.map((plan, i) => plan.start(drawings[i]!.seed))
 	for (let step = 0; step < walks[0]!.evaluations; step++) {
 		const asked = walks.map((plan, i) => plan.evaluate(rows[i]!))
 		const answers = await walks[0]!.denoiser.predict(asked.flat())
@@ -223,7 +223,7 @@ test('a quantised U-Net, whose rows depend on each other, is asked of one at a t
 	)
 	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 	const [one, other] = await Promise.all(drawings.slice(0, 2).map(({ drawing }) => planFor(checkpoint, drawing)))
-	const asked = [...one!.evaluate(await one!.start(1)), ...other!.evaluate(await other!.start(2))]
+	const asked = [...one!.evaluate(one!.start(1)), ...other!.evaluate(other!.start(2))]
 	const alone = await Promise.all(asked.map((evaluation) => one!.denoiser.predict([evaluation])))
 	expect(await one!.denoiser.predict(asked)).toEqual(alone.flat())
 })

@@ -1,5 +1,4 @@
 import type { Task } from '../../shared/tasks.ts'
-
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
 import { assertFinite } from '../../worker-gpu/onnx/finite.ts'
@@ -66,7 +65,7 @@ function gradient(channels: number, side: number): Tensor {
 
 /** Draws a picture from a seed. Throws where a number is not finite, and where it has other colours than red, green and blue. */
 export async function draw(plan: Plan, seed: number): Promise<Pair> {
-	const row = await plan.start(seed)
+	const row = plan.start(seed)
 	for (let k = 0; k < plan.evaluations; k++) {
 		const answers = await plan.denoiser.predict(plan.evaluate(row))
 		for (const answer of answers) {
