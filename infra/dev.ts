@@ -1,7 +1,7 @@
 /** `npm start`: the whole of Darkroom on one machine. PostgreSQL for the queue, the edge in workerd with local R2, one GPU node. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify, styleText } from 'node:util'
 import { readCommandLine } from '../shared/command-line.ts'
@@ -51,7 +51,12 @@ async function main(): Promise<void> {
 	}
 	await import('../shared/catalog.ts') // People edit it: what is wrong with it is told before anything runs.
 	const dataDir = resolve(process.env.DATA_DIR || '.data')
-	mkdirSync(dataDir, { recursive: true })
+	try {
+		mkdirSync(dataDir, { recursive: true })
+		accessSync(dataDir, constants.W_OK)
+	} catch (error) {
+		throw new Error(`DATA_DIR: expected a folder that can be written to, got ${(error as Error).message}`)
+	}
 	const held = lock(dataDir)
 	process.once('exit', held.release)
 	if (!(await isFree(port))) {
@@ -178,18 +183,23 @@ async function buildEdge(): Promise<void> {
 
 /** Made at the first start and kept, so that keys and signed URLs stay good. */
 function loadSecrets(file: string): Omit<EdgeSecrets, 'QUEUE_URL'> {
+	const secret = () => randomBytes(32).toString('hex')
+	const made = {
+		DARKROOM_SECRET: secret(),
+		ADMIN_TOKEN: secret(),
+		S3_ACCESS_KEY_ID: secret().slice(0, 32),
+		S3_SECRET_ACCESS_KEY: secret()
+	}
 	if (!existsSync(file)) {
-		const secret = () => randomBytes(32).toString('hex')
-		const made = {
-			DARKROOM_SECRET: secret(),
-			ADMIN_TOKEN: secret(),
-			S3_ACCESS_KEY_ID: secret().slice(0, 32),
-			S3_SECRET_ACCESS_KEY: secret()
-		}
 		writeWhole(file, JSON.stringify(made))
 	}
 	try {
-		return JSON.parse(readFileSync(file, 'utf8'))
+		const kept = JSON.parse(readFileSync(file, 'utf8'))
+		const missing = Object.keys(made).filter((name) => typeof kept?.[name] !== 'string')
+		if (missing.length > 0) {
+			throw new Error(`no ${missing.join(', ')}`)
+		}
+		return kept
 	} catch (error) {
 		throw new Error(
 			`${file}: expected the secrets of the last start, got ${(error as Error).message}; without it, keys and URLs made before are void`

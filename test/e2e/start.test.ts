@@ -240,9 +240,19 @@ describe('npm start with something wrong', () => {
 		})
 	})
 
-	it('names secrets that are damaged', async () => {
+	it('names a folder for data that is none', async () => {
+		const file = join(dataDir, 'file')
+		writeFileSync(file, '')
+		const { code, output } = await lines({ DATA_DIR: file })
+		expect([code, output]).toEqual([
+			1,
+			[expect.stringMatching(/^darkroom: DATA_DIR: expected a folder that can be written to, got /)]
+		])
+	})
+
+	it.each(['{"DARKROOM_SECRET"', '{"DARKROOM_SECRET":1}', 'null'])('names secrets that are damaged: %s', async (damaged) => {
 		const file = join(dataDir, 'secrets.json')
-		writeFileSync(file, '{"DARKROOM_SECRET"')
+		writeFileSync(file, damaged)
 		const { code, output } = await lines({})
 		rmSync(file)
 		expect(code).toBe(1)
