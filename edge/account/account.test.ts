@@ -25,6 +25,7 @@ const order: Order = {
 	terms: { priority: 'normal', deadline: null, start_deadline: null, url_ttl: 3_600, webhook: null }
 }
 const key = 'the hash of a key'
+const hour = 3_600_000
 const picture = (n: number) => ({
 	n,
 	size: 9,
@@ -171,6 +172,36 @@ describe('Account', () => {
 			expect(faultOf(answered)).toBe('superseded')
 		}
 		expect(await stub.start(work(2), 'run-two-two')).toMatchObject({ value: { delivered: [] } })
+	})
+
+	it('waits for no clock that was ahead when work was begun', async () => {
+		const real = Date.now()
+		vi.setSystemTime(real + 5 * hour)
+		const waiting = unwrap(await submitTo(stub, key, order)).id
+		await stub.start(work(), 'run-one-one')
+		vi.setSystemTime(real)
+		await evictDurableObject(stub)
+		// A holder that is heard keeps its work.
+		for (let done = 1; done <= 3; done++) {
+			vi.setSystemTime(Date.now() + lease - 1_000)
+			await stub.progress(work(), { done, total: 50 })
+			expect(await read()).toMatchObject({ status: 'processing', progress: { done, total: 50 } })
+		}
+		await outlast()
+		expect(await read()).toMatchObject({ status: 'queued' })
+		const [shown] = await rows(`SELECT at FROM due WHERE kind = 'enqueue' AND subject = '${waiting}'`)
+		expect(shown?.at).toBeLessThan(Date.now() + 60_000)
+	})
+
+	it('gives work away whose holder was lost before the clock was set back', async () => {
+		const real = Date.now()
+		vi.setSystemTime(real + 5 * hour)
+		await stub.start(work(), 'run-one-one')
+		vi.setSystemTime(real)
+		await evictDurableObject(stub)
+		expect(await read()).toMatchObject({ status: 'processing' })
+		await outlast()
+		expect(await read()).toMatchObject({ status: 'queued' })
 	})
 
 	it('lets a late holder go on while nobody else asked', async () => {

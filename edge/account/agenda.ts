@@ -20,6 +20,7 @@ interface Parts {
 export class Agenda {
 	readonly #parts: Parts
 	#alarmAt: number | undefined
+	#isNew = true
 	/** Of which no more is begun until what is under way is done. */
 	readonly #busy = new Set<Kind>()
 
@@ -37,6 +38,11 @@ export class Agenda {
 	goOn(): void {
 		const { due, duties, transact, defer } = this.#parts
 		const now = Date.now()
+		// Time goes back between the lives of an object alone: workerd lets it stand still until the clock has caught up.
+		if (this.#isNew) {
+			this.#isNew = false
+			due.bringBack(now)
+		}
 		const next = due.next()
 		if (next !== undefined && next <= now) {
 			const claimed = transact(() => due.claim(now, batchSize, (kind) => duties[kind].again(now), this.#busy))

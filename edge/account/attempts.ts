@@ -200,7 +200,10 @@ export class Attempts {
 		}
 		const until = row.lease_until as number
 		if (until > now) {
-			this.#due.put('lease', id, until)
+			if (until > now + lease) {
+				this.#renew(id, now)
+			}
+			this.#due.put('lease', id, Math.min(until, now + lease))
 			return
 		}
 		const done = row.done ?? 0
@@ -250,11 +253,13 @@ export class Attempts {
 
 	/**
 	 * Callbacks often come in quick succession, and a write costs them more than all else: a lease that was renewed within
-	 * the last second is left as it is. So is its due row; `reclaim` moves that when its time has come.
+	 * the last second is left as it is. So is its due row; `reclaim` moves that when its time has come. A lease that is longer than one can be is
+	 * of before the clock was set back.
 	 */
 	#renew(id: string, now: number): void {
 		const until = now + lease
-		this.#sql.exec('UPDATE generations SET lease_until = ? WHERE id = ? AND lease_until < ?', until, id, until - 1_000)
+		const isOld = 'lease_until NOT BETWEEN ? AND ?'
+		this.#sql.exec(`UPDATE generations SET lease_until = ? WHERE id = ? AND ${isOld}`, until, id, until - 1_000, until)
 	}
 }
 

@@ -80,6 +80,12 @@ export class Due {
 		)
 	}
 
+	/** What is never put off for a minute, and is: the clock was set back since, and it would wait until that has caught up. */
+	bringBack(now: number): void {
+		this.#note(now)
+		this.#change("UPDATE due SET at = ? WHERE kind IN ('enqueue', 'lease') AND at > ?", now, now + 60_000)
+	}
+
 	next(): number | undefined {
 		this.#next ??= { at: this.#sql.exec<{ at: number | null }>('SELECT min(at) AS at FROM due').one().at ?? undefined }
 		return this.#next.at

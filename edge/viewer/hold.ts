@@ -17,10 +17,12 @@ export async function hold(env: Env, key: Key, snapshot: Snapshot, seconds: numb
 	const read = () => env.ACCOUNT.getByName(key.account).read(key.hash, id) as Promise<Answer<Snapshot>>
 	const wait = () => env.VIEWER.getByName(id).wait(key.account, id, seconds * 1_000)
 	let latest = isTerminal(snapshot.status) ? snapshot : ((await wait().catch(() => undefined)) ?? snapshot)
-	for (let left = 0; !isTerminal(latest.status) && left >= 0; left = until - Date.now()) {
+	// Counted, too: the clock may be set back meanwhile.
+	for (let looks = 0, left = 0; !isTerminal(latest.status) && left >= 0 && looks <= seconds; looks++) {
 		await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
 		const seen = await read().catch(() => undefined)
 		latest = seen ? unwrap(seen) : latest
+		left = until - Date.now()
 	}
 	return latest
 }

@@ -142,6 +142,13 @@ describe('Viewer', () => {
 		expect(await hold(env, owner, snapshot, 1)).toEqual(snapshot)
 	})
 
+	it('lets go of readers whose time is up by a clock that was set back meanwhile', async () => {
+		vi.useFakeTimers({ toFake: ['Date'] })
+		const held = hold(env, owner, snapshot, 1)
+		vi.setSystemTime(Date.now() - 3_600_000)
+		expect(await held).toMatchObject({ status: 'queued' })
+	})
+
 	it('gives the state as it is to readers whose time is up', async () => {
 		expect(await hold(env, owner, snapshot, 1)).toMatchObject({ status: 'queued' })
 	})
