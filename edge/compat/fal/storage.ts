@@ -15,8 +15,7 @@ import type { Key } from '../../keys.ts'
 import { respondObject, writable } from '../../storage/storage.ts'
 
 const Announced = z.looseObject({
-	content_type: z.string({ error: `one of ${InputType.options.join(', ')}` }),
-	file_name: z.string().optional()
+	content_type: z.string({ error: `one of ${InputType.options.join(', ')}` })
 })
 
 /** What may be done to one file, `until` a time in seconds where there is an end to it. */
