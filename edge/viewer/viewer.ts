@@ -5,6 +5,7 @@ import type { Snapshot } from '../account/snapshot.ts'
 import { standingOf } from '../dispatcher/standing.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { unwrap } from '../errors.ts'
+import { soon } from '../soon.ts'
 import { eventStream, seenOf } from './event-stream.ts'
 import { Timeline } from './timeline.ts'
 
@@ -41,13 +42,10 @@ export class Viewer extends DurableObject {
 
 	/** The generation once it has ended, or undefined after `ms` milliseconds. */
 	async wait(account: string, id: string, ms: number): Promise<Snapshot | undefined> {
-		const { promise, resolve } = Promise.withResolvers<undefined>()
-		const timer = setTimeout(resolve, ms)
 		const leave = await this.#enter(account, id, { follows: false })
 		try {
-			return await Promise.race([promise, this.#timeline.ended])
+			return (await soon(this.#timeline.ended, ms)) ? await this.#timeline.ended : undefined
 		} finally {
-			clearTimeout(timer)
 			leave()
 		}
 	}
