@@ -9,10 +9,10 @@ unpack() { # Reads an archive, as GNU's tar need not be there, nor xz.
 	python3 -c 'import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode="r|xz").extractall(".", filter="fully_trusted")'
 }
 if [ ! -e $home/unpacked ]; then
-	here=$(ls $home/parts/*-of-* | wc -l)
-	all=$(ls $home/parts/*-of-* | sed 's/.*-of-//' | sort -u)
+	here=$(ls $home/parts/*-of-* 2>/dev/null | wc -l)
+	all=$(ls $home/parts/*-of-* 2>/dev/null | sed 's/.*-of-//' | sort -u)
 	if [ "$here" != "$all" ]; then
-		echo "$here of $all parts are here; bring the others"
+		echo "$here of ${all:-all} parts are here; bring the others"
 		exit 0
 	fi
 	cat $home/parts/*-of-* | unpack

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { expect, test } from 'vitest'
@@ -94,4 +95,17 @@ test('a port that is taken is told', async () => {
 	const { port } = server.address() as AddressInfo
 	await expect(serveMetrics(metrics, () => true, port, '127.0.0.1')).rejects.toThrow('EADDRINUSE')
 	server.close()
+})
+
+test('the dashboard asks for nothing but what there is', () => {
+	const there = Array.from(
+		createMetrics()
+			.page()
+			.matchAll(/^# TYPE (\S+) /gm),
+		([, name]) => name
+	)
+	const dashboard = readFileSync(path.join(import.meta.dirname, '../../infra/grafana/nodes.json'), 'utf8')
+	const asked = Array.from(dashboard.matchAll(/(darkroom_\w+?)(?:_bucket)?\b/g), ([, name]) => name)
+	expect(asked.length).toBeGreaterThan(9)
+	expect(there).toEqual(expect.arrayContaining(asked))
 })
