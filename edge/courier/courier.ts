@@ -101,5 +101,11 @@ function reason(error: unknown): string {
 		return 'The URL may not be called: it is no https URL of a public host.'
 	}
 	const { name, message } = error as Error
-	return name === 'TimeoutError' || name === 'AbortError' ? `No answer within ${patience / 1_000} s.` : message.slice(0, kept)
+	if (name === 'TimeoutError' || name === 'AbortError') {
+		return `No answer within ${patience / 1_000} s.`
+	}
+	// All that workerd tells of a handshake that failed.
+	return /^internal error/.test(message)
+		? 'No connection: it may have no TLS, or a certificate that has expired or that nobody trusts.'
+		: message.slice(0, kept)
 }

@@ -168,6 +168,17 @@ describe('Webhooks', () => {
 		expect(((await deliveries())[0]?.attempts[0]?.error ?? '').length).toBeLessThanOrEqual(300)
 	})
 
+	it('tell whoever has no good certificate of it', async () => {
+		const { url } = receiver(randomText(8))
+		const { id } = await submit({ webhook: url.replace('http:', 'https:') })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) =>
+			expect(all).toMatchObject([
+				{ status: 'pending', attempts: [{ status: null, error: expect.stringContaining('certificate') }] }
+			])
+		)
+	})
+
 	it('come back when the receiver asks for patience, not before', async () => {
 		const place = receiver(randomText(8))
 		await place.plan({ status: 503, headers: { 'retry-after': '7200' } })
