@@ -42,6 +42,27 @@ test("guidance's branches ask of one latent, and are answered as if they asked o
 	await part.release()
 })
 
+test('a latent alone is answered with the bits that it has in company, also where threads share what is convolved', async () => {
+	const provider = await chooseProvider('cpu', 8)
+	// Without the kernels that some processors have for blocks of channels.
+	const sessionOptions = { ...provider.sessionOptions, graphOptimizationLevel: 'extended' as const }
+	const folder = path.join(import.meta.dirname, '../models/scenes/unet')
+	const part = await loadPart(folder, { ...provider, sessionOptions }, { milliseconds: 0 })
+	const { predict } = await unet(part, provider.invariantFrom)
+	const noise = generator(1)
+	const [, , width] = part.inputs.get('encoder_hidden_states')!.dims as [string, string, number]
+	const asked = [981, 500, 20].map((t) => ({
+		x: noise.normal([4, 16, 16]),
+		t,
+		cond: { encoder_hidden_states: noise.normal([5, width]) }
+	}))
+	const together = await predict(asked)
+	for (const [i, evaluation] of asked.entries()) {
+		expect(await predict([evaluation])).toEqual([together[i]])
+	}
+	await part.release()
+})
+
 test('a U-Net that is to be told more than it is given is refused with what it is given', async () => {
 	const folder = path.join(import.meta.dirname, '../golden/stable-diffusion/unet-upscaler')
 	const part = await loadPart(folder, await chooseProvider('cpu', 1), { milliseconds: 0 })

@@ -18,8 +18,9 @@ export interface Provider {
 	readonly threads: number
 	readonly sessionOptions: InferenceSession.SessionOptions
 	/**
-	 * The smallest batch whose rows come out with the same bits in any larger one. The CPU provider takes other kernels for a batch
-	 * of one (2e-6 apart on the demo network).
+	 * The smallest batch whose rows come out with the same bits in any larger one. On the CPU two: threads share the places of one picture that is convolved, and
+	 * its long sums are cut by how large their shares are; of several, each picture is one thread's (MlasConv in core/mlas/lib/convolve.cpp; 1e-6 apart on the demo
+	 * network with eight threads). Convolutions by blocks of channels, as on x64 with AVX, did as well with one.
 	 */
 	readonly invariantFrom: number
 	/** Whether a call of another shape than the last one takes longer than the next ones of that shape: see engine/steady-sizes.ts. */

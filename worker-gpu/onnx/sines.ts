@@ -5,10 +5,10 @@ import { attribute, constantNode, type NewNode, newNode } from './new-node.ts'
 const AT_ONCE = 4
 
 /**
- * Of what is left after the last four numbers of a tensor ONNX Runtime takes the sine by another function (Eigen's remainder, in
- * core/providers/cpu/math/element_wise_ops.cc), which now and then rounds otherwise. A timestep is told as the sines of so many frequencies; where these are no
- * multiple of four, as in a U-Net whose first level has 4 or 12 channels, the last latent of a call came out otherwise than among others, 1e-5 apart at most. So
- * frequencies are taken four times over, which leaves nothing.
+ * ONNX Runtime takes four sines at once, and those of a tensor's last one to three numbers, where they are left over, by another function, which now and then
+ * rounds otherwise (Eigen's remainder: `Sin` and `Cos` in core/providers/cpu/math/element_wise_ops.cc). A timestep is told as the sines of so many frequencies: where these
+ * are no multiple of four, as in a U-Net whose first level has 4 or 12 channels, a call's last latent came out 1e-5 apart from what it is among others. So its phases are taken
+ * four times over, which leaves nothing.
  */
 export const wholeSines: Rewrite = (graph) =>
 	new Map(
