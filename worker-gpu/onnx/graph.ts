@@ -17,6 +17,8 @@ export type Replaced = ReadonlyMap<Node, readonly NewNode[]>
 /** Finds what can be said better. `earlier` is what rewrites before it found; where it finds something for the same node, that holds. */
 export type Rewrite = (graph: Graph, earlier: Replaced) => Replaced
 
+/** Element types by their numbers in onnx.proto. */
+export const [FLOAT, HALF] = [1, 10]
 /** Numbers in the constants that are read; weights have more. */
 const MOST_NUMBERS = 8
 
@@ -103,7 +105,10 @@ export class Graph {
 	constant(name: string): readonly number[] | undefined {
 		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
-		return tensor ? this.#numbers(tensor) : node?.operator === 'Identity' ? this.constant(node.inputs[0]!) : undefined
+		// Converters to float16 write scales so.
+		const isReal = node?.operator === 'Cast' && [FLOAT, HALF].includes(this.integers(node, 'to')[0]!)
+		const isMade = node?.operator === 'Identity' || isReal
+		return tensor ? this.#numbers(tensor) : isMade ? this.constant(node!.inputs[0]!) : undefined
 	}
 
 	/** The dimensions of weights of any type, however they are stored. */
@@ -114,19 +119,15 @@ export class Graph {
 		return tensor ? this.#varints(tensor, 1) : isMade ? this.dims(node!.inputs[0]!) : undefined
 	}
 
-	/** The dimensions of weights in float32, however they are stored: as they are, to be cast, or as whole numbers times a scale for each channel. */
-	weightDims(name: string): readonly number[] | undefined {
-		const initializer = this.#initializers.get(name)
-		if (initializer) {
-			return this.#varints(initializer, 2).join() === '1' ? this.#varints(initializer, 1) : undefined
-		}
+	/** The element type of weights as they are computed with, by its number in onnx.proto: as they are stored, cast, or as whole numbers times a scale for each channel. */
+	weightType(name: string): number | undefined {
+		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
-		const [first = ''] = node?.inputs ?? []
-		const stored = this.#initializers.get(first)
-		if (node?.operator === 'Cast') {
-			return stored && this.integers(node, 'to').join() === '1' ? this.#varints(stored, 1) : undefined
+		if (tensor) {
+			return this.#varints(tensor, 2)[0]
 		}
-		return node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightDims(first) : undefined
+		const [cast] = node?.operator === 'Cast' ? this.integers(node, 'to') : []
+		return cast ?? (node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightType(node.inputs[0]!) : undefined)
 	}
 
 	/** The nodes that are still needed where `replaced` stand for others, and the names of all values that they take. */

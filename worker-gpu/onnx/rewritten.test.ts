@@ -324,6 +324,96 @@ test.each([
 	expect(rewritten(fileOf(part), [fusedAttention, cutProjections, phasedUpsampling])).toBeUndefined()
 })
 
+/** What a CPU has in the place of CUDA's convolution. */
+const spelledOut: Rewrite = (graph) =>
+	new Map(
+		graph.nodes
+			.filter(({ operator }) => operator === `${MICROSOFT}.NhwcConv`)
+			.map((node) => {
+				const [x = '', weights = '', ...bias] = node.inputs
+				const [out = ''] = node.outputs
+				const turned = (from: string, to: string, ...perm: number[]) =>
+					newNode('Transpose', [from], to, [attribute('perm', perm)])
+				const conv = {
+					...graph.copyOf(node),
+					operator: 'Conv',
+					inputs: ['x', 'W'].map((name) => `${out}/nchw/${name}`).concat(bias)
+				}
+				return [
+					node,
+					[
+						turned(x, `${out}/nchw/x`, 0, 3, 1, 2),
+						turned(weights, `${out}/nchw/W`, 0, 3, 1, 2),
+						{ ...conv, outputs: [`${out}/nchw`] },
+						turned(`${out}/nchw`, out, 0, 2, 3, 1)
+					]
+				]
+			})
+	)
+
+test.each([
+	['float32', [], 1e-5],
+	['float32', ['Cast'], 1e-5],
+	['float16', ['Cast'], 2e-3]
+] as const)(
+	"upsampling before CUDA's convolution, of weights in %s, after %j, is found, and gives the same",
+	async (type, before, most) => {
+		const [number, Values] = type === 'float16' ? [10, Float16Array] : [1, Float32Array]
+		const tensor = (
+			name: string,
+			dims: readonly number[],
+			values: ArrayLike<number>,
+			as = number,
+			of: typeof Values = Values
+		) => {
+			const raw = Buffer.from(of.from(values).buffer)
+			const sizes = dims.map((dim) => varintField(1, dim))
+			return bytesField(5, Buffer.concat([...sizes, varintField(2, as), bytesField(8, name), bytesField(9, raw)]))
+		}
+		const text = (name: string, value: string) => Buffer.concat([bytesField(1, name), bytesField(4, value), varintField(20, 3)])
+		const to = attribute('to', number)
+		const nodes = [
+			newNode('Resize', ['x', '', 'scales'], 'doubled', [
+				text('mode', 'nearest'),
+				text('coordinate_transformation_mode', 'asymmetric'),
+				text('nearest_mode', 'floor')
+			]),
+			newNode('Transpose', ['doubled'], before.length > 0 ? 'turned' : 'image', [attribute('perm', [0, 2, 3, 1])]),
+			...before.map((operator) => newNode(operator, ['turned'], 'image', [to])),
+			newNode(`${MICROSOFT}.NhwcConv`, ['image', 'W', 'b'], 'y', [
+				attribute('pads', [1, 1, 1, 1]),
+				attribute('kernel_shape', [3, 3])
+			])
+		]
+		const graph = [
+			...nodes.map((node) => bytesField(1, encoded(node))),
+			tensor('W', [5, 3, 3, 4], generator(1).normal([180]).data),
+			tensor('b', [5], generator(2).normal([5]).data),
+			tensor('scales', [4], [1, 1, 2, 2], 1, Float32Array),
+			bytesField(11, declaration('x', { type: 1, dims: ['batch', 4, 'height', 'width'] })),
+			bytesField(12, declaration('y', { type: number, dims: ['batch', 'tall', 'wide', 5] }))
+		]
+		const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+		const file = path.join(folder, 'model.onnx')
+		const opsets = [
+			bytesField(8, varintField(2, 17)),
+			bytesField(8, Buffer.concat([bytesField(1, MICROSOFT), varintField(2, 1)]))
+		]
+		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), ...opsets]))
+		const expected = await InferenceSession.create(rewritten(file, [spelledOut])!)
+		expect(placesIn(file, phasedUpsampling)).toBe(1)
+		await writeFile(file, rewritten(file, [phasedUpsampling])!)
+		const got = await InferenceSession.create(rewritten(file, [spelledOut])!)
+		const { data } = generator(3).normal([2, 4, 6, 7])
+		const x = new Tensor('float32', data, [2, 4, 6, 7])
+		const answers = await Promise.all([got, expected].map(async (session) => (await session.run({ x })).y!))
+		expect(answers[0]!.dims).toEqual([2, 12, 14, 5])
+		const [one, other] = answers.map(({ data }) => Float32Array.from(data as Float32Array))
+		expect(apart(one!, other!)).toBeLessThan(most)
+		await rm(folder, { recursive: true })
+	}
+)
+
 // No CPU runs SkipGroupNorm: what is written is compared, not what it gives.
 test.each([
 	[[['NhwcConv', 'W1', 'b1']], '', ['b1']],

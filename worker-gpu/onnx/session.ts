@@ -37,7 +37,7 @@ export interface Ran {
 /** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
 export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, wholeSines, sharedByBranches],
-	cuda: [fusedAttention, cutProjections, movedBiases]
+	cuda: [fusedAttention, cutProjections, phasedUpsampling, movedBiases]
 }
 
 /** What a session is opened by; a structured clone of it is as good. */

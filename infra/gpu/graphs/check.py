@@ -102,7 +102,7 @@ class SkipGroupNorm(OpRun):
 class NhwcConv(OpRun):
     op_domain = MICROSOFT
 
-    def _run(self, x, weight, bias=None, auto_pad=None, dilations=None, group=1, kernel_shape=None, pads=(0, 0, 0, 0), strides=(1, 1)):
+    def _run(self, x, weight, bias=None, auto_pad=None, dilations=(1, 1), group=1, kernel_shape=None, pads=(0, 0, 0, 0), strides=(1, 1)):
         given = (torch.tensor(each).movedim(-1, 1) for each in (x, weight))
         return (functional.conv2d(*given, None if bias is None else torch.tensor(bias), strides, pads[:2], dilations, group).movedim(1, -1).numpy(),)
 

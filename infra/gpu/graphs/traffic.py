@@ -89,10 +89,16 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
                 size = sum(given)
             case "Resize":
                 size = 4 * given[0]
+                add("Resize", given[0] + size)
             case "Slice" if node.input[0] in weights:
                 # Of a matrix its columns, of a bias all that there is: both are cut along their last axis, when the graph is loaded.
                 [start], [end] = (constants[name] for name in node.input[1:3])
                 weights[node.output[0]] = [*weights[node.input[0]][:-1], end - start]
+            case "Reshape" if given[0] == 0 and node.input[1] in constants:
+                # Of weights that are put together when the graph is loaded.
+                weights[node.output[0]] = constants[node.input[1]]
+            case "Slice" if constants[node.input[3]] == [1, 2]:
+                add("Slice", 2 * size)  # A picture's edges.
             case "Slice":
                 size = given[0] / 2
                 add("Slice", 2 * size)
