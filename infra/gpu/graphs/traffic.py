@@ -118,7 +118,7 @@ def count(model: onnx.ModelProto, side: int, kernels: Counter, elements: Counter
             case "MatMul" if len(dims) == 2:
                 size = given[0] * dims[1] / dims[0]
             case "NhwcConv":
-                size = given[0] * dims[0] / dims[3] / prod(attributes["strides"])
+                size = given[0] * dims[0] / dims[3] / prod(attributes.get("strides", [1]))
                 if len(node.input) > 2:
                     add("bias of a convolution", 2 * size)
             case "Add" if node.output[0] in activated and users[node.output[0]] == 1:
