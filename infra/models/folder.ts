@@ -33,8 +33,9 @@ const unused = new Set(['safety_checker', 'feature_extractor'])
  * where a file that would be read is missing or a link.
  */
 export async function readExport(given: string): Promise<Export> {
-	if (!lstatSync(given, { throwIfNoEntry: false })?.isDirectory()) {
-		throw new ModelError(given, 'expected a folder, found none')
+	const stat = lstatSync(given, { throwIfNoEntry: false })
+	if (!stat?.isDirectory()) {
+		throw new ModelError(given, `expected a folder, ${stat ? `got ${stat.isFile() ? 'a file' : 'none'}` : 'found none'}`)
 	}
 	const folder = realpathSync(given)
 	const { name: pipeline } = await readFamily(folder)

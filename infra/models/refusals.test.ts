@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { appendFile, cp, mkdir, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
@@ -10,9 +10,28 @@ import { graphOf, moveWeights, network, type Ports } from './testing-graphs.ts'
 const place = workspace()
 const { add, lay, at, nothingWritten } = place
 
+const setting = async (file: string, change: object) =>
+	writeFile(at(file), JSON.stringify({ ...JSON.parse(await readFile(at(file), 'utf8')), ...change }))
+
 describe('refuses, and writes nothing:', () => {
 	const cases: Record<string, { spoil(): Promise<unknown>; message: RegExp; options?: Partial<AddOptions> }> = {
 		'no folder': { spoil: () => rm(place.source, { recursive: true }), message: /Tiny SD: expected a folder, found none/ },
+		'a file': {
+			spoil: async () => {
+				await rm(place.source, { recursive: true })
+				await writeFile(place.source, 'weights')
+			},
+			message: /Tiny SD: expected a folder, got a file/
+		},
+		...Object.fromEntries(
+			['constructor', '__proto__'].map((name) => [
+				`the class ${name}`,
+				{
+					spoil: () => writeFile(at('model_index.json'), JSON.stringify({ _class_name: name })),
+					message: new RegExp(`_class_name: expected a pipeline .*, got ${name}\\. It knows `)
+				}
+			])
+		),
 		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
 		'an unknown class': {
 			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
@@ -169,6 +188,22 @@ describe('refuses, and writes nothing:', () => {
 			spoil: () => writeFile(at('scheduler/scheduler_config.json'), '{"_class_name":"SASolverScheduler"}'),
 			message: /scheduler_config.json: .*got SASolverScheduler/
 		},
+		...Object.fromEntries(
+			(
+				[
+					['scheduler/scheduler_config.json', { num_train_timesteps: 1e9 }, 'num_train_timesteps'],
+					['scheduler/scheduler_config.json', { steps_offset: -1 }, 'steps_offset'],
+					['scheduler/scheduler_config.json', { beta_start: -1 }, 'beta_start'],
+					['scheduler/scheduler_config.json', { beta_end: 2 }, 'beta_end'],
+					['unet/config.json', { block_out_channels: Array(40).fill(4) }, 'block_out_channels'],
+					['unet/config.json', { sample_size: 1e9 }, 'sample_size'],
+					['vae_decoder/config.json', { block_out_channels: Array(40).fill(4) }, 'block_out_channels']
+				] as const
+			).map(([file, change, key]) => [
+				`${file} with ${key} out of all bounds`,
+				{ spoil: () => setting(file, change), message: new RegExp(`Tiny SD/${file}: .*→ at ${key}`) }
+			])
+		),
 		'a truncated graph': {
 			spoil: () => truncate(at('unet/model.onnx'), 30_000),
 			message: /Tiny SD\/unet\/model.onnx: expected an ONNX graph, got a file that is broken or cut off \(30000 bytes/

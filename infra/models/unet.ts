@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
+import { Widths } from '../../worker-gpu/ldm/widths.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import type { Feed } from '../../worker-gpu/onnx/convert.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
@@ -9,11 +10,14 @@ import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { unstack } from '../../worker-gpu/onnx/rows.ts'
 import { type Tensor, volume } from '../../worker-gpu/onnx/tensor.ts'
 
+/** More than pictures of millions of pixels have. */
+const Side = z.int().min(1).max(10_000)
+
 const Config = z.object({
 	in_channels: z.int().min(1).optional(),
 	/** Latents along each side that it was trained on. */
-	sample_size: z.union([z.int().min(1), z.array(z.int().min(1)).min(1)]).nullish(),
-	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280])
+	sample_size: z.union([Side, z.array(Side).min(1)]).nullish(),
+	block_out_channels: Widths.default([320, 640, 1280, 1280])
 })
 
 /** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */

@@ -65,15 +65,13 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 	const index = path.join(folder, 'model_index.json')
 	// Optimum writes its own classes: ORTStableDiffusionPipeline.
 	const { _class_name: name, ...saved } = await readConfig(index, z.looseObject({ _class_name: z.string() }))
-	const family = families[name.replace(/^(ORT|Onnx)/, '')]
+	const known = name.replace(/^(ORT|Onnx)/, '')
+	const family = Object.hasOwn(families, known) && families[known]
 	if (!family) {
 		const strange = strangers(saved)
 		const parts = strange.length > 0 ? `, with ${strange.join(' and ')}, which nothing here runs` : ''
-		const known = Object.keys(families).join(', ')
-		throw new ModelError(
-			index,
-			`_class_name: expected a pipeline that Darkroom draws with, got ${name}${parts}. It knows ${known}`
-		)
+		const all = Object.keys(families).join(', ')
+		throw new ModelError(index, `_class_name: expected a pipeline that Darkroom draws with, got ${name}${parts}. It knows ${all}`)
 	}
 	return { family, name }
 }

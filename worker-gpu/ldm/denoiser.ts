@@ -7,6 +7,7 @@ import { ModelError } from '../onnx/model-error.ts'
 import { type Part, type Port, port } from '../onnx/part.ts'
 import { type Stack, type Stackable, stacking, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
+import { Widths } from './widths.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
 export type Inputs = Readonly<Record<string, Tensor>>
@@ -43,7 +44,7 @@ export interface Denoiser {
 const Config = z.object({
 	in_channels: z.int().min(1),
 	out_channels: z.int().min(1).default(4),
-	block_out_channels: z.array(z.int()).min(1).default([320, 640, 1280, 1280]),
+	block_out_channels: Widths.default([320, 640, 1280, 1280]),
 	time_cond_proj_dim: z.int().min(2).nullish()
 })
 

@@ -5,12 +5,13 @@ import { ModelError } from '../../onnx/model-error.ts'
 import type { Part } from '../../onnx/part.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Generator } from '../noise.ts'
+import { Widths } from '../widths.ts'
 import { type Autoencoder, autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
 import { tiled } from './tiled.ts'
 
 const Config = z.object({
-	block_out_channels: z.array(z.int()).min(1),
+	block_out_channels: Widths,
 	/** Latents are stored with about unit variance. Exports from before the key existed were all of Stable Diffusion. */
 	scaling_factor: z.number().positive().default(0.18215),
 	shift_factor: z.number().nullish(),

@@ -2,13 +2,14 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
+import { Widths } from '../widths.ts'
 import { autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
 import type { Parts } from './kl.ts'
 import { tiled } from './tiled.ts'
 
 const Config = z.object({
-	block_out_channels: z.array(z.int()).min(1),
+	block_out_channels: Widths,
 	scaling_factor: z.number().positive().default(0.18215),
 	sample_size: z.int().min(1).default(32)
 })

@@ -4,7 +4,7 @@ import { combine } from './combine.ts'
 import { DpmSolverConfig, multistep } from './dpm-solver.ts'
 import { apply, limit, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
-import { f, linspace32 } from './schedule.ts'
+import { f, linspace32, TrainTimesteps } from './schedule.ts'
 import { assertSteps, linspace } from './timesteps.ts'
 
 /*
@@ -17,7 +17,7 @@ const Config = z.object({
 	sigma_max: z.number().positive().default(80),
 	sigma_data: z.number().positive().default(0.5),
 	sigma_schedule: z.enum(['karras', 'exponential']).default('karras'),
-	num_train_timesteps: z.int().min(1).default(1000),
+	num_train_timesteps: TrainTimesteps,
 	prediction_type: z.enum(['epsilon', 'v_prediction']).default('epsilon'),
 	rho: z.number().positive().default(7),
 	final_sigmas_type: z.enum(['zero', 'sigma_min']).default('zero')

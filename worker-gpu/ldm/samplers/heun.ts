@@ -4,7 +4,7 @@ import { combine } from './combine.ts'
 import { ExplodingConfig, exploding, places } from './exploding.ts'
 import { ClipConfig, limit } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
-import { ScheduleConfig } from './schedule.ts'
+import { Beta, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, RespacingConfig, trainingSigmas } from './sigmas.ts'
 
 export const HeunConfig = z
@@ -13,8 +13,8 @@ export const HeunConfig = z
 		...ExplodingConfig.shape,
 		...RespacingConfig.shape,
 		...ClipConfig.shape,
-		beta_start: z.number().default(0.00085),
-		beta_end: z.number().default(0.012),
+		beta_start: Beta.default(0.00085),
+		beta_end: Beta.default(0.012),
 		beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2', 'exp']).default('linear'),
 		clip_sample: z.boolean().default(false)
 	})

@@ -4,7 +4,7 @@ import { combine } from './combine.ts'
 import { belowAndUp } from './euler-ancestral.ts'
 import { ExplodingConfig, exploding, type Places, places } from './exploding.ts'
 import type { Sampler } from './sampler.ts'
-import { f, ScheduleConfig } from './schedule.ts'
+import { Beta, f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, RespacingConfig, timestepOf, trainingSigmas } from './sigmas.ts'
 import { roundHalfToEven } from './timesteps.ts'
 
@@ -13,8 +13,8 @@ export const Kdpm2Config = z
 		...ScheduleConfig.shape,
 		...ExplodingConfig.shape,
 		...RespacingConfig.shape,
-		beta_start: z.number().default(0.00085),
-		beta_end: z.number().default(0.012),
+		beta_start: Beta.default(0.00085),
+		beta_end: Beta.default(0.012),
 		prediction_type: z.enum(['epsilon', 'v_prediction']).default('epsilon')
 	})
 	.refine(...atMostOneRespacing)

@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { combine, noised } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
-import { alphasCumprod, ScheduleConfig } from './schedule.ts'
+import { alphasCumprod, Beta, ScheduleConfig } from './schedule.ts'
 import { assertSteps, assertTrained } from './timesteps.ts'
 
 export const LcmConfig = z.object({
 	...ScheduleConfig.shape,
 	...ClipConfig.shape,
 	...ThresholdConfig.shape,
-	beta_start: z.number().default(0.00085),
-	beta_end: z.number().default(0.012),
+	beta_start: Beta.default(0.00085),
+	beta_end: Beta.default(0.012),
 	beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('scaled_linear'),
 	clip_sample: z.boolean().default(false),
 	rescale_betas_zero_snr: z.boolean().default(false),

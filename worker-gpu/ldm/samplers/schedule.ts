@@ -1,15 +1,21 @@
 import { z } from 'zod'
 
+/** A share of what there is is taken away at each training timestep. */
+export const Beta = z.number().min(0).max(1)
+
+/** Each sampler goes over all of them: of a billion it would not come back. */
+export const TrainTimesteps = z.int().min(1).max(100_000).default(1000)
+
 /**
  * The keys that diffusers' discrete schedulers share, with the defaults of most classes: saved configs leave defaults out. Keys that a class does
  * not know are ignored, as the reference ignores them: configs carry keys of the schedulers that they were converted from.
  */
 export const ScheduleConfig = z.object({
-	num_train_timesteps: z.int().min(1).default(1000),
-	beta_start: z.number().default(0.0001),
-	beta_end: z.number().default(0.02),
+	num_train_timesteps: TrainTimesteps,
+	beta_start: Beta.default(0.0001),
+	beta_end: Beta.default(0.02),
 	beta_schedule: z.enum(['linear', 'scaled_linear', 'squaredcos_cap_v2']).default('linear'),
-	trained_betas: z.array(z.number()).min(1).nullish(),
+	trained_betas: z.array(Beta).min(1).nullish(),
 	prediction_type: z.enum(['epsilon', 'sample', 'v_prediction']).default('epsilon')
 })
 

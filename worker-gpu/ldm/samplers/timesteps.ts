@@ -3,7 +3,8 @@ import { z } from 'zod'
 /** How the evaluations are spread over the training timesteps: Lin et al., 2024, table 2. Classes differ in their default. */
 export const SpacingConfig = z.object({
 	timestep_spacing: z.enum(['leading', 'trailing', 'linspace']),
-	steps_offset: z.int().default(0)
+	/** Below zero a walk would end past the picture, where the reference takes the last training timestep's noise. */
+	steps_offset: z.int().min(0).default(0)
 })
 export type SpacingConfig = z.infer<typeof SpacingConfig> & { readonly num_train_timesteps: number }
 
