@@ -152,6 +152,20 @@ describe('an account', () => {
 		expect(await codeOf(await get('/v1/usage?from=yesterday', key))).toBe('422 invalid-request')
 	})
 
+	it('counts its usage of thirty days, today among them', async () => {
+		await submit()
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
+			for (const days of [0, 29, 30]) {
+				sql.exec(
+					`INSERT INTO usage (day, key, model, pictures, amount) SELECT date('now', ?), key, 'scenes', 1, 1 FROM generations`,
+					`-${days} days`
+				)
+			}
+		})
+		const { usage } = await (await get('/v1/usage', key)).json<{ usage: Usage[] }>()
+		expect(usage).toHaveLength(2)
+	})
+
 	it('counts no more of its usage at once than an object can hold', async () => {
 		await submit()
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {

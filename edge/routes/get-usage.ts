@@ -6,7 +6,7 @@ import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { json, problem } from './responses.ts'
 
-/** Days that are told of where no beginning is named. */
+/** Days that are told of where no beginning is named, today among them. */
 const usual = 30
 
 const Day = z.iso.date()
@@ -34,7 +34,7 @@ export const getUsage = (app: OpenAPIHono<App>) => {
 		app.openapi(routeAt(door), async (c) => {
 			const { env, caller } = c.var
 			const now = Date.now()
-			const { from = dayOf(now - usual * 86_400_000), to = dayOf(now) } = c.req.valid('query')
+			const { from = dayOf(now - (usual - 1) * 86_400_000), to = dayOf(now) } = c.req.valid('query')
 			const usage = unwrap((await env.ACCOUNT.getByName(caller.account).countUsage(caller, from, to)) as Answer<Usage[]>)
 			if (/^text\/csv\b/i.test(c.req.header('accept') ?? '')) {
 				const lines = [columns, ...usage.map((row) => columns.map((column) => cell(row[column])))]
