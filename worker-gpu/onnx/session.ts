@@ -34,7 +34,7 @@ export interface Ran {
 	readonly milliseconds: number
 }
 
-/** What graphs are rewritten by; on CUDA nobody has measured what the others gain. */
+/** What graphs are rewritten by. On CUDA nobody has measured yet what upsampling in phases gains, nor what those would that are left out there. */
 export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, wholeSines, sharedByBranches],
 	cuda: [fusedAttention, cutProjections, phasedUpsampling, movedBiases]
