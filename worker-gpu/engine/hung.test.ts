@@ -68,15 +68,18 @@ describe.each([
 		timeout: 120_000
 	}, async () => {
 		const alone = await pixelsOf(engine.develop(request))
-		const hanging = expect(engine.develop({ ...request, model: 'endless', steps: 2, count: 1 })).rejects.toMatchObject({
+		const before = lines.length // One engine for all tests, and for those that are tried again.
+		// One step: with more, an end may find it further than the one before, and is counted as a first one.
+		const hanging = expect(engine.develop({ ...request, model: 'endless', steps: 1, count: 1 })).rejects.toMatchObject({
 			name: 'EngineHung',
 			message: expect.stringMatching(/^a call of the engine did not return within \d+ s$/)
 		})
 		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
 		await hanging
-		expect(lines.filter((line) => /^engine: a call of the engine did not return .*; starting it again$/.test(line))).toHaveLength(
-			3
-		)
+		const ends = lines
+			.slice(before)
+			.filter((line) => /^engine: a call of the engine did not return .*; starting it again$/.test(line))
+		expect(ends).toHaveLength(3)
 		expect(engine.healthy).toBe(true)
 		expect(await pixelsOf(engine.develop(request))).toEqual(alone)
 	})
