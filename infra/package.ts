@@ -1,15 +1,25 @@
 /**
- * `node infra/package.ts`: makes dist/darkroom, a package of its own for other projects, with the typed client (`darkroom/client`) and the
- * command line (`npx darkroom`). Node.js runs no TypeScript from node_modules, and nobody who asks for pictures wants what draws them.
+ * `npm run build`: the edge's bundle (build.ts), and dist/darkroom, a package of its own for other projects, with the typed client
+ * (`darkroom/client`) and the command line (`npx darkroom`). Node.js runs no TypeScript from node_modules, and nobody who asks for pictures wants what draws them.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { readCommandLine } from '../shared/command-line.ts'
+import { buildEdge } from './build.ts'
 
 const root = join(import.meta.dirname, '..')
 const outdir = join(root, 'dist/darkroom')
 
+readCommandLine(
+	'npm run build: makes dist/edge, which is what would be deployed, and dist/darkroom, a package for other projects',
+	{}
+)
+await buildEdge().catch((error: Error) => {
+	console.error(error.message)
+	process.exit(1)
+})
 rmSync(outdir, { recursive: true, force: true })
 await build({
 	entryPoints: { client: join(root, 'shared/client.ts'), cli: join(root, 'infra/cli/main.ts') },
