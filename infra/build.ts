@@ -4,13 +4,26 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { accessSync, constants, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+	accessSync,
+	constants,
+	existsSync,
+	globSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	writeFileSync
+} from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
 const root = join(import.meta.dirname, '..')
 const outdir = join(root, 'dist/edge')
+/** Where it is made: several may build at once, and others read the last one meanwhile. */
+const own = `${outdir}.${process.pid}`
 const stamp = join(outdir, 'made-of.txt')
 /** Workers on the free plan are limited to this, gzipped. */
 const maxBytes = 3 * 1024 * 1024
@@ -27,8 +40,15 @@ export async function buildEdge(): Promise<void> {
 	} catch (error) {
 		throw new Error(`expected that ${outdir} can be written to, got ${(error as Error).message}`)
 	}
-	rmSync(stamp, { force: true })
-	await bundle()
+	try {
+		await bundle()
+		rmSync(stamp, { force: true })
+		for (const file of readdirSync(own)) {
+			renameSync(join(own, file), join(outdir, file))
+		}
+	} finally {
+		rmSync(own, { recursive: true, force: true })
+	}
 	writeFileSync(stamp, sources)
 }
 
@@ -43,7 +63,7 @@ function hashOfSources(): string {
 
 async function bundle(): Promise<void> {
 	const wrangler = join(root, 'node_modules/.bin/wrangler')
-	await promisify(execFile)(wrangler, ['deploy', '--dry-run', '--outdir', outdir], {
+	await promisify(execFile)(wrangler, ['deploy', '--dry-run', '--outdir', own], {
 		cwd: root,
 		// This Node.js, where it was called by its path and PATH has an older one. Its settings and logs: a container's user may have no home.
 		env: {
@@ -62,10 +82,10 @@ async function bundle(): Promise<void> {
 		join(root, 'wrangler.toml')
 	).workerOptions
 	writeFileSync(
-		join(outdir, 'options.json'),
+		join(own, 'options.json'),
 		JSON.stringify({ compatibilityDate, compatibilityFlags, bindings, durableObjects, r2Buckets, ratelimits })
 	)
-	const bytes = gzipSync(readFileSync(join(outdir, 'worker.js'))).length
+	const bytes = gzipSync(readFileSync(join(own, 'worker.js'))).length
 	if (bytes > maxBytes) {
 		throw new Error(`edge bundle: expected at most ${maxBytes} bytes gzipped, got ${bytes}`)
 	}

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
@@ -47,6 +47,7 @@ it.each([
 		for (const [program, ...words] of [
 			['worker-gpu/main.ts'],
 			['infra/dev.ts'],
+			['infra/site.ts'], // Which wrangler calls before it deploys.
 			['infra/models/main.ts', 'list'],
 			['infra/models/main.ts', 'check'],
 			['infra/models/main.ts', 'remove', 'scenes'],
@@ -60,6 +61,29 @@ it.each([
 			expect(stderr).toMatch(told)
 		}
 	} finally {
+		rmSync(tree, { recursive: true })
+	}
+})
+
+it('builds of the edge take nothing away from each other, nor from who reads the last one', async () => {
+	const tree = copyTree()
+	const dist = join(tree, 'dist')
+	mkdirSync(join(dist, 'edge'), { recursive: true })
+	const files = [join(dist, 'edge/worker.js'), join(dist, 'site.json')]
+	const reading = files.map((file) => {
+		writeFileSync(file, 'the last one')
+		return openSync(file, 'r')
+	})
+	try {
+		const build = () => promisify(execFile)(process.execPath, [join(tree, 'infra/build.ts')])
+		await Promise.all([build(), build()])
+		expect(reading.map((file) => readFileSync(file, 'utf8'))).toEqual(['the last one', 'the last one'])
+		expect(readdirSync(dist).filter((name) => !name.startsWith('.'))).toEqual(['edge', 'site.json'])
+		expect(readFileSync(files[0]!, 'utf8')).toMatch(/sourceMappingURL=worker.js.map\s*$/)
+	} finally {
+		reading.forEach((file) => {
+			closeSync(file)
+		})
 		rmSync(tree, { recursive: true })
 	}
 })
