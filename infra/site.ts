@@ -1,8 +1,9 @@
 /**
  * `node infra/site.ts`: bundles the pages of edge/site into dist/site.json, from which the Worker serves them. A folder with `page.html` and
- * `page.ts` (which imports its own style sheet) is a page; its parts are at /site/<folder>.js and /site/<folder>.css.
+ * `page.ts` (which imports its own style sheet) is a page; its parts are at /site/<folder>.js and /site/<folder>.css. Wrangler calls it before it
+ * bundles or deploys the Worker, which a catalog that the Worker could not read ends here, too.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -34,9 +35,17 @@ export async function buildSite(): Promise<void> {
 		files[`/site/${basename(path)}`] = { type: types[extname(path)] as string, body: text }
 	}
 	mkdirSync(dist, { recursive: true })
-	writeFileSync(join(dist, 'site.json'), JSON.stringify(files))
+	const file = join(dist, 'site.json')
+	// Whole from the first moment: others may build at once.
+	writeFileSync(`${file}.${process.pid}`, JSON.stringify(files))
+	renameSync(`${file}.${process.pid}`, file)
 }
 
 if (import.meta.main) {
+	// People edit it, and a Worker that is deployed would say so to its callers alone.
+	await import('../shared/catalog.ts').catch((error: Error) => {
+		console.error(error.message)
+		process.exit(1)
+	})
 	await buildSite()
 }
