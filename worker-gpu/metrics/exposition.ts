@@ -17,9 +17,18 @@ export interface Histogram extends Metric {
 	observe(value: number): void
 }
 
-/** @param label the name of the one label that tells its values apart, where there is more than one */
-export function value(name: string, type: 'counter' | 'gauge', help: string, label?: string): Value {
-	const values = new Map<string, number>(label === undefined ? [['', 0]] : [])
+/**
+ * @param label the name of the one label that tells its values apart, where there is more than one
+ * @param known values of the label that are there from the start: a counter's rate misses what happens before its first scrape
+ */
+export function value(
+	name: string,
+	type: 'counter' | 'gauge',
+	help: string,
+	label?: string,
+	known: readonly string[] = []
+): Value {
+	const values = new Map<string, number>((label === undefined ? [''] : known).map((of) => [of, 0]))
 	return {
 		add: (amount, of = '') => void values.set(of, (values.get(of) ?? 0) + amount),
 		set: (to, of = '') => void values.set(of, to),

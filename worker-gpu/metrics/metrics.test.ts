@@ -65,6 +65,8 @@ test('what an engine and a node count can be scraped', async () => {
 			'darkroom_queue_wait_seconds_bucket{le="2.5"} 1',
 			'darkroom_generations 1',
 			'darkroom_pictures_total 1',
+			'darkroom_failures_total{type="NotFinite"} 0',
+			'darkroom_failures_total{type="EdgeUnreachable"} 0',
 			'darkroom_failures_total{type="Not \\"finite\\""} 1',
 			'darkroom_certificate_expiry_timestamp_seconds{subject="O=Tests"} 1893456000'
 		]) {

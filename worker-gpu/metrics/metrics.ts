@@ -1,4 +1,9 @@
+import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused } from '../edge.ts'
+import { EngineCrashed, EngineHung } from '../engine/errors.ts'
 import type { EngineStats } from '../engine/messages.ts'
+import { InputUnreadable } from '../image/input-unreadable.ts'
+import { NotFinite } from '../onnx/finite.ts'
+import { ModelError, ModelNotLoaded } from '../onnx/model-error.ts'
 import { histogram, value } from './exposition.ts'
 
 /** What a node counts, for Prometheus. */
@@ -14,6 +19,20 @@ export interface Metrics {
 	/** Pictures are signed with a certificate, as long as it and its chain are valid. */
 	signing(subject: string, until: Date): void
 }
+
+/** What may end work here; anything else is a fault of ours. */
+const expected = [
+	InputUnreadable,
+	NotFinite,
+	EngineCrashed,
+	EngineHung,
+	ModelError,
+	ModelNotLoaded,
+	RequestUnknown,
+	EdgeRefused,
+	SignatureRefused,
+	EdgeUnreachable
+]
 
 export function createMetrics(): Metrics {
 	const rows = value(
@@ -45,7 +64,8 @@ export function createMetrics(): Metrics {
 		'darkroom_failures_total',
 		'counter',
 		'Generations that failed or were given up here, by type of error.',
-		'type'
+		'type',
+		expected.map(({ name }) => name)
 	)
 	const certificate = value(
 		'darkroom_certificate_expiry_timestamp_seconds',
