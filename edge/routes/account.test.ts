@@ -4,7 +4,7 @@ import type { AccountView, ApiKey, LedgerEntry, Usage } from '../../shared/contr
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
 import { Ledger } from '../account/ledger.ts'
-import { mostRows } from '../account/usage.ts'
+import { dayOf, mostRows } from '../account/usage.ts'
 import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
@@ -150,12 +150,15 @@ describe('an account', () => {
 		expect(csv).toBe(`day,model,key,key_name,pictures,amount\r\n${day},scenes,${id},default,2,${2 * price}\r\n`)
 		expect(await (await get('/v1/usage?from=2001-01-01&to=2001-12-31', key)).json()).toEqual({ usage: [] })
 		expect(await codeOf(await get('/v1/usage?from=yesterday', key))).toBe('422 invalid-request')
+		const ahead = await (await get('/v1/usage?from=2001-12-31&to=2001-01-01', key)).json<Problem>()
+		expect(ahead.detail).toBe('/from: expected a day that is not after 2001-01-01, got "2001-12-31".')
+		expect(await codeOf(await get('/v1/usage?from=9999-01-01', key))).toBe('422 invalid-request')
 	})
 
-	it('counts its usage of thirty days, today among them', async () => {
+	it('counts its usage of thirty days, the last among them', async () => {
 		await submit()
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
-			for (const days of [0, 29, 30]) {
+			for (const days of [0, 29, 30, 59, 60]) {
 				sql.exec(
 					`INSERT INTO usage (day, key, model, pictures, amount) SELECT date('now', ?), key, 'scenes', 1, 1 FROM generations`,
 					`-${days} days`
@@ -164,6 +167,8 @@ describe('an account', () => {
 		})
 		const { usage } = await (await get('/v1/usage', key)).json<{ usage: Usage[] }>()
 		expect(usage).toHaveLength(2)
+		const before = await (await get(`/v1/usage?to=${dayOf(Date.now() - 30 * 86_400_000)}`, key)).json<{ usage: Usage[] }>()
+		expect(before.usage).toHaveLength(2)
 	})
 
 	it('counts no more of its usage at once than an object can hold', async () => {

@@ -4,9 +4,11 @@ import { dayOf, mostRows } from '../account/usage.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
+import { refuse } from '../inputs/refuse.ts'
+import { describe } from '../issues.ts'
 import { json, problem } from './responses.ts'
 
-/** Days that are told of where no beginning is named, today among them. */
+/** Days that are told of where no beginning is named, the last among them. */
 const usual = 30
 
 const Day = z.iso.date()
@@ -17,7 +19,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		method: 'get',
 		path: `${door.base}/usage`,
 		summary: `Delivered pictures ${door.whose}, by day, model and key`,
-		description: `The last ${usual} days where nothing else is asked for, at most ${mostRows} rows. With \`Accept: text/csv\` as CSV.`,
+		description: `The last ${usual} days, or the ${usual} up to \`to\`, where nothing else is asked for; at most ${mostRows} rows. With \`Accept: text/csv\` as CSV.`,
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, {}), query: z.strictObject({ from: Day.optional(), to: Day.optional() }) },
 		responses: {
@@ -33,8 +35,10 @@ export const getUsage = (app: OpenAPIHono<App>) => {
 	for (const door of doors) {
 		app.openapi(routeAt(door), async (c) => {
 			const { env, caller } = c.var
-			const now = Date.now()
-			const { from = dayOf(now - (usual - 1) * 86_400_000), to = dayOf(now) } = c.req.valid('query')
+			const { to = dayOf(Date.now()), from = dayOf(Date.parse(to) - (usual - 1) * 86_400_000) } = c.req.valid('query')
+			if (from > to) {
+				refuse('/from', `a day that is not after ${to}`, describe(from))
+			}
 			const usage = unwrap((await env.ACCOUNT.getByName(caller.account).countUsage(caller, from, to)) as Answer<Usage[]>)
 			if (/^text\/csv\b/i.test(c.req.header('accept') ?? '')) {
 				const lines = [columns, ...usage.map((row) => columns.map((column) => cell(row[column])))]

@@ -7,6 +7,8 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
+import { refuse } from '../inputs/refuse.ts'
+import { describe } from '../issues.ts'
 import { ArchivedUntil, limitOf, nextOfSome } from './paging.ts'
 import { present } from './present.ts'
 import { json, problem } from './responses.ts'
@@ -41,6 +43,9 @@ export const listGenerations = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, key } = c.var
 		const { limit, cursor, status, model, created_after: after, created_before: before } = c.req.valid('query')
+		if (after !== undefined && before !== undefined && after > before) {
+			refuse('/created_after', 'a time that is not after created_before', describe(c.req.query('created_after')))
+		}
 		const filter = { status, model, after, before }
 		const listed = await env.ACCOUNT.getByName(key.account).list(key.hash, filter, cursor, limit)
 		const { items, next, archivedUntil } = unwrap(listed as Answer<Listed<Page<Snapshot>>>)
