@@ -149,6 +149,13 @@ function account(): { url: string; apiKey: string } {
 	}
 }
 
+/** A line for each row. Programs that read them find none where there are none; people are told. */
 function table<T>({ json }: Flags, rows: T[], cells: (row: T) => (string | number)[]): void {
-	console.log(json ? JSON.stringify(rows, null, 2) : rows.map((row) => cells(row).join('\t')).join('\n'))
+	if (json) {
+		console.log(JSON.stringify(rows, null, 2))
+	} else if (rows.length === 0) {
+		console.error('nothing')
+	} else {
+		console.log(rows.map((row) => cells(row).join('\t')).join('\n'))
+	}
 }

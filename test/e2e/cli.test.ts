@@ -55,7 +55,7 @@ it('lists models and usage', async () => {
 })
 
 it('lists the archives, with where each is', async () => {
-	expect((await darkroom('archives')).stdout).toBe('\n')
+	expect(await darkroom('archives')).toMatchObject({ stdout: '', stderr: 'nothing\n' })
 	const { edge, key } = await startArchivedEdge('old')
 	try {
 		const at = { env: env({ DARKROOM_URL: edge.url, DARKROOM_API_KEY: key }) }
