@@ -18,7 +18,7 @@ import { readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { declare, graphOf, moveWeights, network, port } from './testing-graphs.ts'
+import { declare, graphOf, moveWeights, network, type Ports, port } from './testing-graphs.ts'
 import { rewriteTimestep } from './timestep.ts'
 
 const place = workspace()
@@ -226,6 +226,29 @@ test('a quantised U-Net, whose rows depend on each other, is asked of one at a t
 	const asked = [...one!.evaluate(one!.start(1)), ...other!.evaluate(other!.start(2))]
 	const alone = await Promise.all(asked.map((evaluation) => one!.denoiser.predict([evaluation])))
 	expect(await one!.denoiser.predict(asked)).toEqual(alone.flat())
+})
+
+test('a U-Net is told to be none of the same bits where they depend on the place in a call, though only in pictures of odd sizes', async () => {
+	await lay('scalar')
+	const constant = (name: string, values: number[]) => ['Constant', [], name, constantNode(values, '').attributes] as const
+	const cast = [attribute('to', 1)]
+	const nodes = [
+		// Of a level half as large one channel: rows of an odd number of places begin anywhere.
+		['AveragePool', ['sample'], 'level', [attribute('kernel_shape', [2, 2]), attribute('strides', [2, 2])]],
+		['ReduceMean', ['level'], 'one', [attribute('axes', [1])]],
+		...['scale', 'bias'].flatMap((name) => [constant(`${name}/1`, [1]), ['Cast', [`${name}/1`], name, cast] as const]),
+		['InstanceNormalization', ['one', 'scale', 'bias'], 'normal'],
+		['ReduceMax', ['normal'], 'most', [attribute('axes', [2, 3])]],
+		constant('shape', [-1, 1, 1, 1]),
+		['Reshape', ['timestep', 'shape'], 't'],
+		['Mul', ['t', 'most'], 'both'],
+		['Mul', ['sample', 'both'], 'out_sample']
+	] as const
+	const ports: Ports = { timestep: [1, ['batch']], encoder_hidden_states: [1, ['batch', 77, 8]] }
+	await writeFile(at('unet/model.onnx'), network(ports, nodes.map(([...node]) => node) as never))
+	const { facts, notes } = await add()
+	expect(facts.invariantFrom).toBeUndefined()
+	expect(notes).toContainEqual(expect.stringContaining('pictures depend on their company by a rounding'))
 })
 
 test('an encoder that draws inside its graph is made to leave that to the seed, and draws from an image what diffusers draws', async () => {

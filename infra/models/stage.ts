@@ -163,7 +163,7 @@ async function rowsOfCalls(
 }
 
 async function sameBits(unet: string, provider: Provider, probes: readonly Shape[], progress: Progress): Promise<Facts> {
-	const measured = progress('measuring', probes.length * LARGEST_BATCH)
+	const measured = progress('measuring', probes.length * (LARGEST_BATCH + 1))
 	const invariantFrom = await withPart(unet, provider, (part) => measureInvariance(part, probes, measured))
 	return invariantFrom === undefined ? {} : { invariantFrom }
 }

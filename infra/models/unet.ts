@@ -2,6 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
 import { Widths } from '../../worker-gpu/ldm/widths.ts'
+import { ROWS } from '../../worker-gpu/onnx/branches.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import type { Feed } from '../../worker-gpu/onnx/convert.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
@@ -69,6 +70,7 @@ export async function latentSizes(
 	// diffusers' own default for U-Nets that do not say.
 	const trained = whole(sample_size ? Math.max(...[sample_size].flat()) : 64)
 	const small = Math.min(trained, Math.ceil(16 / multiple) * multiple)
+	const odd = 2 * Math.ceil(small / multiple / 2) - 1
 	return {
 		default: trained,
 		min: whole(trained / 2),
@@ -76,7 +78,8 @@ export async function latentSizes(
 		multiple,
 		probes: [
 			[channels, small, small],
-			[channels, small, small + multiple]
+			// With an odd number of places in its innermost level, where rows may lie unlike one another in memory.
+			[channels, odd * multiple, (odd + 2) * multiple]
 		]
 	}
 }
@@ -109,11 +112,11 @@ export function madeUpRows({ inputs, folder }: Part, count: number, shape: Shape
 			: generator(i).normal(whole).data
 		return [name, { data, dims: whole }]
 	})
-	return Object.fromEntries(rows.filter(([name]) => name !== 'timestep'))
+	return Object.fromEntries(rows.filter(([name]) => name !== 'timestep' && name !== ROWS))
 }
 
-/** Runs the first `count` of `rows`, each at its timestep. The outputs come in the same order. */
-export async function ask(part: Part, rows: Rows, timestep: Feed, count: number): Promise<Tensor[]> {
+/** Runs `count` of `rows`, from the one at `first` on, each of its own latent and at its timestep. The outputs come in the same order. */
+export async function ask(part: Part, rows: Rows, timestep: Feed, count: number, first = 0): Promise<Tensor[]> {
 	const feeds = Object.entries(rows).map(
 		([
 			name,
@@ -121,11 +124,15 @@ export async function ask(part: Part, rows: Rows, timestep: Feed, count: number)
 				data,
 				dims: [, ...row]
 			}
-		]): [string, Feed] => [name, { data: data.subarray(0, count * volume(row)), dims: [count, ...row] }]
+		]): [string, Feed] => [
+			name,
+			{ data: data.subarray(first * volume(row), (first + count) * volume(row)), dims: [count, ...row] }
+		]
 	)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
 	try {
-		const [answers] = await part.run({ ...Object.fromEntries(feeds), timestep }, [output])
+		const own = { data: Array.from({ length: count }, (_, row) => row), dims: [count] }
+		const [answers] = await part.run({ ...Object.fromEntries(feeds), timestep, [ROWS]: own }, [output])
 		return unstack(answers!)
 	} catch (error) {
 		const sample = rows.sample!.dims.slice(1).join(' × ')
