@@ -195,7 +195,11 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		const dims = [1, channels, ...[0, 1].map((side) => (typeof sides[side] === 'number' ? sides[side] : 8))]
 		const latent = { data: new Float32Array(volume(dims)), dims }
 		const [image] = await part.run({ latent_sample: latent }, [[...part.outputs.keys()][0]!])
-		const factor = image!.dims[2]! / dims[2]!
+		const [, colours, height] = image!.dims
+		if (colours !== 3) {
+			throw new ModelError(part.folder, `expected pictures of three channels, got ${colours}`)
+		}
+		const factor = height! / dims[2]!
 		if (!Number.isInteger(Math.log2(factor))) {
 			throw new ModelError(part.folder, `expected pictures 1, 2, 4, 8 … times as large as their latents, got ${factor} times`)
 		}
