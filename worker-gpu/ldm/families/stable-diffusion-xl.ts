@@ -35,7 +35,14 @@ export async function loadXlParts(folder: ModelFolder, meanOnly = false): Promis
 	})
 	const scored = index.requires_aesthetics_score
 	const first = scored && !folder.has('text_encoder') ? undefined : await reader('')
-	const conditioner = await textPair(first, await reader('_2'), { zeros: index.force_zeros_for_empty_prompt, scored })
+	const second = await reader('_2')
+	const [length, expected] = [second, first ?? second].map(({ tokenize }) => tokenize('').ids.length)
+	if (length !== expected) {
+		const config = path.join(folder.at('tokenizer_2'), 'tokenizer_config.json')
+		const why = 'what both encoders make of a text is put side by side'
+		throw new ModelError(config, `model_max_length: expected ${expected}, as the first tokenizer has it, got ${length}: ${why}`)
+	}
+	const conditioner = await textPair(first, second, { zeros: index.force_zeros_for_empty_prompt, scored })
 	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true, meanOnly })
 	const [, numbers] = port(await folder.part('unet'), 'inputs', 'time_ids').dims
 	if (numbers === (scored ? 6 : 5)) {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { drawingOf, type Golden, open } from '../../golden/pipelines.ts'
@@ -88,6 +90,18 @@ test.each([
 	const { text_encoder, tokenizer, ...parts } = { ...golden.models.xl!.parts, ...golden.models[name]!.parts }
 	const whole = { ...golden.models[name]!, parts: { ...parts, text_encoder: text_encoder!, tokenizer: tokenizer! }, index }
 	await expect(open(whole)).rejects.toThrow(`model_index.json: requires_aesthetics_score: ${message}`)
+})
+
+test.each([8, 20])('SDXL with texts of 12 tokens for one encoder and %i for the other is refused', async (model_max_length) => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const { parts } = golden.models.xl!
+	await cp(path.join(path.dirname(file), parts.tokenizer_2!), folder, { recursive: true })
+	const config = path.join(folder, 'tokenizer_config.json')
+	await writeFile(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), model_max_length }))
+	await expect(open({ ...golden.models.xl!, parts: { ...parts, tokenizer_2: folder } })).rejects.toThrow(
+		`tokenizer_2/tokenizer_config.json: model_max_length: expected 12, as the first tokenizer has it, got ${model_max_length}`
+	)
+	await rm(folder, { recursive: true })
 })
 
 test('SDXL that edits and scales what it is shown, as CosXL, is refused', async () => {
