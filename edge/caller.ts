@@ -3,8 +3,8 @@ import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
 import { expectAdmin, expectKey } from './bearer.ts'
-import { ProblemError } from './errors.ts'
 import { AccountId } from './ids.ts'
+import { impossible } from './issues.ts'
 
 /** Who manages an account: one of its own keys, known by its hash, or the admin, who needs none. */
 export interface Caller {
@@ -20,16 +20,16 @@ const asOwner = createMiddleware<WithCaller>(async function asOwner(c, next) {
 	await next()
 })
 
+const Named = z.object({ account: AccountId })
+
 const asAdmin = createMiddleware<WithCaller>(async function asAdmin(c, next) {
 	expectAdmin(c as unknown as Context<App>)
-	const account = AccountId.safeParse(c.req.param('account'))
-	if (!account.success) {
-		throw new ProblemError({
-			code: 'not-found',
-			detail: 'The path names no possible account: its name is 3 to 32 small letters, digits and hyphens.'
-		})
+	const parts = c.req.param()
+	const named = Named.safeParse(parts)
+	if (!named.success) {
+		throw impossible(named.error, c.req.path, parts)
 	}
-	c.set('caller', { account: account.data, key: null })
+	c.set('caller', { account: named.data.account, key: null })
 	await next()
 })
 

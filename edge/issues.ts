@@ -42,6 +42,12 @@ export function invalid(error: Findings, input: unknown, schema?: z.ZodType): Pr
 	return new ProblemError({ code: 'invalid-request', detail, errors: errors.slice(0, mostErrors) })
 }
 
+/** A not-found problem about a path, of which a part names what there cannot be. */
+export function impossible(error: Findings, path: string, parts: unknown): ProblemError {
+	const faults = error.issues.flatMap((issue) => fieldErrors(issue, parts))
+	return new ProblemError({ code: 'not-found', detail: `Nothing can be at ${path}: ${faults.map(summary).join('; ')}.` })
+}
+
 /** Of a field that may have several shapes, what is wrong with the one that it has. */
 function meant(issue: Issue): Issue[] {
 	const inside = issue.code === 'invalid_union' && issue.errors.find((branch) => branch.some(({ path }) => path.length > 0))
@@ -87,22 +93,30 @@ function expectation(issue: Issue, field?: z.ZodType): string {
 			}
 			return issue.expected === 'record' ? 'object' : issue.expected
 		case 'too_small':
-			return `${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${unit(issue.origin)}`
+			return `${issue.inclusive ? 'at least' : 'more than'} ${quantity(issue.minimum, issue.origin)}`
 		case 'too_big':
-			return `${issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}${unit(issue.origin)}`
+			if (issue.origin === 'string' && issue.maximum === 0) {
+				return 'no text'
+			}
+			return `${issue.inclusive ? 'at most' : 'less than'} ${quantity(issue.maximum, issue.origin)}`
 		case 'not_multiple_of':
 			return `a multiple of ${issue.divisor}`
 		case 'invalid_value':
 			return issue.values.map((value) => JSON.stringify(value)).join(' or ')
 		case 'invalid_format':
-			return issue.format === 'regex' ? `text like ${issue.pattern}` : (times[issue.format] ?? issue.format)
+			if (issue.format === 'regex') {
+				return issue.message.startsWith('Invalid string') ? `text like ${issue.pattern}` : issue.message
+			}
+			return times[issue.format] ?? issue.format
 		default:
 			return issue.message
 	}
 }
 
 const times: Partial<Record<string, string>> = { date: 'a date like 2026-01-31', datetime: 'a time like 2026-01-31T12:00:00Z' }
-const unit = (origin: string) => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '')
+const units: Partial<Record<string, string>> = { string: 'character', array: 'item' }
+const quantity = (number: number | bigint, of: string) =>
+	`${number}${units[of] ? ` ${units[of]}${Number(number) === 1 ? '' : 's'}` : ''}`
 const sentence = (text: string) => (text.endsWith('.') ? text : `${text}.`)
 
 /** A JSON pointer (RFC 6901). */

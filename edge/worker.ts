@@ -13,9 +13,9 @@ import { fal } from './compat/fal/fal.ts'
 import { openai } from './compat/openai/openai.ts'
 import { replicate } from './compat/replicate/replicate.ts'
 import { parseEnv } from './env.ts'
-import { onError, ProblemError, respond } from './errors.ts'
+import { onError, respond } from './errors.ts'
 import { withoutFlood } from './flood.ts'
-import { invalid } from './issues.ts'
+import { impossible, invalid } from './issues.ts'
 import { fromPages } from './pages.ts'
 import { queryOf } from './query.ts'
 import { EdgeRouter } from './router.ts'
@@ -64,7 +64,7 @@ const app = new OpenAPIHono<App>({
 			return
 		}
 		if (result.target === 'param') {
-			throw new ProblemError({ code: 'not-found', detail: `Nothing can be at ${c.req.path}.` })
+			throw impossible(result.error, c.req.path, c.req.param())
 		}
 		// Whoever sends nothing, and so no type, gets here too.
 		const isJson = result.target === 'json' && (await c.req.text()) !== ''

@@ -27,7 +27,7 @@ export class Inputs {
 		for (const [name, upload] of Object.entries({ image, mask, semantic_map })) {
 			if (upload) {
 				if (this.#gone.has(upload)) {
-					refuse(`/${name}`, 'an upload of this account', describe(upload))
+					refuse(`/${name}`, 'an upload of this account whose bytes were PUT', describe(upload))
 				}
 				this.#sql.exec('INSERT OR IGNORE INTO inputs (upload, generation) VALUES (?, ?)', upload, generation)
 			}

@@ -116,7 +116,10 @@ describe('inputs', () => {
 		const theirs = await stored('plain.png', stranger.account)
 		const nobodys = 'upl_00000000000000000000000000'
 		for (const image of [theirs, nobodys, 'upl_x', `upl_/../${account}`]) {
-			expect(await refused({ image })).toMatchObject({ pointer: '/image', expected: 'an upload of this account' })
+			expect(await refused({ image })).toMatchObject({
+				pointer: '/image',
+				expected: 'an upload of this account whose bytes were PUT'
+			})
 		}
 	})
 

@@ -146,7 +146,8 @@ async function take(env: Env, account: string, name: InputName, given: unknown, 
 const isUpload = (given: unknown): boolean => typeof given === 'string' && given.trim().startsWith('upl_')
 
 async function readUpload(env: Env, account: string, id: string, pointer: string): Promise<Held> {
-	const { body, size } = (await findInput(env, account, id)) ?? refuse(pointer, 'an upload of this account', describe(id))
+	const { body, size } =
+		(await findInput(env, account, id)) ?? refuse(pointer, 'an upload of this account whose bytes were PUT', describe(id))
 	return Held.read(account, body, inputLimits.bytes, size)
 }
 

@@ -267,7 +267,7 @@ describe('generations', () => {
 					expected: expect.stringContaining('"ddim" or "pndm"'),
 					received: '"lcm"'
 				}),
-				expect.objectContaining({ pointer: '/prompt', expected: 'at least 1 characters', received: '""' }),
+				expect.objectContaining({ pointer: '/prompt', expected: 'at least 1 character', received: '""' }),
 				expect.objectContaining({ pointer: '/a~1b~0c', expected: expect.stringContaining('only model, task, prompt') })
 			])
 		)

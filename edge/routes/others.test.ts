@@ -97,6 +97,31 @@ it.each([
 })
 
 it.each([
+	[
+		'POST',
+		'/v1/admin/accounts/Acme/credits',
+		'/account: expected a name of 3 to 32 small letters, digits and hyphens, got "Acme"'
+	],
+	['GET', '/v1/admin/accounts/Acme', '/account: expected a name of 3 to 32 small letters, digits and hyphens, got "Acme"'],
+	['DELETE', '/v1/admin/accounts/acme/keys/web', '/id: expected text like /^key_[0-9a-z]{26}$/, got "web"']
+])('says what in a path names nothing that could be: %s %s', async (method, path, what) => {
+	const answer = await fetchEdge(path, { method, headers: { authorization: `Bearer ${env.ADMIN_TOKEN}` } })
+	expect([answer.status, (await answer.json<{ detail: string }>()).detail]).toEqual([404, `Nothing can be at ${path}: ${what}.`])
+})
+
+it('says what it expected in words where they are plainer', async () => {
+	const { key } = await newAccount()
+	const detail = async (path: string, body: object) => (await (await post(path, key, body)).json<{ detail: string }>()).detail
+	const md5 = '58308df3bc41549b6cb076a4f849666c'
+	expect(await detail('/v1/uploads', { content_type: 'image/png', size: 4, md5 })).toBe(
+		`One field is not as expected: /md5: expected an MD5 in base64, of 22 characters and ==, got "${md5}".`
+	)
+	expect(await detail('/v1/generations', { model: 'scenes-classes', class_label: 0, prompt: 'a red cube' })).toBe(
+		'One field is not as expected: /prompt: expected no text, got "a red cube".'
+	)
+})
+
+it.each([
 	['application/json;charset=UTF-8', 202],
 	['application/json; charset="utf8"', 202],
 	['application/json; charset=iso-8859-1', 415],

@@ -7,7 +7,7 @@ export const UploadRequest = z.strictObject({
 	size: z.int().min(1).max(inputLimits.bytes).describe('Bytes.'),
 	md5: z
 		.string()
-		.regex(/^[A-Za-z\d+/]{22}==$/)
+		.regex(/^[A-Za-z\d+/]{22}==$/, 'an MD5 in base64, of 22 characters and ==')
 		.describe('Of the bytes, in base64, as in Content-MD5.')
 })
 export type UploadRequest = z.infer<typeof UploadRequest>
