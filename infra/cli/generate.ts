@@ -12,13 +12,14 @@ const rows = 12
 const formats = { '.png': 'png', '.webp': 'webp', '.jpg': 'jpeg', '.jpeg': 'jpeg', '.avif': 'avif' } as const
 
 const inline = inlineImages(process.env)
+const usualOutput = 'picture.png'
 const isWatched = Boolean(process.stderr.isTTY)
 /** Pictures are shown to people alone, and not among what is piped somewhere. */
 const show = isWatched && process.stdout.isTTY ? inline : undefined
 
 /** Orders pictures, watches them develop, and saves them. */
 export async function generate(client: Darkroom, prompt: string | undefined, flags: Flags): Promise<void> {
-	const { output, json } = flags
+	const { output = usualOutput, json } = flags
 	const order = await orderOf(client, prompt, flags)
 	// Whoever stops waiting does not want it any more, be it ordered just now.
 	const left = new AbortController()
@@ -59,7 +60,7 @@ export async function generate(client: Darkroom, prompt: string | undefined, fla
 }
 
 async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flags): Promise<GenerationOrder> {
-	const { output, size, sampler, negative } = flags
+	const { output = usualOutput, size, sampler, negative } = flags
 	const [, width, height] = /^(\d+)x(\d+)$/.exec(size ?? '') ?? []
 	if (size !== undefined && !width) {
 		throw new CliError(`--size: expected <width>x<height>, got ${size}`)

@@ -32,7 +32,7 @@ const usages = {
 }
 
 const options = {
-	output: { type: 'string', short: 'o', default: 'picture.png' },
+	output: { type: 'string', short: 'o' },
 	model: { type: 'string' },
 	size: { type: 'string' },
 	steps: { type: 'string' },
@@ -78,6 +78,13 @@ async function run(): Promise<void> {
 	}
 	if (more.length > 0) {
 		throw new CliError(`expected quotes around what has spaces, got also ${more.join(' ')}`)
+	}
+	const option = command !== 'generate' && Object.keys(values).find((name) => name !== 'json')
+	if (option) {
+		throw new CliError(`${command}: takes no --${option}`)
+	}
+	if (subject && !['generate', 'cancel'].includes(command)) {
+		throw new CliError(`${command}: expected nothing more, got ${subject}`)
 	}
 	const client = new Darkroom(account())
 	switch (command) {

@@ -234,6 +234,14 @@ it.each([
 	await expect(asked).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(message) })
 })
 
+it.each([
+	[['usage', '2026-01-01'], 'usage: expected nothing more, got 2026-01-01\n'],
+	[['usage', '-o', 'usage.csv'], 'usage: takes no --output\n'],
+	[['cancel', 'gen_a', 'gen_b'], 'expected quotes around what has spaces, got also gen_b\n']
+])('%j asks for what there is not', async (words, stderr) => {
+	await expect(darkroom(...words)).rejects.toMatchObject({ code: 1, stdout: '', stderr })
+})
+
 it("says what is wrong, in the API's words", async () => {
 	await expect(darkroom('generate', 'a red sphere', '--count', '99')).rejects.toMatchObject({
 		code: 1,
