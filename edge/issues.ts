@@ -7,6 +7,13 @@ import { Given } from './inputs/given.ts'
 const mostErrors = 20
 const longestText = 60
 
+// Zod's issues do not tell which fields there are.
+z.config({
+	customError: (issue) =>
+		issue.code === 'unrecognized_keys' && issue.inst instanceof z.ZodObject ? onlyOf(issue.inst) : undefined
+})
+const onlyOf = ({ shape }: z.ZodObject) => `only ${Object.keys(shape).join(', ')}`
+
 type Issue = z.core.$ZodIssue
 type Path = readonly PropertyKey[]
 
@@ -58,9 +65,9 @@ const summary = ({ pointer, expected, received }: FieldError) => `${pointer || '
 
 function fieldErrors(issue: Issue, input: unknown, field?: z.ZodType): FieldError[] {
 	if (issue.code === 'unrecognized_keys') {
-		const expected = field instanceof z.ZodObject ? `only ${Object.keys(field.shape).join(', ')}` : 'no field of this name'
-		// Where nobody has worded it, the message is a list of all of them.
-		const message = issue.message.startsWith('Unrecognized key') ? 'There is no field of this name' : issue.message
+		const isWorded = !issue.message.startsWith('only ')
+		const expected = isWorded && field instanceof z.ZodObject ? onlyOf(field) : issue.message
+		const message = isWorded ? issue.message : 'There is no field of this name'
 		return issue.keys.slice(0, mostErrors).map((key) => ({
 			pointer: pointer([...issue.path, key]),
 			detail: sentence(message),

@@ -49,5 +49,7 @@ test('loopback may be called in development only', () => {
 		'/webhook: expected an https URL of a public host'
 	)
 	expect(() => outboundUrl('http://10.0.0.1/', '/webhook', true)).toThrow('/webhook: expected an https URL of a public host')
-	expect(() => outboundUrl('nonsense', '/webhook', true)).toThrow('/webhook: expected an https URL of a public host')
+	expect(() => outboundUrl('nonsense', '/webhook', true)).toThrow(
+		'/webhook: expected an https URL of a public host, without credentials, got "nonsense".'
+	)
 })

@@ -1,4 +1,5 @@
-import { ProblemError } from './errors.ts'
+import { refuse } from './inputs/refuse.ts'
+import { describe } from './issues.ts'
 
 /**
  * Whether a URL that a customer gave may be called from here: https to a public host. Workers reach the public internet alone, but a local
@@ -17,12 +18,7 @@ export function outboundUrl(text: string, pointer: string, allowLocal: boolean):
 	const isLocal =
 		url && allowLocal && /^https?:$/.test(url.protocol) && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
 	if (!url || (!isPublic(url) && !isLocal)) {
-		const expected = 'an https URL of a public host, without credentials'
-		throw new ProblemError({
-			code: 'invalid-request',
-			detail: `${pointer}: expected ${expected}.`,
-			errors: [{ pointer, detail: 'The URL cannot be called.', expected, received: JSON.stringify(text.slice(0, 60)) }]
-		})
+		refuse(pointer, 'an https URL of a public host, without credentials', describe(text))
 	}
 	return url
 }

@@ -87,6 +87,10 @@ it.each([
 		'One field is not as expected: /created_after: expected a time like 2026-01-31T12:00:00Z, got "yesterday".'
 	],
 	[
+		'page=2',
+		'One field is not as expected: /page: expected only limit, cursor, status, model, created_after, created_before, got the field "page".'
+	],
+	[
 		'created_after=2026-01-02T00:00:00Z&created_before=2026-01-01T00:00:00Z',
 		'/created_after: expected a time that is not after created_before, got "2026-01-02T00:00:00Z".'
 	]
