@@ -29,7 +29,7 @@ export interface Queued {
 }
 
 export interface Producer {
-	/** Makes the schema where it is missing. `add` does so at its first call. */
+	/** Makes the schema where it is missing, as `add` does at its first call, and sees whether the queue answers. */
 	prepare(): Promise<void>
 	/** Adds jobs to a model's queue. Those that are there already stay as they are, unless they are raised. */
 	add(model: string, jobs: readonly Queued[]): Promise<void>
@@ -63,7 +63,10 @@ export function openProducer(url: string): Producer {
 		return queue
 	}
 	return {
-		prepare,
+		async prepare() {
+			await prepare()
+			await backend.answers()
+		},
 		async add(model, jobs) {
 			const queue = await queueOf(model)
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
@@ -108,6 +111,8 @@ interface Backend {
 	/** The trailing constructor arguments of BullMQ's classes: options with the connection, and the factory of the backend. */
 	options(options: object): unknown[]
 	prepare(): Promise<void>
+	/** Throws why it does not. */
+	answers(): Promise<unknown>
 	close(): Promise<void>
 }
 
@@ -163,6 +168,7 @@ function postgres(connectionString: string): Backend {
 				client.release()
 			}
 		},
+		answers: () => pool.query('SELECT 1'),
 		close: () => pool.end()
 	}
 }
@@ -176,10 +182,16 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 		socketTimeout: silence,
 		retryStrategy: (attempt) => Math.min(100 * 2 ** attempt, 2_000)
 	})
-	connection.on('error', () => {}) // Reported by the command that fails, or by BullMQ's worker.
+	let latest: Error | undefined
+	// Reported by the command that fails, or by BullMQ's worker.
+	connection.on('error', (error) => {
+		latest = error
+	})
 	return {
 		options: (options) => [{ ...options, connection }],
 		prepare: async () => {},
+		// The command that fails says that it was tried often enough, and not why.
+		answers: () => connection.ping().catch((error) => Promise.reject(latest ?? error)),
 		close: async () => connection.disconnect()
 	}
 }

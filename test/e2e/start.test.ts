@@ -43,6 +43,7 @@ describe('npm start', () => {
 	it.each([
 		['spam://127.0.0.1', /QUEUE_URL: expected postgres:\/\/, redis:\/\/ or rediss:\/\/, got spam:\/\/$/],
 		['127.0.0.1', /QUEUE_URL: expected postgres:\/\/, redis:\/\/ or rediss:\/\/, got no URL$/],
+		['redis://localhost:1', /the queue cannot be used \(QUEUE_URL\): .*ECONNREFUSED/],
 		['postgres://localhost:1/postgres', /the queue cannot be used \(QUEUE_URL\): .*ECONNREFUSED/]
 	])('says what is wrong with the queue %s', async (QUEUE_URL, message) => {
 		const DATA_DIR = mkdtempSync(join(tmpdir(), 'darkroom-queue-'))
