@@ -56,9 +56,12 @@ export const limitBody = limited(mebibyte, async (c, next) => {
 	const reading = join(c, async () => void (await c.req.arrayBuffer()))
 	await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)
 	try {
-		utf8.decode(await c.req.arrayBuffer())
-	} catch {
-		throw unreadable(c, 'is not in UTF-8')
+		const text = utf8.decode(await c.req.arrayBuffer())
+		if (isJson(c)) {
+			JSON.parse(text) // Validators do not say where it ceases to be JSON.
+		}
+	} catch (error) {
+		throw unreadable(c, error instanceof SyntaxError ? `could not be parsed as JSON: ${error.message}` : 'is not in UTF-8')
 	}
 	await next()
 })

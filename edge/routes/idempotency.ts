@@ -29,7 +29,7 @@ export function repeatOf(c: Context, key: Key, body: unknown): Repeat | undefine
 	if (header !== undefined) {
 		const name = /^"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"$|^([\x21\x23-\x7e]{1,255})$/.exec(header.trim())
 		if (!name) {
-			const detail = `Idempotency-Key: expected a string of 1 to 255 printable characters, got ${JSON.stringify(header.slice(0, 60))}.`
+			const detail = `Idempotency-Key: expected 1 to 255 printable characters, in quotes where spaces are among them, got ${JSON.stringify(header.slice(0, 60))}.`
 			throw new ProblemError({ code: 'malformed-header', detail })
 		}
 		return { name: `key ${name[1] ?? name[2]}`, fingerprint: sha256(JSON.stringify(body)), life: day, matches: 'always' }

@@ -113,6 +113,16 @@ it.each([
 	expect([answer.status, (await answer.json<{ detail: string }>()).detail]).toEqual([404, `Nothing can be at ${path}: ${what}.`])
 })
 
+it.each([
+	['{"url":"https://a.example",}', /^The body could not be parsed as JSON: .* at position 27 /],
+	['', 'The body could not be parsed as JSON: Unexpected end of JSON input.']
+])('says where a body ceases to be JSON: %j', async (body, detail) => {
+	const { key } = await newAccount()
+	const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
+	const answer = await fetchEdge('/v1/webhooks', { method: 'POST', headers, body })
+	expect([answer.status, (await answer.json<{ detail: string }>()).detail]).toEqual([400, expect.stringMatching(detail)])
+})
+
 it('says what it expected in words where they are plainer', async () => {
 	const { key } = await newAccount()
 	const detail = async (path: string, body: object) => (await (await post(path, key, body)).json<{ detail: string }>()).detail

@@ -147,7 +147,7 @@ test('classes and labels have names and numbers', () => {
 	expect(ask(able, { class_label: 'goldfish' }).data).toMatchObject({ class_label: 1 })
 	expect(ask(able, { class_label: 0 }).data).toMatchObject({ class_label: 0 })
 	for (const class_label of ['shark', 2, -1, 0.5, 'toString', []]) {
-		const message = 'a class of the model by its name, or by its number from 0 to 1'
+		const message = 'a class of the model by its name, which GET /v1/models tells, or by its number from 0 to 1'
 		expect(ask(able, { class_label }).error!.issues).toMatchObject([{ path: ['class_label'], message }])
 	}
 	const box = [0.1, 0.2, 0.3, 0.4]

@@ -130,7 +130,7 @@ function numbered(what: string, names: readonly string[]) {
 		if (typeof number === 'number' && Number.isInteger(number) && names[number] !== undefined) {
 			return number
 		}
-		const message = `a ${what} of the model by its name, or by its number from 0 to ${names.length - 1}`
+		const message = `a ${what} of the model by its name, which GET /v1/models tells, or by its number from 0 to ${names.length - 1}`
 		issues.push({ code: 'custom', input: value, message })
 		return z.NEVER
 	})
