@@ -99,6 +99,7 @@ async function settingsOf(
 	/** The names, which must be as many as the model knows: the last number is drawn, the one after it refused. */
 	const named = async (drawing: (label: number) => Partial<Drawing>): Promise<string[]> => {
 		const names = Array.from({ length: Object.keys(id2label).length }, (_, i) => id2label[i])
+		await plan(drawing(0)) // What is wrong with more than numbers is told as it is.
 		const draws = (label: number) => works(() => plan(drawing(label)))
 		if (names.length === 0 || names.includes(undefined) || !(await draws(names.length - 1)) || (await draws(names.length))) {
 			throw new ModelError(

@@ -8,9 +8,11 @@ import { startEngine } from '../../worker-gpu/engine/client.ts'
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
 import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { checkModel } from './check.ts'
 import { exampleDrawing } from './draw.ts'
 import { exports, provider, workspace } from './testing.ts'
+import { network } from './testing-graphs.ts'
 
 const place = workspace()
 const { add, at, nothingWritten } = place
@@ -50,6 +52,26 @@ describe('a model of every kind that the reference draws with', () => {
 		for await (const line of checkModel(place.modelsDir, place.catalogFile, provider, 'mine')) {
 			expect(line).toMatch(/^mine: .*: drew /)
 		}
+	})
+
+	test('a DiT of latents that nothing halves is offered in its size, which is no multiple of eight of them', async () => {
+		await layModel(models.find(({ name }) => name === 'dit')!, { id2label: named('dit') })
+		const graph = network({ sample: [1, ['batch', 3, 6, 6]], timestep: [1, ['batch']], class_labels: [7, ['batch']] }, [
+			['Cast', ['class_labels'], 'class', [attribute('to', 1)]],
+			['Mul', ['timestep', 'class'], 'told'],
+			['Add', ['timestep', 'told'], 'both'],
+			['Constant', [], 'shape', constantNode([-1, 1, 1, 1], '').attributes],
+			['Reshape', ['both', 'shape'], 'factor'],
+			['Mul', ['sample', 'factor'], 'out_sample']
+		])
+		await writeFile(at('unet/model.onnx'), graph)
+		const { entry } = await add({ id: 'mine' })
+		expect(entry.size).toEqual({ default: 12, min: 12, max: 12, multiple: 4 })
+		expect(entry.tasks['class-conditional']!.classes).toHaveLength(1_000)
+		// And what is wrong with its size is not laid to its classes.
+		const config = at('unet/config.json')
+		await writeFile(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), patch_size: 5 }))
+		await expect(add({ id: 'other' })).rejects.toThrow('width: expected a multiple of 10, got 12')
 	})
 
 	test.each([
@@ -164,7 +186,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
-		dit: { size: { default: 16, min: 16, max: 16, multiple: 16 }, guidance: { default: 3, max: 20 } },
+		dit: { size: { default: 16, min: 16, max: 16, multiple: 4 }, guidance: { default: 3, max: 20 } },
 		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
 		pixels: { size: { default: 4, multiple: 2 }, steps: { default: 30, min: 1, max: 100 }, ...silent },
 		'pixels-pndm': { steps: { default: 30, min: 4, max: 100 } }

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { z } from 'zod'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
-import { Widths } from '../../worker-gpu/ldm/widths.ts'
+import { Levels, multipleOf } from '../../worker-gpu/ldm/widths.ts'
 import { ROWS } from '../../worker-gpu/onnx/branches.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import type { Feed } from '../../worker-gpu/onnx/convert.ts'
@@ -18,7 +18,7 @@ const Config = z.object({
 	in_channels: z.int().min(1).optional(),
 	/** Latents along each side that it was trained on. */
 	sample_size: z.union([Side, z.array(Side).min(1)]).nullish(),
-	block_out_channels: Widths.default([320, 640, 1280, 1280])
+	...Levels
 })
 
 /** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */
@@ -51,8 +51,8 @@ export async function latentSizes(
 	factor: number,
 	stage: Port['dims']
 ): Promise<LatentSizes> {
-	const { in_channels, sample_size, block_out_channels } = await readConfig(path.join(folder, 'config.json'), Config)
-	const multiple = 2 ** (block_out_channels.length - 1)
+	const { in_channels, sample_size, ...levels } = await readConfig(path.join(folder, 'config.json'), Config)
+	const multiple = multipleOf(levels)
 	const [, declared, ...own] = inputs.get('sample')?.dims ?? []
 	const [height, width] = own.some(Number.isInteger) ? own : stage
 	// Exports of Optimum 1.17 and before leave them free.

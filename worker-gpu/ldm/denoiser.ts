@@ -7,7 +7,7 @@ import { ModelError } from '../onnx/model-error.ts'
 import { type Part, type Port, port } from '../onnx/part.ts'
 import { type Stack, type Stackable, stacking, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
-import { Widths } from './widths.ts'
+import { Levels, multipleOf } from './widths.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
 export type Inputs = Readonly<Record<string, Tensor>>
@@ -44,7 +44,7 @@ export interface Denoiser {
 const Config = z.object({
 	in_channels: z.int().min(1),
 	out_channels: z.int().min(1).default(4),
-	block_out_channels: Widths.default([320, 640, 1280, 1280]),
+	...Levels,
 	time_cond_proj_dim: z.int().min(2).nullish()
 })
 
@@ -109,7 +109,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		id: part.folder,
 		channels: config.in_channels,
 		latentChannels: config.out_channels,
-		multiple: 2 ** (config.block_out_channels.length - 1),
+		multiple: multipleOf(config),
 		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
 		async predict(evaluations) {
 			const answers: Tensor[] = []
