@@ -100,7 +100,9 @@ def coder(folder, name, network, encode, encoded):
     config = network.config
     side = 2 ** (len(config.block_out_channels) + 2)
     image = torch.randn(1, config.in_channels, side, side, dtype=network.dtype)
-    latent = torch.randn(1, config.latent_channels, 8, 8, dtype=network.dtype)
+    # A codebook's entries may have more or fewer numbers than what the encoder says.
+    channels = config.get("vq_embed_dim") or config.latent_channels
+    latent = torch.randn(1, channels, 8, 8, dtype=network.dtype)
     export(folder / f"{name}_encoder", network, encode, {"sample": (image, SPACE)}, encoded)
     export(folder / f"{name}_decoder", network, lambda z: network.decode(z).sample, {"latent_sample": (latent, SPACE)}, "sample")
     for graph in ("encoder", "decoder"):
