@@ -71,6 +71,16 @@ it.each([
 	expect([status, body]).toMatchObject([422, { detail: [{ loc: ['body', ...path], msg }] }])
 })
 
+it('takes an order that says which it is once, however often it is sent', async () => {
+	const { key } = await newAccount()
+	const headers = { 'idempotency-key': 'one' }
+	const [first, again] = [
+		await submit(key, { prompt: 'a red sphere' }, app, headers),
+		await submit(key, { prompt: 'a red sphere' }, app, headers)
+	]
+	expect(again.body.request_id).toBe(first.body.request_id)
+})
+
 it('takes files where older clients have theirs', async () => {
 	const { key } = await newAccount()
 	const target = 'https://rest.alpha.fal.ai/storage/upload/initiate'
