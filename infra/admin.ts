@@ -175,6 +175,9 @@ function path(parts: TemplateStringsArray, ...typed: string[]): string {
 function where(): { url: string; token: string } {
 	const { DARKROOM_URL, ADMIN_TOKEN, DATA_DIR } = process.env
 	if (DARKROOM_URL && ADMIN_TOKEN) {
+		if (!/^https?:/.test(DARKROOM_URL) || !URL.canParse(DARKROOM_URL)) {
+			throw new Error(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${DARKROOM_URL}`)
+		}
 		return { url: DARKROOM_URL.replace(/\/+$/, ''), token: ADMIN_TOKEN }
 	}
 	// With one of them somebody means another Darkroom than that of the last start.

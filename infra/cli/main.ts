@@ -137,7 +137,7 @@ function dayOf(id: string): string {
 function account(): { url: string; apiKey: string } {
 	const { DARKROOM_URL: url, DARKROOM_API_KEY: apiKey, DATA_DIR } = process.env
 	if (url && apiKey) {
-		if (!URL.canParse(url)) {
+		if (!/^https?:/.test(url) || !URL.canParse(url)) {
 			throw new CliError(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${url}`)
 		}
 		return { url: url.replace(/\/+$/, ''), apiKey }

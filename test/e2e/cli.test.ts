@@ -224,6 +224,7 @@ it.each([
 	[{ DARKROOM_API_KEY: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
 	[{ DARKROOM_URL: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
 	[{ DARKROOM_URL: 'darkroom' }, 'DARKROOM_URL: expected an address such as https://darkroom.example, got darkroom'],
+	[{ DARKROOM_URL: 'localhost:8787' }, 'DARKROOM_URL: expected an address such as https://darkroom.example, got localhost:8787'],
 	[
 		{ DARKROOM_URL: '', DARKROOM_API_KEY: '', DATA_DIR: dir },
 		`${join(dir, 'dev.json')}: expected what \`npm start\` writes there, got`
