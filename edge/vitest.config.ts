@@ -38,7 +38,9 @@ export default defineConfig({
 		include: ['**/*.test.ts'],
 		globalSetup: ['inputs/outside.ts', '../test/receivers.ts'],
 		// The first call waits until the Worker is loaded, an eviction until the unreachable queue is given up.
-		testTimeout: 20_000,
+		testTimeout: 60_000,
+		hookTimeout: 60_000,
+		retry: process.env.CI ? 1 : 0, // As in test/vitest.config.ts.
 		isolate: false,
 		provide: { interleavings: Number(process.env.INTERLEAVINGS ?? 1_000) },
 		deps: {

@@ -31,6 +31,7 @@ export default defineConfig({
 					include: ['{shared,worker-gpu,infra}/**/*.test.ts'],
 					exclude: ['infra/model-kit/**'],
 					testTimeout: 60_000,
+					hookTimeout: 60_000,
 					retry
 				}
 			},
