@@ -6,17 +6,17 @@ import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 
 /*
- * `npm run eval:authors`: draws with the models that infra/model-kit/reference/authors.py has exported there from the authors' checkpoints, and says how
- * far latents and pictures are from the authors' own, relative to their largest value. Ends with 1 where one is further than it may be.
+ * `npm run eval:authors`: draws with the models that infra/model-kit/reference/authors.py has exported there from the authors' checkpoints, or files.py
+ * from Stable Diffusion in one file, and says how far latents and pictures are from the authors' own, or diffusers', relative to their largest value. Ends with 1 where one is further than it may be.
  */
 
 const usage = `npm run eval:authors -- DIR [NAME …]
 
-DIR is what infra/model-kit/reference/authors.py has written; each NAME is a config in there, all of them by default.`
+DIR is what authors.py or files.py of infra/model-kit/reference has written; each NAME is a config in there, all of them by default.`
 const [folder, ...names] = readCommandLine(usage, { allowPositionals: true }).positionals
 if (!folder || !existsSync(folder)) {
 	console.error(
-		`expected the folder that infra/model-kit/reference/authors.py has written, got ${folder ?? 'nothing'}\n\n${usage}`
+		`expected the folder that authors.py or files.py of infra/model-kit/reference has written, got ${folder ?? 'nothing'}\n\n${usage}`
 	)
 	process.exit(1)
 }

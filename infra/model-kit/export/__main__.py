@@ -1,6 +1,7 @@
-"""Exports a diffusers pipeline to ONNX as Darkroom reads it.
+"""Exports a diffusers pipeline, or a model of one file, to ONNX as Darkroom reads it.
 
-    python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--half]
+    python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--lora FILE[=SCALE]] [--half]
+    python infra/model-kit/export MODEL.safetensors OUT_DIR [--config DIR] [--lora FILE[=SCALE]] [--half]
 
 Networks of Stable Diffusion, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
 distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR.
@@ -13,6 +14,8 @@ import warnings
 from pathlib import Path
 
 import diffusers
+import lora
+import one_file
 import torch
 from parts import NETWORKS, TEXT
 
@@ -26,15 +29,21 @@ UNUSED = {"safety_checker", "feature_extractor", "image_encoder", "watermark"}
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python infra/model-kit/export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", metavar="DIFFUSERS_DIR", type=Path)
+    parser.add_argument("source", metavar="DIFFUSERS_DIR|FILE", type=Path, help="a file: .safetensors, or .ckpt, of which nothing but tensors is read")
     parser.add_argument("target", metavar="OUT_DIR", type=Path, help="must not exist")
     parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs, but of a first stage that must not (force_upcast)")
+    parser.add_argument("--config", metavar="DIR", help="for a file: the diffusers folder, or its name on Hugging Face, whose settings it is built with; by default that of its base")
+    parser.add_argument("--lora", metavar="FILE[=SCALE]", action="append", default=[], type=lora.parse, help="added to the weights, times SCALE; may be given again")
     given = parser.parse_args()
-    index = given.source / "model_index.json"
-    if not index.is_file():
-        sys.exit(f"{index}: expected a diffusers pipeline, found no such file")
     if given.target.exists():
         sys.exit(f"{given.target}: expected a folder that does not exist yet")
+    weights = one_file.read(given.source) if given.source.is_file() else None
+    if given.config and given.source.is_dir():
+        parser.error(f"--config: expected a file to build with it, got the folder {given.source}")
+    folder = given.source if weights is None else one_file.settings(given.source, weights, given.config)
+    index = folder / "model_index.json"
+    if not index.is_file():
+        sys.exit(f"{index}: expected a diffusers pipeline, found no such file")
 
     saved = json.loads(index.read_text())
     # Told before gigabytes are read, and before a class is looked for that this version may not have.
@@ -44,7 +53,13 @@ def main() -> None:
 
     # A null leaves a part out; what is left out here is not needed to draw.
     left_out = {name: None for name in UNUSED & saved.keys()}
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(given.source, torch_dtype=torch.float32, **left_out)
+    if weights is None:
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, **left_out)
+    else:
+        pipeline = one_file.load(given.source, weights, folder, **left_out)
+        del weights
+    for file, scale in given.lora:
+        lora.fuse(pipeline, file, scale)
     parts = {name: part for name, part in pipeline.components.items() if part is not None and name not in UNUSED}
 
     for name, part in parts.items():
