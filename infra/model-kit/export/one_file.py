@@ -46,6 +46,8 @@ def settings(file: Path, weights: dict, config: str | None) -> Path:
         sys.exit(f"{file}: expected Stable Diffusion with its {UNET}, got {next(known, f'weights as {next(iter(weights))}' if weights else 'no weights')}")
     if config and Path(config).is_dir():
         return Path(config)
+    if not config and "edm_vpred.sigma_max" in weights:
+        sys.exit(f"{file}: expected --config with a diffusers folder whose scheduler is EDM's: CosXL is built as SDXL, and its noise is another")
     config = config or fetch_diffusers_config(weights)["pretrained_model_name_or_path"]
     try:
         return Path(snapshot_download(config, allow_patterns=["*.json", "*.txt"]))
