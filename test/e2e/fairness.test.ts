@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { type Consumer, Job, openConsumer } from '../../shared/queue.ts'
 import { type BareEdge, startBareEdge } from '../edge.ts'
@@ -11,11 +11,14 @@ const pictureTime = 150
 
 let edge: BareEdge
 let consumer: Consumer
-beforeAll(async () => {
+let worker: ReturnType<Consumer['worker']> | undefined
+// A second try finds nobody in line whom the first has left there.
+beforeEach(async () => {
 	edge = await startBareEdge()
 	consumer = openConsumer(edge.queue.url)
 })
-afterAll(async () => {
+afterEach(async () => {
+	await worker?.close()
 	await consumer?.close()
 	await edge?.close()
 })
@@ -41,7 +44,7 @@ it('a newcomer is next, and everyone who waits moves on', { timeout: 300_000 }, 
 
 	/** What a node of one picture at a time has started, in order. */
 	const started: string[] = []
-	const worker = consumer.worker(
+	worker = consumer.worker(
 		'scenes',
 		async ({ data }) => {
 			const { callback, token, generation } = Job.parse(data)
@@ -78,5 +81,4 @@ it('a newcomer is next, and everyone who waits moves on', { timeout: 300_000 }, 
 	console.log(
 		`newcomer after ${started.indexOf(id) - before} pictures; turns of the others in ${3 * accounts}: ${turns.join(' ')}`
 	)
-	await worker.close()
 })

@@ -97,15 +97,16 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 
 	it('gives first what was raised since it came', { timeout: 60_000 }, async () => {
 		const producer = openProducer(queue.url)
+		const model = `raised-${performance.now()}`
 		const add = (generation: string, place: number, isRaised = false) =>
-			producer.add('raised', [{ job: { generation, epoch: 1, callback: 'http://127.0.0.1/', token: '' }, place, isRaised }])
+			producer.add(model, [{ job: { generation, epoch: 1, callback: 'http://127.0.0.1/', token: '' }, place, isRaised }])
 		await add('gen_2', 2)
 		await add('gen_3', 3)
-		expect(await producer.waiting('raised', 9)).toEqual(['gen_2.1', 'gen_3.1'])
+		expect(await producer.waiting(model, 9)).toEqual(['gen_2.1', 'gen_3.1'])
 		await add('gen_3', 1)
-		expect(await producer.waiting('raised', 9)).toEqual(['gen_2.1', 'gen_3.1'])
+		expect(await producer.waiting(model, 9)).toEqual(['gen_2.1', 'gen_3.1'])
 		await add('gen_3', 1, true)
-		expect(await producer.waiting('raised', 9)).toEqual(['gen_3.1', 'gen_2.1'])
+		expect(await producer.waiting(model, 9)).toEqual(['gen_3.1', 'gen_2.1'])
 		await producer.close()
 	})
 
