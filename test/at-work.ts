@@ -36,6 +36,10 @@ export const digests = ({ images }: Generation): Promise<string[]> =>
 		})
 	)
 
-/** How often the nodes said that they had drawn a generation to its end. */
-export const timesDrawn = ({ output }: Stack, id: string): number =>
-	output.filter((line) => line.includes(id) && / in [0-9.]+ s, /.test(line)).length
+/** How often the nodes have said of a generation that has ended that they drew it to its end. */
+export async function timesDrawn({ line, output }: Stack, id: string): Promise<number> {
+	const told = new RegExp(`${id}.* in [0-9.]+ s, `)
+	// What a process prints has a longer way than what the edge answers.
+	await line(told)
+	return output.filter((printed) => told.test(printed)).length
+}

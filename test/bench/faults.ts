@@ -37,7 +37,7 @@ export async function faults({ quick }: { quick: boolean }): Promise<void> {
 			}
 			const finished = await stack.finished(id)
 			same &&= (await digests(finished)).join() === uninterrupted.join()
-			once &&= finished.images.length === request.count && timesDrawn(stack, id) === 1
+			once &&= finished.images.length === request.count && (await timesDrawn(stack, id)) === 1
 		}
 		console.log(`  node killed ${killed} times while it draws: ${same && once ? 'each picture once, the same' : 'NOT the same'}`)
 		console.log(`  work done again after a kill, at most ${(again / 1000).toFixed(1)} s (target: 5)`)

@@ -39,7 +39,7 @@ export type CallName = (typeof callNames)[number]
 export const unserved = 'scenes-unconditional'
 
 /** More than a second's work for a CPU. */
-export const long = { steps: 100, count: 4 }
+export const long = { steps: 100, count: 2 }
 
 /** Orders as many pictures as `long` with the native API, of which none is ever drawn; what ends that. */
 export async function occupy(stack: ClientStack, apiKey: string): Promise<() => Promise<void>> {

@@ -31,7 +31,7 @@ def post(path: str, body: dict) -> dict:
 
 def occupy():
     """Orders as much as the key may have in flight, of a model that no node of the stack serves; what ends it."""
-    order = {"model": "scenes-unconditional", "count": 4}
+    order = {"model": "scenes-unconditional", "count": 2}
     generation = post("/v1/generations", order)["id"]
     return lambda: post(f"/v1/generations/{generation}/cancel", {})
 
@@ -197,7 +197,7 @@ def replicate_calls():
     open_client = lambda token: Client(api_token=token, base_url=f"{url}/replicate")
     client = open_client(key)
     model = "darkroom/scenes"
-    long = {"prompt": prompt, "steps": 100, "count": 4}
+    long = {"prompt": prompt, "steps": 100, "count": 2}
 
     def as_bytes():
         expect_png(client.run(model, input={"prompt": prompt})[0].read())
@@ -206,7 +206,7 @@ def replicate_calls():
         expect_png(fetch(client.run(model, input={"prompt": prompt}, use_file_output=False)[0]))
 
     def late():
-        assert len(client.run(model, input=long, wait=1)) == 4
+        assert len(client.run(model, input=long, wait=1)) == 2
 
     def polled():
         prediction = client.models.predictions.create(model, input={"prompt": prompt})

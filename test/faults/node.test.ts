@@ -24,7 +24,7 @@ it('nodes that are killed lose nothing: the next ones draw the same pictures, on
 	const finished = await stack.finished(id)
 	expect(finished.status).toBe('succeeded')
 	expect(await digests(finished)).toEqual(uninterrupted)
-	expect(timesDrawn(stack, id)).toBe(1)
+	expect(await timesDrawn(stack, id)).toBe(1)
 })
 
 it('a node that is stopped hands its work back, and the next one goes on at once from where it was', {
@@ -65,7 +65,7 @@ it('a node that is stopped while it decodes finished pictures delivers them, and
 	const finished = await stack.finished(id)
 	expect(finished.status).toBe('succeeded')
 	expect(await digests(finished)).toEqual(uninterrupted)
-	expect(timesDrawn(stack, id)).toBe(1)
+	expect(await timesDrawn(stack, id)).toBe(1)
 })
 
 it('a call that takes longer than the lease of the edge loses its work to nobody', { timeout: 300_000 }, async () => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { openConsumer, openProducer } from '../../shared/queue.ts'
+import { timesDrawn } from '../at-work.ts'
 import { postgresServer, type QueueServer, redisServer, type Way, wayTo, withRedis } from '../queues.ts'
 import { type Stack, startStack } from '../stack.ts'
 
@@ -36,9 +37,7 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 		const finished = await Promise.all(accepted.map(({ id }) => stack.finished(id)))
 		expect(finished.map(({ status }) => status)).toEqual(finished.map(() => 'succeeded'))
 		for (const { id } of accepted) {
-			expect(
-				stack.output.filter((line) => line.includes('gpu-node') && line.includes(id) && / in [0-9.]+ s, /.test(line))
-			).toHaveLength(1)
+			expect(await timesDrawn(stack, id)).toBe(1)
 		}
 	}
 
