@@ -16,7 +16,7 @@ import {
 	rmSync,
 	writeFileSync
 } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, extname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 
@@ -40,6 +40,8 @@ export async function buildEdge(): Promise<void> {
 	} catch (error) {
 		throw new Error(`expected that ${outdir} can be written to, got ${(error as Error).message}`)
 	}
+	sweep()
+	console.log('building the edge, which takes some seconds, and is done again when its sources change')
 	try {
 		await bundle()
 		rmSync(stamp, { force: true })
@@ -50,6 +52,25 @@ export async function buildEdge(): Promise<void> {
 		rmSync(own, { recursive: true, force: true })
 	}
 	writeFileSync(stamp, sources)
+}
+
+/** What builds have left that were killed. */
+function sweep(): void {
+	for (const place of globSync('dist/{edge,site.json}.+([0-9])', { cwd: root })) {
+		const maker = Number(extname(place).slice(1))
+		// In a container that is started again, processes have the numbers that they had before.
+		if (maker === process.pid || !isAlive(maker)) {
+			rmSync(join(root, place), { recursive: true, force: true })
+		}
+	}
+}
+
+function isAlive(pid: number): boolean {
+	try {
+		return process.kill(pid, 0)
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === 'EPERM' // Another user's.
+	}
 }
 
 function hashOfSources(): string {

@@ -1,8 +1,9 @@
 /** `npm start`: the whole of Darkroom on one machine. PostgreSQL for the queue, the edge in workerd with local R2, one GPU node. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { promisify, styleText } from 'node:util'
 import { readCommandLine } from '../shared/command-line.ts'
 import { openProducer } from '../shared/queue.ts'
@@ -51,12 +52,6 @@ async function main(): Promise<void> {
 	}
 	await import('../shared/catalog.ts') // People edit it: what is wrong with it is told before anything runs.
 	const dataDir = resolve(process.env.DATA_DIR || '.data')
-	try {
-		mkdirSync(dataDir, { recursive: true })
-		accessSync(dataDir, constants.W_OK)
-	} catch (error) {
-		throw new Error(`DATA_DIR: expected a folder that can be written to, got ${(error as Error).message}`)
-	}
 	const held = lock(dataDir)
 	process.once('exit', held.release)
 	if (!(await isFree(port))) {
@@ -176,7 +171,9 @@ async function startPostgres(dataDir: string, start: (child: ChildSpec) => Promi
 
 async function buildEdge(): Promise<void> {
 	const { command, args } = script('infra/build.ts')
-	await promisify(execFile)(command, args).catch((error: { stderr: string }) => {
+	const building = promisify(execFile)(command, args)
+	createInterface({ input: building.child.stdout! }).on('line', (line) => log('edge', line))
+	await building.catch((error: { stderr: string }) => {
 		throw new Error(`the edge does not build:\n${error.stderr}`)
 	})
 }

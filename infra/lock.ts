@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { writeWhole } from './write-whole.ts'
 
 interface Holder {
@@ -17,7 +17,12 @@ export function lock(dataDir: string): { note(children: number[]): void; release
 	const file = join(dataDir, 'lock.json')
 	const text = (children: number[]) => JSON.stringify({ pid: process.pid, children } satisfies Holder)
 	const own = `${file}.${process.pid}`
-	writeWhole(own, text([]))
+	try {
+		makeFolder(dataDir)
+		writeWhole(own, text([]))
+	} catch (error) {
+		throw new Error(`DATA_DIR: expected ${dataDir} to be a folder that can be written to, got ${(error as Error).message}`)
+	}
 	try {
 		// There from the first moment with all that it says, and only where there is none: several may start at once.
 		while (!succeeds(() => linkSync(own, file), 'EEXIST')) {
@@ -28,6 +33,20 @@ export function lock(dataDir: string): { note(children: number[]): void; release
 		rmSync(own, { force: true })
 	}
 	return { note: (children) => writeWhole(file, text(children)), release: () => rmSync(file, { force: true }) }
+}
+
+/** Node.js's own way to make all that is missing never ends where a file system has no such place and takes none, as /proc. */
+function makeFolder(folder: string): void {
+	if (!statSync(folder, { throwIfNoEntry: false })) {
+		makeFolder(dirname(folder))
+		try {
+			mkdirSync(folder)
+		} catch (error) {
+			if (!existsSync(folder)) {
+				throw error // And not another one who starts, and was quicker.
+			}
+		}
+	}
 }
 
 /** Removes what a killed predecessor left. Another one who starts may have been quicker, and the lock be his by now. */

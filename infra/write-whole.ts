@@ -1,7 +1,13 @@
-import { renameSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
 
 /** Writes a file whole or not at all: who is killed in the midst of it, or whose disk is full, leaves the one that was there. For its owner alone. */
 export function writeWhole(file: string, text: string): void {
-	writeFileSync(`${file}.new`, text, { mode: 0o600 })
-	renameSync(`${file}.new`, file)
+	const made = `${file}.new`
+	try {
+		writeFileSync(made, text, { mode: 0o600 })
+		renameSync(made, file)
+	} catch (error) {
+		rmSync(made, { force: true })
+		throw error
+	}
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
 import { descendants, isAlive } from '../processes.ts'
@@ -241,15 +241,21 @@ describe('npm start with something wrong', () => {
 		})
 	})
 
-	it('names a folder for data that is none', async () => {
-		const file = join(dataDir, 'file')
-		writeFileSync(file, '')
-		const { code, output } = await lines({ DATA_DIR: file })
-		expect([code, output]).toEqual([
-			1,
-			[expect.stringMatching(/^darkroom: DATA_DIR: expected a folder that can be written to, got /)]
-		])
-	})
+	// Linux's /proc takes no folders, and says that there is no such place.
+	it.each(['file', 'file/data', 'loop', ...(process.platform === 'linux' ? ['/proc/data/darkroom'] : [])])(
+		'names a folder for data that is none: %s',
+		async (name) => {
+			const place = resolve(dataDir, name)
+			writeFileSync(join(dataDir, 'file'), '')
+			rmSync(join(dataDir, 'loop'), { force: true })
+			symlinkSync('loop', join(dataDir, 'loop'))
+			const { code, output } = await lines({ DATA_DIR: place })
+			expect(code).toBe(1)
+			expect(output).toEqual([
+				expect.stringContaining(`darkroom: DATA_DIR: expected ${place} to be a folder that can be written to, got `)
+			])
+		}
+	)
 
 	it.each(['{"DARKROOM_SECRET"', '{"DARKROOM_SECRET":1}', 'null'])('names secrets that are damaged: %s', async (damaged) => {
 		const file = join(dataDir, 'secrets.json')
