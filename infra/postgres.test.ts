@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { preparePostgres } from './postgres.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'darkroom-'))
@@ -23,7 +23,7 @@ it('makes a cluster anew whose password is lost, and keeps one that is whole', a
 	expect(statSync(made).mtimeMs).toBe(since)
 	rmSync(`${dataDir}.password`)
 	const { url: other } = await preparePostgres(dataDir, 1)
-	expect(other).toMatch(/^postgres:\/\/darkroom:[0-9a-f]{48}@127\.0\.0\.1:1\/postgres$/)
+	expect(other).toMatch(/^postgres:\/\/darkroom:[0-9a-f]{48}@127\.0\.0\.1:1\/postgres\?sslmode=disable$/)
 	expect(other).not.toBe(url)
 	expect(statSync(made).mtimeMs).toBeGreaterThan(since)
 })
@@ -54,3 +54,35 @@ it('says which character of a name PostgreSQL does not take, before anything is 
 		/where a folder has "\\n" in its name \("[^\n]+two\\nlines"\): rename it, or set QUEUE_URL/
 	)
 })
+
+describe.skipIf(spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'true']).status !== 0)(
+	'in a namespace of its own',
+	() => {
+		const names = join(folder, 'passwd')
+		writeFileSync(names, 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n')
+		const script = `
+		import { preparePostgres } from ${JSON.stringify(join(import.meta.dirname, 'postgres.ts'))}
+		const { args } = await preparePostgres(process.argv[1], 1)
+		console.log(process.getuid(), args.includes('--user'))
+	`
+		const prepare = (...wrap: string[]) => {
+			const dataDir = join(mkdtempSync(join(folder, 'few-')), 'queue')
+			const others = ['mount --bind "$0" /etc/passwd && exec "$@"', names, ...wrap]
+			const node = [process.execPath, '--input-type=module', '-e', script, dataDir]
+			const { stdout, stderr } = spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', ...others, ...node], {
+				encoding: 'utf8'
+			})
+			return `${stdout}${stderr}`
+		}
+
+		it('makes a cluster as root, and as one who has a number and no name', () => {
+			expect(prepare('env')).toBe('0 true\n')
+			expect(prepare('unshare', '--user', '--map-user=12345', '--map-group=12345', '--')).toBe('12345 true\n')
+		})
+
+		it('says why PostgreSQL cannot be prepared', () => {
+			const little = ['sh', '-c', 'mount -t tmpfs -o size=4k none /dev/shm && exec "$@"', 'sh']
+			expect(prepare(...little)).toMatch(/Error: PostgreSQL cannot be prepared: .*could not resize shared memory segment/)
+		})
+	}
+)

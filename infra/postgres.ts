@@ -1,6 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { mostConnections } from '../shared/queue.ts'
 
@@ -51,7 +52,7 @@ export async function preparePostgres(dataDir: string, port: number): Promise<Po
 	return {
 		command: server[0] as string,
 		args: server.slice(1),
-		url: `postgres://darkroom:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres`
+		url: `postgres://darkroom:${readFileSync(passwordFile, 'utf8')}@127.0.0.1:${port}/postgres?sslmode=disable` // Whatever PGSSLMODE says of others.
 	}
 }
 
@@ -65,8 +66,11 @@ function expectSpeakable(path: string, unspeakable: RegExp): void {
 	}
 }
 
-function run(command: string[]): void {
-	execFileSync(command[0] as string, command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
+function run([command, ...args]: string[]): void {
+	const { status, error, stderr } = spawnSync(command as string, args, { encoding: 'utf8' })
+	if (status !== 0) {
+		throw new Error(`PostgreSQL cannot be prepared: ${error?.message ?? stderr.trim()}`)
+	}
 }
 
 const succeeds = ([command, ...args]: string[]) => spawnSync(command as string, args).status === 0
@@ -102,18 +106,27 @@ async function binaries(): Promise<{ initdb: string; postgres: string }> {
 }
 
 /**
- * PostgreSQL refuses to run as root. In a user namespace that maps root to an ordinary user it runs anyway, and can still read
- * a clone below root's own home, which another user of this machine could not.
+ * PostgreSQL refuses to run as root, and to be set up by a user who has a number alone, as containers have. In a user namespace that maps either
+ * to one who is in every passwd it runs anyway, and can still read a clone below root's own home, which another user of this machine could not.
  */
 function asUnprivileged(): string[] {
-	if (process.getuid?.() !== 0) {
+	if (process.getuid?.() !== 0 && hasName()) {
 		return []
 	}
-	const wrap = ['unshare', '--user', '--map-user=1000', '--map-group=1000', '--']
+	const nobody = 65_534
+	const wrap = ['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--']
 	if (!succeeds([...wrap, 'true'])) {
 		throw new Error(
-			'PostgreSQL does not run as root and this machine allows no user namespaces: start as another user, or set QUEUE_URL'
+			`PostgreSQL does not run as ${hasName() ? 'root' : 'a user without a name'} and this machine allows no user namespaces: start as another user, or set QUEUE_URL`
 		)
 	}
 	return wrap
+}
+
+function hasName(): boolean {
+	try {
+		return userInfo().username !== ''
+	} catch {
+		return false
+	}
 }

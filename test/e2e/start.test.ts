@@ -197,8 +197,8 @@ describe('npm start with something wrong', () => {
 		await expect.poll(() => left.filter(isAlive), patience).toEqual([])
 	})
 
-	it('goes on, and stops, where nobody reads any more what it prints', async () => {
-		const { child, line } = await start()
+	it('goes on, and stops, where nobody reads any more what it prints, and whatever the environment says of other databases', async () => {
+		const { child, line } = await start({ PGSSLMODE: 'require', PGHOST: '192.0.2.1', PGUSER: 'someone' })
 		await line(/ready in/)
 		child.stdout!.destroy()
 		child.stderr!.destroy()
