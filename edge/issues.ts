@@ -38,7 +38,10 @@ export function parse<T extends z.ZodType>(schema: T, input: unknown): z.output<
 
 /** `schema`, where it is at hand, tells what zod's issues do not: the fields that there are, and which numbers are whole. */
 export function invalid(error: Findings, input: unknown, schema?: z.ZodType): ProblemError {
-	const issues = error.issues.flatMap(meant)
+	const found = error.issues.flatMap(meant)
+	// Of what has a length, that is checked though it be of another type.
+	const mistyped = new Set(found.filter(({ code }) => code === 'invalid_type').map(({ path }) => pointer(path)))
+	const issues = found.filter((issue) => !(isOfLength(issue) && mistyped.has(pointer(issue.path))))
 	const all = issues.slice(0, mostErrors).flatMap((issue) => fieldErrors(issue, input, fieldAt(schema, issue.path)))
 	// What is wrong with a field in two ways is told in the narrower one, which is checked later.
 	const errors = [...new Map(all.map((error) => [error.pointer, error])).values()]
@@ -119,6 +122,9 @@ function expectation(issue: Issue, field?: z.ZodType): string {
 			return issue.message
 	}
 }
+
+const isOfLength = (issue: Issue): boolean =>
+	(issue.code === 'too_small' || issue.code === 'too_big') && Object.hasOwn(units, issue.origin)
 
 const times: Partial<Record<string, string>> = { date: 'a date like 2026-01-31', datetime: 'a time like 2026-01-31T12:00:00Z' }
 const units: Partial<Record<string, string>> = { string: 'character', array: 'item' }

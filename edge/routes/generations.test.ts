@@ -214,7 +214,9 @@ describe('generations', () => {
 		[{ webhook: { events: [] } }, '/webhook/url', 'string', 'nothing'],
 		[{ webhook: 5 }, '/webhook', 'A URL, or { "url", "events" }', '5'],
 		[{ model: 'scenes-layout', layout: [{ label: 0, box: [0.9, 0, 0.1, 1] }] }, '/layout/0/box', /x0 < x1/, '[0.9,0,0.1,1]'],
-		[{ model: 'scenes-layout', layout: [{ label: 0, box: [0, 0, 1] }] }, '/layout/0/box', /x0 < x1/, '[0,0,1]']
+		[{ model: 'scenes-layout', layout: [{ label: 0, box: [0, 0, 1] }] }, '/layout/0/box', /x0 < x1/, '[0,0,1]'],
+		// It is longer than a list of boxes may be.
+		[{ model: 'scenes-layout', layout: '[{}]' }, '/layout', 'array', '"[{}]"']
 	])('tells once what is wrong with a field, as narrowly as it can: %j', async (fields, pointer, expected, received) => {
 		const { prompt, ...rest } = good
 		const answer = await post('/v1/generations', key, { ...('layout' in fields ? rest : good), ...fields })
