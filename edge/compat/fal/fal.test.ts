@@ -36,6 +36,8 @@ it.each([
 	[{ image_size: 'square_hd', sync_mode: true, expand_prompt: true, seed: null }, [256, 256]],
 	[{ image_size: 'landscape_16_9' }, [256, 128]],
 	[{ aspect_ratio: '9:16' }, [96, 160]],
+	[{ aspect_ratio: 'auto' }, [128, 128]],
+	[{ image_size: 'auto' }, [128, 128]],
 	[{ image_size: { width: 64, height: 96 } }, [64, 96]]
 ])('takes %j for what it means here', async (input, [width, height]) => {
 	const { key } = await newAccount()

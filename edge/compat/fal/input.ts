@@ -49,6 +49,9 @@ function translated(id: string, name: string, value: unknown): [string, unknown]
 	if (name === 'image_urls') {
 		return onlyImage('/image_urls', value).map((image) => ['image', uploadIn(image)])
 	}
+	if ((name === 'image_size' || name === 'aspect_ratio') && value === 'auto') {
+		return []
+	}
 	const model = findModel(id)
 	const named = name === 'image_size' ? sizes.get(value) : undefined
 	const size =
