@@ -17,6 +17,19 @@ it('what is not there, and what is not done there', async () => {
 	expect(await codeOf(answer)).toBe('405 method-not-allowed')
 })
 
+it.each([
+	['/v1/images/generations', 'OpenAI'],
+	['/images/edits', 'OpenAI'],
+	['/v1/predictions', 'Replicate'],
+	['/replicate/models/darkroom/scenes/predictions', 'Replicate'],
+	['/v1/models/scenes', '']
+])('where a client belongs that calls %s', async (path, vendor) => {
+	const { detail } = await (await post(path, undefined, {})).json<{ detail: string }>()
+	expect(detail).toMatch(
+		vendor ? new RegExp(`^There is nothing at ${path}; ${vendor}'s clients take /`) : /^There is nothing at \S+\.$/
+	)
+})
+
 it('keys are made by the admin alone', async () => {
 	const { key } = await newAccount()
 	for (const bearer of [undefined, key, `${env.ADMIN_TOKEN}x`]) {
