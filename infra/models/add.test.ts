@@ -18,7 +18,7 @@ import { readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { declare, graphOf, moveWeights, network, type Ports, port } from './testing-graphs.ts'
+import { declare, declareWeights, graphOf, moveWeights, network, type Ports, port } from './testing-graphs.ts'
 import { rewriteTimestep } from './timestep.ts'
 
 const place = workspace()
@@ -137,6 +137,18 @@ test('weights in other files are copied with the graph', async () => {
 	expect(readdirSync(unet).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])
 	expect(statSync(path.join(unet, 'model.onnx')).size).toBeLessThan(45_000)
 	const checkpoint = await loadCheckpoint(path.join(place.modelsDir, 'tiny-sd'), provider, { milliseconds: 0 })
+	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
+	const drawn = await draw(await planFor(checkpoint, drawing), seed)
+	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
+})
+
+test.each(['scalar', 'dynamo'] as const)('weights of an export whose timestep is %s may be declared as inputs', async (kind) => {
+	await lay(kind)
+	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {
+		await declareWeights(at(part))
+	}
+	const { folder } = await add()
+	const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
 	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
 	const drawn = await draw(await planFor(checkpoint, drawing), seed)
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)

@@ -50,6 +50,27 @@ export async function declare(file: string, inputs: Record<string, (string | num
 	await writeFile(file, Buffer.concat(rewritten))
 }
 
+/** Declares a graph's weights as inputs too, as exporters did before IR version 4, and do with `keep_initializers_as_inputs`. */
+export async function declareWeights(folder: string): Promise<void> {
+	const file = path.join(folder, 'model.onnx')
+	const proto = new ProtobufFile(file)
+	const rewritten = Array.from(proto.fields(), (outer) => {
+		if (outer.number !== 7) {
+			return proto.bytes(outer.start, outer.to)
+		}
+		const graph = [...proto.fields(outer.from, outer.to)]
+		const inputs = graph.flatMap((field) => {
+			const tensor = field.number === 5 ? [...proto.fields(field.from, field.to)] : []
+			const valuesOf = (wanted: number) => tensor.flatMap(({ number, value }) => (number === wanted ? [value] : []))
+			const [type] = valuesOf(2)
+			return type === undefined ? [] : [bytesField(11, port(nameOf(proto, field, 8), [type, valuesOf(1)]))]
+		})
+		return bytesField(7, Buffer.concat([...graph.map(({ start, to }) => proto.bytes(start, to)), ...inputs]))
+	})
+	proto.close()
+	await writeFile(file, Buffer.concat(rewritten))
+}
+
 /** Moves a graph's weights into a file beside it, as exporters do with large ones. */
 export async function moveWeights(folder: string): Promise<void> {
 	const file = path.join(folder, 'model.onnx')

@@ -159,12 +159,14 @@ export class Graph {
 	 */
 	with(replaced: Replaced, inputs: ReadonlyMap<string, Declared> = new Map()): Buffer {
 		const { nodes: kept, names: needed } = this.needed(replaced)
+		// Weights that could be given too (IR version 3, `keep_initializers_as_inputs`) are constants from now on.
+		const isOther = (input: string) => inputs.has(input) || this.#initializers.has(input)
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
 			const gone = node
 				? !kept.has(node)
 				: (field.number === 5 && !needed.has(this.#text(field, 8))) ||
-					(field.number === 11 && inputs.has(this.#text(field, 1))) ||
+					(field.number === 11 && isOther(this.#text(field, 1))) ||
 					(field.number === 13 && inputs.size > 0)
 			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
 			return gone ? [] : (instead ?? [field])

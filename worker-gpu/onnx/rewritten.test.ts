@@ -9,7 +9,7 @@ import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
 import { Graph, type Rewrite } from './graph.ts'
-import { attribute, type Declared, declaration, encoded, MICROSOFT, newNode } from './new-node.ts'
+import { attribute, type Declared, declaration, encoded, MICROSOFT, type NewNode, newNode } from './new-node.ts'
 import { cutProjections } from './projections.ts'
 import { bytesField, type Field, ProtobufFile, varintField } from './protobuf.ts'
 import { chooseProvider } from './provider.ts'
@@ -231,24 +231,41 @@ describe('where it is known how long the axes of inputs are', () => {
 	})
 
 	test('a graph that does not open so is opened for any', async () => {
-		const file = path.join(folder, 'odd.onnx')
+		const file = await withWeights('odd.onnx', 17, newNode('Add', ['x', 'w'], 'y'))
+		await expect(InferenceSession.create(rewritten(file, [], { x: [2] })!)).rejects.toThrow('Incompatible dimensions')
+		expect(await opened(file, [1, 1, 1], { x: [2] })).toEqual([2, 3, 4])
+	})
+
+	test('a graph of an opset whose operators are not those that are written is opened as it is', async () => {
+		const file = await withWeights('old.onnx', 9, newNode('Mul', ['x', 'w'], 'phases'), newNode('Sin', ['phases'], 'y'))
+		await expect(InferenceSession.create(rewritten(file, [wholeSines])!)).rejects.toThrow('Slice')
+		expect(await opened(file, [1, 2, 3])).toEqual([1, 4, 9].map((phase) => expect.closeTo(Math.sin(phase), 6)))
+	})
+
+	/** x [n] and the weights w = [1, 2, 3] to y. */
+	async function withWeights(name: string, opset: number, ...nodes: NewNode[]): Promise<string> {
 		const raw = Buffer.from(Float32Array.of(1, 2, 3).buffer)
 		const weight = Buffer.concat([varintField(1, 3), varintField(2, 1), bytesField(8, 'w'), bytesField(9, raw)])
 		const graph = [
-			bytesField(1, encoded(newNode('Add', ['x', 'w'], 'y'))),
+			...nodes.map((node) => bytesField(1, encoded(node))),
+			bytesField(2, 'graph'),
 			bytesField(5, weight),
 			bytesField(11, declaration('x', { type: 1, dims: ['n'] })),
 			bytesField(12, declaration('y', { type: 1, dims: ['n'] }))
 		]
-		const opset = bytesField(8, varintField(2, 17))
-		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), opset]))
-		await expect(InferenceSession.create(rewritten(file, [], { x: [2] })!)).rejects.toThrow('Incompatible dimensions')
-		const session = await openSession(file, { ...(await chooseProvider('cpu', 1)), shapes: { x: [2] } }, () => {})
-		const x = { type: 'float32', data: Float32Array.of(1, 1, 1), dims: [3] }
+		const file = path.join(folder, name)
+		const opsets = bytesField(8, varintField(2, opset))
+		await writeFile(file, Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), opsets]))
+		return file
+	}
+
+	async function opened(file: string, given: readonly number[], shapes?: Shapes): Promise<number[]> {
+		const session = await openSession(file, { ...(await chooseProvider('cpu', 1)), shapes }, () => {})
+		const x = { type: 'float32', data: Float32Array.from(given), dims: [given.length] }
 		const { outputs } = await session.run({ x }, ['y'], () => {})
-		expect([...(outputs[0]!.data as Float32Array)]).toEqual([2, 3, 4])
 		await session.release()
-	})
+		return [...(outputs[0]!.data as Float32Array)]
+	}
 })
 
 test('what is found, and what it gives, does not depend on the order of the nodes in the file', async () => {

@@ -53,12 +53,7 @@ export interface Opening extends Pick<Provider, 'name' | 'sessionOptions'> {
  */
 export async function openSession(file: string, provider: Opening, begins: () => void): Promise<Session> {
 	begins()
-	const session = await createSession(file, provider).catch((error) => {
-		if (!provider.shapes || isOutOfMemory(error)) {
-			throw error
-		}
-		return createSession(file, { ...provider, shapes: undefined })
-	})
+	const session = await createSession(file, provider)
 	return {
 		inputs: ports(session.inputMetadata),
 		outputs: ports(session.outputMetadata),
@@ -74,15 +69,24 @@ export async function openSession(file: string, provider: Opening, begins: () =>
 	}
 }
 
+/** Of the graph as it is rewritten for those shapes, or for any; or as it is, where ONNX Runtime takes none of them: operators of old opsets are others. */
 async function createSession(file: string, { name, sessionOptions, shapes }: Opening): Promise<InferenceSession> {
-	const graph = rewritten(file, REWRITES[name], shapes)
-	if (!graph) {
-		return InferenceSession.create(file, sessionOptions)
-	}
-	const { extra = {} } = sessionOptions
 	// A graph in memory does not say where the weights are that lie beside it.
 	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
-	return InferenceSession.create(graph, { ...sessionOptions, extra: { ...extra, ...beside } })
+	const options = { ...sessionOptions, extra: { ...sessionOptions.extra, ...beside } }
+	for (const given of shapes ? [shapes, undefined] : [undefined]) {
+		const graph = rewritten(file, REWRITES[name], given)
+		try {
+			if (graph) {
+				return await InferenceSession.create(graph, options)
+			}
+		} catch (error) {
+			if (isOutOfMemory(error)) {
+				throw error
+			}
+		}
+	}
+	return InferenceSession.create(file, sessionOptions)
 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
