@@ -8,7 +8,7 @@ import { chooseProvider } from '../../onnx/provider.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import { openFolder } from '../model-folder.ts'
 import { generator } from '../noise.ts'
-import { autoencoder } from './autoencoder.ts'
+import { type Autoencoder, autoencoder } from './autoencoder.ts'
 import type { FirstStage } from './first-stage.ts'
 import { identity } from './identity.ts'
 import { kl } from './kl.ts'
@@ -148,6 +148,25 @@ test('a model whose darkroom.json says so is decoded in tiles', async () => {
 	} finally {
 		await rm(model, { recursive: true })
 	}
+})
+
+test.each([1, 9, 16, 40, 100])('pictures keep their size in tiles of %i pixels', async (size) => {
+	const nearest: Autoencoder = {
+		factor: 8,
+		encode: async ({ data, dims: [c, h, w] }) => taken(data, [c!, h! / 8, w! / 8], (y, x) => 8 * y * w! + 8 * x),
+		decode: async ({ data, dims: [c, h, w] }) => taken(data, [c!, 8 * h!, 8 * w!], (y, x) => (y >> 3) * w! + (x >> 3))
+	}
+	const taken = (data: Float32Array, dims: [number, number, number], place: (y: number, x: number) => number): Tensor => {
+		const [channels, height, width] = dims
+		const plane = data.length / channels
+		const at = (i: number) => Math.floor(i / (height * width)) * plane + place(Math.floor(i / width) % height, i % width)
+		return { data: Float32Array.from({ length: channels * height * width }, (_, i) => data[at(i)]!), dims }
+	}
+	const stage = tiled(nearest, size)
+	const z = noise([3, 13, 10], 0)
+	const whole = await nearest.decode(z)
+	expect(await stage.decode(z)).toEqual(whole)
+	expect(await stage.encode(whole)).toEqual(z)
 })
 
 test('refuses a folder without a decoder', async () => {

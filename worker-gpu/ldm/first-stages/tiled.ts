@@ -16,14 +16,16 @@ const OVERLAP = 0.25
  * worst tile; and along a seam blending adds at most D / n to the step from one pixel to the next, D being how far two tiles differ where
  * they overlap and n the blended pixels, a quarter of a tile.
  *
- * @param size of a tile in pixels: diffusers takes the `sample_size` of the config
+ * @param size of a tile in pixels: diffusers takes the `sample_size` of the config. Where a quarter of it is no whole latents, the reference's picture has another size
+ * than asked for; here a tile is smaller then, but never of fewer than four latents a side
  */
 export function tiled(inner: Autoencoder, size: number): Autoencoder {
-	const latentSize = Math.floor(size / inner.factor)
+	const latents = Math.max(1, Math.floor((size * OVERLAP) / inner.factor)) / OVERLAP
+	const pixels = latents * inner.factor
 	return {
 		factor: inner.factor,
-		encode: (image, pause) => inTiles(image, size, latentSize, inner.encode, pause),
-		decode: (z, pause) => inTiles(z, latentSize, size, inner.decode, pause)
+		encode: (image, pause) => inTiles(image, pixels, latents, inner.encode, pause),
+		decode: (z, pause) => inTiles(z, latents, pixels, inner.decode, pause)
 	}
 }
 
@@ -38,12 +40,9 @@ async function inTiles(
 	if (height <= size && width <= size) {
 		return run(whole)
 	}
-	const stride = Math.floor(size * (1 - OVERLAP))
-	const extent = Math.floor(sizeAfter * OVERLAP)
+	const stride = size * (1 - OVERLAP)
+	const extent = sizeAfter * OVERLAP
 	const kept = sizeAfter - extent
-	if (stride < 1) {
-		throw new RangeError(`tile: expected at least 2 latents along each side, got ${size}`)
-	}
 	let above: Tensor[] = []
 	const rows: Tensor[] = []
 	for (let y = 0; y < height; y += stride) {
