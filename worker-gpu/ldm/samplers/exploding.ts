@@ -52,7 +52,8 @@ export function exploding(
 		timesteps,
 		order: 1 as const,
 		initialSigma: start(Math.max(...sigmas)),
-		fullSigma: start(trainingSigmas(config).at(-1)!),
+		// Not always the last: with zero terminal SNR that is set to 4096, and the one before may be more.
+		fullSigma: start(trainingSigmas(config).reduce((most, sigma) => Math.max(most, sigma))),
 		scale: (x: Tensor, k: number) => combine([unit[k]!, x]),
 		renoise: (x0: Tensor, e: Tensor, k: number) => combine([1, x0], [sigmas[k]!, e]),
 		/** x̂_0 */

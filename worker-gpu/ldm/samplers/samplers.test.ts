@@ -121,6 +121,17 @@ test.each([
 	}
 )
 
+test.each(['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'])(
+	'%s begins as strong as the strongest noise of training where nothing is left of the picture, which is not the last',
+	(className) => {
+		const fullSigma = (timestep_spacing: string) =>
+			fromConfig(className, { rescale_betas_zero_snr: true, timestep_spacing })({ steps: 5 }).fullSigma
+		// `diffusers.EulerDiscreteScheduler(rescale_betas_zero_snr=True).init_noise_sigma`
+		expect(fullSigma('linspace')).toBeCloseTo(15406.0098, 1)
+		expect(fullSigma('leading')).toBeCloseTo(15406.0098, 1)
+	}
+)
+
 test('trailing timesteps end above zero, also where the reference counts one too many', () => {
 	expect(fromConfig('DDIMScheduler', { timestep_spacing: 'trailing' })({ steps: 61 }).timesteps).toHaveLength(61)
 })
