@@ -43,6 +43,10 @@ test.each([
 	expect(isPublic(new URL(url))).toBe(false)
 })
 
+test('what is called is called from outside, hosts of our own zone too', () => {
+	expect(Cloudflare.compatibilityFlags).toMatchObject({ global_fetch_strictly_public: true })
+})
+
 test('loopback may be called in development only', () => {
 	expect(outboundUrl('http://127.0.0.1:9000/hook', '/webhook', true).port).toBe('9000')
 	expect(() => outboundUrl('http://127.0.0.1:9000/hook', '/webhook', false)).toThrow(

@@ -2,8 +2,9 @@ import { refuse } from './inputs/refuse.ts'
 import { describe } from './issues.ts'
 
 /**
- * Whether a URL that a customer gave may be called from here: https to a public host. Workers reach the public internet alone, but a local
- * workerd reaches everything, and a name that resolves to a private address is a trap wherever a resolver answers.
+ * Whether a URL that a customer gave may be called from here: https to a public host. Workers reach the public internet alone, with
+ * `global_fetch_strictly_public` in wrangler.toml, but a local workerd reaches everything, and a name that resolves to a private address is a trap wherever
+ * a resolver answers.
  *
  * `URL` has decoded the host by now: 127.1, 0x7f000001, 2130706433 and 127.0.0.1 all arrive as 127.0.0.1, and names are in ASCII.
  */
