@@ -1,7 +1,7 @@
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { WebhookFormat } from '../../shared/contract/webhooks.ts'
 import type { Env } from '../env.ts'
-import { failureOf } from './failure.ts'
+import { failedOf } from './fal/errors.ts'
 import { resultOf } from './fal/shapes.ts'
 import { signedByFal } from './fal/signature.ts'
 import { outputOf, predictionOf } from './replicate/prediction.ts'
@@ -18,12 +18,13 @@ export function foreignBody(
 	}
 	const { id, status } = generation
 	const isGood = status === 'succeeded'
+	const payload = isGood ? resultOf(env, generation) : failedOf(generation).body
 	return JSON.stringify({
 		request_id: id,
 		gateway_request_id: id,
 		status: isGood ? 'OK' : 'ERROR',
-		payload: isGood ? resultOf(env, generation) : null,
-		...(!isGood && { error: failureOf(generation).detail })
+		payload,
+		...('message' in payload && { error: payload.message })
 	})
 }
 

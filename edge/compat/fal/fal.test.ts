@@ -1,5 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { afterEach, expect, inject, it, vi } from 'vitest'
+import { receiver } from '../../receiver.ts'
 import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 afterEach(() => void vi.useRealTimers())
@@ -210,6 +211,29 @@ it('names a webhook where it is among the address', async () => {
 	expect(await submit(key, { prompt: 'a red sphere' }, `${app}?fal_webhook=nowhere`)).toMatchObject({
 		status: 422,
 		body: { detail: [{ loc: ['query', 'fal_webhook'] }] }
+	})
+})
+
+it('tells a webhook of a failure as the call itself would be answered', async () => {
+	const { account, key } = await newAccount()
+	const place = receiver(`fal-${account}`)
+	const query = new URLSearchParams({ fal_webhook: place.url })
+	const { body } = await submit(key, { prompt: 'a red sphere' }, `${app}?${query}`)
+	const work = { account, generation: String(body.request_id), epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await call(work, 'finish', { outcome: 'failed', reason: 'input-unreadable', detail: 'image: its pixels end early' })
+	const { detail } = await (await get(`${app}/requests/${work.generation}`, key)).json<{ detail: object[] }>()
+	expect(detail).toMatchObject([{ loc: ['body', 'image_url'], type: 'image_load_error' }])
+	const [letter] = await vi.waitFor(async () => {
+		const letters = await place.letters()
+		expect(letters).toHaveLength(1)
+		return letters
+	}, patience)
+	expect(JSON.parse(letter!.body)).toMatchObject({
+		request_id: work.generation,
+		status: 'ERROR',
+		error: 'image: its pixels end early',
+		payload: { detail }
 	})
 })
 
