@@ -11,6 +11,7 @@ import { mostBesides, shorten } from './inputs/long-json.ts'
 import { soon } from './soon.ts'
 
 const mebibyte = 1024 * 1024
+/** Of what is no order, and has nothing long in it. */
 const small = 16 * 1024
 /** A client that is still sending sees a broken connection in place of our answer, so this much is read and thrown away first. */
 const drained = 32 * mebibyte
@@ -45,26 +46,31 @@ function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): 
 /** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */
 export const limitInputs = limited(mostInputs)
 
-const join = bodyLimit({
-	maxSize: mebibyte,
-	onError() {
-		throw new ProblemError(tooLarge(mebibyte))
-	}
-})
-/** Reads the body, too, for whoever asks for its text or its JSON. */
-export const limitBody = limited(mebibyte, async (c, next) => {
-	const reading = join(c, async () => void (await c.req.arrayBuffer()))
-	await inTime(reading, lengthOf(c) ?? mebibyte).catch(left)
-	try {
-		const text = utf8.decode(await c.req.arrayBuffer())
-		if (isJson(c)) {
-			JSON.parse(text) // Validators do not say where it ceases to be JSON.
+/** Reads the body, too, for whoever asks for its text or its JSON. Nobody counts it, and as values it may take twenty times its length. */
+function reading(maxSize: number): MiddlewareHandler<App> {
+	const join = bodyLimit({
+		maxSize,
+		onError() {
+			throw new ProblemError(tooLarge(maxSize))
 		}
-	} catch (error) {
-		throw unreadable(c, error instanceof SyntaxError ? `could not be parsed as JSON: ${error.message}` : 'is not in UTF-8')
-	}
-	await next()
-})
+	})
+	return limited(maxSize, async (c, next) => {
+		const joined = join(c, async () => void (await c.req.arrayBuffer()))
+		await inTime(joined, lengthOf(c) ?? maxSize).catch(left)
+		try {
+			const text = utf8.decode(await c.req.arrayBuffer())
+			if (isJson(c)) {
+				JSON.parse(text) // Validators do not say where it ceases to be JSON.
+			}
+		} catch (error) {
+			throw unreadable(c, error instanceof SyntaxError ? `could not be parsed as JSON: ${error.message}` : 'is not in UTF-8')
+		}
+		await next()
+	})
+}
+export const limitBody = reading(small)
+/** For a node's calls, which bring previews. */
+export const limitCall = reading(mebibyte)
 
 /** Whether a body says of itself that it is JSON, which is in UTF-8 (RFC 8259, §8.1). */
 function isJson({ req }: Context): boolean {

