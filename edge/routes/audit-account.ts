@@ -28,7 +28,7 @@ const route = createRoute({
 	responses: {
 		200: json(
 			z.strictObject({ differences: z.array(z.string()), objects: z.int(), next: Cursor.nullable() }),
-			'What does not agree, nothing where all is well; how many objects were looked for; and the `cursor` of the following page, null on the last'
+			'What does not agree (an empty list where all is well); how many objects were looked for; and the `cursor` of the following page, null on the last'
 		),
 		401: problem('unauthorized')
 	}

@@ -55,7 +55,7 @@ const route = createRoute({
 		400: problem('malformed-json, malformed-header'),
 		401: problem('unauthorized'),
 		402: problem('insufficient-credit'),
-		404: problem('not-found: the generation that an earlier sending of the order made was deleted'),
+		404: problem('not-found: this order was sent before, and its generation has been deleted'),
 		422: problem('invalid-request, unknown-model, idempotency-key-reused'),
 		429: problem('rate-limited, too-many-in-flight, spend-limit'),
 		503: problem('busy, unavailable')

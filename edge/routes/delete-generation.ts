@@ -13,7 +13,7 @@ const route = createRoute({
 	middleware: [withKey] as const,
 	request: { params: z.object({ id: GenerationId }) },
 	responses: {
-		204: { description: 'It is gone; storage follows within a minute' },
+		204: { description: 'The generation is gone; its pictures leave storage within a minute' },
 		401: problem('unauthorized'),
 		404: problem('not-found: also when it was deleted before')
 	}

@@ -23,7 +23,7 @@ const route = createRoute({
 	request: { params: z.object({ id: GenerationId }), headers: z.object({ 'last-event-id': LastEventId }) },
 	responses: {
 		200: { description: 'Events, each with `data` of this form', content: { 'text/event-stream': { schema: GenerationEvent } } },
-		204: { description: 'The client has been told the end before: no more will come, and `EventSource` asks no more' },
+		204: { description: 'The client has had the end already: nothing more will come, and an `EventSource` stops asking' },
 		401: problem('unauthorized'),
 		404: problem('not-found: also when it belongs to another account')
 	}

@@ -16,7 +16,7 @@ const route = createRoute({
 	responses: {
 		200: json(
 			z.strictObject({ accounts: z.array(AccountView), unavailable: z.array(AccountId), next: AccountId.nullable() }),
-			'`unavailable` are those that gave no answer, of which the log has the reason; `next` is the `cursor` of the following page, null on the last'
+			'`unavailable` lists accounts that gave no answer, for which the log has the reason; `next` is the `cursor` of the following page, null on the last'
 		),
 		401: problem('unauthorized')
 	}

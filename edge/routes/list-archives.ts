@@ -20,7 +20,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		path: `${door.base}/archives`,
 		summary: `The books of old generations ${door.whose}, as files; newest first`,
 		description:
-			'Generations that ended a month ago, and whose pictures are no longer kept, are in the lists no more. What is kept of each is a line of JSON ' +
+			'Generations that ended a month ago, and whose pictures are no longer kept, are no longer in the lists. What is kept of each is a line of JSON ' +
 			'(`ArchivedGeneration`) in a file compressed by gzip: its entries in the ledger and what was delivered, and nothing of what was asked for.',
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(50, 500), cursor: GenerationId.optional() }) },

@@ -25,7 +25,7 @@ const setCustomer = createRoute({
 		params: z.object({ account: AccountId }),
 		body: { required: true, content: { 'application/json': { schema: Customer } } }
 	},
-	responses: { 200: json(Customer, 'As it is now'), 401: problem('unauthorized') }
+	responses: { 200: json(Customer, 'The customer as it is now'), 401: problem('unauthorized') }
 })
 
 const Cursor = z.string().regex(/^mtr_[0-9a-z]{26}\.(stripe|cloudevents)$/)
@@ -61,7 +61,7 @@ const resolve = createRoute({
 		}
 	},
 	responses: {
-		200: json(MeterEvent, 'As it is now'),
+		200: json(MeterEvent, 'The event as it is now'),
 		401: problem('unauthorized')
 	}
 })
@@ -69,14 +69,14 @@ const resolve = createRoute({
 const resolveAll = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/metering/events/{sink}/resolve',
-	summary: 'Say what became of all events that are parked for a sink, as where it is not to count any more',
+	summary: 'Say what became of all events that are parked for a sink, for instance one that is no longer to count',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId, sink: SinkName }),
 		body: { required: true, content: { 'application/json': { schema: Found } } }
 	},
 	responses: {
-		200: json(z.strictObject({ resolved: z.int() }), 'How many they were'),
+		200: json(z.strictObject({ resolved: z.int() }), 'How many events there were'),
 		401: problem('unauthorized')
 	}
 })

@@ -162,7 +162,7 @@ function described(method: string, path: string, { parameters = [], requestBody,
 	const { content = {} } = responses['401'] ?? {}
 	const needsKey = '401' in responses && !isAdmin
 	const known = {
-		...(needsKey && { 403: 'forbidden: the key has not the scope for it' }),
+		...(needsKey && { 403: 'forbidden: the key lacks the scope for it' }),
 		...(path.includes('{') && '401' in responses && { 404: 'not-found' }),
 		...(path.includes('/generations/{id}') && { 410: 'archived: what is kept of it is in `GET /v1/archives`' }),
 		...(parameters.some(({ in: where }) => where === 'query') && { 422: 'invalid-request' }),

@@ -19,4 +19,4 @@ export const ArchivedUntil = z.iso
 
 /** Of a list that is looked through for what is asked for. */
 export const nextOfSome =
-	'`next` is the `cursor` of the following page, null on the last. Where few pass the filters, a page may have fewer than `limit`, or none, before the last'
+	'`next` is the `cursor` of the following page, null on the last. With filters, a page may hold fewer than `limit`, or none, and not be the last'

@@ -13,7 +13,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, { id: KeyId }) },
 		responses: {
-			204: { description: 'It is not valid any more; event streams that it opened end within seconds' },
+			204: { description: 'The key is no longer valid; event streams that it opened end within seconds' },
 			401: problem('unauthorized')
 		}
 	})

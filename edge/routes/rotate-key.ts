@@ -16,7 +16,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 	createRoute({
 		method: 'post',
 		path: `${door.base}/keys/{id}/rotate`,
-		summary: `Make a key like another one ${door.whose}, which stays valid for \`overlap\` seconds more`,
+		summary: `Make a new key like an old one ${door.whose}; the old one stays valid for \`overlap\` seconds more`,
 		middleware: [door.enter, limitBody] as const,
 		request: {
 			params: pathOf(door, { id: KeyId }),

@@ -15,7 +15,7 @@ const params = z.object({ id: DeliveryId })
 const list = createRoute({
 	method: 'get',
 	path: '/v1/webhooks/deliveries',
-	summary: 'What was sent, or is on its way, with its attempts; newest first',
+	summary: 'Messages to webhooks, sent or on their way, with their attempts; newest first',
 	middleware: [withKey] as const,
 	request: {
 		query: z.strictObject({
@@ -35,7 +35,7 @@ const list = createRoute({
 const read = createRoute({
 	method: 'get',
 	path: '/v1/webhooks/deliveries/{id}',
-	summary: 'One of them',
+	summary: 'A message, with its attempts',
 	middleware: [withKey] as const,
 	request: { params },
 	responses: { 200: json(Delivery, 'The delivery'), 401: problem('unauthorized') }
@@ -44,10 +44,10 @@ const read = createRoute({
 const replay = createRoute({
 	method: 'post',
 	path: '/v1/webhooks/deliveries/{id}/replay',
-	summary: 'Send it again, under the same `webhook-id`',
+	summary: 'Send a message again, under the same `webhook-id`',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
+	responses: { 202: json(Delivery, 'The message, on its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
 })
 
 export const webhookDeliveries = (app: OpenAPIHono<App>) => {

@@ -12,19 +12,22 @@ const params = z.object({ id: z.string().regex(/^wh_[0-9a-z]{26}$/) })
 const list = createRoute({
 	method: 'get',
 	path: '/v1/webhooks',
-	summary: 'The places that are told of every generation',
+	summary: 'The webhooks that are told of every generation',
 	middleware: [withKey] as const,
-	responses: { 200: json(z.strictObject({ webhooks: z.array(Endpoint) }), 'All of them'), 401: problem('unauthorized') }
+	responses: {
+		200: json(z.strictObject({ webhooks: z.array(Endpoint) }), 'All webhooks of the account'),
+		401: problem('unauthorized')
+	}
 })
 
 const add = createRoute({
 	method: 'post',
 	path: '/v1/webhooks',
-	summary: 'Name a place that is told of every generation',
+	summary: 'Add a webhook, a URL that is told of every generation',
 	middleware: [withKey, limitBody] as const,
 	request: { body: { required: true, content: { 'application/json': { schema: EndpointRequest } } } },
 	responses: {
-		201: json(Endpoint, 'It is told from now on'),
+		201: json(Endpoint, 'The webhook, which is told from now on'),
 		401: problem('unauthorized'),
 		409: problem('too-many-webhooks')
 	}
@@ -33,7 +36,7 @@ const add = createRoute({
 const read = createRoute({
 	method: 'get',
 	path: '/v1/webhooks/{id}',
-	summary: 'One of them',
+	summary: 'A webhook',
 	middleware: [withKey] as const,
 	request: { params },
 	responses: { 200: json(Endpoint, 'The webhook'), 401: problem('unauthorized') }
@@ -43,28 +46,31 @@ const change = createRoute({
 	method: 'patch',
 	path: '/v1/webhooks/{id}',
 	summary:
-		'Change its URL or events, switch it off or on again. What is on its way to it when it is switched off counts as failed',
+		'Change the URL or events of a webhook, or switch it off or on again. Messages on their way to it when it is switched off count as failed',
 	middleware: [withKey, limitBody] as const,
 	request: { params, body: { required: true, content: { 'application/json': { schema: EndpointChange } } } },
-	responses: { 200: json(Endpoint, 'As it is now'), 401: problem('unauthorized') }
+	responses: { 200: json(Endpoint, 'The webhook as it is now'), 401: problem('unauthorized') }
 })
 
 const remove = createRoute({
 	method: 'delete',
 	path: '/v1/webhooks/{id}',
-	summary: 'Tell it nothing more',
+	summary: 'Remove a webhook',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 204: { description: 'It is gone; what was on its way to it counts as failed' }, 401: problem('unauthorized') }
+	responses: {
+		204: { description: 'The webhook is gone; messages on their way to it count as failed' },
+		401: problem('unauthorized')
+	}
 })
 
 const ping = createRoute({
 	method: 'post',
 	path: '/v1/webhooks/{id}/ping',
-	summary: 'Send it a message of type `ping`, to see whether it arrives',
+	summary: 'Send a webhook a message of type `ping`, to see whether it arrives',
 	middleware: [withKey] as const,
 	request: { params },
-	responses: { 202: json(Delivery, 'On its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
+	responses: { 202: json(Delivery, 'The message, on its way'), 401: problem('unauthorized'), 429: problem('rate-limited') }
 })
 
 export const webhookEndpoints = (app: OpenAPIHono<App>) => {

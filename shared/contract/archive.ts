@@ -11,7 +11,7 @@ export type ArchivedKind = z.infer<typeof ArchivedKind>
 export const ArchivedGeneration = z.strictObject({
 	id: z.string(),
 	model: z.string(),
-	key: KeyId.nullable().describe('That ordered it.'),
+	key: KeyId.nullable().describe('The key that ordered it.'),
 	status: Status,
 	price: Amount.describe('Of one picture.'),
 	count: z.int(),

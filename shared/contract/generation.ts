@@ -29,7 +29,7 @@ export const Box = z
 export const GenerationRequest = z.strictObject({
 	model: z.string().min(1).max(64).describe('An id from `GET /v1/models`, which also lists its limits.'),
 	task: Task.nullish().describe(
-		'What the other fields say where it is absent: with a `mask` inpainting, with an `image` alone image-to-image, and so on.'
+		'Where absent, it follows from the other fields: with a `mask` inpainting, with an `image` alone image-to-image, and so on.'
 	),
 	prompt: Text.trim().optional().describe('What to draw.'),
 	negative_prompt: Text.nullish().describe(
@@ -77,14 +77,14 @@ export const GenerationRequest = z.strictObject({
 		.min(1)
 		.max(100)
 		.nullish()
-		.describe('Of webp, jpeg and avif: the higher, the larger and the more alike.'),
+		.describe('Of webp, jpeg and avif: the higher, the larger the file and the closer to what was drawn.'),
 	partial_images: z
 		.int()
 		.min(0)
 		.max(3)
 		.nullish()
 		.describe(
-			'How often each picture is shown on its way, decoded in full and evenly over its steps; fewer where it has no more steps.'
+			'How often each picture is shown on its way, decoded in full and evenly over its steps; fewer where it has fewer steps.'
 		)
 })
 export type GenerationRequest = z.infer<typeof GenerationRequest>
@@ -160,7 +160,9 @@ export type Standing = z.infer<typeof Standing>
 export const Generation = z.strictObject({
 	id: z.string(),
 	status: Status,
-	queue: Standing.optional().describe('Told of one generation that waits in the queue, where it was asked for by itself.'),
+	queue: Standing.optional().describe(
+		'Where it stands while it waits; told of a generation that is asked for by itself, not in lists.'
+	),
 	request: ResolvedRequest,
 	progress: z
 		.strictObject({ done: z.int(), total: z.int() })

@@ -31,6 +31,6 @@ export const Terms = z.strictObject({
 		.max(week)
 		.default(3_600)
 		.describe('Seconds that each signed picture URL lives; 3600 where it is absent.'),
-	webhook: WebhookTarget.nullable().default(null).describe("Who is told how it goes, beside the account's own webhooks.")
+	webhook: WebhookTarget.nullable().default(null).describe("A URL that is told how it goes, besides the account's own webhooks.")
 })
 export type Terms = z.infer<typeof Terms>

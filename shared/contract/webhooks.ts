@@ -55,7 +55,7 @@ export const Endpoint = z.strictObject({
 	id: z.string(),
 	url: z.string(),
 	events: z.array(EventName),
-	enabled: z.boolean().describe('Not any more once it has answered 410.'),
+	enabled: z.boolean().describe('Becomes false when it answers 410.'),
 	created_at: Time
 })
 export type Endpoint = z.infer<typeof Endpoint>
