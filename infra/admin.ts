@@ -7,26 +7,26 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
 
   accounts                           all of them, with plans, balances, how much each has stored, and what keeps old orders from being archived
   show ACCOUNT                       its balance, plan and limits
-  set ACCOUNT                        its plan, and limits of its own in place of the plan's; makes the account. What is left out stays as it is
+  set ACCOUNT                        sets its plan, and limits of its own in place of the plan's; makes the account if it is new. What is left out stays as it is
       --plan trial|standard|scale      standard at first
-      --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; any number of times, for all that are its own
-      --limit plan                     the plan's alone
+      --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; once for each, in place of all that it had of its own
+      --limit plan                     none of its own, but the plan's
   credit ACCOUNT AMOUNT REFERENCE    gives it micro-units, once under each reference
   refund ACCOUNT GENERATION          gives back what was charged for a generation
   keys ACCOUNT                       its keys
-  key ACCOUNT NAME                   makes a key, and the account
-      --scope generate|read|admin      any number of times; generate and read where it is left out
+  key ACCOUNT NAME                   makes a key, and the account if it is new
+      --scope generate|read|admin      any number of times; generate and read by default
       --expires TIME                   2026-01-31T12:00:00Z
       --limit NAME=NUMBER              of the key alone
-  rotate ACCOUNT KEY                 a new key like an old one, which stays valid for a day more
-      --overlap SECONDS                or so long
+  rotate ACCOUNT KEY                 makes a new key like an old one; the old one stays valid for a day
+      --overlap SECONDS                or for so long
   revoke ACCOUNT KEY                 at once and for ever
   usage ACCOUNT [FROM [TO]]          delivered pictures by day (2026-01-31), model and key
   ledger ACCOUNT                     its latest 50 moves of money
       --all                            or all that are not archived
   archives ACCOUNT                   the books of old orders: their files, with a URL for each
   parked ACCOUNT                     meter events of which a person has to find out whether they were counted
-  resolve ACCOUNT SINK EVENT OUTCOME    tells it of one, or of \`all\`: sent, or lost, which sends it again; SINK is stripe or cloudevents
+  resolve ACCOUNT SINK EVENT OUTCOME    says what became of one, or of \`all\`: sent, or lost, so that it is sent again; SINK is stripe or cloudevents
   audit ACCOUNT …                    recounts the books, archives included, and looks for each retained picture; exits with 1 where anything differs
 
 DARKROOM_URL and ADMIN_TOKEN say where and by what right; without them, those of the last \`npm start\`.`

@@ -61,9 +61,9 @@ Takes generations from the queue, develops their pictures and delivers them to t
                      (${known.join(', ')}), of which all but the first are loaded when first asked for
   MODELS_DIR         holds a folder for each model; default ${path.relative(process.cwd(), shippedModels) || '.'}
   CACHE_DIR          keeps the measured batch limits; default ~/.cache/darkroom
-  BATCH_LIMITS       measured when there is nothing to draw, which takes the processor for a while for each new size, or guessed: for
-                     machines that others need; default measured
-  DRAIN_SECONDS      that work has to end after SIGTERM; what is left is handed to other nodes; default 20
+  BATCH_LIMITS       measured (when there is nothing to draw, which occupies the processor for a while for each new size) or guessed
+                     (for machines that others need too); default measured
+  DRAIN_SECONDS      in which work has to end after SIGTERM; what is left is handed to other nodes; default 20
   METRICS_PORT       serves /metrics (Prometheus) and /healthz; off by default
   METRICS_HOST       where that listens; default 127.0.0.1, this machine alone
   C2PA_CERTIFICATE   signs pictures (C2PA): a certificate and its chain in PEM, its own first

@@ -8,26 +8,26 @@ import { timeOf } from '../../shared/ids.ts'
 import { CliError } from './cli-error.ts'
 import { generate } from './generate.ts'
 
-const environment = `DARKROOM_URL and DARKROOM_API_KEY say where and who; what \`npm start\` last made is taken where neither is set.`
+const environment = `DARKROOM_URL and DARKROOM_API_KEY say where and who; without both, those of the last \`npm start\`.`
 
 const usages = {
 	generate: `npx darkroom generate ["<prompt>"] [-o picture.png]   draws pictures, and shows them in terminals that can
 
-  -o, --output <file>      its ending says the format: png, webp, jpg or avif; with several pictures, -1, -2, … are put behind the name
-  --model <id>             the first of \`npx darkroom models\` where it is not given
+  -o, --output <file>      its ending says the format: png, webp, jpg or avif; with several pictures, -1, -2, … are added to the name
+  --model <id>             the first of \`npx darkroom models\` by default
   --size <width>x<height>  pixels
   --steps <n>  --guidance <x>  --sampler <name>  --seed <n>  --count <n>
   --negative <text>        what to keep away from
   --image <file or URL>    a picture to start from; with --strength <0 to 1>, how much of it is drawn anew
   --image-guidance <x>     how closely a model that is guided by the image too keeps to it
-  --mask <file or URL>     what of it to draw anew is white, or transparent if anything is
+  --mask <file or URL>     its white parts are drawn anew, or its transparent ones if it has any
   --map <file or URL>      a semantic map
-  --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; as often as there are boxes
+  --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; once for each box
   --class <name or number>
   --json                   prints the generation instead of a line for each file`,
 	models: `npx darkroom models [--json]   lists the models: id, tasks, description`,
 	usage: `npx darkroom usage [--json]   delivered pictures of the last 30 days: day, model, key, pictures, amount`,
-	archives: `npx darkroom archives [--json]   the books of orders of more than a month ago: from, to, orders, pictures, amount, URL of the file (JSON lines, gzip)`,
+	archives: `npx darkroom archives [--json]   the books of orders that are more than a month old: from, to, orders, pictures, amount, URL of the file (JSON lines, gzip)`,
 	cancel: `npx darkroom cancel <generation>   ends a generation; what was delivered before stays`
 }
 

@@ -15,9 +15,9 @@ import { openReceiver } from './receiver.ts'
 
 const usage = `npm run fuzz:faults [-- SEED … --redis --seconds N --verbose]: orders of every kind while everything goes wrong that can
 
-  SEED …        what is ordered and what goes wrong, one run after the other; one at random where there is none.
-                What becomes of a single call while calls go wrong is no seed's: they come in no certain order
-  --redis       the queue is on Redis, elsewhere on PostgreSQL
+  SEED …        each is a run, and says what is ordered and what goes wrong; a random one where there is none.
+                Which single calls fail while calls go wrong is not in it: they come in no certain order
+  --redis       the queue is on Redis; without it, on PostgreSQL
   --seconds N   how long things go wrong in each run; 60
   --verbose     prints what the processes print`
 const { values, positionals } = readCommandLine(usage, {
