@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openProducer } from '../shared/queue.ts'
-import { postgresServer, type QueueServer } from '../test/queues.ts'
+import { postgresServer, type QueueServer, redisServer, withRedis } from '../test/queues.ts'
 import { consume } from './consumer.ts'
 import { ModelNotLoaded } from './onnx/model-error.ts'
 
@@ -134,4 +135,30 @@ test('who cannot load a model leaves its queue to others for a while', async () 
 	expect(taken.able).toBeGreaterThan(20)
 	stop.abort()
 	await Promise.all([unable, able])
+})
+
+test.runIf(withRedis)('a queue that connects and refuses is lost once, and back when it gives again', async () => {
+	const redis = await redisServer()
+	await redis.start()
+	const server = new Redis(redis.url)
+	const stop = new AbortController()
+	const log: string[] = []
+	const consuming = consume(
+		{ queueUrl: redis.url, model: 'refused', log: (line) => log.push(line), async work() {} },
+		stop.signal
+	)
+	const clients = async () => (await server.client('LIST', 'TYPE', 'NORMAL')) as string
+	const connected = () => expect.poll(clients, { timeout: 20_000 }).toMatch(/cmd=bzpopmin/)
+	await connected()
+	await server.replicaof('127.0.0.1', 1)
+	await delay(4_000) // It tries again each second.
+	await server.replicaof('NO', 'ONE')
+	await connected()
+	await vi.waitFor(() => expect(log).toHaveLength(2), { timeout: 20_000 })
+	expect(log[0]).toMatch(/^queue of refused: lost \(.*\); trying again until it is back$/)
+	expect(log[1]).toBe('queue of refused: back')
+	stop.abort()
+	await consuming
+	server.disconnect()
+	await redis.remove()
 })

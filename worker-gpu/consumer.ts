@@ -60,7 +60,7 @@ async function consumeUntilTrouble(
 	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
 	earlier: Earlier,
-	onReady: () => void
+	onAnswer: () => void
 ): Promise<Error | undefined> {
 	const end = Promise.withResolvers<Error | undefined>()
 	const stop = () => end.resolve(undefined)
@@ -102,7 +102,11 @@ async function consumeUntilTrouble(
 			end.resolve(error)
 		}
 	})
-	worker.waitUntilReady().then(onReady, end.resolve)
+	worker.waitUntilReady().catch(end.resolve)
+	// It has given a job, or said that there is none: a Redis that is full, or a replica now, connects, and then refuses.
+	for (const answered of ['active', 'drained'] as const) {
+		worker.once(answered, onAnswer)
+	}
 	try {
 		return await end.promise
 	} finally {
