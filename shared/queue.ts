@@ -156,12 +156,13 @@ function postgres(connectionString: string): Backend {
 		connectionTimeoutMillis: silence,
 		query_timeout: silence
 	})
-	pool.on('error', () => {}) // An idle connection that drops is replaced by the pool.
+	// One that drops while it is idle is replaced by the pool, and while it is in use the query fails. Between two queries nobody else listens.
+	pool.on('error', () => {})
+	pool.on('connect', (client) => client.on('error', () => {}))
 	return {
 		options: (options) => [{ ...options, connection: pool }, createPostgresBackend],
 		async prepare() {
 			const client = await pool.connect()
-			client.on('error', () => {}) // Reported by the query that fails.
 			try {
 				await runMigrations(client)
 			} finally {

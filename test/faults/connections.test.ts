@@ -1,9 +1,9 @@
-import { connect, createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
 import { models } from '../../shared/catalog.ts'
-import { mostConnections, openProducer } from '../../shared/queue.ts'
+import { mostConnections, openConsumer, openProducer } from '../../shared/queue.ts'
 import { postgresServer } from '../queues.ts'
 
 /** Of the edge (edge/dispatcher). */
@@ -23,26 +23,65 @@ it('the embedded PostgreSQL has a connection for everyone, with all models busy 
 })
 
 it('a connection that is lost while the schema is made fails that, and nothing else', async () => {
+	// Lets everyone sign in, and ends with the first query.
+	await through(
+		(client, onward) => {
+			client.on('data', (bytes) => (bytes.toString('latin1', 0, 1) === 'Q' ? client.destroy() : onward.write(bytes)))
+			onward.pipe(client)
+		},
+		async (url) => {
+			const producer = openProducer(url)
+			await expect(producer.prepare()).rejects.toThrow('Connection terminated')
+			await producer.close()
+		}
+	)
+})
+
+it('a connection that the server ends when nobody has asked it anything yet fails who opened it, and nothing else', async () => {
+	const fields = 'SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'
+	const length = Buffer.alloc(4)
+	length.writeInt32BE(fields.length + 4)
+	const fatal = Buffer.concat([Buffer.from('E'), length, Buffer.from(fields)])
+	const readyForQuery = Buffer.from('Z\0\0\0\x05I')
+	await through(
+		(client, onward) => {
+			client.pipe(onward)
+			onward.on('data', (bytes) => {
+				const isReady = bytes.subarray(-readyForQuery.length).equals(readyForQuery)
+				client.write(isReady ? Buffer.concat([bytes, fatal]) : bytes)
+			})
+		},
+		async (url) => {
+			const consumer = openConsumer(url)
+			const worker = consumer.worker('model', async () => {}, {})
+			worker.on('error', () => {})
+			await expect(worker.waitUntilReady()).rejects.toThrow()
+			await worker.close(true)
+			await consumer.close()
+		}
+	)
+})
+
+/** Work with a PostgreSQL behind a door. */
+async function through(door: (client: Socket, onward: Socket) => void, work: (url: string) => Promise<void>): Promise<void> {
 	const server = await postgresServer()
 	await server.start()
 	const url = new URL(server.url)
 	const target = Number(url.port)
-	// Lets everyone sign in, and ends with the first query.
-	const door = createServer((client) => {
+	const listener = createServer((client) => {
 		const onward = connect(target, '127.0.0.1')
-		client.on('data', (bytes) => (bytes.toString('latin1', 0, 1) === 'Q' ? client.destroy() : onward.write(bytes)))
 		client.once('close', () => onward.destroy())
-		onward.pipe(client)
+		for (const socket of [client, onward]) {
+			socket.on('error', () => {})
+		}
+		door(client, onward)
 	})
-	const port = await freePort()
-	await new Promise<void>((resolve) => door.listen(port, '127.0.0.1', resolve))
-	url.port = String(port)
-	const producer = openProducer(url.href)
+	url.port = String(await freePort())
+	await new Promise<void>((resolve) => listener.listen(Number(url.port), '127.0.0.1', resolve))
 	try {
-		await expect(producer.prepare()).rejects.toThrow('Connection terminated')
+		await work(url.href)
 	} finally {
-		await producer.close()
-		door.close()
+		listener.close()
 		await server.remove()
 	}
-})
+}
