@@ -27,6 +27,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		receiver = createServer((_, response) => void response.writeHead(received++ === 0 ? 410 : 200).end('No more of it, please.'))
 		await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
 		;[{ edge, key }, browser] = await Promise.all([startArchivedEdge('tester'), openBrowser()])
+		await (await openPage(browser)).page.goto(`${edge.url}/account`) // It stays open, and the others have its process.
 		await develop(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/darkroom/events`)
 	})
 	afterAll(async () => {
@@ -68,7 +69,7 @@ describe.skipIf(isMissing)('the account page', () => {
 	}
 
 	it('asks for a key, says when it is wrong, and keeps a good one for the session', async () => {
-		const { page, faults } = await openPage(browser, {})
+		const { page, faults } = await openPage(browser)
 		await page.goto(`${edge.url}/account`)
 		await page.keyboard.type('dk_nobody')
 		await page.keyboard.press('Enter')
@@ -125,7 +126,7 @@ describe.skipIf(isMissing)('the account page', () => {
 	})
 
 	it('sends a delivery again', async () => {
-		const { page, faults } = await openPage(browser, {})
+		const { page, faults } = await openPage(browser)
 		await page.goto(`${edge.url}/account`)
 		await page.getByLabel('API key').fill(key)
 		await page.keyboard.press('Enter')

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Browser, chromium, type Page, type Response } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page, type Response } from 'playwright-core'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 
@@ -11,7 +11,9 @@ export function openBrowser(): Promise<Browser> {
 		throw new Error('Expected Chromium at /usr/bin/chromium, got none')
 	}
 	const quiet = ['disable-gpu', 'disable-background-networking', 'disable-component-update', 'disable-sync', 'no-first-run']
-	return chromium.launch({ executablePath, args: ['--no-sandbox', ...quiet.map((flag) => `--${flag}`)] })
+	// Pages of one context run in one process, while one of them is open: to start another takes as much as most tests do with theirs.
+	const args = ['no-sandbox', 'process-per-site', ...quiet].map((flag) => `--${flag}`)
+	return chromium.launch({ executablePath, args })
 }
 
 /** Presses the playground's button, and waits until its picture is there. The generation's id. */
@@ -23,12 +25,17 @@ export async function develop(page: Page): Promise<string> {
 	return id
 }
 
-/** A page, and what its console and its scripts complained about. */
+/** A page, and what its console and its scripts complained about. What a page keeps is its own: the key is kept by tab. */
 export async function openPage(
 	browser: Browser,
-	options: Parameters<Browser['newPage']>[0]
+	{ viewport, colorScheme = 'light', hasTouch = false }: Pick<BrowserContextOptions, 'viewport' | 'colorScheme' | 'hasTouch'> = {}
 ): Promise<{ page: Page; faults: string[] }> {
-	const page = await browser.newPage(options)
+	const context = (hasTouch ? undefined : browser.contexts()[0]) ?? (await browser.newContext({ hasTouch }))
+	const page = await context.newPage()
+	await page.emulateMedia({ colorScheme })
+	if (viewport) {
+		await page.setViewportSize(viewport)
+	}
 	const faults: string[] = []
 	page.on('console', (message) => void (message.type() === 'error' && faults.push(message.text())))
 	page.on('pageerror', (error) => void faults.push(String(error)))

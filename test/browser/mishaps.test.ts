@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { type Stack, startStack } from '../stack.ts'
-import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
+import { develop as developAsAsked, isMissing, openBrowser, openPage } from './chromium.ts'
 
 const refusal = { status: 503, contentType: 'application/problem+json', body: '{"detail":"Busy just now."}' }
 const unread = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') }
@@ -23,13 +23,14 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 	let browser: Browser
 	beforeAll(async () => {
 		;[stack, browser] = await Promise.all([startStack(), openBrowser()])
+		await (await openPage(browser)).page.goto(stack.url) // It stays open, and the others have its process.
 	})
 	afterAll(async () => {
 		await Promise.all([stack?.close(), browser?.close()])
 	})
 
 	/** A page of its own, and what it complained about beside answers that are no success. */
-	const open = async (options: Parameters<Browser['newPage']>[0] = {}) => {
+	const open = async (options: Parameters<typeof openPage>[1] = {}) => {
 		const { page, faults } = await openPage(browser, { viewport: { width: 1280, height: 900 }, ...options })
 		onTestFinished(() => page.close())
 		return { page, complaints: () => faults.filter((fault) => !fault.startsWith('Failed to load resource')) }
@@ -38,6 +39,10 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await page.goto(`${stack.url}${path}`)
 		await page.getByLabel('API key').fill(stack.apiKey)
 		await page.keyboard.press('Enter')
+	}
+	const develop = async (page: Page) => {
+		await page.getByLabel('Steps').fill('2')
+		return developAsAsked(page)
 	}
 	const costs = (page: Page) => page.getByText(/^Costs 0\.\d+ of /)
 

@@ -211,7 +211,7 @@ describe.skipIf(isMissing)('the playground', () => {
 	})
 
 	it('says so beforehand where the credit does not suffice', async () => {
-		const { page } = await openPage(browser, {})
+		const { page } = await openPage(browser)
 		const headers = { authorization: `Bearer ${stack.adminToken}`, 'content-type': 'application/json' }
 		const made = await fetch(`${stack.url}/v1/admin/accounts/poor/keys`, { method: 'POST', headers, body: '{}' })
 		await page.goto(stack.url)
