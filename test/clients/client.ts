@@ -38,6 +38,9 @@ export type CallName = (typeof callNames)[number]
 /** A model of the catalog that no node of the stack serves. */
 export const unserved = 'scenes-unconditional'
 
+/** As little work as there can be, for what would be the same of any picture. */
+export const short = { steps: 2 }
+
 /** More than a second's work for a CPU. */
 export const long = { steps: 100, count: 2 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import { ApiError, createFalClient, type QueueStatus, ValidationError } from '@fal-ai/client'
-import { type Client, drawing, expectPng, listening, long, mailbox, occupy, unserved } from './client.ts'
+import { type Client, drawing, expectPng, listening, long, mailbox, occupy, short, unserved } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, credentials?: string) =>
@@ -93,7 +93,7 @@ export const fal: Client = {
 			const url = await client.storage.upload(file)
 			assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), bytes)
 			// Files among the input are uploaded first.
-			const input = { prompt: 'a red sphere', image_url: url, mask_url: new Blob([await drawing({ holed: true })]), seed: 7 }
+			const input = { prompt: 'a red sphere', image_url: url, mask_url: new Blob([await drawing({ holed: true })]), ...short }
 			const { data } = await client.subscribe(app, { input, pollInterval: 50 })
 			const [image] = (data as Result).images
 			assert.deepEqual([image!.width, image!.height], [128, 128])
@@ -105,7 +105,7 @@ export const fal: Client = {
 		},
 		async 'polling from the start'(stack) {
 			const client = await open(stack)
-			const { request_id: requestId, status } = await client.queue.submit(app, { input: { prompt: 'a red sphere' } })
+			const { request_id: requestId, status } = await client.queue.submit(app, { input: { prompt: 'a red sphere', ...short } })
 			assert.equal(status, 'IN_QUEUE')
 			await client.queue.subscribeToStatus(app, { requestId, pollInterval: 50 })
 			const { data } = await client.queue.result(app, { requestId })
@@ -152,7 +152,11 @@ export const fal: Client = {
 			const client = await open(stack)
 			const late = client.subscribe(`darkroom/${unserved}`, { input: {}, startTimeout: 1.1, pollInterval: 50 })
 			await assert.rejects(late, (error) => error instanceof ApiError && error.isUserTimeout)
-			const { data } = await client.subscribe(app, { input: { prompt: 'a red sphere' }, startTimeout: 60, pollInterval: 50 })
+			const { data } = await client.subscribe(app, {
+				input: { prompt: 'a red sphere', ...short },
+				startTimeout: 60,
+				pollInterval: 50
+			})
 			assert.equal((data as Result).images.length, 1)
 		},
 		async 'what is wrong with a request'(stack) {
@@ -180,7 +184,7 @@ export const fal: Client = {
 				fetch: listen,
 				retry: { baseDelay: 100 }
 			})
-			const { data } = await client.run(app, { input: { prompt: 'a red sphere' } })
+			const { data } = await client.run(app, { input: { prompt: 'a red sphere', ...short } })
 			assert.equal((data as Result).images.length, 1)
 			assert.deepEqual(
 				answers.map(({ status }) => status),

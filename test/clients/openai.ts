@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import OpenAI, { AzureOpenAI, toFile } from 'openai'
 import sharp from 'sharp'
 import type { Client } from './client.ts'
-import { drawing, expectPng, listening, long, mailbox, occupy } from './client.ts'
+import { drawing, expectPng, listening, long, mailbox, occupy, short } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, apiKey?: string) =>
@@ -15,7 +15,12 @@ export const openai: Client = {
 	calls: {
 		async 'a picture by URL'(stack) {
 			const client = await open(stack)
-			const { data, size, created } = await client.images.generate({ model: 'scenes', prompt: 'a red sphere', size: '128x128' })
+			const { data, size, created } = await client.images.generate({
+				model: 'scenes',
+				prompt: 'a red sphere',
+				size: '128x128',
+				...withOurs(short)
+			})
 			assert.equal(size, '128x128')
 			assert.ok(created > 1e9)
 			expectPng(await (await fetch(data![0]!.url!)).arrayBuffer())
@@ -24,8 +29,8 @@ export const openai: Client = {
 			const client = new AzureOpenAI({ endpoint: stack.url, apiKey: await stack.key(), apiVersion: '2024-10-21' })
 			const image = await toFile(await drawing(), 'image.png', { type: 'image/png' })
 			for (const { data } of [
-				await client.images.generate({ model: 'scenes', prompt: 'a red sphere' }),
-				await client.images.edit({ model: 'scenes', prompt: 'a red sphere', image })
+				await client.images.generate({ model: 'scenes', prompt: 'a red sphere', ...withOurs(short) }),
+				await client.images.edit({ model: 'scenes', prompt: 'a red sphere', image, ...withOurs(short) })
 			]) {
 				expectPng(Buffer.from(data![0]!.b64_json!, 'base64'))
 			}
@@ -85,9 +90,14 @@ export const openai: Client = {
 			const client = await open(stack)
 			const image = await toFile(await drawing(), 'image.png', { type: 'image/png' })
 			const mask = await toFile(await drawing({ holed: true }), 'mask.png', { type: 'image/png' })
-			const varied = await client.images.createVariation({ model: 'scenes', image, response_format: 'b64_json' })
+			const varied = await client.images.createVariation({
+				model: 'scenes',
+				image,
+				response_format: 'b64_json',
+				...withOurs(short)
+			})
 			expectPng(Buffer.from(varied.data![0]!.b64_json!, 'base64'))
-			const body = { model: 'scenes', image: [image], mask, prompt: 'a red sphere', n: 2 }
+			const body = { model: 'scenes', image: [image], mask, prompt: 'a red sphere', n: 2, ...withOurs(short) }
 			const edited = await client.images.edit({ ...body, response_format: 'b64_json' })
 			assert.equal(edited.data!.length, 2)
 			const again = await client.images.edit({ ...body, n: 1, stream: true })
@@ -160,7 +170,7 @@ export const openai: Client = {
 				}
 			})
 			const client = new OpenAI({ baseURL: `${stack.url}/openai/v1`, apiKey, fetch: listen })
-			const { data } = await client.images.generate({ model: 'scenes', prompt: 'a red sphere' })
+			const { data } = await client.images.generate({ model: 'scenes', prompt: 'a red sphere', ...withOurs(short) })
 			assert.equal(data!.length, 1)
 			assert.deepEqual(
 				answers.map(({ status }) => status),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Replicate, { type FileOutput, parseProgressFromLogs, validateWebhook } from 'replicate'
-import { type Client, drawing, expectPng, listening, long, mailbox } from './client.ts'
+import { type Client, drawing, expectPng, listening, long, mailbox, short } from './client.ts'
 import type { ClientStack } from './stack.ts'
 
 const open = async (stack: ClientStack, auth?: string) =>
@@ -42,7 +42,7 @@ export const replicate: Client = {
 		async 'as it develops (stream)'(stack) {
 			const client = await open(stack)
 			const seen: { event: string; data: string }[] = []
-			const input = { prompt: 'a green cone', num_inference_steps: 100 }
+			const input = { prompt: 'a green cone', num_inference_steps: 8 }
 			for await (const { event, data } of client.stream(model, { input })) {
 				seen.push({ event, data })
 			}
@@ -70,7 +70,7 @@ export const replicate: Client = {
 		},
 		async 'polling from the start'(stack) {
 			const client = await open(stack)
-			const created = await client.predictions.create({ model, input: { prompt: 'a red sphere' } })
+			const created = await client.predictions.create({ model, input: { prompt: 'a red sphere', ...short } })
 			assert.equal(created.status, 'starting')
 			const { status, output, urls, logs } = await client.wait(created, { interval: 100 })
 			assert.equal(status, 'succeeded')
