@@ -20,6 +20,14 @@ export function compareWith(file: string): void {
 		const checkpoint = await open(model)
 		const { tolerance = FLOAT32 } = model
 		const drawn = golden.drawn.filter((each) => each.model === name)
+		const drawings = new Map<(typeof drawn)[number], ReturnType<typeof develop>>()
+		/** One by one, each once for all tests. */
+		const alone = (each: (typeof drawn)[number]) => {
+			const { request } = each
+			const drawing = drawings.get(each) ?? planFor(checkpoint, drawingOf(request)).then((plan) => develop(plan, request.seed))
+			drawings.set(each, drawing)
+			return drawing
+		}
 
 		test('can do what the reference can with it', () => {
 			expect(new Set(Object.keys(checkpoint))).toEqual(new Set(drawn.map(({ request }) => request.task)))
@@ -39,9 +47,8 @@ export function compareWith(file: string): void {
 				})
 				return got[0]
 			})
-			for (const [i, { request }] of drawn.entries()) {
-				const alone = await develop(await planFor(checkpoint, drawingOf(request)), request.seed)
-				expect(await among[i], JSON.stringify(request)).toEqual(alone)
+			for (const [i, each] of drawn.entries()) {
+				expect(await among[i], JSON.stringify(each.request)).toEqual(await alone(each))
 			}
 			await batcher.halt()
 		})
@@ -52,8 +59,7 @@ export function compareWith(file: string): void {
 				const { seed } = expected.request
 
 				test('gives what the reference gives', async () => {
-					const plan = await planFor(checkpoint, drawingOf(expected.request))
-					const miss = misses(await develop(plan, seed), expected, golden)
+					const miss = misses(await alone(expected), expected, golden)
 					expect(miss.latent).toBeLessThan(tolerance.latent)
 					expect(miss.pixels).toBeLessThan(tolerance.pixels)
 				})
