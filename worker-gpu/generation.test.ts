@@ -25,7 +25,12 @@ const request: ResolvedRequest = {
 /** Still at work whenever the test does something to it. */
 const endless = { ...request, width: 128, height: 128, steps: 900 }
 
-const options = { modelsDir: path.join(import.meta.dirname, 'golden'), provider: 'cpu', threads: 1 } as const
+const options = {
+	modelsDir: path.join(import.meta.dirname, 'golden'),
+	provider: 'cpu',
+	threads: 1,
+	measureLimits: false
+} as const
 let engine: Engine
 beforeAll(async () => {
 	engine = await startEngine({ ...options, models: ['tiny'] })
