@@ -332,7 +332,7 @@ export class Account extends DurableObject {
 	async expectUnused(key: string, upload: string): Promise<Answer<void>> {
 		return this.#own(key, 'generate', () => {
 			if (this.#books.inputs.isNeeded(upload)) {
-				throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended is made from ${upload}.` })
+				throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended still needs ${upload}.` })
 			}
 		})
 	}

@@ -146,7 +146,7 @@ export class Allowances {
 				const full = Math.ceil((until - now) / 1_000)
 				const window = (until - Date.parse(since)) / 1_000
 				const end = new Date(until).toISOString()
-				const detail = `It may cost ${amount} micro-units, of which ${Math.max(0, left)} are left of the limit until ${end}.`
+				const detail = `The order may cost ${amount} micro-units; the limit leaves ${Math.max(0, left)} until ${end}.`
 				const stand = { code: 'spend-limit', subject, name: `${name}-spend-${span}`, unit: 'micro-units', detail } as const
 				stands.push({ ...stand, quota: limit, window, left, takes: amount, full, again: full })
 			}

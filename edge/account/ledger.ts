@@ -82,7 +82,7 @@ export class Ledger {
 			const { available } = this.balance()
 			throw new ProblemError({
 				code: 'insufficient-credit',
-				detail: `It may cost ${amount} micro-units, ${available} are available.`,
+				detail: `The order may cost ${amount} micro-units; ${available} are available.`,
 				needed: amount,
 				available
 			})

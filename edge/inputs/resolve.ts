@@ -84,7 +84,7 @@ function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narr
 	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
 	throw new ProblemError({
 		code: 'unknown-model',
-		detail: `Expected one of ${expected}, got ${describe(name)}.`,
+		detail: `Expected one of the models ${expected}, got ${describe(name)}.`,
 		errors: [error]
 	})
 }
