@@ -242,6 +242,13 @@ describe('where it is known how long the axes of inputs are', () => {
 		expect(await opened(file, [1, 2, 3])).toEqual([1, 4, 9].map((phase) => expect.closeTo(Math.sin(phase), 6)))
 	})
 
+	test('sines of a timestep that is multiplied by more than its frequencies, as Fourier’s, are found too', async () => {
+		const [product, phases] = [newNode('Mul', ['x', 'w'], 'product'), newNode('Mul', ['product', 'x'], 'phases')]
+		const file = await withWeights('fourier.onnx', 17, product, phases, newNode('Sin', ['phases'], 'y'))
+		expect(placesIn(file, wholeSines)).toBe(1)
+		expect(await opened(file, [1, 2, 3])).toEqual([1, 8, 27].map((phase) => expect.closeTo(Math.sin(phase), 6)))
+	})
+
 	/** x [n] and the weights w = [1, 2, 3] to y. */
 	async function withWeights(name: string, opset: number, ...nodes: NewNode[]): Promise<string> {
 		const raw = Buffer.from(Float32Array.of(1, 2, 3).buffer)

@@ -19,11 +19,11 @@ export const wholeSines: Rewrite = (graph) =>
 		})
 	)
 
-/** How many frequencies a timestep is multiplied by: the last dimension of a product with weights; 1 where it is none. */
+/** How many frequencies a timestep is multiplied by: the last dimension of a product with weights, and perhaps with more, as Fourier's with 2π; 1 where it is none. */
 function frequenciesOf(graph: Graph, name: string): number {
 	const product = graph.maker.get(name)
 	const factors = product?.operator === 'Mul' ? product.inputs : []
-	return Math.max(1, ...factors.map((factor) => graph.dims(factor)?.at(-1) ?? 1))
+	return Math.max(1, ...factors.map((factor) => graph.dims(factor)?.at(-1) ?? frequenciesOf(graph, factor)))
 }
 
 function taken(node: NewNode, phases: string, width: number): NewNode[] {
