@@ -76,6 +76,20 @@ test('a U-Net that is to be told more than it is given is refused with what it i
 	await part.release()
 })
 
+test.each([
+	['tiny/unet', 8, /expected timestep_cond among the graph's inputs, got encoder_hidden_states, sample, timestep$/],
+	['stable-diffusion/unet-lcm', 16, /config.json: time_cond_proj_dim: expected 8, as the graph has it, got 16$/],
+	['stable-diffusion/unet-lcm', 1e9, /config.json: .*time_cond_proj_dim/]
+])('%s is refused where its config says that it is told the guidance as %i numbers', async (name, numbers, message) => {
+	const whole = await loadPart(path.join(import.meta.dirname, '../golden', name), await chooseProvider('cpu', 1), {
+		milliseconds: 0
+	})
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await writeFile(path.join(folder, 'config.json'), JSON.stringify({ in_channels: 4, time_cond_proj_dim: numbers }))
+	await expect(unet({ ...whole, folder }, 1)).rejects.toThrow(message)
+	await Promise.all([rm(folder, { recursive: true }), whole.release()])
+})
+
 test('a U-Net that answers a variance too is refused for that', async () => {
 	const whole = await loadPart(path.join(import.meta.dirname, '../golden/tiny/unet'), await chooseProvider('cpu', 1), {
 		milliseconds: 0

@@ -45,7 +45,7 @@ const Config = z.object({
 	in_channels: z.int().min(1),
 	out_channels: z.int().min(1).default(4),
 	...Levels,
-	time_cond_proj_dim: z.int().min(2).nullish()
+	time_cond_proj_dim: z.int().min(2).max(4_096).nullish()
 })
 
 /**
@@ -62,8 +62,12 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 	const config = await readConfig(file, Config)
 	refuseSharedTimestep(part)
 	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
-	const declared = { in_channels: port(part, 'inputs', 'sample'), out_channels: port(part, 'outputs', output) }
-	for (const [key, { dims }] of Object.entries(declared) as ['in_channels' | 'out_channels', Port][]) {
+	const declared: { readonly [Key in keyof typeof config]?: Port } = {
+		in_channels: port(part, 'inputs', 'sample'),
+		out_channels: port(part, 'outputs', output),
+		...(config.time_cond_proj_dim != null && { time_cond_proj_dim: port(part, 'inputs', 'timestep_cond') })
+	}
+	for (const [key, { dims }] of Object.entries(declared) as [keyof typeof config, Port][]) {
 		if (typeof dims[1] === 'number' && dims[1] !== config[key]) {
 			throw new ModelError(file, `${key}: expected ${dims[1]}, as the graph has it, got ${config[key]}`)
 		}
