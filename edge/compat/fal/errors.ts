@@ -29,7 +29,11 @@ const pathOf = ([first, ...rest]: string[]): string[] =>
 	first === 'webhook' ? ['query', 'fal_webhook'] : ['body', ...(first ? theirPath(first) : []), ...rest]
 
 export function respondError(c: Context, problem: Problem, retryAfter: string | null = null): Response {
-	return c.json(errorOf(problem), statusOf(problem) as 400, { ...(retryAfter && { 'retry-after': retryAfter }) })
+	return c.json(errorOf(problem), statusOf(problem) as 400, {
+		// Their client has it in its errors, and the log tells more under it.
+		'x-fal-request-id': problem.instance,
+		...(retryAfter && { 'retry-after': retryAfter })
+	})
 }
 
 /** For a generation that has ended without its pictures. */

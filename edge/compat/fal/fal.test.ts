@@ -19,6 +19,15 @@ it('refuses an app that is not here as one that is not found', async () => {
 	})
 })
 
+it('names each refused request, as its clients tell it in their errors', async () => {
+	const { key } = await newAccount()
+	for (const path of [app, '/fal/run/some/thing', '/fal/queue/darkroom/scenes/nothing/requests']) {
+		const { headers } = await post(path, key, {})
+		expect(headers.get('x-fal-request-id')).toMatch(/^req_/)
+		expect(headers.get('x-fal-request-id')).toBe(headers.get('x-request-id'))
+	}
+})
+
 it('names the fields at fault as FastAPI does, by the names that they have there', async () => {
 	const { key } = await newAccount()
 	expect(await submit(key, { num_images: 99 })).toMatchObject({
