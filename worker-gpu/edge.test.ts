@@ -107,6 +107,15 @@ test('storage is asked again where another PUT is not over, or the bytes came to
 	expect(heard).toHaveLength(4)
 })
 
+test('storage is asked again where something between answers in its place', async () => {
+	answers = [...[301, 400, 404, 413].map((status) => ({ status, body: '<html>' })), 'the bytes']
+	expect(`${await open().read(`${origin}/object`, 100)}`).toBe('the bytes')
+	expect(heard).toHaveLength(5)
+	answers = [{ status: 404, body: '<html>' }, { status: 200 }]
+	await open().put({ url: `${origin}/object`, headers: {} }, new Uint8Array(3))
+	expect(heard).toHaveLength(7)
+})
+
 test('what storage refuses is told by its code and message', async () => {
 	const body = '<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code><Message>The key does not exist.</Message></Error>'
 	server.removeAllListeners('request')

@@ -249,12 +249,15 @@ const refusalOfEdge: Refusal = (call, status, text) => {
  */
 const passing = new Set(['ConditionalRequestConflict', 'OperationAborted', 'RequestTimeout'])
 
-/** S3's errors are XML. */
+/** S3's errors are XML with a code; what has none (a page of a proxy's) is not from it, and says nothing of the object. */
 const refusalOfStorage: Refusal = (call, status, text) => {
 	const inside = (tag: string) => text.match(`<${tag}>([^<]*)`)?.[1]
-	const code = inside('Code') ?? 'without a code'
-	const Refused = status === 401 || status === 403 ? SignatureRefused : EdgeRefused
-	return passing.has(code) ? undefined : new Refused(call, status, code, inside('Message') ?? text.slice(0, 200))
+	const isSigned = status !== 401 && status !== 403
+	const code = inside('Code') ?? (isSigned ? undefined : 'without a code')
+	const Refused = isSigned ? EdgeRefused : SignatureRefused
+	return code === undefined || passing.has(code)
+		? undefined
+		: new Refused(call, status, code, inside('Message') ?? text.slice(0, 200))
 }
 
 function parseJson(text: string): unknown {

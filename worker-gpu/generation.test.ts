@@ -91,6 +91,8 @@ const granted = (
 	status: 200,
 	body: { request, lease, delivered, checkpoint }
 })
+/** As S3 says it. */
+const gone = { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' }
 const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
 
 const work = ({ engine: other = engine, signal = new AbortController().signal } = {}) =>
@@ -264,7 +266,7 @@ test('infinity fails the generation, by name', async () => {
 
 test.each([
 	['is no picture', { status: 200, body: 'no picture' }],
-	['is gone', { status: 404 }],
+	['is gone', gone],
 	['is too large', { status: 200, body: 'x'.repeat(11 * 1024 * 1024) }]
 ])('an input that %s fails the generation, and its client is told which', async (_, answer) => {
 	const { body } = granted(request)
@@ -415,7 +417,7 @@ test.each([
 	['is none', { checkpoint: 'stored' }]
 ])('a checkpoint that %s is done without', async (_, { checkpoint = 'nowhere' }: { checkpoint?: string }) => {
 	stored = Buffer.from('{}')
-	answers.nowhere = () => ({ status: 404 })
+	answers.nowhere = () => gone
 	answers.start = () => granted(request, { checkpoint: `${origin}/${checkpoint}` })
 	await work()
 	expect(bodies('image')).toHaveLength(2)
