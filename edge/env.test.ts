@@ -5,7 +5,13 @@ import { env } from './testing.ts'
 const { QUEUE_URL, ...rest } = env
 
 it('tells what is wrong with the configuration, but no secret', () => {
-	const broken = { ...env, DARKROOM_SECRET: 'too-short', BUCKET: undefined, S3_ENDPOINT: 'https://<account>.example.com' }
+	const broken = {
+		...env,
+		DARKROOM_SECRET: 'too-short',
+		ADMIN_TOKEN: 'no bearer has a "',
+		BUCKET: undefined,
+		S3_ENDPOINT: 'https://<account>.example.com'
+	}
 	let message = ''
 	try {
 		parseEnv(broken)
@@ -14,8 +20,9 @@ it('tells what is wrong with the configuration, but no secret', () => {
 	}
 	expect(message).toMatch(/BUCKET: is not bound/)
 	expect(message).toMatch(/DARKROOM_SECRET: .*32/)
+	expect(message).toMatch(/ADMIN_TOKEN: letters/)
 	expect(message).toMatch(/S3_ENDPOINT/)
-	expect(message).not.toContain('too-short')
+	expect(message).not.toMatch(/too-short|no bearer/)
 })
 
 it('takes the queue from QUEUE_URL or from Hyperdrive', () => {

@@ -21,7 +21,11 @@ const Environment = z
 		S3_ACCESS_KEY_ID: z.string().min(1),
 		S3_SECRET_ACCESS_KEY: z.string().min(1),
 		DARKROOM_SECRET: z.string().min(32),
-		ADMIN_TOKEN: z.string().min(16),
+		/** As a header has it after `Bearer`: with any other letter it would never match. */
+		ADMIN_TOKEN: z
+			.string()
+			.min(16)
+			.regex(/^[\w.~+/=-]+$/, 'letters, digits and .~+/=_- alone'),
 		/** In development, URLs that customers give may be http and this machine's own. */
 		ALLOW_LOCAL_URLS: z.boolean().default(false),
 		/** Where charged pictures are metered: Stripe Billing, and any receiver of CloudEvents. */

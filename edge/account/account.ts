@@ -1,15 +1,15 @@
 import { DurableObject } from 'cloudflare:workers'
 import { findModel } from '../../shared/catalog.ts'
-import {
-	type AccountView,
-	type ApiKey,
-	type Balance,
-	type KeyRequest,
-	type LedgerEntry,
-	type Limits,
+import type {
+	AccountView,
+	ApiKey,
+	Balance,
+	KeyRequest,
+	LedgerEntry,
+	Limits,
 	Scope,
-	type StandingChange,
-	type Usage
+	StandingChange,
+	Usage
 } from '../../shared/contract/account.ts'
 import type { FinishCall, ImageCall } from '../../shared/contract/callbacks.ts'
 import type { Warning } from '../../shared/contract/generation.ts'
@@ -307,25 +307,17 @@ export class Account extends DurableObject {
 		})
 	}
 
-	/** Whether a key is still good, for work that comes before a submission; where that `brings` an input, which costs nothing, also whether it may. */
-	async authorize(key: string, { brings = false } = {}): Promise<Answer<Quota[]>> {
+	/** Whether a key is still good, for what any one of `scopes` allows. */
+	async expectKey(key: string, ...scopes: Scope[]): Promise<Answer<void>> {
+		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), ...scopes))
+	}
+
+	/** Whether a key may bring an input, which costs nothing. */
+	async expectInput(key: string): Promise<Answer<Quota[]>> {
 		return this.#own(key, 'generate', (now, limits) => {
-			if (!brings) {
-				return []
-			}
 			this.#books.inputs.expect(now)
 			return this.#books.allowances.pass('inputs', key, limits, now)
 		})
-	}
-
-	/** Whether the key is one of the account's, whatever it may do. */
-	async expectValid(key: string): Promise<Answer<void>> {
-		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), ...Scope.options))
-	}
-
-	/** Whether a key may see what was uploaded. */
-	async expectReader(key: string): Promise<Answer<void>> {
-		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), 'read', 'generate'))
 	}
 
 	/** Throws where a generation is still to be made from an upload, for work that removes it. */

@@ -38,7 +38,7 @@ const Metadata = z.record(z.string(), z.unknown())
 
 /** Keeps a picture that came as a file; its id is an input then. `pointer`: where the file was in the request. */
 export async function storeFile(env: Env, key: Key, file: Given, pointer: string, metadata = '{}'): Promise<StoredFile> {
-	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings: true }))
+	unwrap(await env.ACCOUNT.getByName(key.account).expectInput(key.hash))
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}
@@ -58,7 +58,7 @@ export async function storeFile(env: Env, key: Key, file: Given, pointer: string
 }
 
 export async function findFile(env: Env, { account, hash }: Key, id: string): Promise<StoredFile> {
-	unwrap(await env.ACCOUNT.getByName(account).expectReader(hash))
+	unwrap(await env.ACCOUNT.getByName(account).expectKey(hash, 'read', 'generate'))
 	const object = UploadId.safeParse(id).success ? await env.BUCKET.head(inputKey(account, id)) : null
 	if (!object) {
 		throw new ProblemError({ code: 'not-found', detail: `This account has no file ${id}.` })
@@ -79,7 +79,7 @@ export async function listFiles(
 	{ account, hash }: Key,
 	{ after, limit = 100, order = 'asc' }: Asked
 ): Promise<{ files: StoredFile[]; next: string | null }> {
-	unwrap(await env.ACCOUNT.getByName(account).expectReader(hash))
+	unwrap(await env.ACCOUNT.getByName(account).expectKey(hash, 'read', 'generate'))
 	const prefix = inputKey(account, '')
 	const start = after && prefix + after
 	const most = Math.min(limit, mostListed)

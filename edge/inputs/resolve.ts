@@ -47,8 +47,12 @@ export async function resolveOrder(
 		return { order: takeApart(narrowed), warnings: [] }
 	}
 	// Fetching and storing is for those alone whose order would be taken.
-	const brings = !given.every((name) => isUpload(fields[name]))
-	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings }))
+	const account = env.ACCOUNT.getByName(key.account)
+	if (given.every((name) => isUpload(fields[name]))) {
+		unwrap(await account.expectKey(key.hash, 'generate'))
+	} else {
+		unwrap(await account.expectInput(key.hash))
+	}
 	const store = isKept ? storeInput : async () => newId('upl')
 	const inputs: Partial<Record<InputName, Taken>> = {}
 	// One after another, and none beside the body: whoever had one in memory and waited for room for the other could wait for ever.

@@ -26,7 +26,7 @@ const route = createRoute({
 export const createUpload = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, key } = c.var
-		const quotas = unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings: true }))
+		const quotas = unwrap(await env.ACCOUNT.getByName(key.account).expectInput(key.hash))
 		const now = Date.now()
 		const id = newId('upl', now)
 		const place = await signPut(env, inputKey(key.account, id), c.req.valid('json'), now)

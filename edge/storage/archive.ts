@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { ArchivedGeneration } from '../../shared/contract/archive.ts'
 import { sumUp } from '../account/archived.ts'
 import type { ArchiveRow, Chunk } from '../account/archives.ts'
 import type { Env } from '../env.ts'
+import { sha256 } from '../hmac.ts'
 import { eraseObjects } from './erase.ts'
 
 /** What is seen of an archive in R2. */
@@ -27,13 +27,13 @@ export const archiveKey = (account: string, { first, sha256 }: ArchiveName): str
 /** Writes an archive, and looks whether it is there. */
 export async function storeArchive({ BUCKET }: Env, account: string, { first, text }: Chunk): Promise<StoredArchive> {
 	const bytes = await piped(new Blob([text]), new CompressionStream('gzip'))
-	const stored = { size: bytes.length, sha256: sha256Of(bytes) }
+	const stored = { size: bytes.length, sha256: sha256(bytes) }
 	const key = archiveKey(account, { first, ...stored })
 	await BUCKET.put(key, bytes, { sha256: stored.sha256, httpMetadata: { contentType: 'application/gzip' } })
 	const seen = await BUCKET.head(key)
-	const sha256 = seen?.checksums.toJSON().sha256
-	if (seen?.size !== stored.size || sha256 !== stored.sha256) {
-		throw new Error(`${key}: expected ${stored.size} bytes, got ${seen ? `${seen.size} with SHA-256 ${sha256}` : 'no object'}`)
+	const sum = seen?.checksums.toJSON().sha256
+	if (seen?.size !== stored.size || sum !== stored.sha256) {
+		throw new Error(`${key}: expected ${stored.size} bytes, got ${seen ? `${seen.size} with SHA-256 ${sum}` : 'no object'}`)
 	}
 	return stored
 }
@@ -65,8 +65,8 @@ export async function archiveDifferences({ BUCKET }: Env, account: string, row: 
 		return differs('no object')
 	}
 	const bytes = await object.bytes()
-	if (bytes.length !== row.size || sha256Of(bytes) !== row.sha256) {
-		return differs(`${row.size} bytes, got ${bytes.length} with SHA-256 ${sha256Of(bytes)}`)
+	if (bytes.length !== row.size || sha256(bytes) !== row.sha256) {
+		return differs(`${row.size} bytes, got ${bytes.length} with SHA-256 ${sha256(bytes)}`)
 	}
 	try {
 		const lines = await linesOf(new Blob([bytes]))
@@ -91,5 +91,3 @@ export async function linesOf(file: Blob): Promise<ArchivedGeneration[]> {
 async function piped(blob: Blob, through: CompressionStream | DecompressionStream): Promise<Uint8Array> {
 	return new Uint8Array(await new Response(blob.stream().pipeThrough(through)).arrayBuffer())
 }
-
-const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')

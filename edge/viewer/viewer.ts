@@ -112,7 +112,7 @@ export class Viewer extends DurableObject {
 	/** Sends away those whose key is not valid any more. */
 	async #check(account: string): Promise<void> {
 		for (const [key, readers] of Map.groupBy(this.#readers, (reader) => reader.key)) {
-			if (key !== undefined && 'fault' in (await this.#env.ACCOUNT.getByName(account).expectReader(key))) {
+			if (key !== undefined && 'fault' in (await this.#env.ACCOUNT.getByName(account).expectKey(key, 'read', 'generate'))) {
 				for (const reader of readers) {
 					this.#readers.delete(reader)
 				}

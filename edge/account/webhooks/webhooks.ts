@@ -3,7 +3,7 @@ import type {
 	Endpoint,
 	EndpointChange,
 	EndpointRequest,
-	EventName,
+	targetOf,
 	WebhookSecret
 } from '../../../shared/contract/webhooks.ts'
 import type { Letter, Reply } from '../../courier/courier.ts'
@@ -18,19 +18,13 @@ import { signedHeaders } from './signature.ts'
 /** Letters under way to one origin at a time. */
 const parallel = 4
 
-/** What a generation wants to be told of, and where. */
-export interface Target {
-	url: string
-	events: EventName[]
-}
-
 interface Surroundings {
 	storage: DurableObjectStorage
 	due: Due
 	/** Throws an invalid-request problem at `pointer` where a URL may not be called. */
 	expectCallable(url: string, pointer: string): void
 	/** The webhook that came with a generation. */
-	targetOf(generation: string): Target | undefined
+	targetOf(generation: string): ReturnType<typeof targetOf> | undefined
 	bodyOf(delivery: DeliveryRow): Promise<string>
 	/** Those that are not Standard Webhooks', where a vendor has some. */
 	headersOf(delivery: DeliveryRow, at: number, body: string): Promise<Record<string, string>>

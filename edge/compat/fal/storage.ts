@@ -26,7 +26,7 @@ const tokenOf = (env: Env, what: 'read' | 'write', account: string, id: string, 
 export async function initiateUpload(c: Context<App>, key: Key): Promise<Response> {
 	const { env } = c.var
 	parse(Announced, await readJson(c))
-	unwrap(await env.ACCOUNT.getByName(key.account).authorize(key.hash, { brings: true }))
+	unwrap(await env.ACCOUNT.getByName(key.account).expectInput(key.hash))
 	const id = newId('upl')
 	const until = String(Math.floor(Date.now() / 1_000) + writable)
 	const url = (token: string, more = {}) =>

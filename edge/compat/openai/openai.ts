@@ -1,6 +1,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Model, models } from '../../../shared/catalog.ts'
+import { Scope } from '../../../shared/contract/account.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError, unwrap } from '../../errors.ts'
@@ -77,7 +78,7 @@ export const openai = (app: OpenAPIHono<App>) => {
 /** Our models are no secret; but it is by asking for them that people, and programs, find out whether a key is good. */
 async function expectValidKey(c: Context<App>): Promise<void> {
 	const { account, hash } = clientKey(c)
-	unwrap(await c.var.env.ACCOUNT.getByName(account).expectValid(hash))
+	unwrap(await c.var.env.ACCOUNT.getByName(account).expectKey(hash, ...Scope.options))
 }
 
 /** Limits under the names that OpenAI's clients know. */
