@@ -168,7 +168,7 @@ export class Account extends DurableObject {
 				lease: { again: () => 1_000, run: (id, now) => this.#reclaim(id, now) },
 				deadline: { again: () => 1_000, run: (id, now) => generations.expire(id, now) },
 				erase: { again: () => 60_000, runAll: (ids) => errands.erase(ids), inTurn: true },
-				sweep: { again: () => 3_600_000, run: () => defer(errands.sweep()) },
+				sweep: { again: () => 3_600_000, run: (page) => defer(errands.sweep(page)) },
 				archive: { again: () => 600_000, run: () => defer(errands.archive()) },
 				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
 				meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }

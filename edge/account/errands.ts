@@ -3,9 +3,10 @@ import { type Batch, dispatcherOf } from '../dispatcher/dispatcher.ts'
 import type { Env } from '../env.ts'
 import { inputKey } from '../inputs/store.ts'
 import { eraseOthers, storeArchive } from '../storage/archive.ts'
-import { eraseObjects } from '../storage/erase.ts'
+import { eraseObjects, erasePage } from '../storage/erase.ts'
 import type { Books } from './books.ts'
 import type { Kind } from './due.ts'
+import { firstPage } from './inputs.ts'
 
 /**
  * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
@@ -124,19 +125,19 @@ export class Errands {
 		})
 	}
 
-	/** Removes uploads that no generation uses. */
-	sweep(): Promise<void> {
-		return this.#attempt('sweep', 'inputs', async () => {
+	/** Removes uploads that no generation uses, a page at a time: of a million, one call would come to no end. */
+	sweep(page: string): Promise<void> {
+		return this.#attempt('sweep', page, async () => {
 			const { env, books, account, transact } = this.#parts
 			const { inputs } = books
 			const now = Date.now()
-			inputs.beginSweep()
 			const prefix = inputKey(account(), '')
-			const left = await eraseObjects(env, prefix, (page) => {
-				const uploads = page.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
+			const after = page === firstPage ? undefined : prefix + page
+			const { left, next } = await erasePage(env, prefix, after, (objects) => {
+				const uploads = objects.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
 				return inputs.takeUnused(uploads, now).map((id) => prefix + id)
 			})
-			transact(() => inputs.swept(left, now))
+			transact(() => inputs.swept(page, left, next?.slice(prefix.length), now))
 		})
 	}
 

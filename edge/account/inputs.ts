@@ -6,12 +6,20 @@ import type { Due } from './due.ts'
 /** Milliseconds: how long an upload is kept that no generation uses. */
 export const unusedFor = 86_400_000
 
+/** Milliseconds between two pages of a sweep: others' work comes between. */
+const breath = 1_000
+/** Milliseconds that an order may take after it has looked at its input. */
+const underWay = 60_000
+
+/** The page that a sweep begins with; the others are called by the upload that they come after. */
+export const firstPage = 'inputs'
+
 /** Which generations use which uploads; what none uses is removed. */
 export class Inputs {
 	readonly #sql: SqlStorage
 	readonly #due: Due
-	/** What the latest sweep removes: who looked at it before may order only now. */
-	#gone = new Set<string>()
+	/** What a sweep has removed, and when: who looked at it before may order only now. */
+	readonly #gone = new Map<string, number>()
 
 	constructor(sql: SqlStorage, due: Due) {
 		this.#sql = sql
@@ -20,7 +28,7 @@ export class Inputs {
 
 	/** Something is about to be uploaded. */
 	expect(now: number): void {
-		this.#due.putOnce('sweep', 'inputs', now + unusedFor)
+		this.#due.putOnce('sweep', firstPage, now + unusedFor)
 	}
 
 	use(generation: string, { image, mask, semantic_map }: ResolvedRequest): void {
@@ -51,28 +59,31 @@ export class Inputs {
 		)
 	}
 
-	beginSweep(): void {
-		this.#gone = new Set()
-	}
-
 	/** Of uploads, those that nothing needs any more, and that nothing may use from now on. */
 	takeUnused(uploads: readonly { id: string; at: number }[], now: number): string[] {
+		for (const [id, at] of this.#gone) {
+			if (at <= now - underWay) {
+				this.#gone.delete(id)
+			}
+		}
 		const unused = uploads
 			.filter(({ at }) => at <= now - unusedFor)
 			.map(({ id }) => id)
 			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
 		for (const id of unused) {
-			this.#gone.add(id)
+			this.#gone.set(id, now)
 		}
 		return unused
 	}
 
-	/** What is left of the sweep: to be swept again, or nothing. */
-	swept(left: number, now: number): void {
+	/** A page is done. Where something is `left` of it, all is swept again in a day; `next` is the following page, if there is one. */
+	swept(page: string, left: number, next: string | undefined, now: number): void {
+		this.#due.remove('sweep', page)
 		if (left > 0) {
-			this.#due.put('sweep', 'inputs', now + unusedFor)
-		} else {
-			this.#due.remove('sweep', 'inputs')
+			this.#due.put('sweep', firstPage, now + unusedFor)
+		}
+		if (next !== undefined) {
+			this.#due.put('sweep', next, now + breath)
 		}
 	}
 }

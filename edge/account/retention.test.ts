@@ -4,7 +4,7 @@ import { findModel } from '../../shared/catalog.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { orderFor, takeApart } from '../../shared/contract/order.ts'
 import type { Delivery } from '../../shared/contract/webhooks.ts'
-import { randomText } from '../../shared/ids.ts'
+import { newId, randomText } from '../../shared/ids.ts'
 import { inputKey } from '../inputs/store.ts'
 import { readKey } from '../keys.ts'
 import { receiver } from '../receiver.ts'
@@ -95,6 +95,24 @@ describe('An account keeps', () => {
 		await pass(day, async () => expect(await stored(inputs)).toEqual([]))
 		await vi.waitFor(nothingIsDue, patience)
 		expect(await rows('SELECT * FROM inputs')).toEqual([])
+	})
+
+	it('no upload that nothing uses, however many are used: page by page', async () => {
+		await post('/v1/uploads', key, { content_type: 'image/png', size: 1, md5: 'xMpCOKC5I4INzFCab3WEmw==' })
+		const ids = Array.from({ length: 252 }, (_, i) => newId('upl', Date.now() + i))
+		const unused = [0, 100, 251].map((i) => ids[i]!)
+		await Promise.all(ids.map((id) => env.BUCKET.put(inputKey(account, id), '')))
+		const used = ids.filter((id) => !unused.includes(id)).map((id) => `('${id}', 'an order')`)
+		await rows(`INSERT INTO inputs VALUES ${used.join()}`)
+		const left = async () => {
+			const seen = await Promise.all(unused.map((id) => env.BUCKET.head(inputKey(account, id))))
+			return unused.filter((_, i) => seen[i])
+		}
+		const due = () => rows("SELECT subject FROM due WHERE kind = 'sweep' ORDER BY at")
+		await pass(day + 60_000, async () => expect(await left()).toEqual([ids[251]]))
+		await vi.waitFor(async () => expect(await due()).toEqual([{ subject: ids[249] }, { subject: 'inputs' }]), patience)
+		await pass(1_000, async () => expect(await left()).toEqual([]))
+		await vi.waitFor(async () => expect(await due()).toEqual([{ subject: 'inputs' }]), patience)
 	})
 
 	it('no upload that is used only once it is being removed: the order is refused, and not failed later', async () => {
