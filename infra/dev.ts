@@ -164,7 +164,14 @@ curl ${url}/v1/generations -H 'Prefer: wait=30' \\
 
 async function startPostgres(dataDir: string, start: (child: ChildSpec) => Promise<void>): Promise<string> {
 	const { command, args, url } = await preparePostgres(dataDir, await freePort())
-	await start({ name: 'queue', command, args, ready: /ready to accept connections/, hide: / (LOG|CONTEXT): |^\t/, stop: 'SIGINT' })
+	await start({
+		name: 'queue',
+		command,
+		args,
+		ready: /ready to accept connections/,
+		hide: / (LOG|CONTEXT): |^\t/,
+		stop: 'SIGINT'
+	})
 	log('queue', 'ready: PostgreSQL')
 	return url
 }
