@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import { UploadId } from '../../../shared/inputs.ts'
+import { unusedFor } from '../../account/inputs.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
@@ -62,6 +63,8 @@ const fileBody = ({ id, name, size, at }: StoredFile) => ({
 	object: 'file',
 	bytes: size,
 	created_at: Math.floor(at.getTime() / 1_000),
+	/** If no generation uses it by then. */
+	expires_at: Math.floor((at.getTime() + unusedFor) / 1_000),
 	filename: name,
 	purpose,
 	status: 'processed'

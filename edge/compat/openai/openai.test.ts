@@ -69,7 +69,7 @@ it('writes large pictures as base64 while it reads them', async () => {
 	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
 	const answer = await answering
 	expect(answer.headers.get('content-type')).toBe('application/json')
-	const { data, id: told } = await answer.json<{ data: { b64_json: string; seed: number }[]; id: string }>()
+	const { data, id: told, usage } = await answer.json<{ data: { b64_json: string; seed: number }[]; id: string; usage: object }>()
 	expect(data.map(({ seed }) => seed)).toEqual([0, 1, 2].map((n) => request.seed + n))
 	expect(data.map(({ b64_json }, n) => Buffer.from(pictures[n]!).equals(Buffer.from(b64_json, 'base64')))).toEqual([
 		true,
@@ -77,6 +77,17 @@ it('writes large pictures as base64 while it reads them', async () => {
 		true
 	])
 	expect(told).toBe(work.generation)
+	// Programs that add up what OpenAI's models cost read it unasked.
+	expect(usage).toMatchObject({ input_tokens: 0, output_tokens: 0, total_tokens: 0 })
+})
+
+it('says until when a file is kept that nothing uses', async () => {
+	const { key } = await newAccount()
+	const body = new FormData()
+	body.set('file', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
+	const made = await fetchEdge('/openai/v1/files', { method: 'POST', headers: { authorization: `Bearer ${key}` }, body })
+	const { created_at, expires_at } = await made.json<{ created_at: number; expires_at: number }>()
+	expect(expires_at - created_at).toBe(86_400)
 })
 
 it('says which picture storage has lost before anything of an answer in base64 is sent', async () => {

@@ -29,6 +29,7 @@ export async function respondImages(env: Env, generation: Generation, wanted: Wa
 		...(images[0] && { output_format: formatOf(images[0]) }),
 		quality: wanted.quality,
 		size: sizeOf(generation),
+		usage: noTokens,
 		/** The generation here. */
 		id
 	}
