@@ -30,7 +30,8 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 		await queue?.remove()
 	})
 
-	const submit = (i: number) => stack.submit({ model: 'scenes', prompt: 'a red sphere', steps: 4, seed: i })
+	const submit = (i: number) =>
+		stack.submit({ model: 'scenes', prompt: 'a red sphere', width: 64, height: 64, steps: 4, seed: i })
 
 	/** Every generation succeeds, and the node says so exactly once for each. */
 	async function developedOnce(accepted: Generation[]): Promise<void> {
