@@ -104,12 +104,13 @@ test('who cannot load a model leaves its queue to others for a while', async () 
 		place: 1 + i,
 		isRaised: false
 	}))
-	await producer.add('broken', jobs)
+	const model = `broken-${performance.now()}`
+	await producer.add(model, jobs)
 	await producer.close()
 	const stop = new AbortController()
 	const log: string[] = []
 	const taken = { unable: 0, able: 0 }
-	const options = { queueUrl: queue.url, model: 'broken', log: (line: string) => log.push(line) }
+	const options = { queueUrl: queue.url, model, log: (line: string) => log.push(line) }
 	const unable = consume(
 		{
 			...options,
@@ -121,7 +122,7 @@ test('who cannot load a model leaves its queue to others for a while', async () 
 		stop.signal
 	)
 	await vi.waitFor(() => expect(log).not.toEqual([]), { timeout: 20_000 })
-	expect(log).toEqual(['queue of broken: left to others for 30 s (models/broken: expected a folder)'])
+	expect(log).toEqual([`queue of ${model}: left to others for 30 s (models/broken: expected a folder)`])
 	const able = consume(
 		{
 			...options,

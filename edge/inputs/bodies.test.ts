@@ -127,13 +127,14 @@ it.each(['/v1/generations?dry_run=1', '/v1/keys'])('reads JSON in UTF-8 alone, a
 })
 
 it('knows the order of a form again by its file', async () => {
+	const name = `a-form-${crypto.randomUUID()}`
 	const ask = async (bytes: Buffer) => {
 		const form = new FormData()
 		form.set('image', new File([bytes], 'a.png'))
 		form.set('prompt', 'a red sphere')
 		form.set('model', 'scenes')
 		form.set('stream', 'true')
-		const headers = { authorization: `Bearer ${key}`, 'idempotency-key': 'a-form' }
+		const headers = { authorization: `Bearer ${key}`, 'idempotency-key': name }
 		const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
 		if (!answer.ok) {
 			return [answer.status, await answer.text()]

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { Generation } from '../../shared/contract/generation.ts'
 import { startArchivedEdge } from '../archived.ts'
 import { root } from '../root.ts'
 import { type Stack, startStack } from '../stack.ts'
@@ -51,7 +52,10 @@ it('draws several, and tells the whole generation as JSON, and what was left out
 it('lists models and usage', async () => {
 	expect((await darkroom('models')).stdout).toMatch(/^scenes\t/)
 	const usage = JSON.parse((await darkroom('usage', '--json')).stdout)
-	expect(usage).toMatchObject([{ model: 'scenes', pictures: 3 }])
+	const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
+	const pictures = generations.flatMap(({ images }) => images).length
+	expect(pictures).toBeGreaterThan(0)
+	expect(usage).toMatchObject([{ model: 'scenes', pictures }])
 })
 
 it('lists the archives, with where each is', async () => {
@@ -162,13 +166,14 @@ it('cancels what it waits for where its terminal is closed, or with Ctrl-C, and 
 
 it('is a package for other projects, with types, where Node.js runs no TypeScript', async () => {
 	execFileSync(process.execPath, [join(root, 'infra/package.ts')])
-	const modules = join(dir, 'node_modules')
+	const project = mkdtempSync(join(dir, 'project-'))
+	const modules = join(project, 'node_modules')
 	mkdirSync(modules)
 	cpSync(join(root, 'dist/darkroom'), join(modules, 'darkroom'), { recursive: true })
 	symlinkSync(join(root, 'node_modules/zod'), join(modules, 'zod'))
-	writeFileSync(join(dir, 'package.json'), '{ "type": "module" }')
+	writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
 	writeFileSync(
-		join(dir, 'app.ts'),
+		join(project, 'app.ts'),
 		`import { Darkroom, DarkroomError, type Generation, type GenerationOrder } from 'darkroom/client'
 const order: GenerationOrder = { model: 'scenes', prompt: 'a red sphere', steps: 1 }
 // @ts-expect-error There is no such field.
@@ -187,8 +192,8 @@ console.log(generation.status, problem)
 	)
 	const tsc = join(root, 'node_modules/typescript/bin/tsc')
 	const settings = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--types', '']
-	execFileSync(process.execPath, [tsc, ...settings, 'app.ts'], { cwd: dir, stdio: 'inherit' })
-	expect((await run(process.execPath, [join(dir, 'app.js')], { env: env() })).stdout).toBe('succeeded 404\n')
+	execFileSync(process.execPath, [tsc, ...settings, 'app.ts'], { cwd: project, stdio: 'inherit' })
+	expect((await run(process.execPath, [join(project, 'app.js')], { env: env() })).stdout).toBe('succeeded 404\n')
 	const { stdout } = await run(process.execPath, [join(modules, 'darkroom/cli.js'), 'models'], { env: env() })
 	expect(stdout).toMatch(/^scenes\t/)
 })
@@ -211,12 +216,13 @@ it.each([
 })
 
 it('tells where a picture is that could not be saved, and saves the others', async () => {
-	mkdirSync(join(dir, 'taken-1.png'))
-	const args = ['generate', 'a red sphere', '--count', '2', '--steps', '2', '-o', join(dir, 'taken.png')]
+	const full = mkdtempSync(join(dir, 'full-'))
+	mkdirSync(join(full, 'taken-1.png'))
+	const args = ['generate', 'a red sphere', '--count', '2', '--steps', '2', '-o', join(full, 'taken.png')]
 	const { stdout, stderr, code } = await darkroom(...args).catch((error) => error)
-	expect([code, stdout]).toEqual([1, `${join(dir, 'taken-2.png')}\n`])
+	expect([code, stdout]).toEqual([1, `${join(full, 'taken-2.png')}\n`])
 	const [, file, url] = /^(.*): EISDIR.*; the picture is at (http.*)\n$/.exec(stderr)!
-	expect(file).toBe(join(dir, 'taken-1.png'))
+	expect(file).toBe(join(full, 'taken-1.png'))
 	expect((await fetch(url!)).status).toBe(200)
 })
 

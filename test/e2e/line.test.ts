@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { readEvents } from '../../shared/event-stream.ts'
@@ -12,14 +12,23 @@ const json = { 'content-type': 'application/json' }
 
 let edge: BareEdge
 let consumer: Consumer
-beforeAll(async () => {
+const start = async () => {
 	edge = await startBareEdge()
 	consumer = openConsumer(edge.queue.url)
-})
-afterAll(async () => {
+}
+const stop = async () => {
 	await consumer?.close()
 	await edge?.close()
+}
+beforeAll(start)
+// A second try finds nobody in line whom the first has left there.
+beforeEach(async ({ task }) => {
+	if (task.result?.retryCount) {
+		await stop()
+		await start()
+	}
 })
+afterAll(stop)
 
 const call = async (key: string, path: string, init: RequestInit = {}) => {
 	const answer = await fetch(`${edge.url}${path}`, {
