@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import catalog from './catalog.json' with { type: 'json' }
-import { GenerationRequest } from './contract/generation.ts'
+import { GenerationRequest, mostPictures } from './contract/generation.ts'
 import { Price, usualPrice } from './pricing.ts'
 import { SamplerName } from './samplers.ts'
 
@@ -61,14 +61,22 @@ export const Model = only({
 	description: z.string(),
 	tasks: ModelTasks,
 	/** Pixels of the picture; width and height are each a multiple of `multiple`. */
-	size: only({ default: Count, min: Count, max: Count, multiple: Count }).refine(between, order),
+	size: only({ default: Count, min: Count, max: Count, multiple: Count })
+		.refine(between, order)
+		.refine(
+			({ multiple, ...sides }) => Object.values(sides).every((side) => side % multiple === 0),
+			'expected multiples of multiple'
+		),
 	/** What a request may name in place of the model's own sampler; nothing where no other reads its settings. */
 	samplers: z.array(SamplerName),
 	/** Evaluations of the U-Net for one picture. */
 	steps: Range(Count),
 	/** At most 1: the model has no guidance. */
 	guidance: Range(z.number()),
-	count: only({ default: Count, max: Count }).refine((count) => count.default <= count.max, 'expected default ≤ max'),
+	count: only({ default: Count, max: Count.max(mostPictures) }).refine(
+		(count) => count.default <= count.max,
+		'expected default ≤ max'
+	),
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
 	prompt: only({ max: z.int().min(0), negative: z.boolean() }),
 	price: Price.default(usualPrice),

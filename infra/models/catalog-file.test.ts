@@ -68,6 +68,16 @@ test.each<[string, (entry: Entry) => unknown[], RegExp]>([
 	],
 	['sizes in steps of nothing', (entry) => [{ ...entry, size: { ...entry.size, multiple: 0 } }], /models\[0\]\.size\.multiple: /],
 	['more pictures than the most', (entry) => [{ ...entry, count: { default: 9, max: 8 } }], /models\[0\]\.count: /],
+	[
+		'more pictures than nodes can deliver',
+		(entry) => [{ ...entry, count: { default: 1, max: 65 } }],
+		/models\[0\]\.count\.max: .*64/
+	],
+	[
+		'a size that no picture can have',
+		(entry) => [{ ...entry, size: { ...entry.size, max: entry.size.max + 1 } }],
+		/models\[0\]\.size: expected multiples of multiple$/
+	],
 	['no model', () => [], /models: /],
 	['a path for an id', (entry) => [{ ...entry, id: '../x' }], /models\[0\]\.id/],
 	['an id twice', (entry) => [entry, entry], /models: expected each id once/]

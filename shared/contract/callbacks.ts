@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { InputName } from '../inputs.ts'
 import { OutputType } from '../outputs.ts'
-import { ResolvedRequest, Warning } from './generation.ts'
+import { mostPictures, ResolvedRequest, Warning } from './generation.ts'
 
 /**
  * What a GPU node says to the edge about one generation and epoch: `POST <callback>/<name>` with the job's token as bearer.
@@ -18,7 +18,10 @@ const Bytes = z
 	.int()
 	.min(1)
 	.max(64 * 1024 * 1024)
-const PictureNumber = z.int().min(0).max(63)
+const PictureNumber = z
+	.int()
+	.min(0)
+	.max(mostPictures - 1)
 /** Few, so that what waits outgrows them soon. */
 const Priority = z.int().min(0).max(3)
 

@@ -10,6 +10,9 @@ import { Priority } from './terms.ts'
 /** Seeds are uint32: the low 32 bits are all that torch's CPU generator takes from one. */
 export const Seed = z.int().min(0).max(0xffff_ffff)
 
+/** Of one generation, whatever a model's catalog entry allows. */
+export const mostPictures = 64
+
 const Text = z.string().max(10_000)
 /** The name, or the number, of what a model knows by both; see its tasks in the catalog. */
 const Label = z.union([z.string().min(1).max(200), z.int().min(0)])

@@ -13,7 +13,7 @@ import type { Conditioner } from './conditioner.ts'
 /** Named as the parameters of taming-transformers' ObjectsBoundingBoxConditionalBuilder. */
 const Config = z.object({
 	no_object_classes: z.int().min(1),
-	no_max_objects: z.int().min(1),
+	no_max_objects: z.int().min(1).max(1_000),
 	/** Tokens in all: as numbers of classes, and as places on a square grid of ⌊√no_tokens⌋ to a side. The last one stands for none. */
 	no_tokens: z.int().min(4),
 	/** Whether two tokens at the end say which part of a picture was trained on: all of it, here. */

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { drawingOf, type Golden, open } from '../../golden/pipelines.ts'
@@ -42,6 +44,18 @@ test.each([
 ])('%s with %o is not loaded', async (name, parts, message) => {
 	const model = models[name]!
 	await expect(open({ ...model, parts: { ...model.parts, ...parts } })).rejects.toThrow(message)
+})
+
+test('layouts of a billion boxes are refused, for which there is no memory', async () => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const { parts } = models.layout!
+	await cp(path.join(path.dirname(file), parts.layout_encoder!), folder, { recursive: true })
+	const config = { no_object_classes: 11, no_max_objects: 1e9, no_tokens: 64 }
+	await writeFile(path.join(folder, 'config.json'), JSON.stringify(config))
+	await expect(open({ ...models.layout!, parts: { ...parts, layout_encoder: folder } })).rejects.toThrow(
+		/layout_encoder\/config.json: .*no_max_objects/
+	)
+	await rm(folder, { recursive: true })
 })
 
 test('inpainting needs an encoder', async () => {
