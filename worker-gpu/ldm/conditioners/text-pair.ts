@@ -1,11 +1,11 @@
 import path from 'node:path'
-import { z } from 'zod'
-import { readConfig } from '../../onnx/config.ts'
 import { assertFinite } from '../../onnx/finite.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
 import { unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
+import type { Inputs } from '../denoiser.ts'
+import type { Pause } from '../pause.ts'
 import type { Conditioner, Text } from './conditioner.ts'
 import type { Tokenize } from './tokenizer.ts'
 
@@ -14,8 +14,6 @@ interface Reader {
 	readonly encoder: Part
 	readonly tokenize: Tokenize
 }
-
-const Config = z.object({ hidden_size: z.int().min(1), projection_dim: z.int().min(1).default(512) })
 
 /** What the refiner is told of how beautiful a picture is, as diffusers' pipelines tell it: that which is drawn, and that which it is to be kept away from. */
 const SCORES = { drawn: 6, negative: 2.5 }
@@ -33,37 +31,36 @@ export interface TextPairOptions {
  *
  * @param first undefined where there is none
  */
-export async function textPair(
-	first: Reader | undefined,
-	second: Reader,
-	{ zeros, scored }: TextPairOptions
-): Promise<Conditioner<Text>> {
+export function textPair(first: Reader | undefined, second: Reader, { zeros, scored }: TextPairOptions): Conditioner<Text> {
 	port(second.encoder, 'outputs', 'text_embeds')
 	const readers = first ? [first, second] : [second]
-	const configs = await Promise.all(readers.map(({ encoder }) => readConfig(path.join(encoder.folder, 'config.json'), Config)))
-	const nothing = (dims: readonly number[]): Tensor => ({
-		data: new Float32Array(dims.reduce((product, dim) => product * dim)),
-		dims
-	})
+	const told = async (text: string, pause?: Pause): Promise<Inputs> => {
+		await pause?.()
+		const [hidden] = first ? await read(first, text, [penultimate(first.encoder)]) : []
+		await pause?.()
+		const [also, text_embeds] = await read(second, text, [penultimate(second.encoder), 'text_embeds'])
+		return { encoder_hidden_states: hidden ? sideBySide(hidden, also!) : also!, text_embeds: text_embeds! }
+	}
+	/** As large as a text is. */
+	let nothing: Inputs | undefined
 	return {
 		async encode({ text, negative = false, width, height }, pause) {
 			const rest = scored ? [SCORES[negative ? 'negative' : 'drawn']] : [height, width]
 			const time_ids = { data: Float32Array.of(height, width, 0, 0, ...rest), dims: [4 + rest.length] }
 			if (text === null && zeros) {
-				const length = readers[0]!.tokenize('').ids.length
-				const attended = nothing([length, configs.reduce((sum, { hidden_size }) => sum + hidden_size, 0)])
-				return { encoder_hidden_states: attended, text_embeds: nothing([configs.at(-1)!.projection_dim]), time_ids }
+				nothing ??= emptied(await told('', pause))
+				return { ...nothing, time_ids }
 			}
-			await pause?.()
-			const [hidden] = first ? await read(first, text ?? '', [penultimate(first.encoder)]) : []
-			await pause?.()
-			const [also, text_embeds] = await read(second, text ?? '', [penultimate(second.encoder), 'text_embeds'])
-			const attended = hidden ? sideBySide(hidden, also!) : also!
-			return { encoder_hidden_states: attended, text_embeds: text_embeds!, time_ids }
+			return { ...(await told(text ?? '', pause)), time_ids }
 		},
 		cutOff: ({ text }) => readers.map(({ tokenize }) => tokenize(text ?? '').cutOff).find(Boolean) ?? ''
 	}
 }
+
+const emptied = (inputs: Inputs): Inputs =>
+	Object.fromEntries(
+		Object.entries(inputs).map(([name, { data, dims }]) => [name, { data: new Float32Array(data.length), dims }])
+	)
 
 async function read({ encoder, tokenize }: Reader, text: string, outputs: readonly string[]): Promise<Tensor[]> {
 	const { ids } = tokenize(text)

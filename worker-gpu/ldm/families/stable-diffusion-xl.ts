@@ -42,7 +42,7 @@ export async function loadXlParts(folder: ModelFolder, meanOnly = false): Promis
 		const why = 'what both encoders make of a text is put side by side'
 		throw new ModelError(config, `model_max_length: expected ${expected}, as the first tokenizer has it, got ${length}: ${why}`)
 	}
-	const conditioner = await textPair(first, second, { zeros: index.force_zeros_for_empty_prompt, scored })
+	const conditioner = textPair(first, second, { zeros: index.force_zeros_for_empty_prompt, scored })
 	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true, meanOnly })
 	const [, numbers] = port(await folder.part('unet'), 'inputs', 'time_ids').dims
 	if (numbers === (scored ? 6 : 5)) {
