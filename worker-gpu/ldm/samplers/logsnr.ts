@@ -57,9 +57,17 @@ export function respacedLevels(
 	return sigmas && { timesteps: Array.from(sigmas, (sigma) => Math.trunc(whole(timestepOf(sigma, training)))), sigmas }
 }
 
-/** Refuses where the reference draws NaN: Karras' last level is sigma_min itself, and some updates divide by the way from it to there. */
+/**
+ * Refuses where the reference draws NaN, for updates divide by the way from one level to the next: Karras' last one is sigma_min itself; and of as many steps as there
+ * are timesteps two stand at the same.
+ */
 export function assertApart(updates: readonly { readonly guesses: readonly number[]; readonly noise?: number }[]): void {
-	if (updates.some(({ guesses, noise }) => Number.isNaN(noise) || guesses.some(Number.isNaN))) {
-		throw new RangeError('final_sigmas_type: expected zero where the last level is sigma_min already, got sigma_min')
+	const stuck = updates.findIndex(({ guesses, noise = 0 }) => ![...guesses, noise].every(Number.isFinite))
+	if (stuck >= 0) {
+		throw new RangeError(
+			stuck === updates.length - 1
+				? 'final_sigmas_type: expected zero where the last level is sigma_min already, got sigma_min'
+				: `steps: expected so few that each stands at a level of its own, got ${updates.length}`
+		)
 	}
 }

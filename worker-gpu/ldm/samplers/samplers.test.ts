@@ -93,6 +93,18 @@ test.each([
 	expect(loading).toThrow(key)
 })
 
+test.each([
+	['DPMSolverMultistepScheduler', {}, 1000, 'steps: expected so few that each stands at a level of its own, got 1000'],
+	[
+		'DPMSolverMultistepScheduler',
+		{ use_karras_sigmas: true, final_sigmas_type: 'sigma_min', solver_type: 'heun' },
+		20,
+		'final_sigmas_type: expected zero'
+	]
+])('%s %o in %i steps, of which the reference draws NaN, is refused by what is wrong', (className, config, steps, message) => {
+	expect(() => fromConfig(className, config)({ steps })).toThrow(message)
+})
+
 test("Karras' levels are refused, as in the reference, where a model's settings ask for others already", () => {
 	const samplerFor = fromConfig('DDIMScheduler', { use_exponential_sigmas: true })
 	expect(() => samplerFor({ steps: 5, sampler: 'dpm++-2m-karras' })).toThrow('expected at most one of use_karras_sigmas')
