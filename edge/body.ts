@@ -36,11 +36,14 @@ function left(error: unknown): never {
 
 /** Lets no body on that announces more than `maxSize` bytes; the others are for `go` to judge. */
 function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): MiddlewareHandler<App> {
-	const refuse = async ({ req }: Context) => {
-		await soon(drain(req.raw.body), timeFor(drained)).catch(() => {})
+	const refuse = async ({ req }: Context, length: number) => {
+		await soon(drain(req.raw.body), timeFor(Math.min(length, drained))).catch(() => {})
 		throw new ProblemError(tooLarge(maxSize))
 	}
-	return (c, next) => ((lengthOf(c) ?? 0) > maxSize ? refuse(c) : go(c, next))
+	return (c, next) => {
+		const length = lengthOf(c) ?? 0
+		return length > maxSize ? refuse(c, length) : go(c, next)
+	}
 }
 
 /** For `readJson`, `readForm` and `holdBody`, which end what announces no length. */

@@ -190,6 +190,16 @@ describe('bad input', () => {
 		calling.destroy()
 	})
 
+	it.concurrent('a body that trickles, and is too large for a route of small ones', async () => {
+		const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': 17_000 }
+		const calling = request(`${edge.url}/v1/uploads`, { method: 'POST', headers })
+		const trickling = setInterval(() => calling.write(' '), 100)
+		const [answer] = (await once(calling, 'response')) as [IncomingMessage]
+		clearInterval(trickling)
+		expect(answer.statusCode).toBe(413)
+		calling.destroy()
+	})
+
 	it('a key with one letter changed', async () => {
 		const at = key.length - 30
 		const changed = key.slice(0, at) + (key[at] === 'a' ? 'b' : 'a') + key.slice(at + 1)
