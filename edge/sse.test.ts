@@ -49,6 +49,24 @@ it('begins with more than proxies gather, and is never silent for long', async (
 	await vi.waitFor(() => expect(hasLeft()).toBe(true))
 })
 
+it('writes an event in pieces as they come, and says nothing else within it', async () => {
+	const more = Promise.withResolvers<void>()
+	async function* pieces() {
+		yield '{"a":"'
+		await more.promise
+		yield ''
+		yield 'b"}'
+	}
+	async function* events(): AsyncGenerator<Sent> {
+		yield { event: 'large', data: pieces() }
+		yield { data: 'the next' }
+	}
+	const seen = Array.fromAsync(respondEvents(events()).body!.pipeThrough(new TextDecoderStream()))
+	await vi.advanceTimersByTimeAsync(40_000)
+	more.resolve()
+	expect((await seen).join('').trimStart()).toMatch(/^: +\n\nevent: large\ndata: \{"a":"b"\}\n\ndata: the next\n\n$/)
+})
+
 it('ends when there is nothing more to tell, and breaks off where that fails', async () => {
 	async function* two(fails: boolean): AsyncGenerator<Sent> {
 		yield { data: '1' }

@@ -19,13 +19,17 @@ export const eventHeaders = {
 export interface Sent {
 	id?: string
 	event?: string
-	data: string
+	/** In pieces of one line, where it is too large to be in memory as a whole. */
+	data: string | AsyncGenerator<string>
 }
 
 /** Events as they come. They are pulled: a reader is never sent more than it takes. */
 export function respondEvents(events: AsyncGenerator<Sent>, headers: Record<string, string> = {}): Response {
+	const texts = textsOf(events)
 	let isOpen = false
-	let next: Promise<IteratorResult<Sent>> | undefined
+	/** An event has begun: nothing else is said before it ends. */
+	let isWithin = false
+	let next: Promise<IteratorResult<string>> | undefined
 	const body = new ReadableStream({
 		type: 'bytes',
 		async pull(controller) {
@@ -35,8 +39,8 @@ export function respondEvents(events: AsyncGenerator<Sent>, headers: Record<stri
 				send(opening)
 				return
 			}
-			next ??= events.next()
-			if (!(await soon(next, heartbeat))) {
+			next ??= texts.next()
+			if (!isWithin && !(await soon(next, heartbeat))) {
 				send(stillThere)
 				return
 			}
@@ -46,14 +50,30 @@ export function respondEvents(events: AsyncGenerator<Sent>, headers: Record<stri
 				controller.close()
 				return
 			}
-			const fields = Object.entries(value as Sent).flatMap(([name, text]: [string, string]) =>
-				text.split(/\r\n|\r|\n/).map((line) => `${name}: ${line}\n`)
-			)
-			send(`${fields.join('')}\n`)
+			isWithin = !value.endsWith('\n\n')
+			send(value)
 		},
 		async cancel() {
-			await events.return(undefined)
+			await texts.return(undefined)
 		}
 	})
 	return new Response(body, { headers: { ...eventHeaders, ...headers } })
+}
+
+async function* textsOf(events: AsyncGenerator<Sent>): AsyncGenerator<string> {
+	for await (const { data, ...named } of events) {
+		const names = Object.entries(named).map(([name, text]) => `${name}: ${text}\n`)
+		if (typeof data === 'string') {
+			const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`)
+			yield [...names, ...lines, '\n'].join('')
+			continue
+		}
+		yield [...names, 'data: '].join('')
+		for await (const piece of data) {
+			if (piece !== '') {
+				yield piece
+			}
+		}
+		yield '\n\n'
+	}
 }

@@ -33,24 +33,27 @@ export async function respondImages(env: Env, generation: Generation, wanted: Wa
 		/** The generation here. */
 		id
 	}
-	const [first, ...others] = JSON.stringify(body).split(mark)
-	const pieces = (async function* () {
-		yield first!
-		for (const [i, text] of others.entries()) {
-			yield* base64((await findPicture(env, images[i]!.url)).body)
-			yield text
-		}
-	})()
+	const pieces = inPieces(body, mark, (i) => findPicture(env, images[i]!.url))
 	const stream = new ReadableStream({
 		async pull(controller) {
 			const { done, value } = await pieces.next()
 			done ? controller.close() : controller.enqueue(new TextEncoder().encode(value))
 		},
 		async cancel() {
-			await pieces.return()
+			await pieces.return(undefined)
 		}
 	})
 	return new Response(stream, { headers: { 'content-type': 'application/json' } })
+}
+
+/** The JSON of `body` as it is read, with a picture in base64 wherever `mark` is. */
+export async function* inPieces(body: object, mark: string, read: (i: number) => Promise<R2ObjectBody>): AsyncGenerator<string> {
+	const [first, ...others] = JSON.stringify(body).split(mark)
+	yield first!
+	for (const [i, text] of others.entries()) {
+		yield* base64((await read(i)).body)
+		yield text
+	}
 }
 
 async function* base64(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
@@ -84,8 +87,5 @@ export const noTokens = {
 	total_tokens: 0,
 	input_tokens_details: { image_tokens: 0, text_tokens: 0 }
 }
-
-export const base64Of = async (env: Env, picture: Picture): Promise<string> =>
-	Buffer.from(await (await findPicture(env, picture.url)).arrayBuffer()).toString('base64')
 
 const secondsOf = (time: string | null) => Math.floor(Date.parse(time ?? '') / 1_000)

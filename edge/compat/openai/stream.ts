@@ -2,11 +2,12 @@ import type { Context } from 'hono'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { App } from '../../app.ts'
 import type { Sent } from '../../sse.ts'
+import { findPicture } from '../../storage/storage.ts'
 import { failureOf, problemOf } from '../failure.ts'
 import type { Native } from '../native.ts'
 import { errorOf } from './errors.ts'
 import type { Wanted } from './request.ts'
-import { base64Of, noTokens, streamedImage } from './response.ts'
+import { inPieces, noTokens, streamedImage } from './response.ts'
 
 /**
  * The partial images of the first picture, for their events do not say of which one they are, and each picture when it is delivered. What goes wrong by then is
@@ -29,8 +30,12 @@ export async function* imageEvents(
 				yield sent(`${kind}.partial_image`, { ...image, partial_image_index: event.index })
 			} else if (event.type === 'image') {
 				const format = event.image.content_type.replace('image/', '')
-				const image = streamedImage(accepted, wanted, await base64Of(c.var.env, event.image), format)
-				yield sent(`${kind}.completed`, { ...image, usage: noTokens })
+				// Sought before its event begins, which has no place for an error.
+				const object = await findPicture(c.var.env, event.image.url)
+				const type = `${kind}.completed`
+				const mark = crypto.randomUUID()
+				const body = { type, ...streamedImage(accepted, wanted, mark, format), usage: noTokens }
+				yield { event: type, data: inPieces(body, mark, async () => object) }
 			} else if (event.type === 'end' && event.generation.status !== 'succeeded') {
 				yield sent('error', { error: errorOf(failureOf(event.generation)) })
 			}
