@@ -28,14 +28,13 @@ describe.skipIf(isMissing)('the account page', () => {
 		await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
 		;[{ edge, key }, browser] = await Promise.all([startArchivedEdge('tester'), openBrowser()])
 		await (await openPage(browser)).page.goto(`${edge.url}/account`) // It stays open, and the others have its process.
-		await develop(webhook())
+		await develop(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/darkroom/events`)
 	})
 	afterAll(async () => {
 		await Promise.all([edge?.close(), browser?.close()])
 		receiver?.close()
 	})
 
-	const webhook = () => `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/darkroom/events`
 	const say = (url: string, token: string, body: object) =>
 		fetch(url, {
 			method: 'POST',
@@ -127,13 +126,11 @@ describe.skipIf(isMissing)('the account page', () => {
 	})
 
 	it('sends a delivery again', async () => {
-		received = 0
-		await develop(webhook())
 		const { page, faults } = await openPage(browser)
 		await page.goto(`${edge.url}/account`)
 		await page.getByLabel('API key').fill(key)
 		await page.keyboard.press('Enter')
-		const row = page.getByRole('row', { name: /generation\.completed/ }).first()
+		const row = page.getByRole('row', { name: /generation\.completed/ })
 		await row.getByText('failed').waitFor()
 		await row.getByRole('button').focus()
 		await page.keyboard.press('Enter')
