@@ -18,6 +18,10 @@ export interface QueueServer {
 	stop(): Promise<void>
 	/** Drops everything that the queue has written, its schema or key space included. */
 	wipe(): Promise<void>
+	/** Ends everybody's connection, as an administrator does. */
+	hangUp(): Promise<void>
+	/** Whether it takes what is written, as a server that is full, or a replica now, does not. */
+	take(writes: boolean): Promise<void>
 	/** Stops it and removes its data. */
 	remove(): Promise<void>
 }
@@ -37,6 +41,17 @@ export async function postgresServer(): Promise<QueueServer> {
 		signal: 'SIGINT',
 		async wipe() {
 			await asked(url, (client) => client.query('drop schema bullmq cascade'))
+		},
+		async hangUp() {
+			const others = "pid <> pg_backend_pid() and backend_type = 'client backend'"
+			await asked(url, (client) => client.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${others}`))
+		},
+		async take(writes) {
+			await asked(url, async (client) => {
+				await client.query('set default_transaction_read_only = off')
+				await client.query(`alter system set default_transaction_read_only = ${writes ? 'off' : 'on'}`)
+				await client.query('select pg_reload_conf()')
+			})
 		}
 	})
 }
@@ -78,17 +93,24 @@ export async function redisServer({ tls = false } = {}): Promise<QueueServer & {
 				'no'
 			]
 		: ['--port', String(port)]
+	const told = async (work: (client: Redis) => Promise<unknown>) => {
+		const client = new Redis(url)
+		client.on('error', () => {})
+		try {
+			await work(client)
+		} finally {
+			client.disconnect()
+		}
+	}
 	const built = server({
 		dir,
 		port,
 		url,
 		spawn: () => spawn('redis-server', [...common, ...args], { stdio: 'ignore' }),
 		signal: 'SIGTERM',
-		async wipe() {
-			const client = new Redis(url)
-			await client.flushall()
-			client.disconnect()
-		}
+		wipe: () => told((client) => client.flushall()),
+		hangUp: () => told((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')),
+		take: (writes) => told((client) => (writes ? client.replicaof('NO', 'ONE') : client.replicaof('127.0.0.1', 1)))
 	})
 	return tls ? { ...built, ca: file('ca.pem') } : built
 }
@@ -143,16 +165,14 @@ export async function wayTo(server: string): Promise<Way> {
 	}
 }
 
-interface ServerSpec {
+interface ServerSpec extends Pick<QueueServer, 'url' | 'wipe' | 'hangUp' | 'take'> {
 	dir: string
 	port: number
-	url: string
 	signal: NodeJS.Signals
 	spawn(): ChildProcess
-	wipe(): Promise<void>
 }
 
-function server({ dir, port, url, signal, spawn: run, wipe }: ServerSpec): QueueServer {
+function server({ dir, port, signal, spawn: run, ...served }: ServerSpec): QueueServer {
 	let child: ChildProcess | undefined
 	const stop = async () => {
 		if (child?.exitCode === null) {
@@ -162,13 +182,12 @@ function server({ dir, port, url, signal, spawn: run, wipe }: ServerSpec): Queue
 		}
 	}
 	return {
-		url,
+		...served,
 		async start() {
 			child = run()
 			await answers(port)
 		},
 		stop,
-		wipe,
 		async remove() {
 			await stop()
 			rmSync(dir, { recursive: true, force: true })

@@ -151,9 +151,9 @@ test.runIf(withRedis)('a queue that connects and refuses is lost once, and back 
 	const clients = async () => (await server.client('LIST', 'TYPE', 'NORMAL')) as string
 	const connected = () => expect.poll(clients, { timeout: 20_000 }).toMatch(/cmd=bzpopmin/)
 	await connected()
-	await server.replicaof('127.0.0.1', 1)
+	await redis.take(false)
 	await delay(4_000) // It tries again each second.
-	await server.replicaof('NO', 'ONE')
+	await redis.take(true)
 	await connected()
 	await vi.waitFor(() => expect(log).toHaveLength(2), { timeout: 20_000 })
 	expect(log[0]).toMatch(/^queue of refused: lost \(.*\); trying again until it is back$/)

@@ -77,6 +77,31 @@ const queueForgets: Draw = (chance) =>
 		{ what: 'the way to the queue forgets its connections', run: async ({ toQueue }: House) => toQueue.forget() }
 	])
 
+const queueHangsUp: Draw = (chance) => {
+	const times = Math.round(between(chance, 1, 40))
+	return {
+		what: `the queue ends all connections, ${times} times`,
+		async run({ queue }) {
+			for (let i = 0; i < times; i++) {
+				await insist(() => queue.hangUp())
+				await sleep(250)
+			}
+		}
+	}
+}
+
+const queueRefuses: Draw = (chance) => {
+	const seconds = between(chance, 2, 20)
+	return {
+		what: `the queue refuses what is written for ${seconds.toFixed(0)} s`,
+		async run({ queue }) {
+			await insist(() => queue.take(false))
+			await sleep(seconds * 1_000)
+			await insist(() => queue.take(true))
+		}
+	}
+}
+
 const cache: Draw = (chance) => {
 	const name = oneOf(chance, nodes)
 	return {
@@ -94,7 +119,7 @@ const cache: Draw = (chance) => {
 }
 
 /** What happens to the queue goes one after the other: it cannot be emptied while it is down. */
-const ofQueue = [queueDies, queueForgets, queueForgets, stillQueue]
+const ofQueue = [queueDies, queueForgets, queueForgets, queueHangsUp, queueRefuses, stillQueue]
 const others = [
 	node,
 	node,
