@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { oneLine } from '../one-line.ts'
 import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { sharedByBranches } from './branches.ts'
@@ -74,6 +75,7 @@ async function createSession(file: string, { name, sessionOptions, shapes }: Ope
 	// A graph in memory does not say where the weights are that lie beside it.
 	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
 	const options = { ...sessionOptions, extra: { ...sessionOptions.extra, ...beside } }
+	let refused: Error | undefined
 	for (const given of shapes ? [shapes, undefined] : [undefined]) {
 		const graph = rewritten(file, REWRITES[name], given)
 		try {
@@ -84,9 +86,14 @@ async function createSession(file: string, { name, sessionOptions, shapes }: Ope
 			if (isOutOfMemory(error)) {
 				throw error
 			}
+			refused = error as Error
 		}
 	}
-	return InferenceSession.create(file, sessionOptions)
+	const session = await InferenceSession.create(file, sessionOptions)
+	if (refused && !shapes) {
+		console.warn(oneLine(`${file}: opened as it is, for it does not open as it was rewritten (${refused.message})`))
+	}
+	return session
 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
