@@ -111,7 +111,7 @@ it.each(['', '.', '..'])('takes %j for no name of anything, which would lead els
 	await expect(admin('revoke', 'acme', word)).rejects.toMatchObject({ stderr })
 })
 
-it('looks for what has any name where such things are', async () => {
+it('encodes what it puts into paths, so that no name leads to another account', async () => {
 	// Such a path would be that of another account's events.
 	const elsewhere = ['../../../other/metering/events/stripe', 'stripe/x?y#z']
 	for (const words of [...elsewhere.map((sink) => [sink, 'all']), ...elsewhere.map((event) => ['stripe', event])]) {
