@@ -433,7 +433,36 @@ test('halted, its rows go on in another batcher to the same bits', async () => {
 	expect(images).toEqual(uninterrupted.images)
 })
 
-test('halted, it still shows what was to be shown, which no row that goes on has any more', async () => {
+test('what was to be shown when its rows were saved is shown where they go on, and never is what was shown before', async () => {
+	const batcher = newBatcher()
+	const saved = Promise.withResolvers<Uint8Array>()
+	const taskFor = (shown: [number, number, Tensor][], fields: Partial<Task>): Task => ({
+		prepare: () => planFor(checkpoint, base),
+		pictures: [1, 2].map((seed, n) => ({ n, seed })),
+		signal: neverAborted,
+		onProgress() {},
+		wantsPartial: (_, { k }) => k === 2 || k === 4,
+		onPartial: ({ n }, step, _, image) => shown.push([n, step, image]),
+		onPicture() {},
+		...fields
+	})
+	const shown: [number, number, Tensor][] = []
+	const task = taskFor(shown, {
+		onProgress(done) {
+			if (done === 8) {
+				saved.resolve(saveRows('', batcher.rowsOf(task)))
+			}
+		}
+	})
+	await batcher.develop(task)
+	expect(shown.map(([n, step]) => [n, step])).toEqual([2, 4].flatMap((step) => [0, 1].map((n) => [n, step])))
+	const rows = readRows('', await saved.promise)
+	const again: [number, number, Tensor][] = []
+	await newBatcher().develop(taskFor(again, { restore: ({ n }, row, plan) => restoreRow(row, rows.get(n)!, plan) }))
+	expect(again).toEqual(shown.slice(2))
+})
+
+test('halted, it still shows what was to be shown', async () => {
 	const batcher = newBatcher()
 	const halted = Promise.withResolvers<void>()
 	const shown: number[] = []

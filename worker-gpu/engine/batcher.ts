@@ -1,6 +1,6 @@
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import type { Pause } from '../ldm/pause.ts'
-import type { Plan, Row } from '../ldm/plan.ts'
+import type { Guess, Plan, Row } from '../ldm/plan.ts'
 import { assertFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import { callTime } from '../onnx/part.ts'
@@ -43,8 +43,8 @@ export interface Batcher {
 	/** The rows of a task that are not handed out yet; empty before it was prepared. They change with the next tick. */
 	rowsOf(task: Task): readonly { readonly n: number; readonly row: Row }[]
 	/**
-	 * Stops for good at the end of the tick that is running. What was to be decoded then is decoded still, for a row that goes on elsewhere has no
-	 * second chance to show what it was. The other rows can be read then; nothing of theirs settles any more.
+	 * Stops for good at the end of the tick that is running. What was to be decoded then is decoded still. The other rows can be read then; nothing of
+	 * theirs settles any more.
 	 */
 	halt(): Promise<void>
 	/** How many rows are in calls, or were in the last one, and how many waited. */
@@ -236,6 +236,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		job.done = rows.reduce((sum, { row }) => sum + row.k, 0)
 		task.onProgress(job.done, job.total)
 		for (const live of rows) {
+			chunks.push(...(live.row.unshown ?? []).map((guess) => showing(live, guess)))
 			if (live.row.k === live.plan.evaluations) {
 				chunks.push(finishing(live))
 				continue
@@ -341,7 +342,9 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		if (row.k === plan.evaluations) {
 			chunks.push(finishing(live))
 		} else if (row.x0 && job.task.wantsPartial?.(picture, row)) {
-			chunks.push(showing(live, row.x0))
+			const guess = { k: row.k, x0: row.x0 }
+			row.unshown = [...(row.unshown ?? []), guess]
+			chunks.push(showing(live, guess))
 		}
 	}
 
@@ -373,12 +376,14 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 			job.rows = job.rows.filter((other) => other !== live)
 		})
 
-	const showing = ({ job, plan, row, picture }: Live, x0: Tensor): Chunk => {
-		const then = { ...row, x: x0, x0 }
+	const showing = ({ job, plan, row, picture }: Live, guess: Guess): Chunk => {
+		const { k, x0 } = guess
+		const then = { ...row, k, x: x0, x0 }
 		return chunkOf(job, async (pause) => {
 			const image = await plan.finish(then, pause)
 			if (!job.over) {
-				job.task.onPartial?.(picture, then.k, x0, image)
+				job.task.onPartial?.(picture, k, x0, image)
+				row.unshown = row.unshown?.filter((other) => other !== guess)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ const SavedRow = z.object({
 	k: z.int().min(0),
 	x: Latent,
 	history: z.unknown(),
+	unshown: z.array(z.object({ k: z.int().min(1), x0: Latent })).optional(),
 	noise: z.object({
 		words: z.instanceof(Uint32Array).refine((words) => words.length === 624),
 		index: z.int().min(0).max(624),
@@ -35,7 +36,7 @@ export class RowsRefused extends Error {
 
 /** @param origin names the request and the model; rows go on only where it is the same */
 export function saveRows(origin: string, rows: readonly { readonly n: number; readonly row: Row }[]): Uint8Array {
-	const saved = rows.map(({ n, row: { x, k, history, noise } }) => ({ n, k, x, history, noise: noise.state }))
+	const saved = rows.map(({ n, row: { x, k, history, unshown, noise } }) => ({ n, k, x, history, unshown, noise: noise.state }))
 	const body = serialize({ origin, rows: saved })
 	return Buffer.concat([MAGIC, createHash('sha256').update(body).digest(), body])
 }
@@ -67,13 +68,15 @@ export function readRows(origin: string, bytes: Uint8Array): Map<number, SavedRo
 }
 
 /** Sets a row that has just been started to where a saved one was. */
-export function restoreRow(row: Row, { x, k, history, noise }: SavedRow, { evaluations }: Plan): void {
-	const same = x.dims.join() === row.x.dims.join() && x.data.length === row.x.data.length
+export function restoreRow(row: Row, { x, k, history, unshown = [], noise }: SavedRow, { evaluations }: Plan): void {
+	const { dims, data } = row.x
+	const same = [x, ...unshown.map(({ x0 }) => x0)].every((z) => z.dims.join() === dims.join() && z.data.length === data.length)
 	if (!same || k > evaluations) {
 		throw new RowsRefused(`expected a latent [${row.x.dims}] and at most ${evaluations} evaluations, got [${x.dims}] and ${k}`)
 	}
 	row.x = x
 	row.k = k
 	row.history = history
+	row.unshown = unshown
 	Object.assign(row.noise.state, noise satisfies GeneratorState)
 }

@@ -37,10 +37,18 @@ export interface Row {
 	history: unknown
 	/** The sampler's latest guess of the finished latent, for previews; its dims are those of `x`. */
 	x0?: Tensor
+	/** Guesses that are to be shown in full, and have not been yet. */
+	unshown?: readonly Guess[] | undefined
 	/** Draws this picture's noise, and no other's. */
 	readonly noise: Generator
 	/** What was drawn at the start and stays, as the latent of an image: no part of a checkpoint, for `start` draws it again. */
 	readonly given: readonly Tensor[]
+}
+
+/** A sampler's guess of the finished latent after `k` evaluations. */
+export interface Guess {
+	readonly k: number
+	readonly x0: Tensor
 }
 
 /** One function from a request to a plan. `parts` is what the pipeline needs of a model. Pauses before each network that encodes something. */
