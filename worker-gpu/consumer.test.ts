@@ -1,9 +1,12 @@
+import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { freePort } from '../infra/ports.ts'
 import { openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer, redisServer, withRedis } from '../test/queues.ts'
 import { consume } from './consumer.ts'
+import { EdgeUnreachable } from './edge.ts'
 import { ModelNotLoaded } from './onnx/model-error.ts'
 
 let queue: QueueServer
@@ -136,6 +139,50 @@ test('who cannot load a model leaves its queue to others for a while', async () 
 	expect(taken.able).toBeGreaterThan(20)
 	stop.abort()
 	await Promise.all([unable, able])
+})
+
+test('who is cut off from the edge leaves its queue to others until that answers', async () => {
+	const producer = openProducer(queue.url)
+	const model = `cut-off-${performance.now()}`
+	const port = await freePort()
+	const edge = `http://127.0.0.1:${port}`
+	let added = 0
+	const add = () => {
+		const job = { generation: `gen_${++added}`, epoch: 1, callback: `${edge}/callbacks/a`, token: 'x' }
+		return producer.add(model, [{ job, place: 1, isRaised: false }])
+	}
+	const stop = new AbortController()
+	const log: string[] = []
+	let isCutOff = true
+	const consuming = consume(
+		{
+			queueUrl: queue.url,
+			model,
+			log: (line) => log.push(line),
+			async work() {
+				if (isCutOff) {
+					throw new EdgeUnreachable(edge, 'start: expected an answer')
+				}
+			}
+		},
+		stop.signal
+	)
+	const waiting = async () => (await producer.waiting(model, 99)).length
+	await add()
+	await vi.waitFor(() => expect(log).toHaveLength(1), { timeout: 20_000 })
+	expect(log).toEqual([`queue of ${model}: left to others until ${edge} answers (start: expected an answer)`])
+	await add()
+	await delay(4_000) // It looks each second.
+	expect(await waiting()).toBe(1)
+	const server = createServer((_, response) => response.writeHead(404).end())
+	await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+	isCutOff = false
+	await expect.poll(waiting, { timeout: 20_000 }).toBe(0)
+	expect(log).toHaveLength(1)
+	stop.abort()
+	await consuming
+	await producer.close()
+	server.close()
 })
 
 test.runIf(withRedis)('a queue that connects and refuses is lost once, and back when it gives again', async () => {

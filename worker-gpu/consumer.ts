@@ -1,13 +1,19 @@
 import type { Job as QueueJob } from 'bullmq'
 import { Job, openConsumer } from '../shared/queue.ts'
+import { EdgeUnreachable } from './edge.ts'
 import { wait } from './wait.ts'
 
 /** Generations of one model that this node works on at once. More wait in the queue, for whichever node is free first. */
 const CONCURRENCY = 16
 /** Milliseconds between attempts at a queue that is lost. */
 const RETRY_MS = 1_000
-/** Milliseconds that a model's queue is left to other nodes where this one cannot load it: it would take all there is, and fail it. */
+/**
+ * Milliseconds that a model's queue is left to other nodes where this one cannot load it, or is cut off from the edge or from storage: it would take
+ * all there is, for it would always be free. What it was cut off from may answer sooner.
+ */
 const REST_MS = 30_000
+/** Milliseconds that an answer to the question whether there is one may take. */
+const GLANCE_MS = 5_000
 
 export interface ConsumerOptions {
 	readonly queueUrl: string
@@ -43,7 +49,12 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 			}
 			lost = false
 		})
-		const rests = isUnable(trouble)
+		if (trouble instanceof EdgeUnreachable) {
+			options.log(`queue of ${options.model}: left to others until ${trouble.origin} answers (${trouble.message})`)
+			await untilAnswered(trouble.origin, signal)
+			continue
+		}
+		const rests = trouble?.name === 'ModelNotLoaded'
 		if (rests) {
 			options.log(`queue of ${options.model}: left to others for ${REST_MS / 1000} s (${trouble?.message})`)
 		} else if (trouble && !lost) {
@@ -55,7 +66,7 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 	await Promise.all(earlier.jobs)
 }
 
-/** Resolves with the first error of the worker, or of a job whose model cannot be loaded, or with nothing when the signal ended it. */
+/** Resolves with the first error of the worker, or of a job that says why this node can do none, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
 	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
@@ -127,7 +138,21 @@ async function consumeUntilTrouble(
 	}
 }
 
-const isUnable = (error: Error | undefined): boolean => error?.name === 'ModelNotLoaded'
+const isUnable = (error: Error): boolean => error.name === 'ModelNotLoaded' || error instanceof EdgeUnreachable
+
+/** Until there is an answer of any kind, but of a server's that is out of order; or until it is time to try. */
+async function untilAnswered(origin: string, signal: AbortSignal): Promise<void> {
+	for (const until = performance.now() + REST_MS; performance.now() < until && !signal.aborted; ) {
+		await wait(RETRY_MS, signal).catch(() => {})
+		const late = AbortSignal.timeout(GLANCE_MS)
+		const answer = await fetch(origin, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.any([signal, late]) }).catch(
+			() => {}
+		)
+		if (answer && answer.status < 500) {
+			return
+		}
+	}
+}
 
 /** A lock that ran out, a job that is gone: someone else has it, and the edge decides who counts. */
 const isAboutOneJob = (error: Error): boolean => /\block\b|Missing key|Missing lock|not in the active state/i.test(error.message)

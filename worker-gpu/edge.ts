@@ -60,9 +60,21 @@ export class RequestUnknown extends Error {
 	override name = 'RequestUnknown'
 }
 
-/** The edge, or storage, gave no answer for as long as a lease lasts. Where it was the edge, someone else will be granted the work. */
+/** The edge, or storage, gave no answer for as long as a lease lasts, or none that helps. Where it was the edge, someone else will be granted the work. */
 export class EdgeUnreachable extends Error {
 	override name = 'EdgeUnreachable'
+	/** Of whom was called. */
+	readonly origin: string
+
+	constructor(origin: string, message: string) {
+		super(message)
+		this.origin = origin
+	}
+}
+
+/** Storage gave no answer at all, and the edge may: other nodes may reach both. */
+export class StorageSilent extends EdgeUnreachable {
+	override name = 'StorageSilent'
 }
 
 /** What is to be read of most answers: they may say more one day. */
@@ -95,7 +107,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			const text = await textOf(response)
 			return answer.parse(text === '' ? undefined : JSON.parse(text))
 		}
-		return insist(name, patience, signal, take, refusalOfEdge, () =>
+		return insist(name, callback, patience, signal, take, refusalOfEdge, () =>
 			fetch(`${callback}/${name}`, {
 				method: 'POST',
 				headers: { authorization: `Bearer ${token}`, 'content-type': type },
@@ -148,7 +160,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 				return Buffer.concat(chunks)
 			}
 			try {
-				return await insist('read', patience, signal, take, refusalOfStorage, attempt)
+				return await insist('read', url, patience, signal, take, refusalOfStorage, attempt)
 			} finally {
 				clearTimeout(silence)
 			}
@@ -158,7 +170,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			if (!/^https?:/.test(url)) {
 				throw new EdgeRefused('upload', 200, 'bad-url', `expected an http(s) URL to put to, got ${new URL(url).protocol}//`)
 			}
-			await insist('put', patience, signal, textOf, refusalOfStorage, () =>
+			await insist('put', url, patience, signal, textOf, refusalOfStorage, () =>
 				fetch(url, {
 					method: 'PUT',
 					headers,
@@ -189,6 +201,7 @@ type Refusal = (call: string, status: number, text: string) => EdgeRefused | Wor
  */
 async function insist<T>(
 	name: string,
+	url: string,
 	patience: number,
 	signal: AbortSignal,
 	take: (answer: Response) => Promise<T>,
@@ -196,10 +209,12 @@ async function insist<T>(
 	attempt: () => Promise<Response>
 ): Promise<T> {
 	const until = performance.now() + patience
+	let isSilent = refusalOf === refusalOfStorage
 	for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
 		let trouble: string
 		try {
 			const response = await attempt()
+			isSilent = false
 			const { status } = response
 			if (status === 412 || response.ok) {
 				return await take(response)
@@ -219,7 +234,8 @@ async function insist<T>(
 			trouble = (cause instanceof Error ? `${message}: ${cause.message}` : message).replace(/\s+/g, ' ')
 		}
 		if (performance.now() + pause > until) {
-			throw new EdgeUnreachable(`${name}: expected an answer within ${patience / 1000} s, got ${trouble}`)
+			const Unreachable = isSilent ? StorageSilent : EdgeUnreachable
+			throw new Unreachable(new URL(url).origin, `${name}: expected an answer within ${patience / 1000} s, got ${trouble}`)
 		}
 		await wait(pause * (0.5 + Math.random()), signal)
 	}

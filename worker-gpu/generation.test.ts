@@ -59,6 +59,10 @@ beforeEach(async () => {
 		told.push({ call, body, bytes })
 		const nth = told.filter((other) => other.call === call).length
 		const answer = answers[call]?.(nth, body) ?? usual(call)
+		if (answer === silence) {
+			response.destroy()
+			return
+		}
 		if (call === 'stored' && answer.status === 204) {
 			response.writeHead(200, { 'content-length': stored.length }).end(stored)
 			return
@@ -91,6 +95,7 @@ const granted = (
 	status: 200,
 	body: { request, lease, delivered, checkpoint }
 })
+const silence = { status: 0 }
 /** As S3 says it. */
 const gone = { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' }
 const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
@@ -237,6 +242,40 @@ test('a checkpoint that cannot be read at once is asked for again', async () => 
 	await work()
 	expect(bodies('stored')).toHaveLength(2)
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test('a checkpoint is waited for while storage is down for longer than a lease', async () => {
+	stored = Buffer.from('{}')
+	answers.start = () => granted(request, { lease: 300, checkpoint: `${origin}/stored` })
+	const down = performance.now() + 2_000
+	let read = 0
+	answers.stored = () => {
+		if (performance.now() < down) {
+			return { status: 503 }
+		}
+		read += 1
+		return undefined
+	}
+	await work()
+	expect(read).toBe(1)
+	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }])
+})
+
+test.each([
+	['is silent, is handed back with its rows: others may reach it', () => silence, 'StorageSilent'],
+	['answers at times, is kept', (nth: number) => (nth % 3 === 0 ? { status: 503 } : silence), 'over']
+])('work whose storage %s', async (_, answer, name) => {
+	const stop = new AbortController()
+	answers.start = () => granted({ ...request, count: 1 }, { lease: 300 })
+	answers.object = (nth) => {
+		if (nth === 20) {
+			stop.abort(Object.assign(new Error(), { name: 'over' }))
+		}
+		return answer(nth)
+	}
+	await expect(work({ signal: stop.signal })).rejects.toMatchObject({ name })
+	const handed = name === 'StorageSilent' ? ['checkpoint', 'yield'] : []
+	expect(told.map(({ call }) => call).filter((call) => call === 'checkpoint' || call === 'yield')).toEqual(handed)
 })
 
 test('an object that is never seen fails the generation', async () => {

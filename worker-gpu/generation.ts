@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
-import { type Edge, EdgeRefused, EdgeUnreachable, openEdge, RequestUnknown, SignatureRefused, WorkEnded } from './edge.ts'
+import {
+	type Edge,
+	EdgeRefused,
+	EdgeUnreachable,
+	openEdge,
+	RequestUnknown,
+	SignatureRefused,
+	StorageSilent,
+	WorkEnded
+} from './edge.ts'
 import type { Developed, Engine } from './engine/engine.ts'
 import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'
@@ -17,6 +26,8 @@ const PROGRESS_MS = 500
 const CHECKPOINT_MS = 4_000
 /** Longer than most outages of storage. */
 const PERSISTENCE_MS = 2 * 3_600_000
+/** Leases without any answer of storage's after which work is handed back: others may reach it. */
+const SILENCES = 4
 /** Before work that is not understood is handed back: if it comes here again, then not too often. Less than a lease. */
 const PUZZLED_MS = 5_000
 /** Previews in one post. */
@@ -74,6 +85,8 @@ interface Course {
 	total: number
 	/** From which the unfinished pictures can go on. */
 	rows?: Uint8Array<ArrayBuffer>
+	/** Partial images that are on their way. */
+	shown: Promise<void>
 	/** Not told yet. */
 	previews: readonly EnginePreview[]
 	watch(watched: boolean): void
@@ -97,7 +110,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		return { pictures: 0, failure: error.name }
 	}
 	const { request } = granted
-	const course: Course = { done: 0, total: request.steps * request.count, previews: [], watch() {} }
+	const course: Course = { done: 0, total: request.steps * request.count, shown: Promise.resolve(), previews: [], watch() {} }
 	// Over before `finish`: the edge answers a progress that comes after it with `ended`.
 	const drawn = new AbortController()
 	const during = AbortSignal.any([end.signal, drawn.signal])
@@ -123,6 +136,10 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 			log('handed back')
 			return { pictures: 0 }
 		}
+		if (error instanceof StorageSilent) {
+			await handBack(edge, course.rows)
+			throw error
+		}
 		if (!isVerdict(error)) {
 			throw error
 		}
@@ -141,7 +158,7 @@ const isVerdict = (error: unknown): error is Error =>
 	error instanceof EngineHung ||
 	(error instanceof EdgeRefused && error.code === 'not-seen')
 
-/** The engine was halted because the node is to stop: whoever comes next goes on from these rows. */
+/** The node is to stop, or is cut off from storage: whoever comes next goes on from these rows. */
 async function handBack(edge: Edge, rows: Uint8Array | undefined): Promise<void> {
 	if (rows) {
 		// An older checkpoint, or none, does as well; it only takes longer.
@@ -166,7 +183,8 @@ async function keepTelling(edge: Edge, course: Course, signal: AbortSignal): Pro
 async function keepCheckpoints(edge: Edge, course: Course, signal: AbortSignal): Promise<never> {
 	for (let kept: Uint8Array | undefined; ; ) {
 		await wait(CHECKPOINT_MS, signal)
-		const { rows } = course
+		const { rows, shown } = course
+		await shown // They say that it is.
 		if (rows && rows !== kept && rows.length <= mostCheckpointBytes) {
 			await edge.checkpoint(rows).catch(unlessEnded)
 			kept = rows
@@ -178,25 +196,6 @@ async function keepCheckpoints(edge: Edge, course: Course, signal: AbortSignal):
 function unlessEnded(error: unknown): void {
 	if (error instanceof WorkEnded) {
 		throw error
-	}
-}
-
-/** What an earlier attempt had got to. Where it cannot be read, the pictures begin anew. */
-async function keptRows(
-	{ checkpoint }: StartAnswer,
-	edge: Edge,
-	end: AbortSignal,
-	log: (line: string) => void
-): Promise<Uint8Array | undefined> {
-	try {
-		return checkpoint === undefined ? undefined : await edge.read(checkpoint, mostCheckpointBytes)
-	} catch (error) {
-		end.throwIfAborted()
-		if (error instanceof SignatureRefused) {
-			throw error
-		}
-		log(`begins anew: ${(error as Error).message}`)
-		return undefined
 	}
 }
 
@@ -226,9 +225,17 @@ async function drawAll(
 	const undeliverable = new AbortController()
 	const signal = AbortSignal.any([end, undeliverable.signal])
 	const pictures = Array.from({ length: request.count }, (_, n) => n).filter((n) => !delivered.includes(n))
-	const rows = await reading(() => keptRows(latest, edge, end, log))
+	// What an earlier attempt had got to. Where it cannot be read, the pictures begin anew.
+	const kept = async () => (latest.checkpoint === undefined ? undefined : edge.read(latest.checkpoint, mostCheckpointBytes))
+	const rows = await reading(kept).catch((error: Error) => {
+		end.throwIfAborted()
+		if (error instanceof StorageSilent) {
+			throw error
+		}
+		log(`begins anew: ${error.message}`)
+		return undefined
+	})
 	const deliveries: Promise<void>[] = []
-	let told: Promise<void> = Promise.resolve()
 	let fresh = true
 	try {
 		return await engine.develop(request, {
@@ -252,11 +259,11 @@ async function drawAll(
 			},
 			onPartial(partial) {
 				// One after the other, and each before its picture. The drawing goes on without one that cannot be told.
-				told = told.then(() => tellPartial(partial, edge, course)).catch(unlessEnded)
-				told.catch((error) => undeliverable.abort(error))
+				course.shown = course.shown.then(() => tellPartial(partial, edge, course)).catch(unlessEnded)
+				course.shown.catch((error) => undeliverable.abort(error))
 			},
 			onPicture(picture) {
-				const before = told
+				const before = course.shown
 				const delivery = async () => {
 					await before
 					const encoded = await encodePicture(picture, request, sign)
@@ -271,7 +278,7 @@ async function drawAll(
 		})
 	} finally {
 		// Also those of a halted engine: what is delivered need not be drawn again, and what is shown is not shown again.
-		await Promise.all([...deliveries, told.catch(() => {})])
+		await Promise.all([...deliveries, course.shown.catch(() => {})])
 		signal.throwIfAborted()
 	}
 }
@@ -285,17 +292,19 @@ type Persist = <T>(call: () => Promise<T>) => Promise<T>
 
 /**
  * Storage may be down, or its keys be turned, for longer than a lease lasts, and a generation has few attempts: calls that need it are tried for as
- * long as the work is ours, which the edge says in its answers to progress, but not for ever, for what fails may be this work alone.
+ * long as the work is ours, which the edge says in its answers to progress, but not for ever, for what fails may be this work alone, or this node.
  */
 async function persistently<T>(call: () => Promise<T>, end: AbortSignal, log: (line: string) => void): Promise<T> {
 	const until = performance.now() + PERSISTENCE_MS
+	let silences = 0
 	for (let rest = 1_000; ; ) {
 		try {
 			return await call()
 		} catch (error) {
 			end.throwIfAborted()
 			const isRefused = error instanceof SignatureRefused
-			if (!(isRefused || error instanceof EdgeUnreachable) || performance.now() > until) {
+			silences = error instanceof StorageSilent ? silences + 1 : 0
+			if (!(isRefused || error instanceof EdgeUnreachable) || silences === SILENCES || performance.now() > until) {
 				throw error
 			}
 			log(`${error.message}; tries on`)
