@@ -11,8 +11,8 @@ import { drawingOf } from '../../worker-gpu/golden/pipelines.ts'
 import { bytesApart, distance, unpack } from '../../worker-gpu/golden/unpack.ts'
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readFacts } from '../../worker-gpu/ldm/facts.ts'
-import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
-import { bytesField } from '../../worker-gpu/onnx/protobuf.ts'
+import { attribute, constantNode, encoded, newNode } from '../../worker-gpu/onnx/new-node.ts'
+import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw, exampleDrawing } from './draw.ts'
 import { readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
@@ -171,7 +171,32 @@ test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each r
 		['Mul', ['sample', 't'], 'out_sample']
 	])
 	await writeFile(path.join(whole, 'model.onnx'), graph)
-	await rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+})
+
+test('what a graph within a graph reads of it stays', async () => {
+	const constant = (values: number[]) => constantNode(values, '').attributes
+	const branch = (name: string) => {
+		const product = encoded(newNode('Mul', ['sample', 't'], name))
+		const graph = [bytesField(1, product), bytesField(2, name), bytesField(12, port(name, [1, ['batch', 4, 'height', 'width']]))]
+		return Buffer.concat([bytesField(1, name), bytesField(6, Buffer.concat(graph)), varintField(20, 5)])
+	}
+	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
+	await Promise.all([mkdir(whole), mkdir(each)])
+	const graph = network({}, [
+		['Constant', [], 'axis', constant([0])],
+		['Unsqueeze', ['timestep', 'axis'], 'raised'],
+		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
+		['Expand', ['raised', 'rows'], 'spread'],
+		['Constant', [], 'shape', constant([-1, 1, 1, 1])],
+		['Reshape', ['spread', 'shape'], 't'],
+		['Constant', [], 'one', constant([1])],
+		['Cast', ['one'], 'yes', [attribute('to', 9)]],
+		['If', ['yes'], 'out_sample', [branch('then_branch'), branch('else_branch')]]
+	])
+	await writeFile(path.join(whole, 'model.onnx'), graph)
+	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
 	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
 })
 
@@ -187,7 +212,7 @@ test("a timestep of whole numbers that is cast to halves, as onnxruntime.transfo
 		['Mul', ['sample', 't'], 'out_sample']
 	])
 	await writeFile(path.join(whole, 'model.onnx'), graph)
-	await rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
 	expect(readGraph(path.join(each, 'model.onnx')).inputs.get('timestep')).toEqual({ type: 'float32', dims: ['batch_size'] })
 	await proveTimestep(whole, each, provider, [4, 8, 8], 2, true)
 })

@@ -1,6 +1,8 @@
 import { lstatSync } from 'node:fs'
 import path from 'node:path'
+import { HALF, Graph as Nodes } from '../../worker-gpu/onnx/graph.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
+import type { Declared } from '../../worker-gpu/onnx/new-node.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
 import { type Field, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
 
@@ -38,10 +40,6 @@ const Model: Message = { 7: () => GraphMessage, 20: () => Training, 25: () => Lo
 /** Graphs within graphs (If, Loop) hardly ever go deeper than two; a hostile file goes as deep as it likes. */
 const MOST_NESTED = 40
 
-/** The fields of onnx.proto that are read by number. */
-export const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
-export const MODEL = { graph: 7 } as const
-
 /**
  * Reads a graph's ports and finds the files that it refers to, never its weights. Throws a ModelError where the file is broken or where a file
  * that it refers to lies elsewhere, is missing, is a link or is too short.
@@ -57,28 +55,30 @@ export function readGraph(file: string): Graph {
 		for (const [location, end] of external) {
 			size += externalSize(file, location, end)
 		}
-		const graph = [...proto.fields()].find(({ number }) => number === MODEL.graph)
-		if (!graph) {
+		if (![...proto.fields()].some(({ number }) => number === 7)) {
 			throw new ModelError(file, 'expected an ONNX graph, got a file without one')
 		}
-		let half = false
-		const [inputs, outputs, weights] = [new Map<string, Port>(), new Map<string, Port>(), new Set<string>()]
-		for (const field of proto.fields(graph.from, graph.to)) {
-			if (field.number === GRAPH.input || field.number === GRAPH.output) {
-				const [name, port] = readPort(proto, field)
-				;(field.number === GRAPH.input ? inputs : outputs).set(name, port)
-			} else if (field.number === GRAPH.initializer) {
-				weights.add(nameOf(proto, field, 8))
-				half ||= [...proto.fields(field.from, field.to)].some(({ number, value }) => number === 2 && TYPES[value] === 'float16')
-			}
-		}
-		// Before IR version 4 the weights were inputs too.
-		for (const name of weights) {
-			inputs.delete(name)
-		}
-		return { file, inputs, outputs, half, external: [...external.keys()], size }
+		return { file, ...portsOf(file), external: [...external.keys()], size }
 	} finally {
 		proto.close()
+	}
+}
+
+function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'half'> {
+	const graph = new Nodes(file)
+	try {
+		const { inputs, outputs, weights } = graph
+		const portOf = ({ type, dims = [] }: Declared): Port => ({
+			type: typeName(type),
+			dims: dims.map((dim) => (dim === '' ? '?' : dim))
+		})
+		return {
+			inputs: new Map(inputs.map((name) => [name, portOf(graph.inputOf(name))])),
+			outputs: new Map(outputs.map((name) => [name, portOf(graph.outputOf(name))])),
+			half: weights.some((name) => graph.weightType(name) === HALF)
+		}
+	} finally {
+		graph.close()
 	}
 }
 
@@ -144,11 +144,9 @@ export function nameOf(proto: ProtobufFile, { from, to }: Field, number: number)
 	return ''
 }
 
-/** TensorProto.DataType */
-export const FLOAT = 1
-export const FLOAT16 = 10
+/** Of TensorProto.DataType, as ONNX Runtime has it. */
+export const typeName = (type: number): string => TYPES[type] ?? `type ${type}`
 
-/** As ONNX Runtime names them. */
 const TYPES: Readonly<Record<number, string>> = {
 	1: 'float32',
 	6: 'int32',
@@ -157,17 +155,4 @@ const TYPES: Readonly<Record<number, string>> = {
 	10: 'float16',
 	11: 'float64',
 	16: 'bfloat16'
-}
-
-/** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } } */
-export function readPort(proto: ProtobufFile, field: Field): [string, Port] {
-	const inside = (outer: Field | undefined, number: number): Field[] =>
-		outer ? [...proto.fields(outer.from, outer.to)].filter((inner) => inner.number === number) : []
-	const tensor = inside(inside(field, 2)[0], 1)[0]
-	const element = inside(tensor, 1)[0]?.value ?? 0
-	const dims = inside(inside(tensor, 2)[0], 1).map((dim) => {
-		const [fixed] = inside(dim, 1)
-		return fixed ? fixed.value : nameOf(proto, dim, 2) || '?'
-	})
-	return [nameOf(proto, field, 1), { type: TYPES[element] ?? `type ${element}`, dims }]
 }

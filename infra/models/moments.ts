@@ -1,14 +1,12 @@
 import { renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
-import { type Node, Graph as Nodes } from '../../worker-gpu/onnx/graph.ts'
-import { attribute, encoded, newNode } from '../../worker-gpu/onnx/new-node.ts'
-import { bytesField, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
+import { FLOAT, type Node, Graph as Nodes } from '../../worker-gpu/onnx/graph.ts'
+import { attribute, declaration, newNode } from '../../worker-gpu/onnx/new-node.ts'
 import type { Provider } from '../../worker-gpu/onnx/provider.ts'
 import { type Tensor, volume } from '../../worker-gpu/onnx/tensor.ts'
-import { FLOAT, GRAPH, type Graph, MODEL, nameOf } from './graph.ts'
+import type { Graph } from './graph.ts'
 import { withPart } from './unet.ts'
-import { asItIs, type Piece, port, writeGraph } from './write-graph.ts'
 
 const [DRAWN, MOMENTS] = ['latent_sample', 'latent_parameters']
 
@@ -19,80 +17,65 @@ const [DRAWN, MOMENTS] = ['latent_sample', 'latent_parameters']
  */
 export async function endWithMoments(folder: string, { half }: Graph, provider: Provider, factor: number): Promise<boolean> {
 	const [file, before] = [path.join(folder, 'model.onnx'), path.join(folder, 'model.onnx.drawing')]
-	const moments = drawnFrom(file)
-	if (moments === undefined) {
-		return false
+	const graph = new Nodes(file)
+	try {
+		const moments = drawnFrom(graph)
+		if (moments === undefined) {
+			return false
+		}
+		const drawn = await encode(folder, provider, factor, DRAWN)
+		renameSync(file, before)
+		graph.write(file, {
+			nodes: new Map([[graph.maker.get(DRAWN)!, [newNode('Cast', [moments], MOMENTS, [attribute('to', FLOAT)])]]]),
+			outputs: new Map([[DRAWN, declaration(MOMENTS, { type: FLOAT, dims: ['batch_size', 'channels', 'height', 'width'] })]])
+		})
+		if (!isDrawnFrom(drawn, await encode(folder, provider, factor, MOMENTS), half)) {
+			renameSync(before, file)
+			return false
+		}
+		rmSync(before)
+		return true
+	} finally {
+		graph.close()
 	}
-	const drawn = await encode(folder, provider, factor, DRAWN)
-	renameSync(file, before)
-	await endWith(before, file, moments)
-	if (!isDrawnFrom(drawn, await encode(folder, provider, factor, MOMENTS), half)) {
-		renameSync(before, file)
-		return false
-	}
-	rmSync(before)
-	return true
 }
 
 /** Nodes on the way from one that matters to the next, at most: a graph may be made to lead around in circles. */
 const FAR = 16
 
 /** The value whose halves μ and log σ² are, as diffusers' DiagonalGaussianDistribution is traced: μ + exp(½ clip(log σ²)) · RandomNormalLike(…). */
-function drawnFrom(file: string): string | undefined {
-	const graph = new Nodes(file)
-	try {
-		const made = (name: string): Node | undefined => {
-			let node = graph.maker.get(name)
-			for (let i = 0; i < FAR && node && ['Cast', 'Identity'].includes(node.operator); i++) {
-				node = graph.maker.get(node.inputs[0]!)
-			}
-			return node
+function drawnFrom(graph: Nodes): string | undefined {
+	const made = (name: string): Node | undefined => {
+		let node = graph.maker.get(name)
+		for (let i = 0; i < FAR && node && ['Cast', 'Identity'].includes(node.operator); i++) {
+			node = graph.maker.get(node.inputs[0]!)
 		}
-		const isHalf = (node?: Node) => node && ['Slice', 'Split'].includes(node.operator)
-		/** Back from σ to log σ², past ½ and the bounds. */
-		const halfOf = (deviation: Node): string | undefined => {
-			const before = new Set([deviation])
-			for (const node of before) {
-				if (isHalf(node)) {
-					return node.inputs[0]
-				}
-				for (const input of before.size < FAR ? node.inputs : []) {
-					const maker = made(input)
-					if (maker) {
-						before.add(maker)
-					}
+		return node
+	}
+	const isHalf = (node?: Node) => node && ['Slice', 'Split'].includes(node.operator)
+	/** Back from σ to log σ², past ½ and the bounds. */
+	const halfOf = (deviation: Node): string | undefined => {
+		const before = new Set([deviation])
+		for (const node of before) {
+			if (isHalf(node)) {
+				return node.inputs[0]
+			}
+			for (const input of before.size < FAR ? node.inputs : []) {
+				const maker = made(input)
+				if (maker) {
+					before.add(maker)
 				}
 			}
-			return undefined
 		}
-		const sum = made(DRAWN)
-		const [mean, product] = sum?.operator === 'Add' ? sum.inputs.map(made) : []
-		const [deviation, noise] = product?.operator === 'Mul' ? product.inputs.map(made) : []
-		const moments = isHalf(mean) ? mean!.inputs[0] : undefined
-		return noise?.operator === 'RandomNormalLike' && deviation?.operator === 'Exp' && halfOf(deviation) === moments
-			? moments
-			: undefined
-	} finally {
-		graph.close()
+		return undefined
 	}
-}
-
-async function endWith(source: string, target: string, moments: string): Promise<void> {
-	const proto = new ProtobufFile(source)
-	try {
-		const graph = [...proto.fields()].find(({ number }) => number === MODEL.graph)!
-		const pieces = Array.from(proto.fields(graph.from, graph.to), (field): Piece[] => {
-			if (field.number !== GRAPH.output || nameOf(proto, field, 1) !== DRAWN) {
-				return [asItIs(field)]
-			}
-			const cast = newNode('Cast', [moments], MOMENTS, [attribute('to', FLOAT)])
-			const dims = ['batch_size', 'channels', 'height', 'width']
-			return [bytesField(GRAPH.node, encoded(cast)), bytesField(GRAPH.output, port(MOMENTS, FLOAT, dims))]
-		})
-		await writeGraph(proto, target, pieces.flat())
-	} finally {
-		proto.close()
-	}
+	const sum = made(DRAWN)
+	const [mean, product] = sum?.operator === 'Add' ? sum.inputs.map(made) : []
+	const [deviation, noise] = product?.operator === 'Mul' ? product.inputs.map(made) : []
+	const moments = isHalf(mean) ? mean!.inputs[0] : undefined
+	return noise?.operator === 'RandomNormalLike' && deviation?.operator === 'Exp' && halfOf(deviation) === moments
+		? moments
+		: undefined
 }
 
 /** What it makes of a picture of noise. */

@@ -124,7 +124,7 @@ async function copyFiles({ folder, files, graphs }: Export, staged: string, prog
 		const target = path.join(staged, name)
 		await mkdir(path.dirname(target), { recursive: true })
 		if (name === path.join('unet', 'model.onnx') && !isPerRow(unet.inputs.get('timestep')!)) {
-			await rewriteTimestep(unet.file, target)
+			rewriteTimestep(unet.file, target)
 		} else {
 			// No copy at all where the file system can share blocks.
 			await copyFile(path.join(folder, name), target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)

@@ -37,7 +37,10 @@ function grow(from: string, to: string, megabytes: number): void {
 		varint(size)
 	])
 	const weight = Buffer.concat([varint(5 * 8 + 2), varint(head.length + size), head])
-	const before = Buffer.concat([...rest, varint(7 * 8 + 2), varint(weight.length + size + inside.length), weight])
+	// What nothing takes would be left out.
+	const output = bytesField(12, bytesField(1, 'large'))
+	const length = output.length + weight.length + size + inside.length
+	const before = Buffer.concat([...rest, varint(7 * 8 + 2), varint(length), output, weight])
 	const file = openSync(to, 'w')
 	writeSync(file, before, 0, before.length, 0)
 	ftruncateSync(file, before.length + size)
@@ -52,7 +55,7 @@ if (import.meta.main) {
 		grow(join(root, 'worker-gpu/golden/imports/unet-scalar/model.onnx'), source, Number(process.argv[2]))
 		const before = process.resourceUsage().maxRSS
 		readGraph(source)
-		await rewriteTimestep(source, target)
+		rewriteTimestep(source, target)
 		const more = (process.resourceUsage().maxRSS - before) / 1024
 		console.log(`${more.toFixed(0).padStart(4)} MB more at most, ${(statSync(target).size / MB).toFixed(0)} MB written`)
 	} finally {

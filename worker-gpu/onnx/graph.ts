@@ -1,3 +1,4 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { fromHalf } from './half.ts'
 import { type Declared, declaration, encoded, MICROSOFT, type NewNode } from './new-node.ts'
 import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
@@ -17,6 +18,16 @@ export type Replaced = ReadonlyMap<Node, readonly NewNode[]>
 /** Finds what can be said better. `earlier` is what rewrites before it found; where it finds something for the same node, that holds. */
 export type Rewrite = (graph: Graph, earlier: Replaced) => Replaced
 
+/** What is to be other in a graph. */
+export interface Change {
+	/** Nodes in the place of others. What nobody needs any more is left out. */
+	readonly nodes: Replaced
+	/** Those that are new or declared anew. What is noted of the values that are made of them, which no longer holds, is left out. */
+	readonly inputs?: ReadonlyMap<string, Declared>
+	/** In the place of others, as they are declared. */
+	readonly outputs?: ReadonlyMap<string, Buffer>
+}
+
 /** Element types by their numbers in onnx.proto. */
 export const [FLOAT, HALF] = [1, 10]
 /** Numbers in the constants that are read; weights have more. */
@@ -34,6 +45,8 @@ export class Graph {
 	/** What it is given at each run; weights that can be given too are left out. */
 	readonly inputs: readonly string[]
 	readonly outputs: readonly string[]
+	/** Constants that are stored beside the nodes. */
+	readonly weights: readonly string[]
 	/** Whether a node has graphs of its own (If, Loop), or is defined in the file: those read values that no list of inputs names. */
 	readonly nested: boolean
 	readonly #proto: ProtobufFile
@@ -41,6 +54,8 @@ export class Graph {
 	readonly #fields: readonly Field[]
 	readonly #places: ReadonlyMap<Field, Node>
 	readonly #initializers = new Map<string, Field>()
+	readonly #inputs = new Map<string, Field>()
+	readonly #outputs = new Map<string, Field>()
 
 	constructor(file: string) {
 		this.#proto = new ProtobufFile(file)
@@ -53,9 +68,17 @@ export class Graph {
 				this.#initializers.set(this.#text(field, 8), field)
 			}
 		}
-		const namesOf = (number: number) => this.#fields.flatMap((field) => (field.number === number ? [this.#text(field, 1)] : []))
-		this.inputs = namesOf(11).filter((name) => !this.#initializers.has(name))
-		this.outputs = namesOf(12)
+		this.weights = [...this.#initializers.keys()]
+		for (const [number, ports] of [
+			[11, this.#inputs],
+			[12, this.#outputs]
+		] as const) {
+			for (const field of this.#fields.filter((field) => field.number === number)) {
+				ports.set(this.#text(field, 1), field)
+			}
+		}
+		this.inputs = [...this.#inputs.keys()].filter((name) => !this.#initializers.has(name))
+		this.outputs = [...this.#outputs.keys()]
 		const nodes = [...this.#places.values()]
 		// What has no name is an output that is left out.
 		this.maker = new Map(nodes.flatMap((node) => node.outputs.flatMap((name) => (name === '' ? [] : [[name, node]]))))
@@ -75,16 +98,16 @@ export class Graph {
 			)
 	}
 
-	/**
-	 * How an input is declared: ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } }
-	 */
-	inputOf(input: string): Declared {
-		const declared = this.#fields.find((field) => field.number === 11 && this.#text(field, 1) === input)!
+	inputOf = (name: string): Declared => this.#declared(this.#inputs.get(name)!)
+	outputOf = (name: string): Declared => this.#declared(this.#outputs.get(name)!)
+
+	/** ValueInfoProto { name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1, dim_param = 2 } } } } } */
+	#declared(declared: Field): Declared {
 		const type = this.#inside(declared, 2)
 		const tensor = type && this.#inside(type, 1)
 		const shape = tensor && this.#inside(tensor, 2)
 		return {
-			type: tensor ? this.#varints(tensor, 1)[0]! : 0,
+			type: (tensor && this.#varints(tensor, 1)[0]) ?? 0,
 			dims: shape && [...this.#proto.fields(shape.from, shape.to)].map((dim) => this.#varints(dim, 1)[0] ?? this.#text(dim, 2))
 		}
 	}
@@ -152,35 +175,9 @@ export class Graph {
 		return { operator, inputs, outputs, attributes: bytes }
 	}
 
-	/**
-	 * The whole file anew, with other nodes in the place of some, and without what nobody needs any more.
-	 *
-	 * @param inputs those that are new or declared anew: what is noted of the values that are made of them, which no longer holds, is left out
-	 */
-	with(replaced: Replaced, inputs: ReadonlyMap<string, Declared> = new Map()): Buffer {
-		const { nodes: kept, names: needed } = this.needed(replaced)
-		// Weights that could be given too (IR version 3, `keep_initializers_as_inputs`) are constants from now on.
-		const isOther = (input: string) => inputs.has(input) || this.#initializers.has(input)
-		const inside = this.#fields.flatMap((field): Piece[] => {
-			const node = this.#places.get(field)
-			const gone = node
-				? !kept.has(node)
-				: (field.number === 5 && !needed.has(this.#text(field, 8))) ||
-					(field.number === 11 && isOther(this.#text(field, 1))) ||
-					(field.number === 13 && inputs.size > 0)
-			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
-			return gone ? [] : (instead ?? [field])
-		})
-		inside.push(...Array.from(inputs, ([name, declared]) => bytesField(11, declaration(name, declared))))
-		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
-		const pieces = this.#model.flatMap((field) =>
-			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]
-		)
-		return this.#together(has ? pieces : [...pieces, bytesField(8, Buffer.concat([bytesField(1, MICROSOFT), varintField(2, 1)]))])
-	}
-
-	/** The weights among them may be most of the memory that there is: they are held once. */
-	#together(pieces: readonly Piece[]): Buffer {
+	/** The whole file anew. The weights in it may be most of the memory that there is: they are held once. */
+	with(change: Change): Buffer {
+		const pieces = this.#pieces(change)
 		const whole = Buffer.allocUnsafe(lengthOf(pieces))
 		let at = 0
 		for (const piece of pieces) {
@@ -193,6 +190,40 @@ export class Graph {
 			at = end
 		}
 		return whole
+	}
+
+	/** The same as a new file, which is never held in memory. */
+	write(target: string, change: Change): void {
+		const file = openSync(target, 'wx')
+		try {
+			for (const piece of this.#pieces(change)) {
+				for (const part of Buffer.isBuffer(piece) ? [piece] : this.#proto.parts(piece.start, piece.to)) {
+					writeFileSync(file, part)
+				}
+			}
+		} finally {
+			closeSync(file)
+		}
+	}
+
+	#pieces({ nodes: replaced, inputs = new Map(), outputs = new Map() }: Change): Piece[] {
+		const { nodes: kept, names: needed } = this.needed(replaced)
+		// Weights that could be given too (IR version 3, `keep_initializers_as_inputs`) are constants from now on.
+		const isOther = (input: string) => inputs.has(input) || this.#initializers.has(input)
+		const inside = this.#fields.flatMap((field): Piece[] => {
+			const node = this.#places.get(field)
+			const isNeeded = this.nested || (node ? kept.has(node) : field.number !== 5 || needed.has(this.#text(field, 8)))
+			const gone = (field.number === 11 && isOther(this.#text(field, 1))) || (field.number === 13 && inputs.size > 0)
+			const output = field.number === 12 ? outputs.get(this.#text(field, 1)) : undefined
+			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
+			return gone || !isNeeded ? [] : (instead ?? [output ? bytesField(12, output) : field])
+		})
+		inside.push(...Array.from(inputs, ([name, declared]) => bytesField(11, declaration(name, declared))))
+		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
+		const pieces = this.#model.flatMap((field) =>
+			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]
+		)
+		return has ? pieces : [...pieces, bytesField(8, Buffer.concat([bytesField(1, MICROSOFT), varintField(2, 1)]))]
 	}
 
 	close(): void {

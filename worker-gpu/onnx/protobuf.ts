@@ -15,6 +15,7 @@ export interface Field {
 }
 
 const WINDOW = 1 << 16
+const PART = 1 << 20
 
 /**
  * A protobuf file, read where it is asked for and nowhere else: what lies between two fields is skipped, so gigabytes of weights cost nothing.
@@ -75,6 +76,16 @@ export class ProtobufFile {
 		const buffer = Buffer.allocUnsafe(to - from)
 		this.readInto(buffer, from)
 		return buffer
+	}
+
+	/** The same, part by part, each in the memory of the one before. */
+	*parts(from: number, to: number): Generator<Buffer> {
+		const part = Buffer.allocUnsafe(Math.min(PART, to - from))
+		for (let at = from; at < to; at += part.length) {
+			const filled = part.subarray(0, to - at)
+			this.readInto(filled, at)
+			yield filled
+		}
 	}
 
 	/** Fills `buffer` with what lies from there on. */

@@ -28,7 +28,7 @@ export function rewritten(file: string, rewrites: readonly Rewrite[], shapes?: S
 		for (const [name, dims] of Object.entries(shapes ?? {})) {
 			inputs.set(name, { ...(inputs.get(name) ?? graph.inputOf(name)), dims })
 		}
-		return found.size > 0 || inputs.size > 0 ? graph.with(found, inputs) : undefined
+		return found.size > 0 || inputs.size > 0 ? graph.with({ nodes: found, inputs }) : undefined
 	} finally {
 		graph.close()
 	}
