@@ -11,9 +11,18 @@ export const key = {
 
 /** A call with the key of this session; the answer's JSON. Throws DarkroomError. */
 export async function api<T>(path: string, method = 'GET'): Promise<T> {
+	return (await call(path, method)).json()
+}
+
+/** A file, for which the key is needed. Throws DarkroomError. */
+export async function fileOf(path: string): Promise<Blob> {
+	return (await call(path)).blob()
+}
+
+async function call(path: string, method = 'GET'): Promise<Response> {
 	const answer = await fetch(path, { method, headers: { authorization: `Bearer ${key.get() ?? ''}` } })
 	if (!answer.ok) {
 		throw new DarkroomError(answer.status, (await answer.json().catch(() => undefined)) ?? {})
 	}
-	return answer.json()
+	return answer
 }

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
+import { readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -41,7 +42,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await page.keyboard.press('Enter')
 	}
 	const develop = async (page: Page) => {
-		await page.getByLabel('Steps').fill('2')
+		await page.getByRole('spinbutton', { name: 'Steps' }).fill('2')
 		return developAsAsked(page)
 	}
 	const costs = (page: Page) => page.getByText(/^Costs 0\.\d+ of /)
@@ -202,8 +203,8 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await enter(page)
 		await page.getByLabel('Prompt').fill('a red cube and '.repeat(60))
 		await page.getByLabel('Prompt').press('Control+Enter')
-		await page.locator('#development').getByText('The prompt is longer').waitFor()
-		await page.locator('#development').getByRole('button', { name: 'Open' }).click()
+		await page.locator('.development').getByText('The prompt is longer').waitFor()
+		await page.locator('.development').getByRole('button', { name: 'Open' }).click()
 		await page.getByRole('dialog').getByText('The prompt is longer').waitFor()
 	})
 
@@ -284,7 +285,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 					: route.continue()
 		})
 		const drawn = develop(page)
-		await page.locator('#development').getByText('Trying again…').waitFor()
+		await page.locator('.development').getByText('Trying again…').waitFor()
 		await drawn
 		expect(await page.locator('#trouble').textContent()).toBe('')
 		expect(complaints()).toEqual([])
@@ -313,9 +314,114 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 			await route.fulfill({ response: answer, json: list })
 		})
 		await enter(page)
-		await page.locator('#development').getByText(/^Done/).waitFor()
+		await page.locator(`.development[data-id="${drawn.id}"]`).getByText(/^Done/).waitFor()
 		await costs(page).waitFor()
 		expect(await page.locator(`#gallery article[data-id="${drawn.id}"]`).count()).toBe(1)
+	})
+
+	it('another order while one is under way: both are seen to their end, also after a reload', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const long = { model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 4, width: 256, height: 256 }
+		const { id: first } = await stack.submit(long)
+		await page.reload()
+		await page.locator(`.development[data-id="${first}"]`).waitFor()
+		const { id: second } = await stack.submit(long)
+		await page.reload()
+		const cards = page.locator('.development')
+		await cards.nth(1).waitFor()
+		expect(await cards.evaluateAll((all) => all.map((one) => (one as HTMLElement).dataset.id))).toEqual([second, first])
+		const card = (id: string) => page.locator(`.development[data-id="${id}"]`)
+		await card(first).getByRole('button', { name: 'Cancel' }).click()
+		await card(first)
+			.getByText(/^Canceled/)
+			.waitFor()
+		await develop(page)
+		// What has ended made room for it.
+		expect(await card(first).count()).toBe(0)
+		await card(second).getByRole('button', { name: 'Cancel' }).click()
+		await card(second)
+			.getByText(/^Canceled/)
+			.waitFor()
+		expect(complaints()).toEqual([])
+	})
+
+	it('several pictures: each is looked at, kept and gone on from by itself', async () => {
+		const { page, complaints } = await open()
+		const drawn = await stack.finished(
+			(await stack.submit({ model: 'scenes', prompt: 'two cones', steps: 1, count: 2, seed: 7 })).id
+		)
+		const { id: newer } = await stack.finished((await stack.submit({ model: 'scenes', prompt: 'one cone', steps: 1 })).id)
+		await enter(page)
+		await page.locator(`#gallery [data-id="${newer}"] button`).click()
+		const detail = page.getByRole('dialog')
+		expect(await detail.getByRole('button', { name: 'Before' }).isDisabled()).toBe(true)
+		await page.keyboard.press('ArrowRight')
+		await detail.getByText('two cones', { exact: true }).waitFor()
+		await page.keyboard.press('ArrowRight')
+		const [, second] = drawn.images
+		await detail.getByText(String(second!.seed), { exact: true }).waitFor()
+		const [file] = await Promise.all([page.waitForEvent('download'), detail.getByRole('button', { name: 'Download' }).click()])
+		expect(file.suggestedFilename()).toBe(`${drawn.id}-1.png`)
+		const there = Buffer.from(await (await fetch(second!.url)).arrayBuffer())
+		expect(readFileSync(await file.path()).equals(there)).toBe(true)
+		await detail.getByRole('button', { name: 'Only this one' }).click()
+		const again = await stack.finished(await developAsAsked(page))
+		expect(again.request).toEqual({ ...drawn.request, seed: 8, count: 1 })
+		await page.locator(`#gallery [data-id="${drawn.id}"] button`).click()
+		await detail.getByRole('button', { name: 'Picture 2' }).click()
+		await detail.getByRole('button', { name: 'Vary' }).click()
+		const source = await page.getByAltText('What it starts from').getAttribute('src')
+		expect(new URL(source!).pathname).toBe(new URL(second!.url).pathname)
+		expect(complaints()).toEqual([])
+	})
+
+	it('what is used again: it is asked for in full, and its mask is there to paint on', async () => {
+		const { page, complaints } = await open()
+		const half = { create: { width: side, height: side / 2, channels: 3, background: 'white' } } as const
+		const mask = await sharp({ create: { ...half.create, height: side, background: 'black' } })
+			.composite([{ input: await sharp(half).png().toBuffer(), gravity: 'north' }])
+			.png()
+			.toBuffer()
+		const uri = (bytes: Buffer) => `data:image/png;base64,${bytes.toString('base64')}`
+		const { request } = await stack.finished(
+			(
+				await stack.submit({
+					...{ model: 'scenes', prompt: 'a cone in part', image: uri((await grey()).buffer), mask: uri(mask), steps: 3 },
+					...{ sampler: 'ddim', eta: 0.5, guidance_rescale: 0.3, output_format: 'jpeg', output_quality: 40, strength: 0.9 }
+				})
+			).id
+		)
+		await enter(page)
+		await page.getByRole('button', { name: 'a cone in part' }).first().click()
+		await page.getByRole('button', { name: 'Use again' }).click()
+		const painted = (element: HTMLCanvasElement) => {
+			const { data } = element.getContext('2d')!.getImageData(0, 0, element.width, element.height)
+			return data.filter((value, i) => i % 4 === 3 && value > 0).length / (element.width * element.height)
+		}
+		const canvas = page.locator('#inputs canvas')
+		await canvas.waitFor()
+		await expect.poll(() => canvas.evaluate(painted)).toBe(0.5)
+		const again = await stack.finished(await developAsAsked(page))
+		expect(again.request).toEqual(request)
+		await canvas.click({ position: { x: 40, y: 300 } })
+		const other = await stack.finished(await developAsAsked(page))
+		expect(other.request).toMatchObject({ image: request.image, mask: expect.not.stringContaining(request.mask!) })
+		expect(complaints()).toEqual([])
+	})
+
+	it('the dark: boxes that are there at first are seen', async () => {
+		const { page } = await open({ colorScheme: 'dark' })
+		await enter(page)
+		await page.locator('select[name=model]').selectOption('scenes-layout')
+		const lightest = (element: HTMLCanvasElement) =>
+			element
+				.getContext('2d')!
+				.getImageData(0, 0, element.width, element.height)
+				.data.filter((_, i) => i % 4 === 0)
+				.reduce((most, red) => Math.max(most, red))
+		await expect.poll(() => page.locator('#inputs canvas').evaluate(lightest)).toBeGreaterThan(200)
 	})
 
 	it('a model that is gone: its request is for the one that was chosen', async () => {

@@ -88,7 +88,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		const sources = await page.evaluateHandle(() => {
 			const seen = new Set<string>()
 			new MutationObserver(() => {
-				for (const image of document.querySelectorAll<HTMLImageElement>('#development img')) {
+				for (const image of document.querySelectorAll<HTMLImageElement>('.development img')) {
 					seen.add(image.checkVisibility() ? image.src : 'hidden')
 				}
 			}).observe(document.body, { subtree: true, attributes: true, childList: true })
@@ -96,14 +96,14 @@ describe.skipIf(isMissing)('the playground', () => {
 		})
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page
-			.locator('#development')
+			.locator('.development')
 			.getByText(/^Done · cost 0\.\d+ · seed 7$/)
 			.waitFor()
 		const seen = await sources.evaluate((set) => [...set])
 		expect(seen.filter((src) => src.startsWith('data:image/webp')).length).toBeGreaterThanOrEqual(3)
 		expect(seen.at(-1)).toContain('/darkroom/gen_')
 		expect(seen).not.toContain('')
-		const { width, height } = await page.locator('#development img').evaluate(async (image: HTMLImageElement) => {
+		const { width, height } = await page.locator('.development img').evaluate(async (image: HTMLImageElement) => {
 			await image.decode()
 			return { width: image.naturalWidth, height: image.naturalHeight }
 		})
@@ -118,16 +118,16 @@ describe.skipIf(isMissing)('the playground', () => {
 			await new Promise((resolve) => setTimeout(resolve, 500))
 			await route.continue()
 		})
-		const id = await page.locator('#development').getAttribute('data-id')
+		const id = await page.locator('.development').getAttribute('data-id')
 		await page.getByRole('button', { name: 'Develop' }).dblclick()
 		await page.getByText('Asking…').waitFor()
-		await page.locator(`#development:not([data-id="${id}"])`).waitFor()
+		await page.locator(`.development:not([data-id="${id}"])`).waitFor()
 		await page.unroute('**/v1/generations')
 		expect(orders).toBe(1)
 		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
 		await page.getByRole('button', { name: 'Cancel' }).click()
 		await page
-			.locator('#development')
+			.locator('.development')
 			.getByText(/^Canceled/)
 			.waitFor()
 	})
@@ -137,7 +137,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('button', { name: 'Cancel' }).click()
 		await page
-			.locator('#development')
+			.locator('.development')
 			.getByText(/^Canceled/)
 			.waitFor()
 	})
@@ -225,12 +225,12 @@ describe.skipIf(isMissing)('the playground', () => {
 		await stack.submit({ model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 8, width: 256, height: 256 })
 		await page.reload()
 		await page
-			.locator('#development')
+			.locator('.development')
 			.getByText(/^Developing: \d+ %/)
 			.waitFor()
 		await page.getByRole('button', { name: 'Cancel' }).click()
 		await page
-			.locator('#development')
+			.locator('.development')
 			.getByText(/^Canceled/)
 			.waitFor()
 	})
@@ -271,7 +271,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		}
 		await page.mouse.up()
 		await develop(page)
-		const url = await page.locator('#development img').getAttribute('src')
+		const url = await page.locator('.development img').getAttribute('src')
 		const drawn = sharp(Buffer.from(await (await fetch(url!)).arrayBuffer())).removeAlpha()
 		/** By how much the reddest pixel of some rows is more red than green. */
 		const redness = async (top: number, height: number) => {

@@ -111,7 +111,7 @@ function card(generation: Generation): HTMLElement {
 		'article',
 		{ 'data-id': id },
 		picture,
-		h('p', { title: nameOf(request) }, nameOf(request)),
+		h('p', { title: nameOf(request), dir: 'auto' }, nameOf(request)),
 		error ? h('span', { class: 'bad' }, error.detail) : undefined,
 		h('span', { class: 'faint' }, `${when(created_at)}${more}`)
 	)

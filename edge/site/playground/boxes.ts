@@ -112,5 +112,7 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 	for (const { label, box } of given) {
 		add(typeof label === 'string' ? labels.indexOf(label) : label, box)
 	}
+	// Until it is on the page it has no colour to draw in.
+	requestAnimationFrame(draw)
 	return { element: h('div', { class: 'easel' }, tools, canvas, rows), read }
 }

@@ -18,11 +18,14 @@ const pause = 2_000
 
 export const isUnderWay = ({ status }: Generation): boolean => status === 'queued' || status === 'processing'
 
-/** Shows a generation on the stage from its acceptance to its end. `hang` is given what has pictures then, and gives a way to look at it. */
+/**
+ * Shows a generation on the stage from its acceptance to its end, above those that are under way there. `hang` is given what has pictures then, and
+ * gives a way to look at it, and at one of its pictures.
+ */
 export async function develop(
 	client: Darkroom,
 	accepted: Generation,
-	hang: (generation: Generation) => () => void
+	hang: (generation: Generation) => (at?: number) => void
 ): Promise<void> {
 	const { id, request } = accepted
 	const state = h('span', { role: 'status' }, states[accepted.status])
@@ -47,14 +50,17 @@ export async function develop(
 	pictures.style.setProperty('--across', String(Math.ceil(Math.sqrt(request.count))))
 	const card = h(
 		'div',
-		{ id: 'development', 'data-id': id },
+		{ class: 'development', 'data-id': id },
 		pictures,
 		progress,
 		h('div', { class: 'row' }, h('div', {}, h('p', {}, state, detail), notes), cancel)
 	)
-	document.getElementById('development')?.remove()
-	find('stage').append(card)
-	find('stage').scrollIntoView({ block: 'nearest' })
+	const stage = find('stage')
+	for (const ended of stage.querySelectorAll('.ended')) {
+		ended.remove()
+	}
+	stage.prepend(card)
+	stage.scrollIntoView({ block: 'nearest' })
 
 	const show = (n: number, url: string, isFinal = false) => {
 		const image = frames[n]?.querySelector('img')
@@ -67,6 +73,7 @@ export async function develop(
 	/** When the first steps were seen, and how many: what is left goes on as fast. */
 	let pace: { at: number; done: number } | undefined
 	const end = () => {
+		card.classList.add('ended')
 		progress.hidden = true
 		cancel.hidden = true
 		for (const frame of frames) {
@@ -103,7 +110,11 @@ export async function develop(
 					tell(`${told} · cost ${money(cost.charged)} · seed ${request.seed}`)
 					notes.append(...warnings.map(({ detail }) => h('p', {}, detail)))
 					if (images.length > 0) {
-						cancel.replaceWith(h('button', { type: 'button', click: hang(event.generation) }, 'Open'))
+						const look = hang(event.generation)
+						cancel.replaceWith(h('button', { type: 'button', click: () => look() }, 'Open'))
+						for (const [place, { n }] of images.entries()) {
+							frames[n]?.addEventListener('click', () => look(place))
+						}
 					}
 					return
 				}

@@ -1,9 +1,10 @@
 import type { Model, ModelTasks } from '../../../shared/catalog.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { Task } from '../../../shared/tasks.ts'
+import { fileOf } from '../api.ts'
 import { find, h } from '../h.ts'
 import { boxes } from './boxes.ts'
-import { sketch } from './sketch.ts'
+import { type Sketch, sketch } from './sketch.ts'
 
 /** The fields of a request that are a task's own. */
 export type Given = Pick<
@@ -42,43 +43,46 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 	}
 }
 
-/** A picture from a file, or what was given before: a URL, which can be shown, or the id of an upload, which cannot. */
+/**
+ * A picture from a file, or what was given before: a URL, or the id of an upload. `read` gives it as an order has it, `shown` as a page can show it,
+ * from when `changed` is called on.
+ */
 function picture(label: string, given: string | null | undefined, changed: (url: string) => unknown) {
 	const file = h('input', { type: 'file', accept: 'image/png,image/jpeg,image/webp,image/gif,image/avif' })
+	const note = h('span', { role: 'status' })
 	let url = given ?? undefined
-	const note = h('span', { role: 'status' }, isShown(url) || !url ? undefined : 'The same as before, unless you choose another.')
+	let shown: string | undefined
+	let latest: Promise<string> | undefined
+	/** False where `source` comes to no picture. */
+	const take = async (source: Promise<string>, fault: string, asIs?: string): Promise<boolean> => {
+		latest = source
+		const from = await source.then((read) => loaded(read).then(() => read)).catch(() => undefined)
+		if (latest !== source) {
+			return true // Another was chosen meanwhile.
+		}
+		note.textContent = from ? '' : fault
+		if (from) {
+			url = asIs ?? from
+			shown = from
+			changed(from)
+		}
+		return from !== undefined
+	}
 	file.addEventListener('change', async () => {
 		const chosen = file.files?.[0]
-		if (!chosen) {
-			return
-		}
-		const read = await dataUrl(chosen).catch(() => undefined)
-		const isPicture = read !== undefined && (await loaded(read).catch(() => undefined)) !== undefined
-		if (file.files?.[0] !== chosen) {
-			return // Another was chosen meanwhile.
-		}
-		if (isPicture) {
-			url = read
-			note.textContent = ''
-			changed(read)
-		} else {
+		const fault = `${chosen?.name} is no picture that can be read here: PNG, JPEG, WebP, GIF or AVIF.`
+		if (chosen && !(await take(dataUrl(chosen), fault))) {
 			file.value = ''
-			note.textContent = `${chosen.name} is no picture that can be read here: PNG, JPEG, WebP, GIF or AVIF.`
 		}
 	})
-	if (isShown(url)) {
-		const shown = url
-		loaded(shown).then(
-			() => changed(shown),
-			() => {
-				note.textContent = 'What it starts from cannot be shown here.'
-			}
-		)
+	if (given) {
+		const source = given.startsWith('upl_')
+			? fileOf(`/openai/v1/files/${given}/content`).then(URL.createObjectURL)
+			: Promise.resolve(given)
+		void take(source, 'What it starts from cannot be shown here.', given)
 	}
-	return { element: h('div', { class: 'picture' }, h('label', {}, label, file), note), read: () => url }
+	return { element: h('div', { class: 'picture' }, h('label', {}, label, file), note), read: () => url, shown: () => shown }
 }
-
-const isShown = (url: string | undefined): url is string => url !== undefined && !url.startsWith('upl_')
 
 const dataUrl = (file: File): Promise<string> =>
 	new Promise((resolve, reject) => {
@@ -125,23 +129,29 @@ function imageInput(place: HTMLElement, given: Given, field: keyof typeof number
 /** An image, and what is to be drawn anew painted over it; also from a file, to paint on. */
 function maskedInput(place: HTMLElement, given: Given): Read {
 	const easel = h('div')
-	let painted = (): string | undefined => undefined
+	let canvas: Sketch | undefined
+	let latest: unknown
 	const lay = async () => {
-		const [backdrop, over] = [image.read(), mask.read()]
-		if (!isShown(backdrop)) {
+		const [backdrop, over] = [image.shown(), mask.shown()]
+		if (!backdrop) {
 			return
 		}
+		const mine = {}
+		latest = mine
 		const { naturalWidth, naturalHeight } = await loaded(backdrop)
+		const ground = over && tinted(await loaded(over))
+		if (latest !== mine) {
+			return // The other of the two has come meanwhile.
+		}
 		const scale = Math.min(1, mostSide / Math.max(naturalWidth, naturalHeight))
-		const canvas = sketch({
+		canvas = sketch({
 			width: Math.round(naturalWidth * scale),
 			height: Math.round(naturalHeight * scale),
-			...(isShown(over) && { ground: tinted(await loaded(over)) }),
+			...(ground && { ground }),
 			brush: () => tint,
 			backdrop,
 			label: 'The image; paint over what is to be drawn anew'
 		})
-		painted = canvas.read
 		easel.replaceChildren(canvas.element)
 		place.dispatchEvent(new Event('input', { bubbles: true }))
 	}
@@ -149,11 +159,9 @@ function maskedInput(place: HTMLElement, given: Given): Read {
 	const mask = picture('Mask (white is drawn anew), to paint on', given.mask, lay)
 	place.append(image.element, easel, mask.element)
 	return async () => {
-		const drawn = painted()
 		const from = image.read()
-		// What can be painted on counts as it was painted, and not as it was given.
-		const given = isShown(from) && isShown(mask.read()) ? undefined : mask.read()
-		const over = drawn ? await whiteOnBlack(drawn) : given
+		const drawn = canvas?.isTouched() && canvas.read()
+		const over = canvas?.isTouched() ? drawn && (await whiteOnBlack(drawn)) : mask.read()
 		const missing = from ? (over ? undefined : 'Paint over what is to be drawn anew first, or choose a mask.') : noImage
 		return { fields: { ...(from && { image: from }), ...(over && { mask: over }) }, missing }
 	}
@@ -217,20 +225,17 @@ function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given
 	const palette = h('fieldset', { class: 'row' }, h('legend', {}, 'Paint with'), ...swatches)
 	const brush = () => palette.querySelector<HTMLInputElement>('input:checked')!.value
 	const easel = h('div')
-	let painted = (): string | undefined => undefined
-	const lay = (ground: string | HTMLImageElement) => {
+	const lay = (ground: string | HTMLImageElement): Sketch => {
 		const [width, height] = typeof ground === 'string' ? [side, side] : [ground.naturalWidth, ground.naturalHeight]
 		const canvas = sketch({ width, height, ground, brush, label: 'The map; paint where what is to be' })
-		painted = canvas.read
 		canvas.element.lastElementChild!.append(h('button', { type: 'button', click: canvas.flood }, 'Fill'))
 		easel.replaceChildren(canvas.element)
+		return canvas
 	}
-	const map = picture('A map from a file, to paint on', given.semantic_map, async (url) => lay(await loaded(url)))
-	lay(labels[0]!.color)
-	const isUpload = given.semantic_map?.startsWith('upl_')
+	let canvas = lay(labels[0]!.color)
+	const map = picture('A map from a file, to paint on', given.semantic_map, async (url) => {
+		canvas = lay(await loaded(url))
+	})
 	place.append(palette, easel, map.element)
-	return async () => {
-		const semantic_map = isUpload && map.read() === given.semantic_map ? given.semantic_map : painted()
-		return { fields: { semantic_map } }
-	}
+	return async () => ({ fields: { semantic_map: canvas.isTouched() ? canvas.read() : (map.read() ?? canvas.read()) } })
 }

@@ -20,6 +20,8 @@ const form = find('order') as HTMLFormElement
 const field = (name: string) => form.elements.namedItem(name) as Field
 /** Milliseconds without a change after which the price is asked for. */
 const pause = 400
+/** Generations under way that are taken up again when the page is opened. */
+const mostResumed = 4
 /** Where the form is kept until the tab is closed. */
 const slot = 'darkroom-order'
 
@@ -37,6 +39,7 @@ signIn(async () => {
 		show('prompt', prompt.max > 0)
 		show('negative_prompt', prompt.negative)
 		show('guidance', guidance.max > 1)
+		show('guidance_rescale', guidance.max > 1)
 		// Such a picture is as large as what it is made from.
 		for (const side of ['width', 'height']) {
 			show(side, !['super-resolution', 'image-to-image', 'inpainting'].includes(task))
@@ -74,7 +77,7 @@ signIn(async () => {
 		chooseModel()
 		field('task').value = task && model().tasks[task] ? task : Object.keys(model().tasks)[0]!
 		chooseTask(request)
-		for (const name of ['prompt', 'negative_prompt', 'seed', 'sampler'] as const) {
+		for (const name of ['prompt', 'negative_prompt', 'seed', 'sampler', 'eta', 'guidance_rescale', 'output_quality'] as const) {
 			field(name).value = String(fields[name] ?? '')
 		}
 		for (const [name, value] of Object.entries(fields)) {
@@ -160,6 +163,8 @@ signIn(async () => {
 	finer.addEventListener('invalid', () => (finer.open = true), true)
 	let timer: ReturnType<typeof setTimeout> | undefined
 	form.addEventListener('input', () => {
+		show('eta', field('sampler').value === 'ddim')
+		show('output_quality', field('output_format').value !== 'png')
 		clearTimeout(timer)
 		timer = setTimeout(() => {
 			void keep()
@@ -228,9 +233,9 @@ signIn(async () => {
 		}
 	})
 	const latest = await gallery.show()
-	// What was under way when the page was left is shown again.
-	if (latest && isUnderWay(latest)) {
-		void follow(async () => latest)
+	// What was under way when the page was left is shown again; of many the newest, for each holds one of the few connections that a browser makes.
+	for (const generation of latest.filter(isUnderWay).slice(0, mostResumed).reverse()) {
+		void follow(async () => generation)
 	}
 })
 

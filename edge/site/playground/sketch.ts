@@ -4,6 +4,8 @@ export interface Sketch {
 	element: HTMLElement
 	/** What was painted, as a PNG in a data URI; undefined where nothing was, on nothing. */
 	read(): string | undefined
+	/** Whether it is another than it was at first. */
+	isTouched(): boolean
 	/** Covers everything with the colour of the brush. */
 	flood(): void
 }
@@ -107,6 +109,7 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 	const hint = h('p', { class: 'faint', 'aria-hidden': 'true' }, label)
 	return {
 		element: h('div', { class: 'easel' }, hint, sheet, tools),
+		isTouched: () => ground !== first || strokes.length > 0,
 		read: () => (ground || strokes.length > 0 ? canvas.toDataURL('image/png') : undefined),
 		flood: () => change([...strokes, { colour: brush(), width: 4 * Math.max(width, height), points: [[width / 2, height / 2]] }])
 	}
