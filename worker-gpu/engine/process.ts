@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { flushCompileCache } from 'node:module'
 import path from 'node:path'
 import type { ResolvedRequest, Warning } from '../../shared/contract/generation.ts'
 import { type Rasters, tensorsOf } from '../image/raster.ts'
@@ -142,6 +143,8 @@ async function load(config: EngineConfig): Promise<void> {
 		const { name, reason } = provider
 		const loadMs = performance.now() - began
 		send({ type: 'ready', report: { provider: name, reason, threads: provider.threads, models: [...models.keys()], loadMs } })
+		// Where NODE_COMPILE_CACHE is set. Others write theirs when they end; this process is killed.
+		flushCompileCache()
 	} catch (error) {
 		send({ type: 'unusable', error: errorMessage(error) }, () => process.disconnect())
 	}
