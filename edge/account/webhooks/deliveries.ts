@@ -39,6 +39,9 @@ export interface DeliveryFilter {
 /** What is delivered one after the other or not: receivers at one origin share its patience. */
 export const laneOf = (url: string): string => new URL(url).origin
 
+/** Of the lane `?1`, without those that `?2` lists. */
+const waiting = "status = 'pending' AND lane = ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+
 /** Every event on its way to a receiver, with the attempts made. Methods run inside a transaction of the Account. */
 export class Deliveries {
 	readonly #sql: SqlStorage
@@ -61,25 +64,20 @@ export class Deliveries {
 	claim(lane: string, now: number, limit: number, underWay: ReadonlySet<string>): DeliveryRow[] {
 		const rows = this.#sql
 			.exec<DeliveryRow>(
-				"SELECT * FROM deliveries WHERE status = 'pending' AND lane = ? AND due_at <= ? ORDER BY due_at LIMIT ?",
-				...[lane, now, limit + underWay.size]
+				`SELECT * FROM deliveries WHERE ${waiting} AND due_at <= ?3 ORDER BY due_at LIMIT ?4`,
+				...[lane, JSON.stringify([...underWay]), now, limit]
 			)
 			.toArray()
-			.filter(({ id }) => !underWay.has(id))
-			.slice(0, limit)
 		for (const { id } of rows) {
 			this.#sql.exec('UPDATE deliveries SET due_at = ? WHERE id = ?', now + lost, id)
 		}
 		return rows
 	}
 
-	/** When the lane has something to do next. */
-	next(lane: string): number | undefined {
-		const row = this.#sql.exec<{ at: number | null }>(
-			"SELECT min(due_at) AS at FROM deliveries WHERE status = 'pending' AND lane = ?",
-			lane
-		)
-		return row.one().at ?? undefined
+	/** When the lane has something to do next, but for what is under way. */
+	next(lane: string, underWay: ReadonlySet<string>): number | undefined {
+		const query = `SELECT min(due_at) AS at FROM deliveries WHERE ${waiting}`
+		return this.#sql.exec<{ at: number | null }>(query, lane, JSON.stringify([...underWay])).one().at ?? undefined
 	}
 
 	/** What an attempt came to. The delivery may have been given up, moved or replayed while it was under way. */

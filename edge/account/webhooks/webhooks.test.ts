@@ -1,10 +1,11 @@
-import { runDurableObjectAlarm } from 'cloudflare:test'
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
 import { randomText } from '../../../shared/ids.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
+import type { Account } from '../account.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
 const hour = 3_600_000
@@ -189,6 +190,21 @@ describe('Webhooks', () => {
 		const pause = Date.parse(next_attempt_at as string) - Date.parse(attempts[0]?.at as string)
 		expect(pause).toBeGreaterThanOrEqual(2 * hour)
 		expect(pause).toBeLessThan(2 * hour + 60_000)
+	})
+
+	it('that are asked for again while they are on their way wait for what comes of that', async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 200, hang: true })
+		const { id } = await subscribe(place.url)
+		const { id: message } = await (await post(`/v1/webhooks/${id}/ping`, key, {})).json<Delivery>()
+		await vi.waitFor(async () => expect(await place.letters()).toHaveLength(1), patience)
+		expect((await post(`/v1/webhooks/deliveries/${message}/replay`, key, {})).status).toBe(202)
+		// One that is due at once and cannot be sent would have the alarm ring without end.
+		const due = await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage }) =>
+			storage.sql.exec<{ at: number }>("SELECT at FROM due WHERE kind = 'webhook'").one()
+		)
+		expect(due.at).toBeGreaterThan(Date.now())
+		expect(await place.letters()).toHaveLength(1)
 	})
 
 	it('end with 410: the endpoint is switched off, until someone switches it on', async () => {

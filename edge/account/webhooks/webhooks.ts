@@ -138,14 +138,15 @@ export class Webhooks {
 		return this.#deliveries.read(id)
 	}
 
-	/** The lane's one due row is at the next of its deliveries. A full lane is called again when one of its letters is back, or was lost. */
+	/** The lane's one due row is at the next of its deliveries; and while some are under way, no later than when they count as lost. */
 	#schedule(lane: string): void {
-		const next = this.#deliveries.next(lane)
-		const isFull = (this.#underWay.get(lane)?.size ?? 0) >= parallel
-		if (next === undefined) {
+		const underWay = this.#underWay.get(lane) ?? new Set()
+		const next = underWay.size < parallel ? this.#deliveries.next(lane, underWay) : undefined
+		const at = underWay.size > 0 ? Math.min(next ?? Number.POSITIVE_INFINITY, Date.now() + lost) : next
+		if (at === undefined) {
 			this.#at.due.remove('webhook', lane)
 		} else {
-			this.#at.due.put('webhook', lane, isFull ? Date.now() + lost : next)
+			this.#at.due.put('webhook', lane, at)
 		}
 	}
 
