@@ -6,7 +6,6 @@ import { eraseOthers, storeArchive } from '../storage/archive.ts'
 import { eraseObjects, erasePage } from '../storage/erase.ts'
 import type { Books } from './books.ts'
 import type { Kind } from './due.ts'
-import { firstPage } from './inputs.ts'
 
 /**
  * A queued generation is shown to the queue again and again: adding a waiting or running job's id does nothing there, and it
@@ -132,8 +131,8 @@ export class Errands {
 			const { inputs } = books
 			const now = Date.now()
 			const prefix = inputKey(account(), '')
-			const after = page === firstPage ? undefined : prefix + page
-			const { left, next } = await erasePage(env, prefix, after, (objects) => {
+			const before = inputs.before(page)
+			const { left, next } = await erasePage(env, prefix, before && prefix + before, (objects) => {
 				const uploads = objects.map(({ key, at }) => ({ id: key.slice(prefix.length), at }))
 				return inputs.takeUnused(uploads, now).map((id) => prefix + id)
 			})

@@ -12,7 +12,9 @@ const breath = 1_000
 const underWay = 60_000
 
 /** The page that a sweep begins with; the others are called by the upload that they come after. */
-export const firstPage = 'inputs'
+const firstPage = 'inputs'
+/** The same, a day after one that left nothing: what was asked for before that may have come after it. */
+const onceMore = 'inputs once more'
 
 /** Which generations use which uploads; what none uses is removed. */
 export class Inputs {
@@ -76,11 +78,18 @@ export class Inputs {
 		return unused
 	}
 
+	/** The upload that a page comes after, if it is not the first. */
+	before(page: string): string | undefined {
+		return page === firstPage || page === onceMore ? undefined : page
+	}
+
 	/** A page is done. Where something is `left` of it, all is swept again in a day; `next` is the following page, if there is one. */
 	swept(page: string, left: number, next: string | undefined, now: number): void {
 		this.#due.remove('sweep', page)
 		if (left > 0) {
 			this.#due.put('sweep', firstPage, now + unusedFor)
+		} else if (next === undefined && page !== onceMore) {
+			this.#due.put('sweep', onceMore, now + unusedFor)
 		}
 		if (next !== undefined) {
 			this.#due.put('sweep', next, now + breath)

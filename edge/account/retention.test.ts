@@ -93,8 +93,24 @@ describe('An account keeps', () => {
 		await pass(28 * day, async () => expect(await stored(inputs)).toEqual([inputs + used]))
 		await pass(day, async () => expect(await stored(`${id}/`)).toEqual([]))
 		await pass(day, async () => expect(await stored(inputs)).toEqual([]))
-		await vi.waitFor(nothingIsDue, patience)
+		await pass(day, nothingIsDue)
 		expect(await rows('SELECT * FROM inputs')).toEqual([])
+	})
+
+	it('no upload for good that was asked for before unused ones were looked for, and came after it', async () => {
+		const ask = async () => {
+			const asked = { content_type: 'image/png', size: 1, md5: 'xMpCOKC5I4INzFCab3WEmw==' }
+			return (await post('/v1/uploads', key, asked)).json<{ id: string }>()
+		}
+		const sweeps = () => rows("SELECT at FROM due WHERE kind = 'sweep'")
+		await ask()
+		vi.setSystemTime(Date.now() + day - 1_000)
+		const { id } = await ask()
+		const [{ at } = {}] = await sweeps()
+		await pass(1_000, async () => expect(await sweeps()).not.toContainEqual({ at }))
+		await env.BUCKET.put(inputKey(account, id), '')
+		await pass(day, async () => expect(await stored(inputKey(account, ''))).toEqual([]))
+		await pass(day, nothingIsDue)
 	})
 
 	it('no upload that nothing uses, however many are used: page by page', async () => {
