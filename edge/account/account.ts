@@ -182,39 +182,31 @@ export class Account extends DurableObject {
 	/** The admin's first key makes the account. Callbacks and jobs name it, so it keeps its own name. */
 	async makeKey(caller: Caller, hash: string, request: KeyRequest): Promise<Answer<ApiKey>> {
 		return this.#decide(() => {
+			const now = Date.now()
 			if (caller.key === null) {
 				this.ctx.storage.kv.put('account', caller.account)
+			} else {
+				this.#books.keys.confirm(caller.key, now, 'admin')
 			}
-			this.#admit(caller, 'admin')
-			return this.#books.keys.add(hash, request, Date.now())
+			return this.#books.keys.add(hash, request, now)
 		})
 	}
 
 	async listKeys(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<Page<ApiKey>>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'admin')
-			return this.#books.keys.list(cursor, limit)
-		})
+		return this.#admit(caller.key, 'admin', () => this.#books.keys.list(cursor, limit))
 	}
 
 	/** `overlap`: milliseconds. */
 	async rotateKey(caller: Caller, id: string, hash: string, overlap: number): Promise<Answer<ApiKey>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'admin')
-			return this.#books.keys.rotate(id, hash, overlap, Date.now())
-		})
+		return this.#admit(caller.key, 'admin', (now) => this.#books.keys.rotate(id, hash, overlap, now))
 	}
 
 	async revokeKey(caller: Caller, id: string): Promise<Answer<void>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'admin')
-			this.#books.keys.revoke(id, Date.now())
-		})
+		return this.#admit(caller.key, 'admin', (now) => this.#books.keys.revoke(id, now))
 	}
 
 	async describe(caller: Caller): Promise<Answer<AccountView>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'read')
+		return this.#admit(caller.key, 'read', (now) => {
 			const { ledger, plans, allowances, archives } = this.#books
 			return {
 				account: caller.account,
@@ -224,7 +216,7 @@ export class Account extends DurableObject {
 				retention_days: plans.retentionDays,
 				in_flight: allowances.inFlight,
 				stored_bytes: this.ctx.storage.sql.databaseSize,
-				archive_waits_for: archives.hindrance(Date.now())
+				archive_waits_for: archives.hindrance(now)
 			}
 		})
 	}
@@ -239,10 +231,7 @@ export class Account extends DurableObject {
 	}
 
 	async countUsage(caller: Caller, from: string, to: string): Promise<Answer<Usage[]>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'read')
-			return this.#books.usage.list(from, to)
-		})
+		return this.#admit(caller.key, 'read', () => this.#books.usage.list(from, to))
 	}
 
 	async listLedger(
@@ -250,17 +239,11 @@ export class Account extends DurableObject {
 		cursor: number | undefined,
 		limit: number
 	): Promise<Answer<Listed<Page<LedgerEntry, number>>>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'read')
-			return { ...this.#books.ledger.list(cursor, limit), archivedUntil: this.#books.archives.until }
-		})
+		return this.#admit(caller.key, 'read', () => this.#listed(this.#books.ledger.list(cursor, limit)))
 	}
 
 	async listArchives(caller: Caller, cursor: string | undefined, limit: number): Promise<Answer<Page<ArchiveRow>>> {
-		return this.#decide(() => {
-			this.#admit(caller, 'read')
-			return this.#books.archives.list(cursor, limit)
-		})
+		return this.#admit(caller.key, 'read', () => this.#books.archives.list(cursor, limit))
 	}
 
 	/** Of files in R2, those that nothing refers to any more. */
@@ -299,8 +282,7 @@ export class Account extends DurableObject {
 
 	/** What an order would be answered with, which changes nothing. */
 	async quote(key: string, order: Order): Promise<Answer<Quote>> {
-		return this.#decide(() => {
-			this.#books.keys.confirm(key, Date.now(), 'generate')
+		return this.#admit(key, 'generate', () => {
 			this.#expectWebhook(order)
 			const price = priceFor(order)
 			return { picture: price, total: price * order.request.count, available: this.#books.ledger.balance().available }
@@ -309,12 +291,12 @@ export class Account extends DurableObject {
 
 	/** Whether a key is still good, for what any one of `scopes` allows. */
 	async expectKey(key: string, ...scopes: Scope[]): Promise<Answer<void>> {
-		return this.#decide(() => void this.#books.keys.confirm(key, Date.now(), ...scopes))
+		return this.#admit(key, scopes, () => {})
 	}
 
 	/** Whether a key may bring an input, which costs nothing. */
 	async expectInput(key: string): Promise<Answer<Quota[]>> {
-		return this.#own(key, 'generate', (now, limits) => {
+		return this.#admit(key, 'generate', (now, limits) => {
 			this.#books.inputs.expect(now)
 			return this.#books.allowances.pass('inputs', key, limits, now)
 		})
@@ -322,7 +304,7 @@ export class Account extends DurableObject {
 
 	/** Throws where a generation is still to be made from an upload, for work that removes it. */
 	async expectUnused(key: string, upload: string): Promise<Answer<void>> {
-		return this.#own(key, 'generate', () => {
+		return this.#admit(key, 'generate', () => {
 			if (this.#books.inputs.isNeeded(upload)) {
 				throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended still needs ${upload}.` })
 			}
@@ -331,10 +313,7 @@ export class Account extends DurableObject {
 
 	/** An order that was accepted before, where `repeat` is one; looked for before the work that comes before a submission. */
 	async repeated(key: string, repeat: Repeat): Promise<Answer<Snapshot | undefined>> {
-		return this.#decide(() => {
-			this.#books.keys.confirm(key, Date.now(), 'generate')
-			return this.#findRepeated(repeat)
-		})
+		return this.#admit(key, 'generate', () => this.#findRepeated(repeat))
 	}
 
 	async submit(key: string, submission: Json<Submission>): Promise<Json<Answer<Accepted>>> {
@@ -343,10 +322,8 @@ export class Account extends DurableObject {
 	}
 
 	#submit(key: string, order: Order, warnings: readonly Warning[], repeat: Repeat | undefined): Answer<Accepted> {
-		return this.#decide(() => {
-			const now = Date.now()
-			const { keys, allowances, generations, repeats } = this.#books
-			const limits = keys.confirm(key, now, 'generate')
+		return this.#admit(key, 'generate', (now, limits) => {
+			const { allowances, generations, repeats } = this.#books
 			const repeated = repeat && this.#findRepeated(repeat)
 			if (repeated) {
 				return { ...repeated, quotas: [], repeated: true }
@@ -370,9 +347,7 @@ export class Account extends DurableObject {
 	}
 
 	async read(key: string, id: string): Promise<Answer<Snapshot>> {
-		return this.#decide(() => {
-			const now = Date.now()
-			this.#books.keys.confirm(key, now, 'read', 'generate')
+		return this.#admit(key, ['read', 'generate'], (now) => {
 			this.#books.generations.markSeen(id, now)
 			return this.#books.generations.read(id)
 		})
@@ -384,25 +359,18 @@ export class Account extends DurableObject {
 	}
 
 	async list(key: string, filter: Filter, cursor: string | undefined, limit: number): Promise<Answer<Listed<Page<Snapshot>>>> {
-		return answer(() => {
-			this.#books.keys.confirm(key, Date.now(), 'read')
-			return { ...this.#books.generations.list(filter, cursor, limit), archivedUntil: this.#books.archives.until }
-		})
+		return this.#admit(key, 'read', () => this.#listed(this.#books.generations.list(filter, cursor, limit)))
 	}
 
 	async cancel(key: string, id: string): Promise<Answer<Snapshot>> {
-		return this.#decide(() => {
-			this.#books.keys.confirm(key, Date.now(), 'generate')
-			this.#books.generations.cancel(id, Date.now())
+		return this.#admit(key, 'generate', (now) => {
+			this.#books.generations.cancel(id, now)
 			return this.#books.generations.read(id)
 		})
 	}
 
 	async delete(key: string, id: string): Promise<Answer<void>> {
-		return this.#decide(() => {
-			this.#books.keys.confirm(key, Date.now(), 'generate')
-			this.#books.generations.delete(id, Date.now())
-		})
+		return this.#admit(key, 'generate', (now) => this.#books.generations.delete(id, now))
 	}
 
 	/** For the generation's Viewer: how it stands. The Viewer is told of each change until it ends. */
@@ -460,23 +428,23 @@ export class Account extends DurableObject {
 	}
 
 	async endpoints(key: string): Promise<Answer<Endpoint[]>> {
-		return this.#own(key, 'read', () => this.#webhooks.endpoints())
+		return this.#admit(key, 'read', () => this.#webhooks.endpoints())
 	}
 
 	async endpoint(key: string, id: string): Promise<Answer<Endpoint>> {
-		return this.#own(key, 'read', () => this.#webhooks.endpoint(id))
+		return this.#admit(key, 'read', () => this.#webhooks.endpoint(id))
 	}
 
 	async addEndpoint(key: string, request: EndpointRequest): Promise<Answer<Endpoint>> {
-		return this.#own(key, 'generate', (now) => this.#webhooks.addEndpoint(request, now))
+		return this.#admit(key, 'generate', (now) => this.#webhooks.addEndpoint(request, now))
 	}
 
 	async changeEndpoint(key: string, id: string, change: EndpointChange): Promise<Answer<Endpoint>> {
-		return this.#own(key, 'generate', () => this.#webhooks.changeEndpoint(id, change))
+		return this.#admit(key, 'generate', () => this.#webhooks.changeEndpoint(id, change))
 	}
 
 	async removeEndpoint(key: string, id: string): Promise<Answer<void>> {
-		return this.#own(key, 'generate', () => this.#webhooks.removeEndpoint(id))
+		return this.#admit(key, 'generate', () => this.#webhooks.removeEndpoint(id))
 	}
 
 	async ping(key: string, id: string): Promise<Answer<Asked>> {
@@ -484,11 +452,11 @@ export class Account extends DurableObject {
 	}
 
 	async webhookSecret(key: string): Promise<Answer<WebhookSecret>> {
-		return this.#own(key, 'generate', (now) => this.#webhooks.secret(now))
+		return this.#admit(key, 'generate', (now) => this.#webhooks.secret(now))
 	}
 
 	async rotateWebhookSecret(key: string): Promise<Answer<WebhookSecret>> {
-		return this.#own(key, 'generate', (now) => this.#webhooks.rotateSecret(now))
+		return this.#admit(key, 'generate', (now) => this.#webhooks.rotateSecret(now))
 	}
 
 	async deliveries(
@@ -497,11 +465,11 @@ export class Account extends DurableObject {
 		cursor: string | undefined,
 		limit: number
 	): Promise<Answer<Page<Delivery>>> {
-		return this.#own(key, 'read', () => this.#webhooks.deliveries(filter, cursor, limit))
+		return this.#admit(key, 'read', () => this.#webhooks.deliveries(filter, cursor, limit))
 	}
 
 	async delivery(key: string, id: string): Promise<Answer<Delivery>> {
-		return this.#own(key, 'read', () => this.#webhooks.delivery(id))
+		return this.#admit(key, 'read', () => this.#webhooks.delivery(id))
 	}
 
 	async replay(key: string, id: string): Promise<Answer<Asked>> {
@@ -563,17 +531,25 @@ export class Account extends DurableObject {
 		outboundUrl(url, pointer, this.#env.ALLOW_LOCAL_URLS)
 	}
 
-	/** What the holder of a key may do to its own account. */
-	#own<T>(key: string, scope: 'read' | 'generate', work: (now: number, limits: Partial<Limits>) => T): Answer<T> {
+	/** Lets the admin do everything, and a key what any one of `scopes` allows, in an account that there is. */
+	#admit<T>(key: string | null, scopes: Scope | Scope[], work: (now: number, limits: Partial<Limits>) => T): Answer<T> {
 		return this.#decide(() => {
 			const now = Date.now()
-			return work(now, this.#books.keys.confirm(key, now, scope))
+			if (key === null) {
+				this.#expectAccount()
+				return work(now, {})
+			}
+			return work(now, this.#books.keys.confirm(key, now, ...[scopes].flat()))
 		})
+	}
+
+	#listed<T extends object>(page: T): Listed<T> {
+		return { ...page, archivedUntil: this.#books.archives.until }
 	}
 
 	/** A message to a webhook that nothing has happened for. */
 	#message(key: string, send: (now: number) => Delivery): Answer<Asked> {
-		return this.#own(key, 'generate', (now, limits) => {
+		return this.#admit(key, 'generate', (now, limits) => {
 			const quotas = this.#books.allowances.pass('messages', key, limits, now)
 			return { delivery: send(now), quotas }
 		})
@@ -582,14 +558,6 @@ export class Account extends DurableObject {
 	#reclaim(id: string, now: number): void {
 		this.#books.attempts.reclaim(id, now)
 		this.#watchers.see(id)
-	}
-
-	/** Lets the admin do everything, and a key what its scopes allow, in an account that there is. */
-	#admit({ key }: Caller, scope: Scope): void {
-		this.#expectAccount()
-		if (key !== null) {
-			this.#books.keys.confirm(key, Date.now(), scope)
-		}
 	}
 
 	/** Whoever names an account that does not exist wakes an object with nothing in it. */

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import type { Standing } from '../../shared/contract/generation.ts'
 import { jobId, openProducer, type Producer, type Queued } from '../../shared/queue.ts'
 import { type Env, parseEnv } from '../env.ts'
+import { soon } from '../soon.ts'
 import { Line, longest } from './line.ts'
 
 /** Jobs by model. */
@@ -193,13 +194,8 @@ export class Dispatcher extends DurableObject {
 
 /** `work`, or an error after `ms` milliseconds. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-	let timer: ReturnType<typeof setTimeout> | undefined
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`The queue did not answer within ${ms} ms`)), ms)
-	})
-	try {
-		return await Promise.race([work, late])
-	} finally {
-		clearTimeout(timer)
+	if (await soon(work, ms)) {
+		return work
 	}
+	throw new Error(`The queue did not answer within ${ms} ms`)
 }
