@@ -57,12 +57,19 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			for (const [seed, change] of changes.entries()) {
 				drawn.push(await draw(await plan(change), seed))
 			}
+			const guided = await plan({ guidance: 3 }).catch((error) => {
+				if (error instanceof RangeError) {
+					return undefined // It was never trained without what it is told.
+				}
+				throw error
+			})
+			const branches = guided?.evaluate(guided.start(0)).length ?? 1
+			if (guided && branches > 1) {
+				await draw(guided, 0)
+			}
+			steps = first ? await stepsOf(plan) : steps
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
-			steps = first ? await stepsOf(plan) : steps
-			// Refused where a model was never trained without what it is told.
-			const guided = await plan({ guidance: 3 }).catch(() => undefined)
-			const branches = guided?.evaluate(guided.start(0)).length ?? 1
 			const embedded = found.graphs.get('unet')!.inputs.has('timestep_cond')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {

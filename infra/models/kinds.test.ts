@@ -74,6 +74,23 @@ describe('a model of every kind that the reference draws with', () => {
 		await expect(add({ id: 'other' })).rejects.toThrow('width: expected a multiple of 10, got 12')
 	})
 
+	test('a DiT that does not know of no class is refused: with guidance it would draw nothing', async () => {
+		await layModel(models.find(({ name }) => name === 'dit')!, { id2label: named('dit') })
+		const classes = Array.from({ length: 1_000 }, (_, label) => label)
+		const graph = network({ sample: [1, ['batch', 3, 8, 8]], timestep: [1, ['batch']], class_labels: [7, ['batch']] }, [
+			['Constant', [], 'classes', constantNode(classes, '').attributes],
+			['Gather', ['classes', 'class_labels'], 'known'],
+			['Cast', ['known'], 'class', [attribute('to', 1)]],
+			['Add', ['timestep', 'class'], 'both'],
+			['Constant', [], 'shape', constantNode([-1, 1, 1, 1], '').attributes],
+			['Reshape', ['both', 'shape'], 'factor'],
+			['Mul', ['sample', 'factor'], 'out_sample']
+		])
+		await writeFile(at('unet/model.onnx'), graph)
+		await expect(add()).rejects.toThrow(/idx=1000 must be within the inclusive range \[-1000,999\]/)
+		nothingWritten()
+	})
+
 	test.each([
 		['pix2pix', 'image_guidance', [1, 8]],
 		['upscaler', 'noise_level', [0, 39]]
