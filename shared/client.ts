@@ -14,11 +14,23 @@ export class DarkroomError extends Error {
 	override name = 'DarkroomError' as const
 	readonly status: number
 	readonly problem: Partial<Problem>
+	/** Seconds after which it may succeed, where the server said so. */
+	readonly retryAfter: number | undefined
 
-	constructor(status: number, problem: Partial<Problem>) {
-		super(problem.detail ?? `The server answered ${status}.`)
+	constructor(status: number, problem: Partial<Problem>, retryAfter?: number) {
+		const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`
+		super(`${problem.detail ?? `The server answered ${status}.`}${again}`)
 		this.status = status
 		this.problem = problem
+		this.retryAfter = retryAfter
+	}
+
+	/** Of an answer that was no success. */
+	static async of(answer: Response): Promise<DarkroomError> {
+		const problem = (await answer.json().catch(() => undefined)) as Problem | undefined
+		// A proxy between may name a date in its stead.
+		const [seconds] = /^\d+$/.exec(answer.headers.get('retry-after') ?? '') ?? []
+		return new DarkroomError(answer.status, problem ?? {}, seconds === undefined ? undefined : Number(seconds))
 	}
 }
 
@@ -105,7 +117,7 @@ export class Darkroom {
 			...(signal && { signal })
 		})
 		if (!answer.ok) {
-			throw new DarkroomError(answer.status, ((await answer.json().catch(() => undefined)) as Problem | undefined) ?? {})
+			throw await DarkroomError.of(answer)
 		}
 		return answer
 	}

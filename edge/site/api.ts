@@ -22,7 +22,7 @@ export async function fileOf(path: string): Promise<Blob> {
 async function call(path: string, method = 'GET'): Promise<Response> {
 	const answer = await fetch(path, { method, headers: { authorization: `Bearer ${key.get() ?? ''}` } })
 	if (!answer.ok) {
-		throw new DarkroomError(answer.status, (await answer.json().catch(() => undefined)) ?? {})
+		throw await DarkroomError.of(answer)
 	}
 	return answer
 }

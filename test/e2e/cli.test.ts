@@ -259,3 +259,19 @@ it("says what is wrong, in the API's words", async () => {
 		stderr: expect.stringMatching(/Nothing can be at .*: \/id: expected .*, got "gen_nothing"/)
 	})
 })
+
+it('says when to come back', async () => {
+	const made = await stack.fetch('/v1/keys', {
+		method: 'POST',
+		headers: { 'content-type': 'application/json' },
+		body: JSON.stringify({ limits: { requests_per_minute: 1 } })
+	})
+	const { key } = await made.json()
+	const args = [cli, 'generate', 'a red sphere', '--steps', '1', '-o', join(dir, 'one.png')]
+	const draw = () => run(process.execPath, args, { env: env({ DARKROOM_API_KEY: key }) })
+	await draw()
+	await expect(draw()).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/^Expected at most 1 orders a minute\. Try again in \d+ s\.\n$/)
+	})
+})
