@@ -19,6 +19,27 @@ it('refuses an app that is not here as one that is not found', async () => {
 	})
 })
 
+it("takes a task after an app's name, and finds nothing at any other path below it", async () => {
+	const { key } = await newAccount()
+	const image_url = `data:image/png;base64,${inject('files')['plain.png']}`
+	const { body } = await submit(key, { prompt: 'a red sphere', image_url }, `${app}/image-to-image`)
+	expect(body.status_url).toBe(`http://edge.test${app}/requests/${body.request_id}/status`)
+	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({
+		request: { task: 'image-to-image' }
+	})
+	expect(await submit(key, { prompt: 'a red sphere' }, `${app}/image-to-image`)).toMatchObject({
+		status: 422,
+		body: { detail: [{ loc: ['body', 'image_url'] }] }
+	})
+	const stream = await post('/fal/run/darkroom/scenes/text-to-image/stream', key, { prompt: 'a red sphere' })
+	expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+	await stream.body?.cancel()
+	for (const path of ['/dev', '/image-to-images', '/image-to-image/dev', '/requests', '/']) {
+		const { status, body } = await submit(key, { prompt: 'a red sphere' }, `${app}${path}`)
+		expect([path, status, body.detail]).toEqual([path, 404, expect.stringContaining('is not served here')])
+	}
+})
+
 it('names each refused request, as its clients tell it in their errors', async () => {
 	const { key } = await newAccount()
 	for (const path of [app, '/fal/run/some/thing', '/fal/queue/darkroom/scenes/nothing/requests']) {

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import { inputLimits } from '../../../shared/inputs.ts'
+import { Task } from '../../../shared/tasks.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
 import { ProblemError } from '../../errors.ts'
@@ -35,8 +36,10 @@ export const fal = (app: OpenAPIHono<App>) => {
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
 		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
 		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
-		const call: Call = { c, native: new Native(app, c, searchParams), queue: `${queue}/${name}`, model, id, query: searchParams }
-		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests${what}` : path === '/stream' ? path : ''
+		const [, task, rest = ''] = withTask.exec(path) ?? []
+		const native = new Native(app, c, searchParams)
+		const call: Call = { c, native, queue: `${queue}/${name}`, model, task, id, query: searchParams }
+		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests/:id${what}` : rest
 		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {
 			throw notServed(`${c.req.method} ${host}${pathname}`, served)
@@ -69,43 +72,52 @@ interface Call {
 	queue: string
 	/** The alias. */
 	model: string
+	task: string | undefined
 	id: string
 	query: URLSearchParams
 }
 
-const served = 'fal.run/<owner>/<model> with its /stream, queue.fal.run/<owner>/<model> and uploads, but no realtime connections'
+const served =
+	'fal.run/<owner>/<model> with its /stream, queue.fal.run/<owner>/<model>, both also with a task such as /image-to-image, ' +
+	'and uploads, but no realtime connections'
+
+/** What comes after an app's name: a task, as in `fal-ai/fast-sdxl/image-to-image`, and the rest. */
+const withTask = new RegExp(`^(?:/(${Task.options.join('|')})(?![^/]))?(/.*)?$`)
 
 /** All that is served, by method and address. */
 const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
-	async 'POST fal.run'({ c, native, model }) {
-		const accepted = await native.order(await orderOf(c, model), 60)
+	async 'POST fal.run'(call) {
+		const { c, native } = call
+		const accepted = await native.order(await orderOf(call), 60)
 		return result(c, await native.ended(accepted))
 	},
-	async 'POST fal.run/stream'({ c, native, model }) {
-		const accepted = await native.order(await orderOf(c, model))
+	async 'POST fal.run/stream'(call) {
+		const { c, native } = call
+		const accepted = await native.order(await orderOf(call))
 		return respondEvents(resultEvents(c.var.env, native, accepted), { 'x-fal-request-id': accepted.id })
 	},
-	async 'POST queue.fal.run'({ c, native, queue, model, query }) {
+	async 'POST queue.fal.run'(call) {
+		const { c, native, queue, query } = call
 		const url = query.get('fal_webhook')
 		const webhook = url ? { webhook: { url, format: 'fal' } } : {}
-		const { id } = await native.order({ ...(await orderOf(c, model)), ...webhook })
+		const { id } = await native.order({ ...(await orderOf(call)), ...webhook })
 		c.header('x-fal-request-id', id)
 		return c.json({ status: 'IN_QUEUE', ...submitted(queue, id), queue_position: 0 })
 	},
-	async 'GET queue.fal.run/requests/status'({ c, native, queue, id, query }) {
+	async 'GET queue.fal.run/requests/:id/status'({ c, native, queue, id, query }) {
 		return c.json(statusOf(queue, await native.generation(id), wantsLogs(query)))
 	},
-	async 'GET queue.fal.run/requests/status/stream'({ native, queue, id, query }) {
+	async 'GET queue.fal.run/requests/:id/status/stream'({ native, queue, id, query }) {
 		return respondEvents(statusEvents(native, await native.generation(id), queue, wantsLogs(query)))
 	},
-	async 'GET queue.fal.run/requests'({ c, native, id }) {
+	async 'GET queue.fal.run/requests/:id'({ c, native, id }) {
 		const generation = await native.generation(id)
 		if (!isTerminal(generation.status)) {
 			return c.json({ detail: 'Request is still in progress' }, 400)
 		}
 		return result(c, generation)
 	},
-	async 'PUT queue.fal.run/requests/cancel'({ c, native, id }) {
+	async 'PUT queue.fal.run/requests/:id/cancel'({ c, native, id }) {
 		if (isTerminal((await native.generation(id)).status)) {
 			return c.json({ status: 'ALREADY_COMPLETED' }, 400)
 		}
@@ -139,7 +151,7 @@ function targetOf(c: Context<App>): URL {
 
 const Input = z.record(z.string(), z.unknown())
 
-async function orderOf(c: Context<App>, model: string): Promise<Record<string, unknown>> {
+async function orderOf({ c, model, task }: Call): Promise<Record<string, unknown>> {
 	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
 	// Without input, which some models need none of, their client sends no body.
@@ -148,6 +160,7 @@ async function orderOf(c: Context<App>, model: string): Promise<Record<string, u
 	return {
 		...toNative(model, input),
 		model,
+		...(task && { task }),
 		...(priority && { priority }),
 		...(start_deadline && { start_deadline })
 	}

@@ -63,7 +63,7 @@ function fromText(name: string, text: string): unknown {
 /** What came with the request is an input as it is; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id. */
 function inputOf(value: unknown, pointer: string): string | Given {
 	const isReference = typeof value === 'object' && value !== null && !(value instanceof Given)
-	const reference = isReference ? Object.values(value)[0] : value
+	const reference = isReference ? Object.values(value).find((one) => one !== null) : value
 	if (!(typeof reference === 'string' || reference instanceof Given)) {
 		throw fault(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
 	}

@@ -269,6 +269,17 @@ it.each([
 	expect(answer.status).toBe(status)
 })
 
+it('takes from a reference what it has: programs write the other of its two fields as null', async () => {
+	const { key } = await newAccount()
+	const image_url = `data:image/png;base64,${inject('files')['plain.png']}`
+	const edit = { model: 'scenes', prompt: 'a red sphere', stream: true }
+	const answer = await post('/openai/v1/images/edits', key, { ...edit, images: [{ file_id: null, image_url }] })
+	await answer.body?.cancel()
+	expect(answer.status).toBe(200)
+	const none = await post('/openai/v1/images/edits', key, { ...edit, images: [{ file_id: null, image_url: null }] })
+	expect([none.status, await none.json()]).toMatchObject([400, { error: { param: 'image' } }])
+})
+
 it('reads nothing into a form that it does not say, and passes no image over', async () => {
 	const { key } = await newAccount()
 	const image = new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' })

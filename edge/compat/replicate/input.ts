@@ -20,7 +20,7 @@ const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native
 	.set('input_image', 'image')
 	.set('image_cfg_scale', 'image_guidance')
 /** Of models that take several images. */
-const lists = new Set(['image_input', 'input_images'])
+const lists = new Set(['image_input', 'images', 'input_images'])
 
 const schedulers = new Map<unknown, SamplerName>([
 	['DDIM', 'ddim'],
@@ -49,7 +49,7 @@ const meaningless = new Set([
 /** A prediction's `input` for a model as fields of a native request; under which names of theirs or ours does not matter. */
 export function toNative(model: string, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
 	const fields = Object.entries(input).flatMap(([name, value]) =>
-		value === null || value === '' || meaningless.has(name) ? [] : translated(model, name, value)
+		value === null || (value === '' && name !== 'prompt') || meaningless.has(name) ? [] : translated(model, name, value)
 	)
 	const native = Object.fromEntries(fields)
 	// Passed over there, where programs send every field that has a default: of PNG a quality, and without an image how much of it is drawn anew.

@@ -115,23 +115,37 @@ it.each([
 	expect(await (await get(`/v1/generations/${id}`, key)).json()).toMatchObject({ request })
 })
 
-it.each(['image', 'input_image', 'image_input', 'input_images'])('takes an image as %s, of which there is one', async (name) => {
-	const { key } = await newAccount()
-	const isList = name.startsWith('image_') || name.endsWith('s')
-	const image = `data:image/png;base64,${inject('files')['plain.png']}`
-	const order = (value: unknown) =>
-		post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { ...input, [name]: value } })
-	const answer = await order(isList ? [image] : image)
-	expect(answer.status).toBe(201)
-	expect(await answer.json()).toMatchObject({ input: { task: 'image-to-image' } })
-	const several = await order([image, image])
-	expect([several.status, await several.json()]).toMatchObject([
-		422,
-		{ invalid_fields: [{ field: isList ? `input.${name}` : 'input.image' }] }
-	])
-	if (isList) {
-		expect(await (await order([])).json()).toMatchObject({ input: { task: 'text-to-image' } })
+it.each(['image', 'input_image', 'image_input', 'images', 'input_images'])(
+	'takes an image as %s, of which there is one',
+	async (name) => {
+		const { key } = await newAccount()
+		const isList = name.startsWith('image_') || name.endsWith('s')
+		const image = `data:image/png;base64,${inject('files')['plain.png']}`
+		const order = (value: unknown) =>
+			post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { ...input, [name]: value } })
+		const answer = await order(isList ? [image] : image)
+		expect(answer.status).toBe(201)
+		expect(await answer.json()).toMatchObject({ input: { task: 'image-to-image' } })
+		const several = await order([image, image])
+		expect([several.status, await several.json()]).toMatchObject([
+			422,
+			{ invalid_fields: [{ field: isList ? `input.${name}` : 'input.image' }] }
+		])
+		if (isList) {
+			expect(await (await order([])).json()).toMatchObject({ input: { task: 'text-to-image' } })
+		}
 	}
+)
+
+it('takes an empty prompt as one, and passes over what else is empty', async () => {
+	const { key } = await newAccount()
+	const image = `data:image/png;base64,${inject('files')['plain.png']}`
+	const order = (given: object) =>
+		post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { prompt: '', ...given } })
+	expect(await (await order({ image, mask: '', negative_prompt: '' })).json()).toMatchObject({ input: { prompt: '' } })
+	expect(await (await order({ image: '' })).json()).toMatchObject({
+		invalid_fields: [{ field: 'input.prompt', description: 'expected at least 1 character, got ""' }]
+	})
 })
 
 it.each(['image_guidance_scale', 'image_cfg_scale'])('knows %s, which models guided by their image alone have', async (name) => {
