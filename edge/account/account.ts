@@ -302,13 +302,9 @@ export class Account extends DurableObject {
 		})
 	}
 
-	/** Throws where a generation is still to be made from an upload, for work that removes it. */
-	async expectUnused(key: string, upload: string): Promise<Answer<void>> {
-		return this.#admit(key, 'generate', () => {
-			if (this.#books.inputs.isNeeded(upload)) {
-				throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended still needs ${upload}.` })
-			}
-		})
+	/** Throws where a generation is still to be made from an upload, for work that removes it; from now on none can be. */
+	async giveUpInput(key: string, upload: string): Promise<Answer<void>> {
+		return this.#admit(key, 'generate', (now) => this.#books.inputs.giveUp(upload, now))
 	}
 
 	/** An order that was accepted before, where `repeat` is one; looked for before the work that comes before a submission. */

@@ -1,4 +1,5 @@
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { ProblemError } from '../errors.ts'
 import { refuse } from '../inputs/refuse.ts'
 import { describe } from '../issues.ts'
 import type { Due } from './due.ts'
@@ -20,7 +21,7 @@ const onceMore = 'inputs once more'
 export class Inputs {
 	readonly #sql: SqlStorage
 	readonly #due: Due
-	/** What a sweep has removed, and when: who looked at it before may order only now. */
+	/** What was removed, and when: who looked at it before may order only now. */
 	readonly #gone = new Map<string, number>()
 
 	constructor(sql: SqlStorage, due: Due) {
@@ -49,33 +50,35 @@ export class Inputs {
 		this.#sql.exec('DELETE FROM inputs WHERE generation = ?', generation)
 	}
 
-	/** Whether a generation is still to be made from it. */
-	isNeeded(upload: string): boolean {
-		return (
-			this.#sql
-				.exec(
-					"SELECT 1 FROM inputs JOIN generations ON id = generation WHERE upload = ? AND status IN ('queued', 'processing') LIMIT 1",
-					upload
-				)
-				.toArray().length > 0
-		)
+	/** Throws where a generation is still to be made from it; from now on nothing may use it. */
+	giveUp(upload: string, now: number): void {
+		const needed =
+			"SELECT 1 FROM inputs JOIN generations ON id = generation WHERE upload = ? AND status IN ('queued', 'processing') LIMIT 1"
+		if (this.#sql.exec(needed, upload).toArray().length > 0) {
+			throw new ProblemError({ code: 'in-use', detail: `A generation that has not ended still needs ${upload}.` })
+		}
+		this.#goes([upload], now)
 	}
 
 	/** Of uploads, those that nothing needs any more, and that nothing may use from now on. */
 	takeUnused(uploads: readonly { id: string; at: number }[], now: number): string[] {
+		const unused = uploads
+			.filter(({ at }) => at <= now - unusedFor)
+			.map(({ id }) => id)
+			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
+		this.#goes(unused, now)
+		return unused
+	}
+
+	#goes(uploads: readonly string[], now: number): void {
 		for (const [id, at] of this.#gone) {
 			if (at <= now - underWay) {
 				this.#gone.delete(id)
 			}
 		}
-		const unused = uploads
-			.filter(({ at }) => at <= now - unusedFor)
-			.map(({ id }) => id)
-			.filter((id) => this.#sql.exec('SELECT 1 FROM inputs WHERE upload = ? LIMIT 1', id).toArray().length === 0)
-		for (const id of unused) {
+		for (const id of uploads) {
 			this.#gone.set(id, now)
 		}
-		return unused
 	}
 
 	/** The upload that a page comes after, if it is not the first. */

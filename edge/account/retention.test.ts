@@ -131,7 +131,16 @@ describe('An account keeps', () => {
 		await vi.waitFor(async () => expect(await due()).toEqual([{ subject: 'inputs' }]), patience)
 	})
 
-	it('no upload that is used only once it is being removed: the order is refused, and not failed later', async () => {
+	it.each([
+		[
+			'as nothing used it',
+			async (id: string) => pass(day + 60_000, async () => expect(await stored(inputKey(account, id))).toEqual([]))
+		],
+		[
+			'by its owner',
+			async (id: string) => env.ACCOUNT.getByName(account).giveUpInput(readKey(env.DARKROOM_SECRET, key)!.hash, id)
+		]
+	])('no upload that is used only once it is being removed %s: the order is refused, and not failed later', async (_, remove) => {
 		const form = new FormData()
 		form.set('file', new File([Buffer.from(png, 'base64')], 'a.png'))
 		const headers = { authorization: `Bearer ${key}` }
@@ -139,7 +148,7 @@ describe('An account keeps', () => {
 		const request = { model: 'scenes', prompt: 'a red sphere', image: id, width: 64, height: 64 }
 		// An order that has looked at its input by now.
 		const seen = takeApart(orderFor(findModel('scenes')!, { task: 'image-to-image', stored: true }).parse(request))
-		await pass(day + 60_000, async () => expect(await stored(inputKey(account, ''))).toEqual([]))
+		await remove(id)
 		const submitted = await submitTo(env.ACCOUNT.getByName(account), readKey(env.DARKROOM_SECRET, key)!.hash, seen)
 		expect(submitted).toMatchObject({ fault: { code: 'invalid-request', errors: [{ pointer: '/image' }] } })
 		expect(await rows('SELECT * FROM generations')).toEqual([])

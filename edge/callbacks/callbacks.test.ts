@@ -81,6 +81,21 @@ describe('callbacks', () => {
 		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/checkpoint`)).toBeNull(), patience)
 	})
 
+	it('keep no checkpoint of what has ended while it was on its way', async () => {
+		await start()
+		const { readable, writable } = new FixedLengthStream(8)
+		const headers = { authorization: `Bearer ${jobFor(env, work).token}`, 'content-type': 'application/octet-stream' }
+		const place = `/callbacks/${work.account}/${work.generation}/1/checkpoint`
+		const storing = fetchEdge(place, { method: 'POST', headers: { ...headers, 'content-length': '8' }, body: readable })
+		const writer = writable.getWriter()
+		await writer.write(Buffer.from('half'))
+		expect((await call(work, 'finish', { outcome: 'failed', detail: 'enough' })).status).toBe(200)
+		await writer.write(Buffer.from('way!'))
+		await writer.close()
+		expect(await codeOf(await storing)).toBe('409 ended')
+		expect(await env.BUCKET.head(`${generation.id}/1/checkpoint`)).toBeNull()
+	})
+
 	it('take previews, and say whether anyone would see more', async () => {
 		await start()
 		const preview = { n: 0, step: 3, content_type: 'image/webp', data: 'UklGRg==' }

@@ -33,6 +33,11 @@ export const checkpoint = (app: OpenAPIHono<App>) =>
 		// Before, so that a late node stores nothing; after, so that what the Account remembers is there.
 		unwrap(await account.confirm(work))
 		await env.BUCKET.put(checkpointKey(work), c.req.raw.body)
-		unwrap(await account.checkpointed(work))
+		const kept = await account.checkpointed(work)
+		if ('fault' in kept && kept.fault.code === 'ended') {
+			// While the bytes were on their way: what the end has removed is there again.
+			await env.BUCKET.delete(checkpointKey(work))
+		}
+		unwrap(kept)
 		return c.json({}, 200)
 	})

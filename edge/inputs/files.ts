@@ -128,7 +128,7 @@ async function listNewest(env: Env, prefix: string, start: string | undefined, l
 /** Throws where a generation is still to be made from it. */
 export async function removeFile(env: Env, key: Key, id: string): Promise<void> {
 	await findFile(env, key, id)
-	unwrap(await env.ACCOUNT.getByName(key.account).expectUnused(key.hash, id))
+	unwrap(await env.ACCOUNT.getByName(key.account).giveUpInput(key.hash, id))
 	await env.BUCKET.delete(inputKey(key.account, id))
 }
 
