@@ -12,6 +12,7 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
       --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; once for each, in place of all that it had of its own
       --limit plan                     none of its own, but the plan's
   credit ACCOUNT AMOUNT REFERENCE    gives it micro-units, once under each reference
+  debit ACCOUNT AMOUNT REFERENCE     takes back micro-units that it has not spent, in the same way
   refund ACCOUNT GENERATION          gives back what was charged for a generation
   keys ACCOUNT                       its keys
   key ACCOUNT NAME                   makes a key, and the account if it is new
@@ -76,6 +77,13 @@ const commands: Record<string, Command> = {
 	credit: {
 		takes: 3,
 		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: numeric(amount), reference })
+	},
+	debit: {
+		takes: 3,
+		run: (account, text, reference) => {
+			const amount = numeric(text)
+			return call(account, 'POST', '/credits', { amount: typeof amount === 'number' ? -amount : amount, reference })
+		}
 	},
 	refund: { takes: 2, run: (account, generation) => call(account, 'POST', path`/generations/${generation}/refund`) },
 	keys: { takes: 1, run: (account) => all(account, '/keys', 'keys') },

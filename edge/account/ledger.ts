@@ -9,6 +9,7 @@ type Side = LedgerEntry['from']
 /** From where to where each kind of entry moves money. */
 const moves: Record<Kind, [from: Side, to: Side]> = {
 	credit: ['funds', 'available'],
+	debit: ['available', 'funds'],
 	hold: ['available', 'held'],
 	capture: ['held', 'charged'],
 	release: ['held', 'available'],
@@ -48,20 +49,29 @@ export class Ledger {
 			.one()
 	}
 
-	/** Books a credit once, whatever is sent again under its reference. */
+	/** Books a credit once, whatever is sent again under its reference; below zero a debit, of what is available. */
 	credit(amount: number, reference: string, now: number): void {
-		const booked = this.#sql.exec<{ amount: number }>('SELECT amount FROM ledger WHERE reference = ?', reference).toArray()[0]
+		const [booked] = this.#sql
+			.exec<{ amount: number }>(
+				"SELECT iif(kind = 'debit', -amount, amount) AS amount FROM ledger WHERE reference = ?",
+				reference
+			)
+			.toArray()
 		if (!booked) {
 			this.#expectRoom(amount)
-			this.#move('credit', amount, now, { reference })
+			this.#move(amount < 0 ? 'debit' : 'credit', Math.abs(amount), now, { reference })
 		} else if (booked.amount !== amount) {
 			const detail = `${reference} was booked with ${booked.amount}, got ${amount}.`
 			throw new ProblemError({ code: 'reference-reused', detail })
 		}
 	}
 
-	/** Beyond 2⁵³ not each integer is a number. What comes in is the most that any side can have. */
+	/** Nobody gives back more than they have. And beyond 2⁵³ not each integer is a number: what comes in is the most that any side can have. */
 	#expectRoom(amount: number): void {
+		const { available } = this.balance()
+		if (amount < -available) {
+			refuse('/amount', `at least ${-available}, which takes back all that is available`, String(amount))
+		}
 		const { given } = this.#sql.exec<{ given: number }>("SELECT -funds AS given FROM tallies WHERE subject = ''").one()
 		const room = Number.MAX_SAFE_INTEGER - given
 		if (amount > room) {

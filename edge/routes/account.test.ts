@@ -82,10 +82,28 @@ describe('an account', () => {
 		expect(await (await admin('/credits', { amount: 5, reference: 'r' })).json()).toMatchObject({ available: plenty + 5 })
 		expect(await (await admin('/credits', { amount: 5, reference: 'r' })).json()).toMatchObject({ available: plenty + 5 })
 		expect(await codeOf(await admin('/credits', { amount: 6, reference: 'r' }))).toBe('409 reference-reused')
-		expect(await codeOf(await admin('/credits', { amount: -6, reference: 's' }))).toBe('422 invalid-request')
 		expect(await codeOf(await post(`/v1/admin/accounts/${account}/credits`, key, { amount: 1, reference: 't' }))).toBe(
 			'401 unauthorized'
 		)
+	})
+
+	it('gives back what it has not spent, and no more, once under a reference', async () => {
+		const generation = await submit({ count: 1 })
+		const most = plenty - price
+		expect(await codeOf(await admin('/credits', { amount: -most - 1, reference: 'r' }))).toBe('422 invalid-request')
+		expect(await codeOf(await admin('/credits', { amount: 0, reference: 'r' }))).toBe('422 invalid-request')
+		for (const _ of [1, 2]) {
+			expect(await (await admin('/credits', { amount: -most, reference: 'r' })).json()).toEqual({
+				available: 0,
+				held: price,
+				charged: 0
+			})
+		}
+		expect(await codeOf(await admin('/credits', { amount: most, reference: 'r' }))).toBe('409 reference-reused')
+		await startAndDeliver(generation, 0)
+		const { entries } = await (await get('/v1/ledger', key)).json<{ entries: LedgerEntry[] }>()
+		expect(entries[1]).toMatchObject({ kind: 'debit', from: 'available', to: 'funds', amount: most, reference: 'r' })
+		expect(await audit()).toEqual({ differences: [], objects: 1 })
 	})
 
 	it('is given no more than can be counted', async () => {

@@ -8,17 +8,22 @@ import { AccountId } from '../ids.ts'
 import { enroll } from '../storage/roll.ts'
 import { json, problem } from './responses.ts'
 
+const mostAtOnce = 1_000_000_000_000
+
 const Credit = z.strictObject({
-	/** Micro-units. */
-	amount: z.int().min(1).max(1_000_000_000_000),
-	/** Such as the payment's id. The same one, sent again, is booked once. */
-	reference: z.string().trim().min(1).max(200)
+	amount: z
+		.int()
+		.min(-mostAtOnce)
+		.max(mostAtOnce)
+		.refine((amount) => amount !== 0, 'an amount other than 0')
+		.describe('Micro-units; below zero it takes back what is available.'),
+	reference: z.string().trim().min(1).max(200).describe("Such as the payment's id. The same one, sent again, is booked once.")
 })
 
 const route = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/credits',
-	summary: 'Give an account credit',
+	summary: 'Give an account credit, or take it back',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId }),

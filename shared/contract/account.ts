@@ -70,13 +70,13 @@ export type Balance = z.infer<typeof Balance>
 export const LedgerEntry = z.strictObject({
 	id: z.int(),
 	at: Time,
-	kind: z.enum(['credit', 'hold', 'capture', 'release', 'refund']),
+	kind: z.enum(['credit', 'debit', 'hold', 'capture', 'release', 'refund']),
 	from: z.enum(['funds', 'available', 'held', 'charged']),
 	to: z.enum(['funds', 'available', 'held', 'charged']),
 	amount: Amount,
 	generation: z.string().nullable(),
 	picture: z.int().nullable(),
-	reference: z.string().nullable().describe('Of a credit: its name, under which it was booked once.')
+	reference: z.string().nullable().describe('Of a credit or a debit: its name, under which it was booked once.')
 })
 export type LedgerEntry = z.infer<typeof LedgerEntry>
 

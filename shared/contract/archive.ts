@@ -4,7 +4,7 @@ import { KeyId, LedgerEntry } from './account.ts'
 import { Status } from './generation.ts'
 
 const Time = z.iso.datetime()
-const ArchivedKind = LedgerEntry.shape.kind.exclude(['credit'])
+const ArchivedKind = LedgerEntry.shape.kind.exclude(['credit', 'debit'])
 export type ArchivedKind = z.infer<typeof ArchivedKind>
 
 /** One line of an archive: what is kept of a generation for good. What was asked for is not: no prompt, no input, no seed. */

@@ -34,12 +34,18 @@ it('makes an account that can order, and shows its books', async ({ task }) => {
 	expect((await admin('accounts')).stdout).toMatch(
 		new RegExp(`account +plan +available[\\s\\S]*${acme} +trial +98590 +1410 +0 +1 +\\d{5,6} +–`)
 	)
+	await admin('debit', acme, '90', 'invoice-1a')
+	expect((await admin('credit', acme, '90', 'invoice-1b')).stdout).toMatch(/available +98590\n/)
+	await expect(admin('debit', acme, 'all', 'invoice-1c')).rejects.toMatchObject({
+		stderr: expect.stringMatching(/expected .*number.*, got "all"/)
+	})
 	expect((await admin('set', acme, '--limit', 'spend_per_day=none')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 16/)
 	expect((await admin('set', acme, '--limit', 'pictures_in_flight=7')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 7/)
 	expect((await admin('set', acme, '--plan', 'standard')).stdout).toMatch(/standard[\s\S]*pictures_in_flight 7/)
 	expect((await admin('set', acme, '--limit', 'plan')).stdout).toMatch(/standard[\s\S]*pictures_in_flight 1000/)
 	const { stdout: ledger } = await admin('ledger', acme)
 	expect(ledger).toMatch(/1410 .* hold +available +held/)
+	expect(ledger).toMatch(/90 .* invoice-1a .* debit +available +funds/)
 	expect(ledger).toMatch(/100000 .* invoice-1 .* credit +funds +available/)
 	expect((await admin('audit', acme)).stdout).toMatch(new RegExp(`${acme} +0 +0`))
 	await expect(admin('audit', 'nobody', acme)).rejects.toMatchObject({
