@@ -55,6 +55,15 @@ const slow: Draw = (chance) =>
 	disturb('storage is slow', between(chance, 5, 20), { line: 'storage', share: 0.8, whims: ['late'] })
 const apart: Draw = (chance) =>
 	disturb('the edge is out of reach', between(chance, 3, 25), { line: 'callbacks', share: 1, whims: ['refused'] })
+const cutOff: Draw = (chance) => {
+	const [name, line] = [oneOf(chance, nodes), oneOf(chance, ['callbacks', 'storage'] as const)]
+	return disturb(`node ${name} is cut off (${line})`, between(chance, 10, 100), {
+		line,
+		node: name,
+		share: 1,
+		whims: ['refused']
+	})
+}
 const deaf: Draw = (chance) =>
 	disturb('no answer of the edge arrives', between(chance, 3, 10), { line: 'callbacks', share: 1, whims: ['deaf', 'lie'] })
 
@@ -136,6 +145,7 @@ const others = [
 	storage,
 	slow,
 	apart,
+	cutOff,
 	deaf,
 	cache
 ]

@@ -71,7 +71,7 @@ export async function openHouse(openQueue: () => Promise<QueueServer>): Promise<
 			DARKROOM_MODELS: 'scenes,scenes-classes,scenes-unconditional',
 			DRAIN_SECONDS: '1',
 			NODE_USE_ENV_PROXY: '1',
-			...Object.fromEntries(['HTTP_PROXY', 'http_proxy'].map((name) => [name, wire.url])),
+			...Object.fromEntries(['HTTP_PROXY', 'http_proxy'].map((variable) => [variable, wire.urlOf(name)])),
 			...Object.fromEntries(['NO_PROXY', 'no_proxy'].map((name) => [name, '']))
 		},
 		ready: /^ready: /,

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '../../../infra/ports.ts'
@@ -13,6 +14,8 @@ export type Whim = (typeof whims)[number]
 
 export interface Trouble {
 	line: Line
+	/** Whose; everyone's by default. */
+	node?: string
 	/** Of the calls, from 0 to 1. */
 	share: number
 	whims: readonly Whim[]
@@ -20,7 +23,8 @@ export interface Trouble {
 
 /** The way from the nodes to the edge, and to storage behind it: a proxy for HTTP_PROXY, which loses, delays and repeats what it is asked to. */
 export interface Wire {
-	url: string
+	/** For the node of a name. */
+	urlOf(node: string): string
 	troubles: Set<Trouble>
 	/** How many calls failed. */
 	failed: number
@@ -35,11 +39,16 @@ interface Answer {
 
 export async function openWire(edge: number): Promise<Wire> {
 	const troubles = new Set<Trouble>()
+	const callers = new WeakMap<Duplex, string>()
 	const server = createServer((request, response) => {
 		void pass(request, response).catch(() => response.destroy())
 	})
 	// Node asks for a tunnel: we are its other end.
-	server.on('connect', (_, socket) => {
+	server.on('connect', ({ headers }, socket) => {
+		const [name] = Buffer.from(headers['proxy-authorization']?.split(' ')[1] ?? '', 'base64')
+			.toString()
+			.split(':')
+		callers.set(socket, name!)
 		socket.on('error', () => {})
 		socket.write('HTTP/1.1 200 OK\r\n\r\n')
 		server.emit('connection', socket)
@@ -48,7 +57,8 @@ export async function openWire(edge: number): Promise<Wire> {
 	async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
 		const body = await buffer(request)
 		const line: Line = request.url!.startsWith('/cdn-cgi/') ? 'storage' : 'callbacks'
-		const trouble = [...troubles].find((trouble) => trouble.line === line && happens(Math.random, trouble.share))
+		const isIts = ({ node }: Trouble) => node === undefined || node === callers.get(request.socket)
+		const trouble = [...troubles].find((one) => one.line === line && isIts(one) && happens(Math.random, one.share))
 		const whim = trouble && oneOf(Math.random, trouble.whims)
 		const give = ({ status, headers, body }: Answer) => response.writeHead(status, headers).end(body)
 		wire.failed += whim ? 1 : 0
@@ -90,7 +100,12 @@ export async function openWire(edge: number): Promise<Wire> {
 
 	const port = await freePort()
 	await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-	const wire: Wire = { url: `http://127.0.0.1:${port}`, troubles, failed: 0, close: () => server.close() }
+	const wire: Wire = {
+		urlOf: (node) => `http://${node}:${node}@127.0.0.1:${port}`,
+		troubles,
+		failed: 0,
+		close: () => server.close()
+	}
 	return wire
 }
 
