@@ -1,5 +1,6 @@
 import { createPostgresBackend, Queue, type Job as QueueJob, runMigrations, Worker, type WorkerOptions } from 'bullmq'
 import { Redis } from 'ioredis'
+import { StandaloneConnector } from 'ioredis/built/connectors/index.js'
 import pg from 'pg'
 import { z } from 'zod'
 
@@ -174,8 +175,17 @@ function postgres(connectionString: string): Backend {
 	}
 }
 
+/** ioredis listens for one error of each socket. One of TLS may have two, where a certificate is refused and it is closed meanwhile: the second would end the process. */
+class Connector extends StandaloneConnector {
+	override async connect(...given: Parameters<StandaloneConnector['connect']>) {
+		const socket = await super.connect(...given)
+		return socket.on('error', () => {})
+	}
+}
+
 function redis(url: string, side: 'producer' | 'consumer'): Backend {
 	const connection = new Redis(url, {
+		Connector: Connector as new (options: unknown) => Connector,
 		// A producer fails soon and its caller tries again; a consumer waits for as long as it takes (BullMQ insists on null).
 		maxRetriesPerRequest: side === 'producer' ? 1 : null,
 		enableOfflineQueue: true,

@@ -1,10 +1,12 @@
+import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
 import { models } from '../../shared/catalog.ts'
 import { mostConnections, openConsumer, openProducer } from '../../shared/queue.ts'
-import { postgresServer } from '../queues.ts'
+import { postgresServer, redisServer, withRedis } from '../queues.ts'
 
 /** Of the edge (edge/dispatcher). */
 const producers = 4
@@ -60,6 +62,22 @@ it('a connection that the server ends when nobody has asked it anything yet fail
 			await consumer.close()
 		}
 	)
+})
+
+it.runIf(withRedis)('a Redis whose certificate nobody trusts fails who connects, and nothing else', async () => {
+	const server = await redisServer({ tls: true })
+	await server.start()
+	for (let connection = 0; connection < 3; connection++) {
+		const consumer = openConsumer(server.url)
+		const worker = consumer.worker('model', async () => {}, {}).on('error', () => {})
+		const [error] = await once(worker, 'error', { signal: AbortSignal.timeout(20_000) })
+		expect(error.message).toMatch('self-signed certificate')
+		// While its other connection shakes hands.
+		await worker.close(true)
+		await consumer.close()
+		await sleep(200)
+	}
+	await server.remove()
 })
 
 /** Work with a PostgreSQL behind a door. */
