@@ -175,6 +175,28 @@ test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each r
 	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
 })
 
+test('a U-Net of which branches share nothing is told its timestep in the place where it was', async () => {
+	const constant = (values: number[]) => constantNode(values, '').attributes
+	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
+	await Promise.all([mkdir(whole), mkdir(each)])
+	const graph = network({ encoder_hidden_states: [1, ['batch', 'sequence', 8]] }, [
+		['Constant', [], 'axis', constant([0])],
+		['Unsqueeze', ['timestep', 'axis'], 'raised'],
+		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
+		['Expand', ['raised', 'rows'], 'spread'],
+		['Constant', [], 'shape', constant([-1, 1, 1, 1])],
+		['Reshape', ['spread', 'shape'], 't'],
+		['ReduceMean', ['encoder_hidden_states'], 'mean', [attribute('axes', [1, 2])]],
+		['Reshape', ['mean', 'shape'], 'said'],
+		['Mul', ['t', 'said'], 'told'],
+		['Mul', ['sample', 'told'], 'out_sample']
+	])
+	await writeFile(path.join(whole, 'model.onnx'), graph)
+	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	expect([...readGraph(path.join(each, 'model.onnx')).inputs.keys()]).toEqual(['sample', 'timestep', 'encoder_hidden_states'])
+	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+})
+
 test('what a graph within a graph reads of it stays', async () => {
 	const constant = (values: number[]) => constantNode(values, '').attributes
 	const branch = (name: string) => {

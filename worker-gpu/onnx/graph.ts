@@ -208,17 +208,21 @@ export class Graph {
 
 	#pieces({ nodes: replaced, inputs = new Map(), outputs = new Map() }: Change): Piece[] {
 		const { nodes: kept, names: needed } = this.needed(replaced)
-		// Weights that could be given too (IR version 3, `keep_initializers_as_inputs`) are constants from now on.
-		const isOther = (input: string) => inputs.has(input) || this.#initializers.has(input)
 		const inside = this.#fields.flatMap((field): Piece[] => {
 			const node = this.#places.get(field)
 			const isNeeded = this.nested || (node ? kept.has(node) : field.number !== 5 || needed.has(this.#text(field, 8)))
-			const gone = (field.number === 11 && isOther(this.#text(field, 1))) || (field.number === 13 && inputs.size > 0)
+			const input = field.number === 11 ? this.#text(field, 1) : undefined
+			// Weights that could be given too (IR version 3, `keep_initializers_as_inputs`) are constants from now on.
+			const gone = (input !== undefined && this.#initializers.has(input)) || (field.number === 13 && inputs.size > 0)
 			const output = field.number === 12 ? outputs.get(this.#text(field, 1)) : undefined
-			const instead = node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
+			const declared = inputs.get(input ?? '')
+			const instead = declared
+				? [bytesField(11, declaration(input!, declared))]
+				: node && replaced.get(node)?.map((one) => bytesField(1, encoded(one)))
 			return gone || !isNeeded ? [] : (instead ?? [output ? bytesField(12, output) : field])
 		})
-		inside.push(...Array.from(inputs, ([name, declared]) => bytesField(11, declaration(name, declared))))
+		const added = [...inputs].filter(([name]) => !this.#inputs.has(name))
+		inside.push(...added.map(([name, declared]) => bytesField(11, declaration(name, declared))))
 		const has = this.#model.some((field) => field.number === 8 && this.#text(field, 1) === MICROSOFT)
 		const pieces = this.#model.flatMap((field) =>
 			field.number === 7 ? [varint(7 * 8 + 2), varint(lengthOf(inside)), ...inside] : [field]
