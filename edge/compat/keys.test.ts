@@ -22,20 +22,15 @@ it.each([
 			'x-fal-target-url': 'https://fal.run/darkroom/scenes',
 			...(authorization && { authorization })
 		}
-		// Whoever had read it would find that it is neither JSON nor a form, or that it is too large.
-		const body = new Blob(['{', new Uint8Array(21 * 1024 * 1024)]).stream()
-		const answer = await fetchEdge(path, { method: 'POST', headers, body })
+		// Whoever had read it would find that it is neither JSON nor a form.
+		const answer = await fetchEdge(path, { method: 'POST', headers, body: '{' })
 		expect([authorization, answer.status]).toEqual([authorization, 401])
 	}
 })
 
 it('keeps nothing of a file that comes with another token than was told', async () => {
-	const body = new Blob([new Uint8Array(21 * 1024 * 1024)]).stream()
-	const answer = await fetchEdge('/fal/files/acme/upl_00000000000000000000000000?until=9999999999&token=x', {
-		method: 'PUT',
-		body
-	})
-	expect(answer.status).toBe(404)
+	const place = '/fal/files/acme/upl_00000000000000000000000000?until=9999999999&token=x'
+	expect((await fetchEdge(place, { method: 'PUT', body: 'no picture' })).status).toBe(404)
 })
 
 it.each(['/replicate/v1/predictions/nothing', '/fal/queue/darkroom/scenes/requests/nothing'])(
