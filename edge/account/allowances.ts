@@ -210,7 +210,7 @@ function paces(
 		quota,
 		window: 60,
 		// The thousandth is for what a float leaves of a minute that was added up of `quota` parts.
-		left: Math.floor((minute - ahead + 0.001) / apart),
+		left: Math.min(Math.floor((minute - ahead + 0.001) / apart), quota),
 		takes: 1,
 		full: Math.ceil((ahead + apart - 0.001) / 1_000),
 		again: Math.ceil((ahead + apart - minute - 0.001) / 1_000),

@@ -88,11 +88,11 @@ async function beginning(body: ReadableStream<Uint8Array> | null, signal: AbortS
 }
 
 /** RFC 9110, 10.2.3: seconds, or a date. */
-function secondsOf(header: string | null, now = Date.now()): number | null {
+function secondsOf(header: string | null): number | null {
 	if (header === null) {
 		return null
 	}
-	const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - now) / 1_000
+	const seconds = /^\d{1,9}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000
 	return Number.isFinite(seconds) ? Math.max(0, seconds) : null
 }
 

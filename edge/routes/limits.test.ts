@@ -75,6 +75,12 @@ describe('limits', () => {
 		expect(await generations()).toHaveLength(4)
 	})
 
+	it('leave no more than they are, however high', async () => {
+		const most = 999_999_999_999_999
+		await put({ limits: { requests_per_minute: most, pictures_in_flight: null } })
+		expect((await submit()).headers.get('ratelimit')).toBe(`"account";r=${most - 1};t=0`)
+	})
+
 	it('hold for a key beside those of its account', async () => {
 		vi.setSystemTime('2026-11-29T12:00:00Z')
 		const made = await post('/v1/keys', key, { limits: { requests_per_minute: 1, spend_per_day: price } })
