@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { encoded } from '../../worker-gpu/onnx/new-node.ts'
+import { declaration, encoded } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, ProtobufFile, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { nameOf } from './graph.ts'
 
@@ -26,11 +26,7 @@ export function graphOf(inputs: Ports, nodes: Nodes): Buffer {
 	return Buffer.concat([varintField(1, 8), bytesField(7, Buffer.concat(graph)), bytesField(8, varintField(2, 17))])
 }
 
-export function port(name: string, [type, dims]: Ports[string]): Buffer {
-	const shape = dims.map((dim) => bytesField(1, typeof dim === 'number' ? varintField(1, dim) : bytesField(2, dim)))
-	const tensor = Buffer.concat([varintField(1, type), bytesField(2, Buffer.concat(shape))])
-	return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
-}
+export const port = (name: string, [type, dims]: Ports[string]): Buffer => declaration(name, { type, dims })
 
 /** Declares inputs of a graph anew, each of type float32. */
 export async function declare(file: string, inputs: Record<string, (string | number)[]>): Promise<void> {

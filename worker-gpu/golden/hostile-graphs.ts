@@ -1,14 +1,9 @@
-import { encoded, newNode } from '../onnx/new-node.ts'
+import { declaration, encoded, newNode } from '../onnx/new-node.ts'
 import { bytesField, varintField } from '../onnx/protobuf.ts'
 
 const [float32, int64, bool] = [1, 7, 9]
 const picture = ['batch', 'channels', 'height', 'width']
-const shape = (dims: readonly string[]) => Buffer.concat(dims.map((name) => bytesField(1, bytesField(2, name))))
-const value = (name: string, type: number, dims: readonly string[]) =>
-	Buffer.concat([
-		bytesField(1, name),
-		bytesField(2, bytesField(1, Buffer.concat([varintField(1, type), bytesField(2, shape(dims))])))
-	])
+const value = (name: string, type: number, dims: readonly string[]) => declaration(name, { type, dims })
 
 /** A model.onnx, by the field numbers of onnx.proto: y is a picture, as x is. */
 function graphOf(x: string, y: string, node: Buffer, constant: Buffer): Buffer {

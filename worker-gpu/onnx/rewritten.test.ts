@@ -136,15 +136,8 @@ describe('what the branches of guidance share is computed once', () => {
 	})
 
 	test('in memory that is long enough for rows, where rows and latents were called the same', async () => {
-		const node = (operator: string, inputs: readonly string[], output: string) => {
-			const from = inputs.map((name) => bytesField(1, name))
-			return bytesField(1, Buffer.concat([...from, bytesField(2, output), bytesField(4, operator)]))
-		}
-		const port = (name: string) => {
-			const dims = [bytesField(2, 'batch'), ...[2, 2, 2].map((dim) => varintField(1, dim))].map((dim) => bytesField(1, dim))
-			const tensor = Buffer.concat([varintField(1, 1), bytesField(2, Buffer.concat(dims))])
-			return Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))])
-		}
+		const node = (...made: Parameters<typeof newNode>) => bytesField(1, encoded(newNode(...made)))
+		const port = (name: string) => declaration(name, { type: 1, dims: ['batch', 2, 2, 2] })
 		const graph = [
 			node('MatMul', ['sample', 'sample'], 'a'),
 			node('Sin', ['a'], 'b'),
