@@ -24,6 +24,12 @@ export function failureOf({ id, status, error }: Generation): Problem {
 	return { type, title, detail, status: status === 'failed' ? failed : 409, instance: id }
 }
 
+/** What was expected; where that is a list of all fields, by a vendor's names. */
+export const expectedBy = (nameOf: (field: string) => string, expected: string, others: string[] = []): string => {
+	const [, fields] = /^only (.+)$/.exec(expected) ?? []
+	return fields ? `only ${[...new Set([...others, ...fields.split(', ').map(nameOf)])].join(', ')}` : expected
+}
+
 /** What a vendor has and we have not, as a problem that its adapter words; `there` says what we have. */
 export const notServed = (call: string, there: string): ProblemError =>
 	new ProblemError({ code: 'not-found', detail: `${call} is not served here; there are ${there}.` })

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import type { Problem } from '../../../shared/contract/problem.ts'
 import { problemType } from '../../errors.ts'
-import { failureOf } from '../failure.ts'
+import { expectedBy, failureOf } from '../failure.ts'
 import { theirPath } from './input.ts'
 
 /** How a generation ends without pictures, in fal's words (https://fal.ai/docs/documentation/model-apis/request-errors). */
@@ -19,7 +19,7 @@ function errorOf({ type, status, detail, errors }: Problem): object {
 	}
 	const fields = errors?.map(({ pointer, expected, received }) => ({
 		loc: pathOf(pointer.split('/').slice(1)),
-		msg: `Expected ${expected}, got ${received}`,
+		msg: `Expected ${expectedBy((field) => theirPath(field)[0]!, expected)}, got ${received}`,
 		type: received === 'nothing' ? 'missing' : 'value_error'
 	}))
 	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }

@@ -77,6 +77,31 @@ it.each([
 	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({ request: { width, height } })
 })
 
+it.each([
+	['DPM++ 2M SDE Karras', 'dpm++-2m-sde-karras'],
+	['Euler A', 'euler-ancestral'],
+	['unipc', 'unipc']
+])('takes the scheduler %s, and what else their Stable Diffusion names otherwise', async (scheduler, sampler) => {
+	const { key } = await newAccount()
+	const image_url = `data:image/png;base64,${inject('files')['plain.png']}`
+	const input = { prompt: 'a red sphere', scheduler, image_url, noise_strength: 0.5, image_format: 'jpeg' }
+	const { body } = await submit(key, input)
+	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({
+		request: { sampler, strength: 0.5, output_format: 'jpeg' }
+	})
+})
+
+it('tells which fields there are by the names that they have there', async () => {
+	const { key } = await newAccount()
+	const answer = await post(app, key, { prompt: 'a red sphere', steps_: 4, scheduler: 'TCD' })
+	const { detail } = await answer.json<{ detail: { loc: string[]; msg: string }[] }>()
+	const told = Object.fromEntries(detail.map(({ loc, msg }) => [loc.join('.'), msg]))
+	expect(told['body.steps_']).toMatch(
+		/^Expected only model, task, prompt, negative_prompt, image_size, num_inference_steps, guidance_scale, .*num_images, /
+	)
+	expect(told['body.scheduler']).toMatch(/"euler-ancestral".* got "tcd"/)
+})
+
 it('takes the image of a list of one, as models have it that take several', async () => {
 	const { key } = await newAccount()
 	const image = `data:image/png;base64,${inject('files')['plain.png']}`

@@ -22,9 +22,12 @@ const names = new Map([
 	['image_url', 'image'],
 	['mask_url', 'mask'],
 	['num_images', 'count'],
-	['num_inference_steps', 'steps']
+	['num_inference_steps', 'steps'],
+	['scheduler', 'sampler']
 ])
 const theirNames = new Map([...names].map(([theirs, native]) => [native, theirs]))
+/** As their Stable Diffusion has them (fal-ai/lora, fal-ai/fast-sdxl). */
+names.set('format', 'output_format').set('image_format', 'output_format').set('noise_strength', 'strength')
 
 /** Of common inputs, those that mean nothing here. */
 const meaningless = new Set([
@@ -62,8 +65,17 @@ function translated(id: string, name: string, value: unknown): [string, unknown]
 	if (name === 'image_size' && model && !size) {
 		return refuse('/image_size', `${[...sizes.keys()].join(', ')} or { "width", "height" }`, describe(value))
 	}
-	return size ? Object.entries(size) : [[names.get(name) ?? name, uploadIn(value)]]
+	return size ? Object.entries(size) : [[names.get(name) ?? name, name === 'scheduler' ? samplerIn(value) : uploadIn(value)]]
 }
+
+/** `DPM++ 2M Karras` as we call it. */
+const samplerIn = (value: unknown): unknown =>
+	typeof value === 'string'
+		? value
+				.toLowerCase()
+				.replaceAll(' ', '-')
+				.replace(/^euler-a$/, 'euler-ancestral')
+		: value
 
 /** Where a native field is among fal's. */
 export const theirPath = (field: string): string[] =>

@@ -1,6 +1,8 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { FieldError, Problem } from '../../../shared/contract/problem.ts'
+import { expectedBy } from '../failure.ts'
+import { theirFields } from './request.ts'
 
 /** The native API's fields by OpenAI's names. */
 const params = new Map([
@@ -13,6 +15,8 @@ const params = new Map([
 /** Their statuses, where they are not ours. */
 const statuses: Record<number, ContentfulStatusCode> = { 402: 429, 422: 400 }
 
+const paramOf = (field: string): string => params.get(field) ?? field
+
 export interface OpenAIError {
 	message: string
 	type: string
@@ -22,7 +26,9 @@ export interface OpenAIError {
 
 export function errorOf({ status, detail, type, errors }: Problem): OpenAIError {
 	const fields = errors?.map((error) => ({ ...error, ...namesOf(error) })) ?? []
-	const told = fields.map(({ name, expected, received }) => `${name}: expected ${expected}, got ${received}`)
+	const told = fields.map(
+		({ name, expected, received }) => `${name}: expected ${expectedBy(paramOf, expected, theirFields)}, got ${received}`
+	)
 	const code = type.split(':').at(-1)!.replaceAll('-', '_')
 	return {
 		message: told.length > 0 ? `${told.join('; ')}.` : detail,
@@ -42,7 +48,7 @@ export function errorOf({ status, detail, type, errors }: Problem): OpenAIError 
 /** Its field by OpenAI's name; and how it is called in a text, by ours as well where that tells more. */
 function namesOf({ pointer }: FieldError): { param: string; name: string } {
 	const [first = '', ...rest] = pointer.split('/').slice(1)
-	const param = params.get(first) ?? first
+	const param = paramOf(first)
 	return { param, name: [param === first ? param || 'the body' : `${param} (${first})`, ...rest].join('.') }
 }
 

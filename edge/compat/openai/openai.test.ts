@@ -185,7 +185,7 @@ it('takes the size of a model of ours as it stands, and tells by their names wha
 		'size (width): expected at most 256, got 1024; size (height): expected a multiple of 32, got 100; '
 	)
 	expect(error.message).toContain('n (count): expected at most 8, got 99; ')
-	expect(error.message).toContain('constructor: expected only model, ')
+	expect(error.message).toMatch(/constructor: expected only model, size, quality, .* negative_prompt, steps, .* n, /)
 })
 
 it('says in OpenAI’s words that a body is too large before it is read', async () => {

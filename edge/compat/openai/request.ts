@@ -20,6 +20,8 @@ const ImagesRequest = z.looseObject({
 	partial_images: z.int().min(0).max(3).optional()
 })
 
+export const theirFields = Object.keys(ImagesRequest.shape)
+
 /** How the answer is to look. */
 export interface Wanted {
 	as: ('url' | 'b64_json')[]

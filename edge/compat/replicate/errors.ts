@@ -1,5 +1,6 @@
 import type { Problem } from '../../../shared/contract/problem.ts'
 import { problemType } from '../../errors.ts'
+import { expectedBy } from '../failure.ts'
 import { theirName } from './input.ts'
 
 /** As Replicate calls them; clients and those who wrote them look for these. */
@@ -26,7 +27,7 @@ export function errorOf({ errors, ...problem }: Problem, isNative: boolean) {
 	const invalid_fields = errors?.map(({ pointer, expected, received }) => ({
 		type: received === 'nothing' ? 'required' : 'invalid',
 		field: fieldAt(pointer.split('/').slice(1), isNative),
-		description: `expected ${expected}, got ${received}`
+		description: `expected ${isNative ? expectedBy(theirName, expected) : expected}, got ${received}`
 	}))
 	const detail = invalid_fields?.map(({ field, description }) => `- ${field}: ${description}\n`).join('') ?? problem.detail
 	return { ...problem, title, detail, ...(invalid_fields && { invalid_fields }) }

@@ -165,6 +165,11 @@ it.each(['constructor', 'toString'])('knows no field %s', async (field) => {
 })
 
 it.each([
+	[
+		'steps_',
+		4,
+		expect.stringMatching(/^expected only model, .* num_inference_steps, guidance_scale, .*, got the field "steps_"$/)
+	],
 	['aspect_ratio', '0:1', 'expected a ratio such as 16:9, got "0:1"'],
 	['size', '0x64', 'expected a size such as 512x768, got "0x64"']
 ])('says what %s may be', async (field, value, description) => {
