@@ -59,6 +59,7 @@ export default defineConfig({
 						'hono/factory',
 						'hono/http-exception',
 						'ioredis',
+						'ioredis/built/connectors/index.js',
 						'pg',
 						'standardwebhooks',
 						'stripe',
