@@ -10,8 +10,13 @@ export const key = {
 }
 
 /** A call with the key of this session; the answer's JSON. Throws DarkroomError. */
-export async function api<T>(path: string, method = 'GET'): Promise<T> {
-	return (await call(path, method)).json()
+export async function api<T>(path: string, method = 'GET', body?: object): Promise<T> {
+	return (await call(path, method, body)).json()
+}
+
+/** A call that is answered with nothing. Throws DarkroomError. */
+export async function ask(path: string, method: string): Promise<void> {
+	await call(path, method)
 }
 
 /** A file, for which the key is needed. Throws DarkroomError. */
@@ -19,8 +24,9 @@ export async function fileOf(path: string): Promise<Blob> {
 	return (await call(path)).blob()
 }
 
-async function call(path: string, method = 'GET'): Promise<Response> {
-	const answer = await fetch(path, { method, headers: { authorization: `Bearer ${key.get() ?? ''}` } })
+async function call(path: string, method = 'GET', body?: object): Promise<Response> {
+	const headers = { authorization: `Bearer ${key.get() ?? ''}`, ...(body && { 'content-type': 'application/json' }) }
+	const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
 	if (!answer.ok) {
 		throw await DarkroomError.of(answer)
 	}

@@ -125,6 +125,42 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('makes and revokes keys, for whoever has one that may', async () => {
+		const keys = `${edge.url}/v1/admin/accounts/tester/keys`
+		const may = { name: 'chief', scopes: ['read', 'admin'] }
+		const { key: chief } = (await (await say(keys, edge.adminToken, may)).json()) as { key: string }
+		const { page, faults } = await openPage(browser)
+		const enter = async (key: string) => {
+			await page.goto(`${edge.url}/account`)
+			await page.getByLabel('API key').fill(key)
+			await page.keyboard.press('Enter')
+			await page.getByRole('button', { name: 'Show the keys' }).click()
+		}
+		await enter(key)
+		await page.getByRole('status').getByText('Expected a key with the scope admin').waitFor()
+		expect(await page.getByRole('button', { name: 'Make a key' }).isVisible()).toBe(false)
+		expect(faults.splice(0).every((fault) => fault.includes('403'))).toBe(true)
+		await page.getByRole('button', { name: 'Forget the key' }).click()
+		await enter(chief)
+		await page.getByRole('row', { name: 'chief read, admin' }).waitFor()
+		await page.getByLabel('Name').fill('shop')
+		await page.getByLabel('Until').fill('2099-12-31')
+		await page.getByRole('checkbox', { name: 'read' }).uncheck()
+		await page.getByRole('button', { name: 'Make a key' }).click()
+		const text = page.locator('#keys-said code')
+		await text.waitFor()
+		const shown = (await text.textContent())!
+		const asked = await say(`${edge.url}/v1/generations?dry_run=1`, shown, { model: 'scenes', prompt: 'a cone' })
+		expect(asked.status).toBe(200)
+		const row = page.getByRole('row', { name: /^shop generate .*2099/ })
+		page.once('dialog', (dialog) => void dialog.accept())
+		await row.getByRole('button', { name: 'Revoke shop' }).click()
+		await row.waitFor({ state: 'detached' })
+		expect((await fetch(`${edge.url}/v1/account`, { headers: { authorization: `Bearer ${shown}` } })).status).toBe(401)
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('sends a delivery again', async () => {
 		const { page, faults } = await openPage(browser)
 		await page.goto(`${edge.url}/account`)

@@ -11,6 +11,8 @@ import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
 import { thumbnail } from '../thumbnail.ts'
 import { chart } from './chart.ts'
+import { offerKeys } from './keys.ts'
+import { table } from './table.ts'
 
 const days = 30
 
@@ -20,6 +22,7 @@ signIn(async () => {
 	showChart(usage)
 	showSpend(usage)
 	showLimits(account, usage)
+	offerKeys()
 	await Promise.all([generations(), deliveries(), archives()])
 })
 
@@ -181,12 +184,6 @@ function addRows(id: string, heads: string[], rows: HTMLTableRowElement[], numbe
 	} else {
 		find(id).replaceChildren(rows.length > 0 ? table(heads, rows, numbers) : h('p', { class: 'faint' }, 'None yet.'))
 	}
-}
-
-/** `numbers`: from which column on there are numbers. */
-function table(heads: string[], rows: HTMLTableRowElement[], numbers = heads.length): HTMLTableElement {
-	const cells = heads.map((head, i) => h('th', { scope: 'col', class: i >= numbers ? 'number' : undefined }, head))
-	return h('table', {}, h('thead', {}, h('tr', {}, ...cells)), h('tbody', {}, ...rows))
 }
 
 function offerMore(id: string, next: string | null, load: (cursor: string) => Promise<void>): void {

@@ -13,6 +13,8 @@ const states: Record<Generation['status'], string> = {
 	expired: 'Too late'
 }
 
+/** Of the page, in which a picture tells how far it is to whoever looks at something else meanwhile. */
+const { title } = document
 /** Milliseconds after which a server that cannot be reached is asked again. */
 const pause = 2_000
 
@@ -74,6 +76,7 @@ export async function develop(
 	let pace: { at: number; done: number } | undefined
 	const end = () => {
 		card.classList.add('ended')
+		document.title = title
 		progress.hidden = true
 		cancel.hidden = true
 		for (const frame of frames) {
@@ -95,7 +98,9 @@ export async function develop(
 					progress.max = event.total
 					progress.value = event.done
 					const left = event.done > pace.done ? Math.ceil((event.total - event.done) * each) : null
-					tell(states.processing, `: ${Math.floor((event.done / event.total) * 100)} %${about(left)}`)
+					const part = `${Math.floor((event.done / event.total) * 100)} %`
+					tell(states.processing, `: ${part}${about(left)}`)
+					document.title = `${part} · Darkroom`
 					break
 				}
 				case 'preview':
