@@ -81,7 +81,7 @@ describe.skipIf(isMissing)('the playground', () => {
 	})
 
 	it('shows a picture as it develops', async () => {
-		for (const [name, value] of Object.entries({ Steps: 100, Width: 256, Height: 256 })) {
+		for (const [name, value] of Object.entries({ Steps: 50, Width: 256, Height: 256 })) {
 			await page.getByLabel(name).fill(String(value))
 		}
 		await page.getByLabel('Seed').fill('7')
