@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
@@ -61,29 +61,6 @@ it.each([
 			expect(stderr).toMatch(told)
 		}
 	} finally {
-		rmSync(tree, { recursive: true })
-	}
-})
-
-it('builds of the edge take nothing away from each other, nor from who reads the last one', async () => {
-	const tree = copyTree()
-	const dist = join(tree, 'dist')
-	mkdirSync(join(dist, 'edge'), { recursive: true })
-	const files = [join(dist, 'edge/worker.js'), join(dist, 'site.json')]
-	const reading = files.map((file) => {
-		writeFileSync(file, 'the last one')
-		return openSync(file, 'r')
-	})
-	try {
-		const build = () => promisify(execFile)(process.execPath, [join(tree, 'infra/build.ts')])
-		await Promise.all([build(), build()])
-		expect(reading.map((file) => readFileSync(file, 'utf8'))).toEqual(['the last one', 'the last one'])
-		expect(readdirSync(dist).filter((name) => !name.startsWith('.'))).toEqual(['edge', 'site.json'])
-		expect(readFileSync(files[0]!, 'utf8')).toMatch(/sourceMappingURL=worker.js.map\s*$/)
-	} finally {
-		reading.forEach((file) => {
-			closeSync(file)
-		})
 		rmSync(tree, { recursive: true })
 	}
 })
