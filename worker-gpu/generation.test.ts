@@ -384,10 +384,11 @@ test('work that a halted engine gives up is handed back with its rows, and anoth
 test('work in progress leaves a checkpoint, and is not begun anew after a node that vanished', async () => {
 	const vanished = new AbortController()
 	answers.start = () => granted(endless)
-	answers.checkpoint = () => void vanished.abort(new Error('vanished'))
+	// On a loaded machine the first may be of rows that have not done any evaluation yet.
+	answers.checkpoint = () => void (bodies('progress').some(({ done }) => done > 0) && vanished.abort(new Error('vanished')))
 	await expect(work({ signal: vanished.signal })).rejects.toThrow('vanished')
 	expect(bodies('progress').filter(({ previews }) => previews)).toEqual([]) // Nobody watched.
-	stored = bytes('checkpoint')[0]!
+	stored = bytes('checkpoint').at(-1)!
 	const resumed = new AbortController()
 	const done: number[] = []
 	answers.start = () => granted(endless, { checkpoint: `${origin}/stored` })
