@@ -60,24 +60,27 @@ test('--help names every variable', async () => {
 	expect(code).toBe(0)
 })
 
-test.runIf(process.platform === 'linux')('asked to stop while a model loads, it ends at once, with its engine', async () => {
-	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
-	await cp(path.join(import.meta.dirname, 'golden/tiny'), path.join(folder, 'scenes'), { recursive: true })
-	const graph = path.join(folder, 'scenes/unet/model.onnx')
-	await rm(graph)
-	execFileSync('mkfifo', [graph])
-	const env = { PATH: process.env.PATH, QUEUE_URL: queue, MODELS_DIR: folder, DARKROOM_MODELS: 'scenes' }
-	const node = spawn(process.execPath, [path.join(import.meta.dirname, 'main.ts')], { env })
-	// Opens when the engine does so, which then waits for ever for what nobody writes.
-	const writer = await open(graph, 'w')
-	const engine = readFileSync(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8').trim()
-	expect(engine).toMatch(/^\d+$/)
-	node.kill('SIGTERM')
-	expect(await once(node, 'exit')).toEqual([0, null])
-	await expect.poll(() => existsSync(`/proc/${engine}`), { timeout: 20_000 }).toBe(false)
-	await writer.close()
-	await rm(folder, { recursive: true })
-})
+test.runIf(process.platform === 'linux')(
+	'its terminal closed while a model loads, it ends at once, with its engine',
+	async () => {
+		const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+		await cp(path.join(import.meta.dirname, 'golden/tiny'), path.join(folder, 'scenes'), { recursive: true })
+		const graph = path.join(folder, 'scenes/unet/model.onnx')
+		await rm(graph)
+		execFileSync('mkfifo', [graph])
+		const env = { PATH: process.env.PATH, QUEUE_URL: queue, MODELS_DIR: folder, DARKROOM_MODELS: 'scenes' }
+		const node = spawn(process.execPath, [path.join(import.meta.dirname, 'main.ts')], { env })
+		// Opens when the engine does so, which then waits for ever for what nobody writes.
+		const writer = await open(graph, 'w')
+		const engine = readFileSync(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8').trim()
+		expect(engine).toMatch(/^\d+$/)
+		node.kill('SIGHUP') // As SIGINT and SIGTERM do, which all others send.
+		expect(await once(node, 'exit')).toEqual([0, null])
+		await expect.poll(() => existsSync(`/proc/${engine}`), { timeout: 20_000 }).toBe(false)
+		await writer.close()
+		await rm(folder, { recursive: true })
+	}
+)
 
 async function main(args: string[], env: Record<string, string>): Promise<{ code: number; stdout: string; stderr: string }> {
 	const child = spawn(process.execPath, [path.join(import.meta.dirname, 'main.ts'), ...args], {

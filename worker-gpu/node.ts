@@ -33,7 +33,7 @@ export async function run(): Promise<void> {
 	const isSigning = Boolean(c2pa.C2PA_CERTIFICATE || c2pa.C2PA_PRIVATE_KEY)
 	const signer = isSigning ? await openSigner(c2pa.C2PA_CERTIFICATE, c2pa.C2PA_PRIVATE_KEY) : undefined
 	const asked = new AbortController()
-	for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 		process.on(signal, () => asked.abort())
 	}
 	process.on('disconnect', () => asked.abort()) // Our supervisor is gone, where it opened a channel.
