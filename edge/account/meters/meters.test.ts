@@ -145,17 +145,19 @@ describe('Meters', () => {
 		expect(await page(`state=pending&cursor=${first.next}`)).toEqual({ listed: ofStripe.slice(1), next: null })
 	})
 
-	it('take back what was refunded', async () => {
-		const work = await charge(3)
+	it('take back what was refunded, in whichever minutes it was charged, at once', async () => {
+		const work = await charge(2, { count: 3, seed: 5 })
 		await charge(1)
-		expect((await call(work, 'finish', { outcome: 'failed', detail: 'lost the fourth' })).status).toBe(200)
+		vi.setSystemTime(Date.now() + minute)
+		await deliver(work, 2, 7)
+		expect((await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })).status).toBe(200)
 		vi.setSystemTime(Date.now() + 2 * minute)
 		const refunded = await post(`/v1/admin/accounts/${account}/generations/${work.generation}/refund`, env.ADMIN_TOKEN, {})
 		expect(refunded.status).toBe(200)
 		await untilNothingIsPending(minute)
 		const pictures = [0, 1, 2].map((n) => ({ generation: work.generation, n }))
 		expect((await events())[0]).toMatchObject({ state: 'sent', value: -3, pictures, sent_at: expect.any(String) })
-		expect((await counted()).map((form) => Number(form['payload[value]'])).sort((a, b) => a - b)).toEqual([-3, 4])
+		expect((await counted()).map((form) => Number(form['payload[value]'])).sort((a, b) => a - b)).toEqual([-3, 1, 3])
 	})
 
 	it('lose nothing in days of outage; only the oldest gets into doubt, is parked, and waits for a person', async () => {

@@ -78,8 +78,8 @@ export class Meters {
 	 */
 	takeBack(generation: string, now: number): void {
 		const counted = this.#at.sql.exec<{ model: string; price: number; n: number; sinks: string }>(
-			`SELECT model, price, count(*) AS n, (SELECT json_group_array(sink) FROM meter_events WHERE batch = id) AS sinks
-			FROM metered JOIN batches ON batch = id WHERE generation = ? GROUP BY id`,
+			`SELECT model, price, count(*) AS n, (SELECT json_group_array(sink ORDER BY sink) FROM meter_events WHERE batch = id) AS sinks
+			FROM metered JOIN batches ON batch = id WHERE generation = ? GROUP BY model, price, sinks`,
 			generation
 		)
 		for (const { model, price, n, sinks } of counted.toArray()) {
