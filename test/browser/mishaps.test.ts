@@ -143,6 +143,8 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const blank = (element: HTMLCanvasElement) => !element.getContext('2d')!.getImageData(0, 0, 128, 128).data.some(Boolean)
 		expect(await canvas.evaluate(blank)).toBe(true)
 		await canvas.click()
+		const [ring, whole] = [(await page.locator('.ring').boundingBox())!, (await canvas.boundingBox())!]
+		expect(ring.width / whole.width).toBeCloseTo(Number(await page.getByLabel('Brush').inputValue()) / side, 1)
 		await costs(page).waitFor()
 		await page.getByRole('button', { name: 'Undo' }).click()
 	})

@@ -209,7 +209,7 @@ it.each([
 	['--image', 'nowhere.png', 'nowhere.png'],
 	['--output', 'picture.gif', 'expected a name that ends with .png'],
 	['--output', 'nowhere/picture.png', '--output: expected a folder that can be written to, got nowhere'],
-	['--colour', 'red', "Unknown option '--colour'"]
+	['--colour', 'red', "Unknown option '--colour'; --help says what there is\n"]
 ])('%s %s is refused before anything is asked for', async (name, value, message) => {
 	const refused = { code: 1, stderr: expect.stringContaining(message) }
 	await expect(darkroom('generate', 'a red sphere', name, value)).rejects.toMatchObject(refused)

@@ -1,7 +1,7 @@
 import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { attempt, reasonOf } from '../attempt.ts'
-import { money } from '../format.ts'
+import { money, nameOf } from '../format.ts'
 import { find, h } from '../h.ts'
 
 const states: Record<Generation['status'], string> = {
@@ -53,6 +53,7 @@ export async function develop(
 	const card = h(
 		'div',
 		{ class: 'development', 'data-id': id },
+		h('p', { class: 'asked', dir: 'auto' }, nameOf(request)),
 		pictures,
 		progress,
 		h('div', { class: 'row' }, h('div', {}, h('p', {}, state, detail), notes), cancel)
@@ -69,7 +70,7 @@ export async function develop(
 		if (image) {
 			image.hidden = false
 			image.src = url
-			image.alt = isFinal ? `${request.prompt || 'Picture'} (${n + 1})` : image.alt
+			image.alt = isFinal ? `${nameOf(request)} (${n + 1})` : image.alt
 		}
 	}
 	/** When the first steps were seen, and how many: what is left goes on as fast. */

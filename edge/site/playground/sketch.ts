@@ -75,6 +75,16 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 			repaint()
 		}
 	})
+	// Where a mouse would paint, and how much.
+	const ring = h('div', { class: 'ring', hidden: true })
+	canvas.addEventListener('pointermove', ({ pointerType, offsetX, offsetY }) => {
+		ring.hidden = pointerType !== 'mouse'
+		const across = (Number(size.value) * canvas.clientWidth) / width
+		Object.assign(ring.style, { left: `${offsetX}px`, top: `${offsetY}px`, width: `${across}px` })
+	})
+	canvas.addEventListener('pointerleave', () => {
+		ring.hidden = true
+	})
 	const changed = () => canvas.dispatchEvent(new Event('input', { bubbles: true }))
 	const lift = ({ pointerId }: PointerEvent) => {
 		if (pointerId === pointer) {
@@ -91,7 +101,7 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 	}
 	const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
 	repaint()
-	const sheet = h('div', { class: 'sheet' }, canvas)
+	const sheet = h('div', { class: 'sheet' }, canvas, ring)
 	if (backdrop) {
 		sheet.style.backgroundImage = `url("${backdrop}")`
 	}
