@@ -23,7 +23,7 @@ const list = createRoute({
 const add = createRoute({
 	method: 'post',
 	path: '/v1/webhooks',
-	summary: 'Add a webhook, a URL that is told of every generation',
+	summary: 'Add a webhook, a URL that is told of every generation; one that is there already is told of these events from now on',
 	middleware: [withKey, limitBody] as const,
 	request: { body: { required: true, content: { 'application/json': { schema: EndpointRequest } } } },
 	responses: {

@@ -33,9 +33,14 @@ export class Endpoints {
 		return endpointOf(row)
 	}
 
+	/** A URL that is here already stays one: its messages would come twice, under ids of their own. */
 	add({ url, events }: EndpointRequest, now: number): Endpoint {
-		const { n } = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM endpoints').one()
-		if (n >= mostEndpoints) {
+		const endpoints = this.list()
+		const known = endpoints.find((endpoint) => endpoint.url === url)
+		if (known) {
+			return this.change(known.id, { events, enabled: true })
+		}
+		if (endpoints.length >= mostEndpoints) {
 			throw new ProblemError({ code: 'too-many-webhooks', detail: `Expected at most ${mostEndpoints}; delete one first.` })
 		}
 		const id = newId('wh', now)

@@ -297,15 +297,25 @@ describe('Webhooks', () => {
 		expect(await codeOf(await post('/v1/generations', key, { ...order, webhook: { url } }))).toBe('422 invalid-request')
 	})
 
+	it('are one for each URL, however often it is added, with the events that were named last', async () => {
+		const { id } = await subscribe('https://example.com/x')
+		await change(id, { enabled: false })
+		const events = ['generation.failed']
+		const same = { id, url: 'https://example.com/x', events, enabled: true }
+		expect(await subscribe('https://example.com/x', events)).toMatchObject(same)
+		expect(await (await get('/v1/webhooks', key)).json()).toMatchObject({ webhooks: [same] })
+	})
+
 	it('belong to one account, and there are not too many', async () => {
 		const { id } = await subscribe('https://example.com/x')
 		const { key: strange } = await newAccount()
 		expect(await codeOf(await get(`/v1/webhooks/${id}`, strange))).toBe('404 not-found')
 		expect(await codeOf(await post(`/v1/webhooks/${id}/ping`, strange, {}))).toBe('404 not-found')
 		for (let i = 1; i < 20; i++) {
-			await subscribe('https://example.com/x')
+			await subscribe(`https://example.com/x/${i}`)
 		}
-		expect(await codeOf(await post('/v1/webhooks', key, { url: 'https://example.com/x' }))).toBe('409 too-many-webhooks')
+		expect(await codeOf(await post('/v1/webhooks', key, { url: 'https://example.com/y' }))).toBe('409 too-many-webhooks')
+		expect((await post('/v1/webhooks', key, { url: 'https://example.com/x' })).status).toBe(201)
 		const gone = await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
 		expect(gone.status).toBe(204)
 		expect((await (await get('/v1/webhooks', key)).json<{ webhooks: object[] }>()).webhooks).toHaveLength(19)
