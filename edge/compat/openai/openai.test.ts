@@ -156,7 +156,7 @@ it('says what is there in place of what is not', async () => {
 		404,
 		{
 			error: {
-				message: expect.stringMatching(/^POST \/openai\/v1\/responses is not served here; there are images\/generations, /)
+				message: expect.stringMatching(/^POST \/openai\/v1\/responses is not served here; there are POST images\/generations, /)
 			}
 		}
 	])
