@@ -68,7 +68,10 @@ export const openai = (app: OpenAPIHono<App>) => {
 	})
 	addFiles(at)
 	at.all('*', (c) => {
-		throw notServed(`${c.req.method} ${c.req.path}`, 'POST images/generations, images/edits and images/variations, files and models')
+		throw notServed(
+			`${c.req.method} ${c.req.path}`,
+			'POST images/generations, images/edits and images/variations, files and models'
+		)
 	})
 	for (const base of bases) {
 		app.route(base, at)
