@@ -27,7 +27,3 @@ function sumOf(terms: readonly Term[], length: number): Float64Array {
 	}
 	return sum
 }
-
-/** x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε: Ho et al., 2020, eq. 4. */
-export const noised = (x0: Tensor, e: Tensor, alphaBar: number): Tensor =>
-	combine([Math.sqrt(alphaBar), x0], [Math.sqrt(1 - alphaBar), e])

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Tensor } from '../../onnx/tensor.ts'
-import { combine, noised } from './combine.ts'
+import { combine } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, noiseFrom, type Pair, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving, strengthsAt } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { assertTrained, SpacingConfig, spacedTimesteps } from './timesteps.ts'
@@ -66,12 +67,8 @@ export function ddim(config: DdimConfig, steps: number, eta = 0): Sampler<null> 
 	}
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, strengthsAt(timesteps, alphas)),
 		start: () => null,
-		scale: (x) => x,
-		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const { x0, next } = isLimited ? inPasses(c, x, output) : inOnePass(c, x, output)

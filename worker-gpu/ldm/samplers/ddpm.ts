@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { combine, noised } from './combine.ts'
+import { combine } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving, strengthsAt } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { assertTrained, SpacingConfig, spacedTimesteps } from './timesteps.ts'
@@ -48,12 +49,8 @@ export function ddpm(config: DdpmConfig, steps: number): Sampler<null> {
 	})
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, strengthsAt(timesteps, alphas)),
 		start: () => null,
-		scale: (x) => x,
-		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const x0 = limited(apply(c.guess, x, output))

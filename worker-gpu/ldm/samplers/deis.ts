@@ -4,6 +4,7 @@ import { combine, type Term } from './combine.ts'
 import { log32 } from './log32.ts'
 import { LogSnrConfig, type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
 import { apply, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
@@ -47,12 +48,8 @@ export function deis(config: DeisConfig, steps: number): Sampler<History> {
 	const limited = limit(config)
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, places),
 		start: () => [],
-		scale: (x) => x,
-		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x, history }, output, k) {
 			const { alpha, sigma } = places[k]!
 			const x0 = limited(apply(pairs[k]!, x, output))

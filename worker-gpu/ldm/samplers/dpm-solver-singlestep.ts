@@ -4,6 +4,7 @@ import { combine, type Term } from './combine.ts'
 import { DpmSolverConfig, firstPlace, terms } from './dpm-solver.ts'
 import { type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
 import { apply, limit, pictureFrom } from './prediction.ts'
+import { preserving } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { f } from './schedule.ts'
 import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
@@ -48,12 +49,8 @@ export function dpmSolverSinglestep(config: SinglestepConfig, steps: number): Sa
 	const limited = limit(config)
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, places),
 		start: () => ({ begun: null, guesses: [] }),
-		scale: (x) => x,
-		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x, history }, output, k, noise) {
 			const x0 = limited(apply(pairs[k]!, x, output))
 			const guesses = [x0, ...history.guesses.slice(0, config.solver_order - 1)]

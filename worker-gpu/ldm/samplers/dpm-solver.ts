@@ -3,6 +3,7 @@ import type { Tensor } from '../../onnx/tensor.ts'
 import { combine, type Term } from './combine.ts'
 import { assertApart, LogSnrConfig, type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
 import { apply, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
@@ -79,12 +80,8 @@ export function multistep(
 	assertApart(timesteps.map((_, k) => updateAt(k, k + 1)))
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, places),
 		start: () => [],
-		scale: (x) => x,
-		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x, history }, output, k, noise) {
 			const x0 = guess(x, output, k)
 			const guesses = [x0, ...history.slice(0, 2)]

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { combine, noised } from './combine.ts'
+import { combine } from './combine.ts'
 import { apply, assertSeen, ClipConfig, limit, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving, strengthsAt } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod, Beta, ScheduleConfig } from './schedule.ts'
 import { assertSteps, assertTrained } from './timesteps.ts'
@@ -53,12 +54,8 @@ export function lcm(config: LcmConfig, steps: number, span = 1): Sampler<null> {
 	})
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, strengthsAt(timesteps, alphas)),
 		start: () => null,
-		scale: (x) => x,
-		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const x0 = combine([c.out, limited(apply(c.guess, x, output))], [c.skip, x])

@@ -2,13 +2,13 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
-import { noised } from './combine.ts'
+import { combine } from './combine.ts'
 import { DdpmConfig } from './ddpm.ts'
 import { alphasCumprod } from './schedule.ts'
 
 const Config = DdpmConfig.extend({ _class_name: z.literal('DDPMScheduler') })
 
-/** Noises a picture x0 with e to training timestep t. */
+/** Noises a picture x0 with e to training timestep t: Ho et al., 2020, eq. 4. */
 export type Noising = (x0: Tensor, e: Tensor, t: number) => Tensor
 
 /** That of a folder whose `scheduler_config.json` is there for its noise alone: the upscaler's `low_res_scheduler`. */
@@ -19,6 +19,6 @@ export async function loadNoising(folder: string): Promise<Noising> {
 		if (alphaBar === undefined) {
 			throw new RangeError(`noise_level: expected an integer from 0 to ${alphas.length - 1}, got ${t}`)
 		}
-		return noised(x0, e, alphaBar)
+		return combine([Math.sqrt(alphaBar), x0], [Math.sqrt(1 - alphaBar), e])
 	}
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Tensor } from '../../onnx/tensor.ts'
-import { combine, noised, type Term } from './combine.ts'
+import { combine, type Term } from './combine.ts'
 import { apply, noiseFrom, pictureFrom } from './prediction.ts'
+import { preserving, strengthsAt } from './preserving.ts'
 import type { Sampler, Step } from './sampler.ts'
 import { alphasCumprod, f, ScheduleConfig } from './schedule.ts'
 import { assertTrained, SpacingConfig, spacedTimesteps } from './timesteps.ts'
@@ -90,12 +91,8 @@ export function pndm(config: PndmConfig, steps: number): Sampler<History> {
 	}
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, strengthsAt(timesteps, alphas)),
 		start: () => ({ answers: [], origin: null, within: [] }),
-		scale: (x) => x,
-		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x, history }, output, k) {
 			const { answers, origin } = history
 			if (!config.skip_prk_steps && (answers.length < WARM || origin)) {

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { combine, noised } from './combine.ts'
+import { combine } from './combine.ts'
 import { LcmConfig, lcmTimesteps } from './lcm.ts'
 import { apply, assertSeen, noiseFrom, pictureFrom } from './prediction.ts'
+import { preserving, strengthsAt } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { alphasCumprod } from './schedule.ts'
 
@@ -40,12 +41,8 @@ export function tcd(config: TcdConfig, steps: number, gamma = 0): Sampler<null> 
 	})
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, strengthsAt(timesteps, alphas)),
 		start: () => null,
-		scale: (x) => x,
-		renoise: (x0, e, k) => noised(x0, e, alphas[timesteps[k]!]!),
 		advance({ x }, output, k, noise) {
 			const c = coefficients[k]!
 			const x0 = apply(c.guess, x, output)

@@ -3,6 +3,7 @@ import type { Tensor } from '../../onnx/tensor.ts'
 import { combine, type Term } from './combine.ts'
 import { assertApart, LogSnrConfig, type Place, placeAt, respacedLevels, spacedLevels } from './logsnr.ts'
 import { apply, limit, noiseFrom, pictureFrom, ThresholdConfig } from './prediction.ts'
+import { preserving } from './preserving.ts'
 import type { Sampler } from './sampler.ts'
 import { f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, trainingSigmas } from './sigmas.ts'
@@ -66,12 +67,8 @@ export function uniPc(config: UniPcConfig, steps: number): Sampler<History> {
 	const limited = limit(config)
 
 	return {
-		timesteps,
-		order: 1,
-		initialSigma: 1,
+		...preserving(timesteps, places),
 		start: () => ({ guesses: [], previous: null }),
-		scale: (x) => x,
-		renoise: (x0, e, k) => combine([places[k]!.alpha, x0], [places[k]!.sigma, e]),
 		advance({ x: predicted, history }, output, k) {
 			const picture = apply(pictures[k]!, predicted, output)
 			const x0 = config.predict_x0 ? limited(picture) : picture
