@@ -84,7 +84,7 @@ it('shows pictures in a terminal that can, in its own words, and in no other', a
 			'-o',
 			join(dir, 'shown.png'),
 			'--steps',
-			size === '64x64' ? '4' : '60',
+			size === '64x64' ? '4' : '30',
 			'--size',
 			size
 		)

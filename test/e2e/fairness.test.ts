@@ -4,7 +4,8 @@ import type { Generation } from '../../shared/contract/generation.ts'
 import { type Consumer, Job, openConsumer } from '../../shared/queue.ts'
 import { type BareEdge, startBareEdge } from '../edge.ts'
 
-const accounts = 20
+const accounts = 10
+/** More than the edge shows of an account's to the queue at once. */
 const queued = 40
 /** Milliseconds that the node takes for a picture: long beside the way of a job through the queue. */
 const pictureTime = 150

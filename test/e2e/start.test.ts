@@ -125,7 +125,7 @@ describe('npm start', () => {
 	})
 
 	it('starts on what a full disk, a crash or another version has left, and keeps what was accepted', async () => {
-		const { id } = await stack.submit({ ...request, steps: 100, count: 2 })
+		const { id } = await stack.submit({ ...request, steps: 60 })
 		const { dataDir } = stack
 		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
 		stack.process.kill('SIGINT')
