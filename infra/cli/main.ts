@@ -55,18 +55,22 @@ const parsed = () => parseArgs({ options, allowPositionals: true })
 export type Flags = ReturnType<typeof parsed>['values']
 
 await run().catch((error: Error & { code?: string }) => {
-	const isTold = error instanceof DarkroomError || error instanceof CliError
+	console.error(told(error))
+	process.exitCode = 1
+})
+
+function told(error: Error & { code?: string }): string {
+	if (error instanceof DarkroomError || error instanceof CliError) {
+		return error.message
+	}
 	if (error.code?.startsWith('ERR_PARSE_ARGS')) {
 		// Node's own goes on to say how such a word could be given.
-		console.error(`${error.message.split(/\. |\n/)[0]}; --help says what there is`)
-		process.exitCode = 1
-		return
+		return `${error.message.split(/\. |\n/)[0]}; --help says what there is`
 	}
 	// A name that has several addresses fails with an error for each.
 	const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause
-	console.error(isTold ? error.message : String(cause ?? error))
-	process.exitCode = 1
-})
+	return cause instanceof Error ? `no answer from ${account().url}: ${cause.message}` : String(error)
+}
 
 async function run(): Promise<void> {
 	const { values, positionals } = parsed()

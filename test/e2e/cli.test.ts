@@ -249,6 +249,14 @@ it.each([
 	await expect(darkroom(...words)).rejects.toMatchObject({ code: 1, stdout: '', stderr })
 })
 
+it('says where it had no answer', async () => {
+	const nowhere = run(process.execPath, [cli, 'models'], { env: env({ DARKROOM_URL: 'http://127.0.0.1:9' }) })
+	await expect(nowhere).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/^no answer from http:\/\/127\.0\.0\.1:9: .+\n$/)
+	})
+})
+
 it("says what is wrong, in the API's words", async () => {
 	await expect(darkroom('generate', 'a red sphere', '--count', '99')).rejects.toMatchObject({
 		code: 1,
