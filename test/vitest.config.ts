@@ -5,8 +5,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
-// Of all projects. Whole stacks wait much and compute at times: three files at once keep two cores at work.
-process.env.VITEST_MAX_WORKERS ??= String(Math.max(3, availableParallelism() >> 1))
+// Of all projects. Whole stacks wait much and compute at times: four files at once keep two cores at work.
+process.env.VITEST_MAX_WORKERS ??= String(Math.max(4, availableParallelism() >> 1))
 // Each file starts processes that load what others have loaded: compiled once, they start in two thirds of the time.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, '../node_modules/.cache/node')
 // A node at rest measures its sizes, with all cores: a dozen stacks would do so beside each other's tests. Some of it is tested in test/e2e/generation.test.ts.
