@@ -413,6 +413,18 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(complaints()).toEqual([])
 	})
 
+	it('a tall picture: it is seen whole', async () => {
+		const { page } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		await page.getByLabel('Width').fill('64')
+		await page.getByLabel('Height').fill('256')
+		await develop(page)
+		const { width, height } = (await page.locator('.development .frame').boundingBox())!
+		expect(height).toBeLessThan(900)
+		expect(height / width).toBeCloseTo(4, 1)
+	})
+
 	it('the dark: boxes that are there at first are seen', async () => {
 		const { page } = await open({ colorScheme: 'dark' })
 		await enter(page)
