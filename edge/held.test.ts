@@ -129,6 +129,18 @@ it('lets go of one that comes too slowly, and of its room', async () => {
 	}
 })
 
+it('says that there is too much, where a stream breaks off that had to wait for room', async () => {
+	const whole = 24 * mebibyte - 1
+	const both = await Promise.all(['one', 'two'].map((account) => Held.read(account, streamOf(whole), whole)))
+	const third = Held.read('three', streamOf(300_000, { breaks: true }), mebibyte)
+	for (const held of both) {
+		held.release()
+	}
+	await expect(third).rejects.toMatchObject({
+		fault: { code: 'busy', detail: expect.stringMatching(/^They broke off after 300000 /) }
+	})
+})
+
 it('says that there is no room where nobody makes any', async () => {
 	const both = await Promise.all(['one', 'two'].map((account) => Held.read(account, streamOf(20 * mebibyte), 20 * mebibyte)))
 	const third = Held.read('three', streamOf(20 * mebibyte), 20 * mebibyte)

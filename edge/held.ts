@@ -35,6 +35,7 @@ export class Held {
 	/** Bytes of the buffer, which at times is lent to a stream; and how many they may become. */
 	#size = 0
 	#whole: number
+	#hasWaited = false
 	readonly #released = Promise.withResolvers<void>()
 
 	private constructor(account: string, whole: number) {
@@ -49,7 +50,7 @@ export class Held {
 	 * All of `stream`, which announces so many bytes; of one with more than `most` its first `most` + 1.
 	 *
 	 * @param account whose share of the room it takes
-	 * @throws ProblemError `busy` where no room was made, `too-slow`; BrokenOff
+	 * @throws ProblemError `busy` where no room was made, or not before it broke off, `too-slow`; BrokenOff
 	 */
 	static async read(account: string, stream: ReadableStream<Uint8Array> | null, most: number, announced = most): Promise<Held> {
 		const expected = Math.min(announced, most)
@@ -79,7 +80,13 @@ export class Held {
 		} catch (error) {
 			const length = held.#length
 			held.release()
-			throw error instanceof ProblemError ? error : new BrokenOff(length, error)
+			if (error instanceof ProblemError) {
+				throw error
+			}
+			// Whoever sends may have had no patience for that.
+			throw held.#hasWaited
+				? busy(`They broke off after ${length} bytes, and had to wait for room`)
+				: new BrokenOff(length, error)
 		}
 	}
 
@@ -90,9 +97,9 @@ export class Held {
 	async #grow(size: number): Promise<void> {
 		for (let waited = 0; !this.#mayHave(size); waited += pause) {
 			if (waited >= patience) {
-				const detail = `There was no room for ${size} bytes within ${patience / 1_000} seconds; others send large bodies, too.`
-				throw new ProblemError({ code: 'busy', detail, retryAfter: 5 })
+				throw busy(`There was no room for ${size} bytes within ${patience / 1_000} seconds`)
 			}
+			this.#hasWaited = true
 			await scheduler.wait(pause)
 		}
 		this.#size = size
@@ -123,6 +130,9 @@ export class Held {
 		this.#released.resolve()
 	}
 }
+
+const busy = (what: string) =>
+	new ProblemError({ code: 'busy', detail: `${what}; others send large bodies, too.`, retryAfter: 5 })
 
 function canAllEnd(all: readonly { has: number; needs: number }[], room: number): boolean {
 	let free = all.reduce((rest, { has }) => rest - has, room)
