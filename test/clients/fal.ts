@@ -94,7 +94,7 @@ export const fal: Client = {
 			assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), bytes)
 			// Files among the input are uploaded first.
 			const input = { prompt: 'a red sphere', image_url: url, mask_url: new Blob([await drawing({ holed: true })]), ...short }
-			const { data } = await client.subscribe(app, { input, pollInterval: 50 })
+			const { data } = await client.subscribe(`${app}/inpainting`, { input, pollInterval: 50 })
 			const [image] = (data as Result).images
 			assert.deepEqual([image!.width, image!.height], [128, 128])
 			expectPng(await (await fetch(image!.url)).arrayBuffer())
