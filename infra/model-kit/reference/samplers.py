@@ -183,6 +183,8 @@ CASES = [
     variant("PNDMScheduler", {**STABLE_DIFFUSION, "set_alpha_to_one": True, "steps_offset": 1}, predictions=BOTH, steps=(5, 333)),
     variant("PNDMScheduler", {**COSINE, "skip_prk_steps": True}, predictions=("v_prediction",), spacings=("trailing",), steps=(6, 10)),
     variant("PNDMScheduler", COSINE, predictions=("v_prediction",), spacings=("trailing",), steps=(6, 12)),
+    # Evenly spread from the end of training, which is a whole timestep.
+    variant(DPM, {**COSINE, "use_lu_lambdas": True}, steps=(1, 10)),
 ]
 
 # The reference raises an error, or gives NaN or infinity.

@@ -46,7 +46,7 @@ interface Update {
 export function dpmSolver(config: DpmSolverConfig, steps: number): Sampler<History> {
 	const training = trainingSigmas(config)
 	const even = config.use_lu_lambdas && !config.use_karras_sigmas
-	const spread = even ? { use_exponential_sigmas: true } : config // λ is −log σ/α.
+	const spread = even ? { even } : config // λ is −log σ/α.
 	const whole = (even || config.use_karras_sigmas) && config.beta_schedule !== 'squaredcos_cap_v2'
 	const { timesteps, sigmas } =
 		respacedLevels(spread, steps, training, whole ? roundHalfToEven : (t) => t) ??

@@ -47,7 +47,7 @@ export function spacedLevels(config: SpacingConfig, steps: number, training: Flo
 
 /** Karras' or exponential levels over the whole of training. Their timesteps become whole numbers. */
 export function respacedLevels(
-	config: RespacingConfig,
+	config: Parameters<typeof respace>[0],
 	steps: number,
 	training: Float32Array,
 	whole: (t: number) => number

@@ -39,8 +39,16 @@ export function interpolate(sigmas: Float32Array, timesteps: readonly number[]):
 	})
 }
 
-/** So many levels between the ends of `levels` (falling), or undefined where the config follows the timesteps. */
-export function respace(config: RespacingConfig, levels: ArrayLike<number>, count: number): Float64Array | undefined {
+/**
+ * So many levels between the ends of `levels` (falling), or undefined where the config follows the timesteps.
+ *
+ * @param even in log σ, whose ends are float32: the timestep of the first is the last one's, to the bit
+ */
+export function respace(
+	config: RespacingConfig & { readonly even?: boolean | null | undefined },
+	levels: ArrayLike<number>,
+	count: number
+): Float64Array | undefined {
 	const max = config.sigma_max ?? levels[0]!
 	const min = config.sigma_min ?? levels[levels.length - 1]!
 	if (config.use_karras_sigmas) {
@@ -48,6 +56,10 @@ export function respace(config: RespacingConfig, levels: ArrayLike<number>, coun
 		const rho = 7
 		const [from, to] = [max ** (1 / rho), min ** (1 / rho)]
 		return linspace(0, 1, count).map((ramp) => (from + ramp * (to - from)) ** rho)
+	}
+	if (config.even) {
+		const [from, to] = [log32(max), log32(min)]
+		return linspace(0, 1, count).map((ramp) => Math.exp(from + ramp * (to - from)))
 	}
 	if (config.use_exponential_sigmas) {
 		return linspace(Math.log(max), Math.log(min), count).map(Math.exp)
