@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
-import { BaseSequencer, type TestSpecification } from 'vitest/node'
+import { BaseSequencer, type Reporter, type TestSpecification } from 'vitest/node'
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
@@ -20,8 +20,21 @@ class Order extends BaseSequencer {
 	}
 }
 
+/** Why the first try of a test failed that passed at the second: vitest says only that there was one. */
+const firstTries: Reporter = {
+	onTestCaseResult(test) {
+		const { state, errors = [] } = test.result()
+		if (state === 'passed') {
+			for (const { stack, diff = '' } of errors) {
+				console.log(`failed at first: ${test.fullName}\n${stack}\n${diff}`)
+			}
+		}
+	}
+}
+
 export default defineConfig({
 	test: {
+		reporters: ['default', firstTries],
 		sequence: { sequencer: Order },
 		projects: [
 			'edge/vitest.config.ts',

@@ -115,12 +115,12 @@ describe('npm start', () => {
 		const first = queues()[0]!.pid
 		process.kill(first, 'SIGKILL')
 		await expect.poll(() => queues().filter(({ pid }) => pid !== first).length, patience).toBe(1)
-		const left = descendants(stack.process.pid!).map(({ pid }) => pid)
+		const left = descendants(stack.process.pid!)
 		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
 		stack.process.kill('SIGKILL')
 		await exited
 		stack = await startStack({ dataDir: stack.dataDir })
-		expect(left.filter(isAlive)).toEqual([])
+		expect(left.filter(({ pid }) => isAlive(pid))).toEqual([])
 		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
 	})
 
