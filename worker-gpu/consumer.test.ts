@@ -151,6 +151,7 @@ test('who is cut off from the edge leaves its queue to others until that answers
 		const job = { generation: `gen_${++added}`, epoch: 1, callback: `${edge}/callbacks/a`, token: 'x' }
 		return producer.add(model, [{ job, place: 1, isRaised: false }])
 	}
+	await add()
 	const stop = new AbortController()
 	const log: string[] = []
 	let isCutOff = true
@@ -168,11 +169,10 @@ test('who is cut off from the edge leaves its queue to others until that answers
 		stop.signal
 	)
 	const waiting = async () => (await producer.waiting(model, 99)).length
-	await add()
 	await vi.waitFor(() => expect(log).toHaveLength(1), { timeout: 20_000 })
 	expect(log).toEqual([`queue of ${model}: left to others until ${edge} answers (start: expected an answer)`])
 	await add()
-	await delay(4_000) // It looks each second.
+	await delay(2_500) // It looks each second.
 	expect(await waiting()).toBe(1)
 	const server = createServer((_, response) => response.writeHead(404).end())
 	await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
