@@ -88,11 +88,14 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 		},
 		wanted: {
 			as: response_format ? [response_format] : formatsOf(name),
-			quality,
+			quality: toldAs[quality] ?? quality,
 			isStream: stream
 		}
 	}
 }
+
+/** Their answers name none of these: clients made of their OpenAPI document refuse them. */
+const toldAs: Partial<Record<string, string>> = { auto: 'medium', standard: 'medium', hd: 'high' }
 
 /** Half the model's usual steps, or two to four times as many; as many as usual where nothing else is asked for. */
 function stepsFor(quality: string, name: string): { steps?: number } {
