@@ -112,6 +112,15 @@ test('killed in the midst of work, it goes on from the latest rows to the same p
 	expect(logged.filter((line) => /^engine: back, loaded in \d+\.\d s$/.test(line))).toHaveLength(kills)
 })
 
+test('signals that reach a whole terminal are for its parent', async () => {
+	const { pid } = engine
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+		process.kill(pid!, signal)
+	}
+	expect((await engine.develop(request)).pictures).toHaveLength(request.count)
+	expect(engine.pid).toBe(pid)
+})
+
 test('started again, it insists on the provider that it had: no CPU stands in for a GPU that is gone', async () => {
 	const choosing = await startEngine({ ...options, provider: 'auto' })
 	try {

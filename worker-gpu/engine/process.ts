@@ -75,9 +75,10 @@ let ticks: Tick[] = []
 
 // An exit would wait for the thread of a call.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-// Ctrl-C reaches the whole terminal; the parent decides when the engine ends.
-process.on('SIGINT', () => {})
-process.on('SIGTERM', () => {})
+// Ctrl-C reaches the whole terminal, and so does its end; the parent decides when the engine ends.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+	process.on(signal, () => {})
+}
 process.on('message', (message: ToEngine) => {
 	switch (message.type) {
 		case 'load':
