@@ -77,7 +77,7 @@ test('a U-Net that is to be told more than it is given is refused with what it i
 })
 
 test.each([
-	['tiny/unet', 8, /expected timestep_cond among the graph's inputs, got encoder_hidden_states, sample, timestep$/],
+	['tiny/unet', 8, /expected timestep_cond among the graph's inputs, got sample, timestep, encoder_hidden_states$/],
 	['stable-diffusion/unet-lcm', 16, /config.json: time_cond_proj_dim: expected 8, as the graph has it, got 16$/],
 	['stable-diffusion/unet-lcm', 1e9, /config.json: .*time_cond_proj_dim/]
 ])('%s is refused where its config says that it is told the guidance as %i numbers', async (name, numbers, message) => {
