@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Generation } from '../../shared/contract/generation.ts'
-import type { Problem } from '../../shared/contract/problem.ts'
+import type { FieldError, Problem } from '../../shared/contract/problem.ts'
 import { onError, ProblemError, problemType } from '../errors.ts'
 import { Refused } from './native.ts'
 
@@ -24,9 +24,13 @@ export function failureOf({ id, status, error }: Generation): Problem {
 	return { type, title, detail, status: status === 'failed' ? failed : 409, instance: id }
 }
 
-/** What was expected; where that is a list of all fields, by a vendor's names. */
-export const expectedBy = (nameOf: (field: string) => string, expected: string, others: string[] = []): string => {
-	const [, fields] = /^only (.+)$/.exec(expected) ?? []
+/** What was expected of a field; where there is none of its name in an order, the fields that there are, by a vendor's names. */
+export const expectedBy = (
+	nameOf: (field: string) => string,
+	{ pointer, expected }: FieldError,
+	others: string[] = []
+): string => {
+	const [, fields] = (pointer.lastIndexOf('/') === 0 && /^only (.+)$/.exec(expected)) || []
 	return fields ? `only ${[...new Set([...others, ...fields.split(', ').map(nameOf)])].join(', ')}` : expected
 }
 

@@ -17,10 +17,10 @@ function errorOf({ type, status, detail, errors }: Problem): object {
 	if (statusOf({ type, status }) !== 422) {
 		return { message: detail, detail }
 	}
-	const fields = errors?.map(({ pointer, expected, received }) => ({
-		loc: pathOf(pointer.split('/').slice(1)),
-		msg: `Expected ${expectedBy((field) => theirPath(field)[0]!, expected)}, got ${received}`,
-		type: received === 'nothing' ? 'missing' : 'value_error'
+	const fields = errors?.map((error) => ({
+		loc: pathOf(error.pointer.split('/').slice(1)),
+		msg: `Expected ${expectedBy((field) => theirPath(field)[0]!, error)}, got ${error.received}`,
+		type: error.received === 'nothing' ? 'missing' : 'value_error'
 	}))
 	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
 }

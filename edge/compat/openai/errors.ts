@@ -26,9 +26,7 @@ export interface OpenAIError {
 
 export function errorOf({ status, detail, type, errors }: Problem): OpenAIError {
 	const fields = errors?.map((error) => ({ ...error, ...namesOf(error) })) ?? []
-	const told = fields.map(
-		({ name, expected, received }) => `${name}: expected ${expectedBy(paramOf, expected, theirFields)}, got ${received}`
-	)
+	const told = fields.map((field) => `${field.name}: expected ${expectedBy(paramOf, field, theirFields)}, got ${field.received}`)
 	const code = type.split(':').at(-1)!.replaceAll('-', '_')
 	return {
 		message: told.length > 0 ? `${told.join('; ')}.` : detail,

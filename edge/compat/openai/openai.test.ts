@@ -176,7 +176,7 @@ it.each([
 
 it('takes the size of a model of ours as it stands, and tells by their names what is wrong with it', async () => {
 	const { key } = await newAccount()
-	const body = { model: 'scenes', prompt: 'a red sphere', size: '1024x100', n: 99, constructor: 1 }
+	const body = { model: 'scenes', prompt: 'a red sphere', size: '1024x100', n: 99, constructor: 1, webhook: { to: '' } }
 	const answer = await post(generations, key, body)
 	expect(answer.status).toBe(400)
 	const { error } = await answer.json<{ error: { message: string; param: string } }>()
@@ -186,6 +186,7 @@ it('takes the size of a model of ours as it stands, and tells by their names wha
 	)
 	expect(error.message).toContain('n (count): expected at most 8, got 99; ')
 	expect(error.message).toMatch(/constructor: expected only model, size, quality, .* negative_prompt, steps, .* n, /)
+	expect(error.message).toMatch(/webhook\.to: expected only url, events, /)
 })
 
 it('says in OpenAI’s words that a body is too large before it is read', async () => {

@@ -24,10 +24,10 @@ const outside = new Map([
  */
 export function errorOf({ errors, ...problem }: Problem, isNative: boolean) {
 	const title = titles[problem.type] ?? problem.title
-	const invalid_fields = errors?.map(({ pointer, expected, received }) => ({
-		type: received === 'nothing' ? 'required' : 'invalid',
-		field: fieldAt(pointer.split('/').slice(1), isNative),
-		description: `expected ${isNative ? expectedBy(theirName, expected) : expected}, got ${received}`
+	const invalid_fields = errors?.map((error) => ({
+		type: error.received === 'nothing' ? 'required' : 'invalid',
+		field: fieldAt(error.pointer.split('/').slice(1), isNative),
+		description: `expected ${isNative ? expectedBy(theirName, error) : error.expected}, got ${error.received}`
 	}))
 	const detail = invalid_fields?.map(({ field, description }) => `- ${field}: ${description}\n`).join('') ?? problem.detail
 	return { ...problem, title, detail, ...(invalid_fields && { invalid_fields }) }
