@@ -160,10 +160,18 @@ test.each(['scalar', 'dynamo'] as const)('weights of an export whose timestep is
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 })
 
-test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each row in their place", async () => {
-	const constant = (values: number[]) => constantNode(values, '').attributes
+/** Rewrites a graph's timestep, proves that the graph says the same, and gives its inputs. */
+async function proven(graph: Buffer, half = false) {
 	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
 	await Promise.all([mkdir(whole), mkdir(each)])
+	await writeFile(path.join(whole, 'model.onnx'), graph)
+	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
+	await proveTimestep(whole, each, provider, [4, 8, 8], 2, half)
+	return readGraph(path.join(each, 'model.onnx')).inputs
+}
+
+test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each row in their place", async () => {
+	const constant = (values: number[]) => constantNode(values, '').attributes
 	const graph = network({ timestep: [7, []] }, [
 		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
 		['Constant', [], 'one', constant([1])],
@@ -176,15 +184,11 @@ test("a timestep that is multiplied by ones, as UNet2DModel's, is one for each r
 		['Reshape', ['float', 'shape'], 't'],
 		['Mul', ['sample', 't'], 'out_sample']
 	])
-	await writeFile(path.join(whole, 'model.onnx'), graph)
-	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
-	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+	await proven(graph)
 })
 
 test('a U-Net of which branches share nothing is told its timestep in the place where it was', async () => {
 	const constant = (values: number[]) => constantNode(values, '').attributes
-	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
-	await Promise.all([mkdir(whole), mkdir(each)])
 	const graph = network({ encoder_hidden_states: [1, ['batch', 'sequence', 8]] }, [
 		['Constant', [], 'axis', constant([0])],
 		['Unsqueeze', ['timestep', 'axis'], 'raised'],
@@ -197,10 +201,7 @@ test('a U-Net of which branches share nothing is told its timestep in the place 
 		['Mul', ['t', 'said'], 'told'],
 		['Mul', ['sample', 'told'], 'out_sample']
 	])
-	await writeFile(path.join(whole, 'model.onnx'), graph)
-	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
-	expect([...readGraph(path.join(each, 'model.onnx')).inputs.keys()]).toEqual(['sample', 'timestep', 'encoder_hidden_states'])
-	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+	expect([...(await proven(graph)).keys()]).toEqual(['sample', 'timestep', 'encoder_hidden_states'])
 })
 
 test('what a graph within a graph reads of it stays', async () => {
@@ -210,8 +211,6 @@ test('what a graph within a graph reads of it stays', async () => {
 		const graph = [bytesField(1, product), bytesField(2, name), bytesField(12, port(name, [1, ['batch', 4, 'height', 'width']]))]
 		return Buffer.concat([bytesField(1, name), bytesField(6, Buffer.concat(graph)), varintField(20, 5)])
 	}
-	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
-	await Promise.all([mkdir(whole), mkdir(each)])
 	const graph = network({}, [
 		['Constant', [], 'axis', constant([0])],
 		['Unsqueeze', ['timestep', 'axis'], 'raised'],
@@ -223,14 +222,10 @@ test('what a graph within a graph reads of it stays', async () => {
 		['Cast', ['one'], 'yes', [attribute('to', 9)]],
 		['If', ['yes'], 'out_sample', [branch('then_branch'), branch('else_branch')]]
 	])
-	await writeFile(path.join(whole, 'model.onnx'), graph)
-	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
-	await proveTimestep(whole, each, provider, [4, 8, 8], 2)
+	await proven(graph)
 })
 
 test("a timestep of whole numbers that is cast to halves, as onnxruntime.transformers' float16 leaves it, is one float for each row", async () => {
-	const [whole, each] = [path.join(place.work, 'whole'), path.join(place.work, 'each')]
-	await Promise.all([mkdir(whole), mkdir(each)])
 	const graph = network({ sample: [10, ['batch', 4, 'height', 'width']], timestep: [7, ['steps']] }, [
 		['Shape', ['sample'], 'rows', [attribute('end', 1)]],
 		['Expand', ['timestep', 'rows'], 'spread'],
@@ -239,10 +234,7 @@ test("a timestep of whole numbers that is cast to halves, as onnxruntime.transfo
 		['Reshape', ['float', 'shape'], 't'],
 		['Mul', ['sample', 't'], 'out_sample']
 	])
-	await writeFile(path.join(whole, 'model.onnx'), graph)
-	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
-	expect(readGraph(path.join(each, 'model.onnx')).inputs.get('timestep')).toEqual({ type: 'float32', dims: ['batch_size'] })
-	await proveTimestep(whole, each, provider, [4, 8, 8], 2, true)
+	expect((await proven(graph, true)).get('timestep')).toEqual({ type: 'float32', dims: ['batch_size'] })
 })
 
 test.each([
