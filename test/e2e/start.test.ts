@@ -221,7 +221,8 @@ describe('npm start with something wrong', () => {
 		const closed = new Promise((resolve) => child.once('close', resolve))
 		child.kill('SIGUSR2')
 		expect(await closed).toBe(1)
-		expect(left.filter(isAlive)).toEqual([])
+		// Their output is closed a moment before they have ended.
+		await expect.poll(() => left.filter(isAlive), patience).toEqual([])
 		expect(output.join('\n')).toContain('Error: nobody thought of it')
 	})
 
