@@ -31,7 +31,8 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 }
 
 function parseEvent(block: string): ServerSentEvent | undefined {
-	const fields = block.split('\n').map((line) => /^([^:]*):? ?(.*)$/.exec(line)!.slice(1) as [string, string])
+	// With the flag: to JSON, U+2028 is a letter.
+	const fields = block.split('\n').map((line) => /^([^:]*):? ?(.*)$/s.exec(line)!.slice(1) as [string, string])
 	const valuesOf = (name: string) => fields.filter(([field]) => field === name).map(([, value]) => value)
 	const data = valuesOf('data')
 	return data.length === 0

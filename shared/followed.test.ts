@@ -54,6 +54,15 @@ test('a stream that breaks off is taken up where it was, until the end', async (
 	expect([paused, failure]).toEqual([[2], undefined])
 })
 
+test('what other programs take for the end of a line is a letter of a text', async () => {
+	const generation = { id: 'gen', request: { prompt: 'a cube\u2028a ball\u2029a cone\u0085' } }
+	const end = { type: 'end', generation }
+	expect(await hear(stream(`id: v.1\nevent: end\ndata: ${JSON.stringify(end)}\n\n`))).toMatchObject({
+		heard: [end],
+		failure: undefined
+	})
+})
+
 test('where there is no stream any more, that was the end', async () => {
 	expect(await hear(stream(progress(1)), null)).toEqual({
 		asked: [undefined, 'v.1'],
