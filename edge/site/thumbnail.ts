@@ -9,7 +9,8 @@ import { h } from './h.ts'
  * says in `place` why it has none.
  */
 export function thumbnail({ id, request, images }: Generation, place: HTMLElement): HTMLImageElement {
-	const image = h('img', { src: images[0]!.url, alt: nameOf(request), loading: 'lazy' })
+	// Firefox begins to load where it is told of the address first.
+	const image = h('img', { loading: 'lazy', decoding: 'async', src: images[0]!.url, alt: nameOf(request) })
 	const renew = async () => {
 		const fresh = await api<Generation>(`/v1/generations/${id}`)
 		image.src = fresh.images[0]?.url ?? ''

@@ -14,11 +14,25 @@ describe('signed URLs', () => {
 			'X-Amz-Algorithm': 'AWS4-HMAC-SHA256',
 			'X-Amz-Credential': 'test/20261123/auto/s3/aws4_request',
 			'X-Amz-Date': '20261123T070000Z',
-			'X-Amz-Expires': '3600',
+			'X-Amz-Expires': '4500',
 			'X-Amz-SignedHeaders': 'host',
 			'X-Amz-Signature': expect.stringMatching(/^[0-9a-f]{64}$/)
 		})
-		expect(expires_at).toBe('2026-11-23T08:00:00.000Z')
+		expect(expires_at).toBe('2026-11-23T08:15:00.000Z')
+	})
+
+	it('stay the same for a while, so that a browser need not load again what it has', async () => {
+		for (const [ttl, same] of [
+			[60, 15],
+			[3_600, 900],
+			[604_800, 900]
+		] as const) {
+			const at = async (seconds: number) => signGet(env, 'gen/1/0', ttl, Date.UTC(2026, 10, 23, 7) + seconds * 1_000)
+			const [first, last, next] = [await at(0), await at(same - 0.001), await at(same)]
+			expect(last).toEqual(first)
+			expect(next.url).not.toBe(first.url)
+			expect(Date.parse(next.expires_at) - Date.parse(first.expires_at)).toBe(same * 1_000)
+		}
 	})
 
 	it('write announced bytes, once', async () => {

@@ -9,15 +9,25 @@ export const writable = 300
 /** SigV4 derives a key a day; kept for the life of the isolate. */
 const signingKeys = new Map<string, ArrayBuffer>()
 
-/** A URL that reads one object without a key, for `ttl` seconds. */
+/** Seconds: S3 takes no more. */
+const longest = 604_800
+/** Seconds for which a URL that reads stays the same, but no more than a quarter of its life. */
+const steady = 900
+
+/**
+ * A URL that reads one object without a key, for `ttl` seconds and a little more: whoever asks again soon is given the same one, of which a browser
+ * has the bytes.
+ */
 export async function signGet(
 	env: Env,
 	key: string,
 	ttl: number,
 	now = Date.now()
 ): Promise<{ url: string; expires_at: string }> {
-	const url = await sign(env, 'GET', key, {}, ttl, now)
-	return { url, expires_at: new Date(secondOf(now) + ttl * 1_000).toISOString() }
+	const same = Math.min(Math.floor(ttl / 4), steady)
+	const from = now - (now % (same * 1_000))
+	const expires = Math.min(ttl + same, longest)
+	return { url: await sign(env, 'GET', key, {}, expires, from), expires_at: new Date(from + expires * 1_000).toISOString() }
 }
 
 /** The key of the object that a URL of `signGet` reads. */

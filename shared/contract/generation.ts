@@ -131,7 +131,7 @@ export const Picture = z.strictObject({
 	url: z
 		.url()
 		.describe(
-			'A signed URL that needs no key; it stops working at `expires_at`. Asking for the generation again signs a new one.'
+			'A signed URL that needs no key; it stops working at `expires_at`. Asking for the generation later signs a new one.'
 		),
 	expires_at: Time,
 	content_type: z.string(),

@@ -30,7 +30,9 @@ export const Terms = z.strictObject({
 		.min(60)
 		.max(week)
 		.default(3_600)
-		.describe('Seconds that each signed picture URL lives; 3600 where it is absent.'),
+		.describe(
+			'Seconds that each signed picture URL lives, and up to a quarter more, for it stays the same a while; 3600 where it is absent.'
+		),
 	webhook: WebhookTarget.nullable().default(null).describe("A URL that is told how it goes, besides the account's own webhooks.")
 })
 export type Terms = z.infer<typeof Terms>
