@@ -5,6 +5,7 @@ import type { GenerationEvent } from './contract/events.ts'
 import type { Generation } from './contract/generation.ts'
 import type { GenerationOrder } from './contract/order.ts'
 import type { Problem } from './contract/problem.ts'
+import { inShort } from './duration.ts'
 import { followed } from './followed.ts'
 
 export type { AccountView, Archive, ArchivedGeneration, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
@@ -18,7 +19,7 @@ export class DarkroomError extends Error {
 	readonly retryAfter: number | undefined
 
 	constructor(status: number, problem: Partial<Problem>, retryAfter?: number) {
-		const again = retryAfter === undefined ? '' : ` Try again in ${retryAfter} s.`
+		const again = retryAfter === undefined ? '' : ` Try again in ${inShort(retryAfter)}.`
 		super(`${problem.detail ?? `The server answered ${status}.`}${again}`)
 		this.status = status
 		this.problem = problem

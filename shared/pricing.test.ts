@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { findModel } from './catalog.ts'
-import { priceOf } from './pricing.ts'
+import { inUnits, priceOf } from './pricing.ts'
 
 const price = { picture: 1_000, megapixel_step: 300 }
 
@@ -11,6 +11,15 @@ test.each([
 	[{ width: 128, height: 128, steps: 25 }, 1_123]
 ])('a picture of %o costs %i micro-units', (drawn, expected) => {
 	expect(priceOf({ price }, drawn)).toBe(expected)
+})
+
+test.each([
+	[0, '0.00'],
+	[1_410, '0.00141'],
+	[1_500_000, '1.50'],
+	[999_999_995_771, '999999.995771']
+])('%i micro-units are told as %s', (micro, told) => {
+	expect(inUnits(micro)).toBe(told)
 })
 
 test('what the demo model draws has a price', () => {

@@ -4,6 +4,9 @@ import type { ResolvedRequest } from './contract/generation.ts'
 /** Money is counted in micro-units: whole millionths of whatever unit of currency an installation credits its accounts in. */
 export const Amount = z.int().min(0)
 
+/** An amount as people are told it: 1410 micro-units are 0.00141. At least two digits, at most six. */
+export const inUnits = (micro: number): string => (micro / 1_000_000).toFixed(6).replace(/0{1,4}$/, '')
+
 /** What one picture costs, in micro-units: `picture`, and `megapixel_step` for each million pixels of a step, rounded up. */
 export const Price = z.strictObject({ picture: Amount, megapixel_step: Amount })
 export type Price = z.infer<typeof Price>

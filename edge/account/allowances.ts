@@ -1,4 +1,5 @@
 import type { Limits } from '../../shared/contract/account.ts'
+import { inUnits } from '../../shared/pricing.ts'
 import { ProblemError } from '../errors.ts'
 import type { Quota } from '../quotas.ts'
 import type { Plans } from './plans.ts'
@@ -146,7 +147,7 @@ export class Allowances {
 				const full = Math.ceil((until - now) / 1_000)
 				const window = (until - Date.parse(since)) / 1_000
 				const end = new Date(until).toISOString()
-				const detail = `The order may cost ${amount} micro-units; the limit leaves ${Math.max(0, left)} until ${end}.`
+				const detail = `The order may cost ${inUnits(amount)}, and the ${name}'s limit of ${inUnits(limit)} a ${span} leaves ${inUnits(Math.max(0, left))} until ${end}.`
 				const stand = { code: 'spend-limit', subject, name: `${name}-spend-${span}`, unit: 'micro-units', detail } as const
 				stands.push({ ...stand, quota: limit, window, left, takes: amount, full, again: full })
 			}

@@ -1,4 +1,5 @@
 import type { Balance, LedgerEntry } from '../../shared/contract/account.ts'
+import { inUnits } from '../../shared/pricing.ts'
 import { ProblemError } from '../errors.ts'
 import { refuse } from '../inputs/refuse.ts'
 import { firstOf, type Page } from './page.ts'
@@ -92,7 +93,7 @@ export class Ledger {
 			const { available } = this.balance()
 			throw new ProblemError({
 				code: 'insufficient-credit',
-				detail: `The order may cost ${amount} micro-units; ${available} are available.`,
+				detail: `The order may cost ${inUnits(amount)}, and the account has credit of ${inUnits(available)}.`,
 				needed: amount,
 				available
 			})

@@ -72,7 +72,11 @@ describe('an account', () => {
 		const poor = await (await post(`/v1/admin/accounts/${account}-poor/keys`, env.ADMIN_TOKEN, {})).json<{ key: string }>()
 		await post(`/v1/admin/accounts/${account}-poor/credits`, env.ADMIN_TOKEN, { amount: 2 * price - 1, reference: 'a' })
 		const refused = await post('/v1/generations', poor.key, order)
-		expect(await refused.clone().json()).toMatchObject({ needed: 2 * price, available: 2 * price - 1 })
+		expect(await refused.clone().json()).toMatchObject({
+			detail: 'The order may cost 0.00282, and the account has credit of 0.002819.',
+			needed: 2 * price,
+			available: 2 * price - 1
+		})
 		expect(await codeOf(refused)).toBe('402 insufficient-credit')
 		expect((await post('/v1/generations', poor.key, { ...order, count: 1 })).status).toBe(202)
 		expect(await (await get('/v1/generations', poor.key)).json<{ generations: object[] }>()).toMatchObject({ generations: [{}] })

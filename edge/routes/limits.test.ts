@@ -100,7 +100,11 @@ describe('limits', () => {
 		)
 		expect(refused.headers.get('retry-after')).toBe('43200')
 		vi.setSystemTime(Date.now() + 60_000)
-		expect(await codeOf(await submit({}, {}, small))).toBe('429 spend-limit')
+		const dear = await submit({}, {}, small)
+		expect(await dear.clone().json()).toMatchObject({
+			detail: "The order may cost 0.00141, and the key's limit of 0.00141 a day leaves 0.00 until 2026-11-30T00:00:00.000Z."
+		})
+		expect(await codeOf(dear)).toBe('429 spend-limit')
 		expect((await submit()).status).toBe(202)
 	})
 

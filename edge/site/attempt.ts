@@ -1,19 +1,11 @@
 import { DarkroomError } from '../../shared/client.ts'
-import { money } from './format.ts'
 
 /** Something is to be done first, and says what. */
 export class Missing extends Error {}
 
 /** Why something did not work: in the API's own words, where it had any. What `fetch` throws is a TypeError. */
 export function reasonOf(error: unknown): string {
-	if (error instanceof DarkroomError) {
-		const { needed, available } = error.problem
-		// Of micro-units only programs speak.
-		return needed === undefined || available === undefined
-			? error.message
-			: `It may cost ${money(needed)}, which is more than the ${money(available)} that you have.`
-	}
-	return error instanceof Missing
+	return error instanceof DarkroomError || error instanceof Missing
 		? error.message
 		: error instanceof TypeError
 			? 'The server cannot be reached.'

@@ -3,6 +3,7 @@ import { join, parse } from 'node:path'
 import type { Darkroom } from '../../shared/client.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../shared/contract/order.ts'
+import { inShort } from '../../shared/duration.ts'
 import { CliError } from './cli-error.ts'
 import { inlineImages } from './inline-image.ts'
 import type { Flags } from './main.ts'
@@ -150,7 +151,7 @@ async function watch(client: Darkroom, id: string, signal: AbortSignal): Promise
 				tell(event.status)
 				break
 			case 'queue':
-				tell(`queued, ${event.position} ahead${event.eta === null ? '' : `, about ${Math.ceil(event.eta)} s`}`)
+				tell(`queued, ${event.position} ahead${event.eta === null ? '' : `, about ${inShort(event.eta)}`}`)
 				break
 			case 'progress': {
 				const filled = Math.round((event.done / event.total) * 30)

@@ -1,5 +1,6 @@
 import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
+import { inShort } from '../../../shared/duration.ts'
 import { attempt, reasonOf } from '../attempt.ts'
 import { money, nameOf } from '../format.ts'
 import { find, h } from '../h.ts'
@@ -98,7 +99,7 @@ export async function develop(
 					const each = (performance.now() - pace.at) / 1_000 / (event.done - pace.done)
 					progress.max = event.total
 					progress.value = event.done
-					const left = event.done > pace.done ? Math.ceil((event.total - event.done) * each) : null
+					const left = event.done > pace.done ? (event.total - event.done) * each : null
 					const part = `${Math.floor((event.done / event.total) * 100)} %`
 					tell(states.processing, `: ${part}${about(left)}`)
 					document.title = `${part} · Darkroom`
@@ -150,4 +151,4 @@ export async function develop(
 /** It would be the same again: the key is not valid any more, or the generation is gone. */
 const isAnswer = (error: unknown) => error instanceof DarkroomError && error.status < 500 && error.status !== 429
 
-const about = (seconds: number | null) => (seconds === null ? '' : `, about ${seconds} s`)
+const about = (seconds: number | null) => (seconds === null ? '' : `, about ${inShort(seconds)}`)
