@@ -7,6 +7,7 @@ import { money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { thumbnail } from '../thumbnail.ts'
 import { recipes } from './copy.ts'
+import { dataUrl } from './inputs.ts'
 
 const button = (text: string, click: () => void) => h('button', { type: 'button', click }, text)
 
@@ -94,10 +95,11 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 				detail.close()
 				find('said').textContent = 'Deleted.'
 			})
-		/** Storage is elsewhere, where no page may make a browser keep a file: this brings it from here. */
+		/** Storage is elsewhere, where no page may look into a file, or make a browser keep one: this brings it from here. */
+		const file = () => fileOf(`/v1/generations/${id}/images/${image!.n}`)
 		const download = () =>
 			attempt(said, async () => {
-				const url = URL.createObjectURL(await fileOf(`/v1/generations/${id}/images/${image!.n}`))
+				const url = URL.createObjectURL(await file())
 				h('a', { href: url, download: `${id}-${image!.n}.${image!.content_type.replace('image/', '')}` }).click()
 				setTimeout(() => URL.revokeObjectURL(url), 60_000)
 			})
@@ -116,9 +118,16 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 		]
 		const starts = (['image-to-image', 'inpainting', 'super-resolution'] as const).flatMap((task) => {
 			const able = models.find(({ id, tasks }) => id === request.model && tasks[task]) ?? models.find(({ tasks }) => tasks[task])
-			const start = () => use({ model: able!.id, task, prompt: request.prompt, image: image!.url })
+			// The picture itself: its URL may have expired by the time that it is asked for.
+			const start = () =>
+				attempt(said, async () => use({ model: able!.id, task, prompt: request.prompt, image: await dataUrl(await file()) }))
 			return able && image
-				? [button({ 'image-to-image': 'Vary', inpainting: 'Paint over', 'super-resolution': 'Enlarge' }[task], start)]
+				? [
+						button(
+							{ 'image-to-image': 'Vary', inpainting: 'Paint over', 'super-resolution': 'Enlarge' }[task],
+							() => void start()
+						)
+					]
 				: []
 		})
 		/** To the next picture, of this generation or of the one beside it. */

@@ -84,7 +84,7 @@ function picture(label: string, given: string | null | undefined, changed: (url:
 	return { element: h('div', { class: 'picture' }, h('label', {}, label, file), note), read: () => url, shown: () => shown }
 }
 
-const dataUrl = (file: File): Promise<string> =>
+export const dataUrl = (file: Blob): Promise<string> =>
 	new Promise((resolve, reject) => {
 		const reader = new FileReader()
 		reader.addEventListener('load', () => resolve(reader.result as string))

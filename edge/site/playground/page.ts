@@ -25,9 +25,12 @@ const mostResumed = 4
 /** Where the form is kept until the tab is closed. */
 const slot = 'darkroom-order'
 
+/** Needs no key, and comes while that is looked at; where it does not, it is asked for again. */
+const early = new Darkroom({ url: '', apiKey: '' }).models().catch(() => undefined)
+
 signIn(async () => {
 	const client = new Darkroom({ url: '', apiKey: key.get()! })
-	const models = await client.models()
+	const models = (await early) ?? (await client.models())
 	find('bench').hidden = false
 	const model = () => models.find(({ id }) => id === field('model').value) as Model
 	let readInputs: ReturnType<typeof showInputs> = async () => ({ fields: {} })
