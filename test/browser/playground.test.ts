@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { models } from '../../shared/catalog.ts'
+import type { Generation } from '../../shared/contract/generation.ts'
 import { type Stack, startStack } from '../stack.ts'
 import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
 
@@ -18,6 +19,8 @@ describe.skipIf(isMissing)('the playground', () => {
 	let browser: Browser
 	let page: Page
 	let trouble: string[]
+	/** The generation of the picture that was watched. */
+	let drawn: string
 	beforeAll(async () => {
 		;[stack, browser] = await Promise.all([startStack(), openBrowser()])
 		;({ page, faults: trouble } = await openPage(browser, { viewport: { width: 1280, height: 900 } }))
@@ -59,6 +62,8 @@ describe.skipIf(isMissing)('the playground', () => {
 	})
 
 	it('has an example ready, and others to choose', async () => {
+		await page.evaluate(() => sessionStorage.clear())
+		await page.reload()
 		await page.getByLabel('API key').fill(stack.apiKey)
 		await page.getByRole('button', { name: 'Enter' }).click()
 		const [first, second] = models[0]!.examples!
@@ -82,7 +87,7 @@ describe.skipIf(isMissing)('the playground', () => {
 
 	it('shows a picture as it develops', async () => {
 		for (const [name, value] of Object.entries({ Steps: 50, Width: 256, Height: 256 })) {
-			await page.getByLabel(name).fill(String(value))
+			await page.getByRole('spinbutton', { name }).fill(String(value))
 		}
 		await page.getByLabel('Seed').fill('7')
 		const sources = await page.evaluateHandle(() => {
@@ -94,7 +99,7 @@ describe.skipIf(isMissing)('the playground', () => {
 			}).observe(document.body, { subtree: true, attributes: true, childList: true })
 			return seen
 		})
-		await page.getByRole('button', { name: 'Develop' }).click()
+		drawn = await develop(page)
 		await page
 			.locator('.development')
 			.getByText(/^Done · cost 0\.\d+ · seed 7$/)
@@ -144,9 +149,12 @@ describe.skipIf(isMissing)('the playground', () => {
 
 	it('keeps the gallery, with what each picture was asked for', async () => {
 		await page.reload()
-		const card = page.locator('#gallery article')
+		const card = page.locator(`#gallery [data-id="${drawn}"]`)
 		await card.waitFor()
-		expect(await card.count()).toBe(1)
+		const all = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
+		const withPictures = all.generations.filter(({ images }) => images.length > 0).map(({ id }) => id)
+		const hung = page.locator('#gallery article')
+		expect(await hung.evaluateAll((cards) => cards.map((one) => (one as HTMLElement).dataset.id))).toEqual(withPictures)
 		await card.getByRole('button').click()
 		const detail = page.getByRole('dialog')
 		await detail.getByText('The whole request').click()

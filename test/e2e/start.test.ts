@@ -120,7 +120,7 @@ describe('npm start', () => {
 		stack.process.kill('SIGKILL')
 		await exited
 		stack = await startStack({ dataDir: stack.dataDir })
-		expect(left.filter(({ pid }) => isAlive(pid))).toEqual([])
+		await expect.poll(() => left.filter(({ pid }) => isAlive(pid)), patience).toEqual([])
 		expect(await stack.finished(id)).toMatchObject({ status: 'succeeded' })
 	})
 
