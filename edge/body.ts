@@ -183,21 +183,28 @@ function* fieldsOf(body: Held, type: string): Generator<[string, Field]> {
 		throw new Error('content-type names no boundary')
 	}
 	let besides = 0
-	for (const part of parseMultipart(bytes, { boundary, maxFileSize: bytes.length, maxTotalSize: bytes.length })) {
-		const { name, filename, size } = part
+	// Forms that are written by hand may begin with the line break that belongs to each boundary (RFC 2046, §5.1.1).
+	const form = bytes[0] === 13 && bytes[1] === 10 ? bytes.subarray(2) : bytes
+	for (const part of parseMultipart(form, { boundary, maxFileSize: bytes.length, maxTotalSize: bytes.length })) {
+		const { name, filename, mediaType = '', size } = part
 		if (name === undefined) {
 			throw new Error('a part has no name')
 		}
-		if (filename !== undefined) {
+		// Some clients name no file that they were given as bytes.
+		if (filename !== undefined || /^(image\/|application\/octet-stream)/i.test(mediaType)) {
 			const start = part.content[0]?.byteOffset ?? 0
-			yield [name, new Given(body, start, start + size, filename)]
+			yield [name, new Given(body, start, start + size, filename ?? '')]
 			continue
 		}
 		besides += size
 		if (besides > mostBesides) {
 			throw new ProblemError(tooLarge(mostBesides, ' besides files'))
 		}
-		yield [name, part.text]
+		try {
+			yield [name, utf8.decode(part.bytes)]
+		} catch {
+			throw new Error(`${name} is neither a file nor text in UTF-8`)
+		}
 	}
 }
 
