@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -182,6 +183,51 @@ test('who is cut off from the edge leaves its queue to others until that answers
 	stop.abort()
 	await consuming
 	await producer.close()
+	server.close()
+})
+
+test('who was cut off tries one job before it takes more, and then as many as ever', async () => {
+	const producer = openProducer(queue.url)
+	const model = `wary-${performance.now()}`
+	// It answers, but not the calls: a firewall that takes a node for a stranger.
+	const server = createServer((_, response) => response.writeHead(403).end())
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+	const edge = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+	const jobs = Array.from({ length: 40 }, (_, i) => ({
+		job: { generation: `gen_${i}`, epoch: 1, callback: `${edge}/callbacks/a`, token: 'x' },
+		place: 1 + i,
+		isRaised: false
+	}))
+	await producer.add(model, jobs)
+	await producer.close()
+	const stop = new AbortController()
+	let isCutOff = true
+	let rounds = 0
+	const taken: number[] = []
+	const released = Promise.withResolvers<void>()
+	const consuming = consume(
+		{
+			queueUrl: queue.url,
+			model,
+			log: () => rounds++,
+			async work() {
+				taken[rounds] = (taken[rounds] ?? 0) + 1
+				await delay(isCutOff ? 200 : 0)
+				if (isCutOff) {
+					throw new EdgeUnreachable(edge, 'start: expected an answer')
+				}
+				await (taken[rounds] === 1 ? undefined : released.promise)
+			}
+		},
+		stop.signal
+	)
+	await vi.waitFor(() => expect(rounds).toBe(4), { timeout: 20_000 })
+	isCutOff = false
+	await vi.waitFor(() => expect(taken[rounds]).toBe(17), { timeout: 20_000 })
+	expect(taken.slice(1, 4)).toEqual([1, 1, 1])
+	stop.abort()
+	released.resolve()
+	await consuming
 	server.close()
 })
 

@@ -25,11 +25,14 @@ export interface ConsumerOptions {
 	work(job: Job, waited: number): Promise<void>
 }
 
-/** What was taken by workers that are thrown away, and goes on. */
+/** Of the workers that were thrown away. */
 interface Earlier {
+	/** What they took, and what goes on. */
 	readonly jobs: Set<Promise<void>>
-	/** Told when there is less of it. */
-	onLess(): void
+	/** The last one could do none, and nothing has come to an end since: others are better off with all but one. */
+	wasUnable: boolean
+	/** Told when any of this changes. */
+	onChange(): void
 }
 
 /**
@@ -40,7 +43,7 @@ interface Earlier {
  * meanwhile, and leaves the next one less room; the edge is its judge, not the queue.
  */
 export async function consume(options: ConsumerOptions, signal: AbortSignal): Promise<void> {
-	const earlier: Earlier = { jobs: new Set(), onLess() {} }
+	const earlier: Earlier = { jobs: new Set(), wasUnable: false, onChange() {} }
 	let lost = false
 	while (!signal.aborted) {
 		const trouble = await consumeUntilTrouble(options, signal, earlier, () => {
@@ -49,6 +52,7 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 			}
 			lost = false
 		})
+		earlier.wasUnable ||= trouble !== undefined && isUnable(trouble)
 		if (trouble instanceof EdgeUnreachable) {
 			options.log(`queue of ${options.model}: left to others until ${trouble.origin} answers (${trouble.message})`)
 			await untilAnswered(trouble.origin, signal)
@@ -86,12 +90,14 @@ async function consumeUntilTrouble(
 		}
 		const working = work(job.data, Date.now() - timestamp)
 		const over = working
+			.then(() => {
+				earlier.wasUnable = false
+			})
 			.catch((error: Error) => isUnable(error) && end.resolve(error))
 			.then(() => {
 				jobs.delete(over)
-				if (earlier.jobs.delete(over)) {
-					earlier.onLess()
-				}
+				earlier.jobs.delete(over)
+				earlier.onChange()
 			})
 		jobs.add(over)
 		await working
@@ -104,10 +110,10 @@ async function consumeUntilTrouble(
 		maxStalledCount: 1_000_000,
 		runRetryDelay: RETRY_MS
 	})
-	earlier.onLess = () => {
-		worker.concurrency = Math.max(1, CONCURRENCY - earlier.jobs.size)
+	earlier.onChange = () => {
+		worker.concurrency = earlier.wasUnable ? 1 : Math.max(1, CONCURRENCY - earlier.jobs.size)
 	}
-	earlier.onLess()
+	earlier.onChange()
 	worker.on('error', (error) => {
 		if (!isAboutOneJob(error)) {
 			end.resolve(error)
