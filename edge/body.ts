@@ -190,7 +190,7 @@ function* fieldsOf(body: Held, type: string): Generator<[string, Field]> {
 		if (name === undefined) {
 			throw new Error('a part has no name')
 		}
-		// Some clients name no file that they were given as bytes.
+		// openai-java names no file that it was given as bytes.
 		if (filename !== undefined || /^(image\/|application\/octet-stream)/i.test(mediaType)) {
 			const start = part.content[0]?.byteOffset ?? 0
 			yield [name, new Given(body, start, start + size, filename ?? '')]

@@ -27,15 +27,20 @@ const numbers = new Set([
 	'width'
 ])
 
+/** Lists of a form have brackets, and in ruby-openai's numbers within. */
+const isImage = /^(images|image(\[\d*\])?)$/
+
 /** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */
 export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	const isForm = /^multipart\/form-data/i.test(c.req.header('content-type') ?? '')
 	const body = isForm ? await fieldsOf(c) : parse(z.record(z.string(), z.unknown()), await readJson(c))
-	const { images, image, 'image[]': listed, mask, ...others } = body
-	const [first, ...more] = [images, image, listed].flat().filter((given) => given !== undefined && given !== null)
+	const { mask, ...fields } = body
+	const given = Object.entries(fields).flatMap(([name, value]) => (isImage.test(name) ? value : []))
+	const [first, ...more] = given.filter((one) => one !== null)
 	if (first === undefined || more.length > 0) {
 		throw fault('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
 	}
+	const others = Object.fromEntries(Object.entries(fields).filter(([name]) => !isImage.test(name)))
 	return { ...others, image: inputOf(first, '/image'), ...(mask ? { mask: inputOf(mask, '/mask') } : {}) }
 }
 

@@ -284,17 +284,19 @@ it('takes from a reference what it has: programs write the other of its two fiel
 it('reads nothing into a form that it does not say, and passes no image over', async () => {
 	const { key } = await newAccount()
 	const image = new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' })
-	const send = async (more: Record<string, string | File>) => {
+	const send = async (more: Record<string, string | File>, name = 'image') => {
 		const form = new FormData()
-		for (const [name, value] of Object.entries({ model: 'scenes', prompt: 'null', image, ...more })) {
-			form.set(name, value)
+		for (const [field, value] of Object.entries({ model: 'scenes', prompt: 'null', [name]: image, ...more })) {
+			form.set(field, value)
 		}
 		const headers = { authorization: `Bearer ${key}` }
 		const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
 		return [answer.status, (await answer.json<{ error: { message: string } }>()).error.message]
 	}
-	expect(await send({ stream: '1' })).toEqual([400, 'stream: expected boolean, got "1".'])
-	expect(await send({ 'image[]': image })).toEqual([400, 'image: expected one image, got 2.'])
+	for (const name of ['image', 'image[]', 'image[0]']) {
+		expect(await send({ stream: '1' }, name)).toEqual([400, 'stream: expected boolean, got "1".'])
+		expect(await send({ 'image[1]': image }, name)).toEqual([400, 'image: expected one image, got 2.'])
+	}
 	expect(await send({ size: '0x64' })).toEqual([400, 'size: expected auto, or a size such as 1024x768, got "0x64".'])
 })
 
