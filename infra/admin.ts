@@ -11,7 +11,7 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
       --plan trial|standard|scale      standard at first
       --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; once for each, in place of all that it had of its own
       --limit plan                     none of its own, but the plan's
-  credit ACCOUNT AMOUNT REFERENCE    gives it micro-units, once under each reference
+  credit ACCOUNT AMOUNT REFERENCE    gives it so many micro-units, of which 1000000 are one of your currency; once under each reference
   debit ACCOUNT AMOUNT REFERENCE     takes back micro-units that it has not spent, in the same way
   refund ACCOUNT GENERATION          gives back what was charged for a generation
   keys ACCOUNT                       its keys
@@ -142,9 +142,10 @@ const command = Object.hasOwn(commands, name) ? commands[name] : undefined
 if (positionals.length === 0) {
 	console.log(usage)
 } else if (!command) {
-	fail(`expected one of the commands below, got ${name}\n\n${usage}`)
+	fail(`expected ${Object.keys(commands).join(', ')}, got ${name}; --help says what each does`)
 } else if (words.length < command.takes || words.length > (command.most ?? command.takes)) {
-	fail(`${name}: expected the words below, got ${words.join(' ') || 'none'}\n\n${usage}`)
+	const [, takes] = new RegExp(`^ {2}(${name}\\b.*?) {2,}`, 'm').exec(usage)!
+	fail(`expected ${takes}, got ${positionals.join(' ')}; --help tells more`)
 } else {
 	const strange = Object.keys(values).find((option) => !command.options?.some((known) => known === option))
 	if (strange) {

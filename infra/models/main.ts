@@ -49,7 +49,7 @@ async function run(
 	}
 	const takes = (count: string, right: boolean) => {
 		if (!right || (command !== 'add' && (flags.id !== undefined || flags['dry-run']))) {
-			throw new Error(`${command}: expected ${count}\n\n${usage}`)
+			throw new Error(`${command}: expected ${count}; --help tells more`)
 		}
 	}
 	switch (command) {
@@ -95,7 +95,7 @@ async function run(
 			break
 		}
 		default:
-			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}\n\n${usage}`)
+			throw new Error(`expected add, list, check or remove, got ${command ?? 'nothing'}; --help says what each does`)
 	}
 }
 

@@ -86,8 +86,9 @@ it('shows all of a ledger that is asked for, beyond its pages', async () => {
 it('says what it expected', async () => {
 	await expect(admin('credit', 'acme')).rejects.toMatchObject({
 		code: 1,
-		stderr: expect.stringContaining('credit ACCOUNT AMOUNT')
+		stderr: 'admin: expected credit ACCOUNT AMOUNT REFERENCE, got credit acme; --help tells more\n'
 	})
+	await expect(admin('pay')).rejects.toMatchObject({ stderr: expect.stringMatching(/^admin: expected accounts, .*, got pay;[^\n]*\n$/) })
 	await expect(admin('show', 'nobody')).rejects.toMatchObject({
 		code: 1,
 		stderr: 'admin: the edge answered 404: There is no such account.\n'
