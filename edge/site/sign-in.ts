@@ -15,6 +15,7 @@ export function signIn(enter: () => Promise<void>): void {
 		form.hidden = isIn
 		find('content').hidden = !isIn
 		find('sign-out').hidden = !isIn
+		field.value = isIn ? '' : (key.get() ?? '') // What may be good is not typed again.
 		field.focus() // Where it is shown: there is nothing else to do.
 	}
 	const open = async () => {
@@ -39,7 +40,6 @@ export function signIn(enter: () => Promise<void>): void {
 	form.addEventListener('submit', (event) => {
 		event.preventDefault()
 		key.set(field.value.trim())
-		field.value = ''
 		void open()
 	})
 	find('sign-out').addEventListener('click', () => {

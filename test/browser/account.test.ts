@@ -77,7 +77,10 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.getByRole('alert').filter({ hasText: 'not one of ours' }).waitFor()
 		// The browser itself reports the 401.
 		expect(faults.splice(0).every((fault) => fault.includes('401'))).toBe(true)
-		await page.getByLabel('API key').fill(key)
+		// No header can bear it.
+		await page.getByLabel('API key').fill('dk_ü')
+		expect(await page.locator('#sign-in input:invalid').count()).toBe(1)
+		await page.getByLabel('API key').fill(` ${key} `)
 		await page.getByRole('button', { name: 'Show' }).click()
 		await page.getByText('tester').waitFor()
 		await page.reload()

@@ -193,6 +193,9 @@ describe.skipIf(isMissing)('the playground', () => {
 		await page.getByRole('button', { name: 'Enter' }).click()
 		await page.getByText('The server cannot be reached.').waitFor()
 		await page.unroute('**/v1/account')
+		// The key need not be typed again.
+		await page.getByRole('button', { name: 'Enter' }).click()
+		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
 		let refusals = 1
 		await page.route('**/darkroom/gen_*/**', (route) => (refusals-- > 0 ? route.fulfill({ status: 403 }) : route.continue()))
 		await page.reload()

@@ -88,7 +88,9 @@ it('says what it expected', async () => {
 		code: 1,
 		stderr: 'admin: expected credit ACCOUNT AMOUNT REFERENCE, got credit acme; --help tells more\n'
 	})
-	await expect(admin('pay')).rejects.toMatchObject({ stderr: expect.stringMatching(/^admin: expected accounts, .*, got pay;[^\n]*\n$/) })
+	await expect(admin('pay')).rejects.toMatchObject({
+		stderr: expect.stringMatching(/^admin: expected accounts, .*, got pay;[^\n]*\n$/)
+	})
 	await expect(admin('show', 'nobody')).rejects.toMatchObject({
 		code: 1,
 		stderr: 'admin: the edge answered 404: There is no such account.\n'
