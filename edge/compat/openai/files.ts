@@ -9,7 +9,7 @@ import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { findInput } from '../../inputs/store.ts'
 import { parse } from '../../issues.ts'
-import { queryOf } from '../../query.ts'
+import { givenIn } from '../../query.ts'
 import { respondObject } from '../../storage/storage.ts'
 import { clientKey, withClientKey } from '../native.ts'
 
@@ -34,7 +34,7 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 	})
 	at.get('/files', async (c) => {
 		const key = clientKey(c)
-		const { purpose: asked = purpose, ...page } = parse(ListRequest, queryOf(c))
+		const { purpose: asked = purpose, ...page } = parse(ListRequest, givenIn(c))
 		const { files, next } = await listFiles(c.var.env, key, page)
 		const data = asked === purpose ? files.map(fileBody) : []
 		return c.json({

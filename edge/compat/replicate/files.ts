@@ -9,7 +9,7 @@ import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
-import { queryOf } from '../../query.ts'
+import { givenIn } from '../../query.ts'
 import { base } from './prediction.ts'
 
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */
@@ -24,7 +24,7 @@ export async function createFile(c: Context<App>, key: Key): Promise<Response> {
 }
 
 export async function filePage(c: Context<App>, key: Key): Promise<Response> {
-	const { cursor } = parse(z.object({ cursor: UploadId.optional() }), queryOf(c))
+	const { cursor } = parse(z.object({ cursor: UploadId.optional() }), givenIn(c))
 	const { files, next } = await listFiles(c.var.env, key, { after: cursor })
 	const url = `${c.var.env.PUBLIC_ORIGIN}${base}/files`
 	return c.json({

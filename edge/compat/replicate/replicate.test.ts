@@ -250,8 +250,8 @@ it.each([
 
 it('names a parameter of a list that it does not know, and no input', async () => {
 	const { key } = await newAccount()
-	expect(await (await get('/replicate/v1/predictions?source=web', key)).json()).toMatchObject({
-		invalid_fields: [{ field: 'source' }]
+	expect(await (await get('/replicate/v1/predictions?order=asc', key)).json()).toMatchObject({
+		invalid_fields: [{ field: 'order' }]
 	})
 })
 
@@ -355,6 +355,28 @@ it('leaves out what Replicate has no null for: clients made of its OpenAPI docum
 	const { created_at, expires_at } = await made.json<{ created_at: string; expires_at: string }>()
 	expect(Date.parse(expires_at) - Date.parse(created_at)).toBe(86_400_000)
 })
+
+it.each([
+	['cursor', 200, 1],
+	['created_after=&cursor=', 200, 1],
+	['source=web', 200, 0],
+	['source=api', 422, undefined],
+	['cursor=x', 422, undefined]
+])('lists predictions: ?%s', async (query, status, length) => {
+	const { key } = await newAccount()
+	await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { prompt: 'a red sphere' } })
+	const answer = await get(`/replicate/v1/predictions?${query}`, key)
+	const { results } = await answer.json<{ results?: unknown[] }>()
+	expect([answer.status, results?.length]).toEqual([status, length])
+})
+
+it.each(['replicate/v1/files?cursor=', 'openai/v1/files?after=&limit=&order='])(
+	'passes over what has no value: %s',
+	async (path) => {
+		const { key } = await newAccount()
+		expect((await get(`/${path}`, key)).status).toBe(200)
+	}
+)
 
 it('finds models by their words', async () => {
 	const answer = await fetchEdge('/replicate/v1/search?query=inpainting')

@@ -13,6 +13,7 @@ import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { describe, parse } from '../../issues.ts'
+import { givenIn } from '../../query.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
@@ -36,6 +37,9 @@ const PredictionRequest = z.looseObject({
 	/** An older name for a webhook that is told of the end alone. */
 	webhook_completed: z.string().nullish()
 })
+
+/** Filters are the native API's to judge, but for one: none of our predictions comes from a website. */
+const PredictionsRequest = z.looseObject({ source: z.literal('web').optional() })
 
 /** Nobody is called for lines of a log. */
 const events: Record<string, EventName[]> = {
@@ -100,8 +104,12 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	at.get('/predictions', async (c) => {
 		const native = new Native(app, c)
-		const asked = new URLSearchParams({ limit: '100', ...c.req.query() })
+		const { source, ...filters } = parse(PredictionsRequest, givenIn(c))
+		const asked = new URLSearchParams({ limit: '100', ...(filters as Record<string, string>) })
 		const listed = await native.json<{ generations: Generation[]; next: string | null }>(`/v1/generations?${asked}`)
+		if (source) {
+			return c.json(page([]))
+		}
 		asked.delete('limit')
 		asked.set('cursor', listed.next ?? '')
 		const { env } = c.var
