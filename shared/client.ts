@@ -10,6 +10,9 @@ import { followed } from './followed.ts'
 
 export type { AccountView, Archive, ArchivedGeneration, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
 
+/** Times in a row that events may break off without having told anything: a second apart. */
+const patience = 60
+
 /** An answer that was no success, in the API's own words. */
 export class DarkroomError extends Error {
 	override name = 'DarkroomError' as const
@@ -24,6 +27,11 @@ export class DarkroomError extends Error {
 		this.status = status
 		this.problem = problem
 		this.retryAfter = retryAfter
+	}
+
+	/** What was refused may be granted later, as it is. */
+	get mayPass(): boolean {
+		return this.status >= 500 || this.status === 429
 	}
 
 	/** Of an answer that was no success. */
@@ -93,12 +101,25 @@ export class Darkroom {
 		await this.#call(pathOf(id), 'DELETE')
 	}
 
-	/** What happens to a generation, to its end; connects again by itself. */
-	events(id: string, signal?: AbortSignal): AsyncGenerator<GenerationEvent> {
-		return followed(async (lastId) => {
+	/**
+	 * What happens to a generation, to its end; connects again by itself, for a minute or more. It goes on where nobody hears of it.
+	 *
+	 * @param onTrouble told why there is no connection, at each try
+	 */
+	events(id: string, signal?: AbortSignal, onTrouble?: (error: unknown) => void): AsyncGenerator<GenerationEvent> {
+		const open = async (lastId: string | undefined) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			return (await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)).body
-		}, waitUnless(signal))
+			try {
+				return (await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)).body
+			} catch (error) {
+				if (signal?.aborted || (error instanceof DarkroomError && !error.mayPass)) {
+					throw error
+				}
+				onTrouble?.(error)
+				return brokenOff(error)
+			}
+		}
+		return followed(open, waitUnless(signal), patience)
 	}
 
 	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
@@ -125,6 +146,8 @@ export class Darkroom {
 }
 
 const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
+
+const brokenOff = (error: unknown) => new ReadableStream<Uint8Array>({ start: (controller) => controller.error(error) })
 
 /** Waits, until aborted at the most; whoever goes on then is refused by what it does next. */
 const waitUnless = (signal: AbortSignal | undefined) => (milliseconds: number) =>

@@ -1,8 +1,6 @@
 import type { GenerationEvent } from './contract/events.ts'
 import { readEvents } from './event-stream.ts'
 
-/** Times in a row that a stream may break off without having told anything. */
-const patience = 5
 /** Milliseconds before it is asked for again, but for the first time: what their `retry` says. */
 const pause = 1_000
 
@@ -11,10 +9,13 @@ const pause = 1_000
  *
  * @param open opens its stream of events after `lastId`; none where that was the end
  * @param wait waits for so many milliseconds
+ * @param patience times in a row that a stream may break off without having told anything
  */
 export async function* followed(
 	open: (lastId: string | undefined) => Promise<ReadableStream<Uint8Array> | null | undefined>,
-	wait: (milliseconds: number) => Promise<unknown> = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+	wait: (milliseconds: number) => Promise<unknown> = (milliseconds) =>
+		new Promise((resolve) => setTimeout(resolve, milliseconds)),
+	patience = 5
 ): AsyncGenerator<GenerationEvent> {
 	let lastId: string | undefined
 	let trouble: unknown

@@ -1,6 +1,6 @@
 import { access, constants, readFile, writeFile } from 'node:fs/promises'
 import { join, parse } from 'node:path'
-import type { Darkroom } from '../../shared/client.ts'
+import { type Darkroom, DarkroomError } from '../../shared/client.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../shared/contract/order.ts'
 import { inShort } from '../../shared/duration.ts'
@@ -34,7 +34,12 @@ export async function generate(client: Darkroom, prompt: string | undefined, fla
 	if (left.signal.aborted) {
 		cancel()
 	}
-	const generation = await watch(client, id, stop.signal)
+	const generation = await watch(client, id, stop.signal).catch((error) => {
+		if (!(error instanceof DarkroomError)) {
+			console.error(`${id} goes on, but nothing more is heard of it.`)
+		}
+		throw error
+	})
 	for (const image of generation.images) {
 		const file = fileOf(image, output, generation.images.length)
 		try {
@@ -145,7 +150,7 @@ async function watch(client: Darkroom, id: string, signal: AbortSignal): Promise
 	const tell = (line: string) => write(`\r\x1b[K${line}`)
 	// There is room below for the picture, so that nothing scrolls while the cursor goes there and comes back.
 	write(show ? `${'\n'.repeat(rows + 1)}\x1b[${rows + 1}A` : '')
-	for await (const event of client.events(id, signal)) {
+	for await (const event of client.events(id, signal, () => tell('nothing is heard of it; trying again'))) {
 		switch (event.type) {
 			case 'status':
 				tell(event.status)

@@ -67,8 +67,10 @@ function told(error: Error & { code?: string }): string {
 		// Node's own goes on to say how such a word could be given.
 		return `${error.message.split(/\. |\n/)[0]}; --help says what there is`
 	}
+	// Events that were tried for long enough fail by what fetch throws, and that by what it met.
+	const { cause: met } = error.cause instanceof TypeError ? error.cause : error
 	// A name that has several addresses fails with an error for each.
-	const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause
+	const cause = met instanceof AggregateError ? met.errors[0] : met
 	return cause instanceof Error ? `no answer from ${account().url}: ${cause.message}` : String(error)
 }
 

@@ -1,7 +1,11 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import sharp from 'sharp'
@@ -162,6 +166,29 @@ it('cancels what it waits for where its terminal is closed, or with Ctrl-C, and 
 		expect(await ended).toMatchObject(end)
 		await stack.fetch(`/v1/generations/${(await newest()).id}/cancel`, { method: 'POST' })
 	}
+})
+
+it('waits for a picture whose edge is gone for a while, and refuses connections or answers that it is', async () => {
+	let asked = 0
+	const between = createServer(async (request, response) => {
+		const { url = '', method = 'GET', headers } = request
+		if (url.endsWith('/events') && ++asked < 4) {
+			asked === 2 ? response.destroy() : response.writeHead(503).end()
+			return
+		}
+		const { authorization = '', 'content-type': type = '' } = headers
+		const body = method === 'GET' ? null : await text(request)
+		const answer = await fetch(stack.url + url, { method, headers: { authorization, 'content-type': type }, body })
+		response.writeHead(answer.status)
+		await pipeline(answer.body!, response)
+	})
+	await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
+	const DARKROOM_URL = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
+	const file = join(dir, 'held-up.png')
+	await run(process.execPath, [cli, 'generate', 'a red sphere', '-o', file, '--steps', '4'], { env: env({ DARKROOM_URL }) })
+	expect([asked, isPng(file)]).toEqual([4, true])
+	between.closeAllConnections()
+	between.close()
 })
 
 it('is a package for other projects, with types, where Node.js runs no TypeScript', async () => {

@@ -85,8 +85,10 @@ export async function develop(
 			frame.hidden = frame.querySelector('img')!.hidden
 		}
 	}
+	// It goes on without its reader, who hears how it stands once the server can be reached.
+	const tellTrouble = (error: unknown) => tell(reasonOf(error), ' Trying again…')
 	const follow = async (): Promise<void> => {
-		for await (const event of client.events(id)) {
+		for await (const event of client.events(id, undefined, tellTrouble)) {
 			switch (event.type) {
 				case 'status':
 					tell(states[event.status])
@@ -134,12 +136,10 @@ export async function develop(
 			try {
 				return await follow()
 			} catch (error) {
-				if (isAnswer(error)) {
+				if (error instanceof DarkroomError && !error.mayPass) {
 					tell('Nothing more is known of it.')
 					throw error
 				}
-				// It goes on without its reader, who hears how it stands once the server can be reached.
-				tell(reasonOf(error), ' Trying again…')
 				await new Promise((resolve) => setTimeout(resolve, pause))
 			}
 		}
@@ -147,8 +147,5 @@ export async function develop(
 		end()
 	}
 }
-
-/** It would be the same again: the key is not valid any more, or the generation is gone. */
-const isAnswer = (error: unknown) => error instanceof DarkroomError && error.status < 500 && error.status !== 429
 
 const about = (seconds: number | null) => (seconds === null ? '' : `, about ${inShort(seconds)}`)
