@@ -12,7 +12,7 @@ import type { Delivery } from '../../shared/contract/webhooks.ts'
 import type { Job } from '../../shared/queue.ts'
 import { startArchivedEdge } from '../archived.ts'
 import type { BareEdge } from '../edge.ts'
-import { isMissing, openBrowser, openPage } from './chromium.ts'
+import { hurdles, isMissing, openBrowser, openPage } from './chromium.ts'
 
 const prompt = 'a red sphere <img src=x onerror=alert(1)>'
 /** Where pictures of the page are kept for whoever wants to look at them. */
@@ -113,7 +113,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.getByText('queued').waitFor()
 		await page.locator('article', { hasText: 'a cone' }).getByText('The decoder gave no number.').waitFor()
 		await page.getByRole('row', { name: 'pictures in flight 2 1,000' }).waitFor()
-		const again = await page.getByRole('button', { name: /^Send generation\.completed/ }).boundingBox()
+		const again = await page.getByRole('button', { name: /^Send again generation\.completed/ }).boundingBox()
 		expect(again!.x + again!.width).toBeLessThanOrEqual(width)
 		const [file] = await Promise.all([
 			page.waitForEvent('download'),
@@ -157,6 +157,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		const shown = (await text.textContent())!
 		const asked = await say(`${edge.url}/v1/generations?dry_run=1`, shown, { model: 'scenes', prompt: 'a cone' })
 		expect(asked.status).toBe(200)
+		expect(await hurdles(page)).toEqual([])
 		const row = page.getByRole('row', { name: new RegExp(`^${shop} generate .*2099`) })
 		page.once('dialog', (dialog) => void dialog.accept())
 		await row.getByRole('button', { name: `Revoke ${shop}` }).click()

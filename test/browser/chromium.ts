@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { type Browser, type BrowserContextOptions, chromium, type Page, type Response } from 'playwright-core'
 
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
@@ -14,6 +15,18 @@ export function openBrowser(): Promise<Browser> {
 	// Pages of one context run in one process, while one of them is open: to start another takes as much as most tests do with theirs.
 	const args = ['no-sandbox', 'process-per-site', ...quiet].map((flag) => `--${flag}`)
 	return chromium.launch({ executablePath, args })
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe finds wrong with a page for those who cannot see it, or do not use a mouse. */
+export async function hurdles(page: Page, exclude: string[] = []): Promise<[rule: string, html: string | undefined][]> {
+	await page.evaluate(axe)
+	const { violations } = await page.evaluate(
+		(exclude) => (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run({ exclude }),
+		exclude
+	)
+	return violations.map(({ id, nodes }) => [id, nodes[0]?.html])
 }
 
 /** Presses the playground's button, and waits until its picture is there. The generation's id. */

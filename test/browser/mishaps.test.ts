@@ -157,9 +157,11 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await page.getByLabel('Prompt').fill('a cone of mine')
 		await page.getByLabel('Pictures').fill('2')
 		await expect.poll(() => costs(page).textContent()).not.toBe(one)
+		await page.getByLabel('Prompt').fill('a cone of mine and nobody else')
 		await page.reload()
 		await costs(page).waitFor()
-		expect(await page.getByLabel('Prompt').inputValue()).toBe('a cone of mine')
+		expect(await page.getByLabel('Prompt').inputValue()).toBe('a cone of mine and nobody else')
+		await page.getByLabel('Prompt').fill('a cone of mine')
 		expect(await page.getByLabel('Pictures').inputValue()).toBe('2')
 		for (const model of ['scenes-classes', 'scenes-inpainting', 'scenes']) {
 			await page.locator('select[name=model]').selectOption(model)

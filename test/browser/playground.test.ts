@@ -1,16 +1,13 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { models } from '../../shared/catalog.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { type Stack, startStack } from '../stack.ts'
-import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
+import { develop, hurdles, isMissing, openBrowser, openPage } from './chromium.ts'
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Bytes that the page may cost before anything is asked for. */
 const mostBytes = 60_000
 
@@ -30,17 +27,6 @@ describe.skipIf(isMissing)('the playground', () => {
 		await stack?.close()
 	})
 
-	const issues = async (exclude: string[] = []) => {
-		await page.evaluate(axe)
-		const { violations } = await page.evaluate(
-			(exclude) => (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run({ exclude }),
-			exclude
-		)
-		return violations
-			.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-			.map(({ id, nodes }) => [id, nodes[0]?.html])
-	}
-
 	it('costs little to open', async () => {
 		let bytes = 0
 		const count = async ({
@@ -58,7 +44,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		await Promise.all(counting)
 		expect(bytes).toBeGreaterThan(1_000)
 		expect(bytes).toBeLessThan(mostBytes)
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 	})
 
 	it('has an example ready, and others to choose', async () => {
@@ -73,7 +59,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		await another.click()
 		expect(await page.getByLabel('Prompt').inputValue()).toBe(second!.request.prompt)
 		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 	})
 
 	it('keeps an example’s seed for its prompt alone', async () => {
@@ -113,7 +99,7 @@ describe.skipIf(isMissing)('the playground', () => {
 			return { width: image.naturalWidth, height: image.naturalHeight }
 		})
 		expect([width, height]).toEqual([256, 256])
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 	})
 
 	it('orders once where the answer takes long, however often the button is pressed', async () => {
@@ -173,7 +159,7 @@ describe.skipIf(isMissing)('the playground', () => {
 			expect(copied).not.toContain(stack.apiKey)
 			expect(name === 'Python' && copied).not.toContain('null')
 		}
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 		await detail.getByRole('button', { name: 'Close' }).click()
 	})
 
@@ -291,7 +277,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		}
 		expect(await redness(32, 64)).toBeGreaterThan(120)
 		expect(await redness(112, 16)).toBeLessThan(40)
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 	})
 
 	it('shows the mask of an example over its image, to go on with or to begin anew', async () => {
@@ -309,7 +295,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		expect(await painted()).toBe(0)
 		await canvas.click()
 		expect(await painted()).toBeGreaterThan(0)
-		expect(await issues()).toEqual([])
+		expect(await hurdles(page)).toEqual([])
 	})
 
 	it('has a reference of the API beside it', async () => {
@@ -321,7 +307,7 @@ describe.skipIf(isMissing)('the playground', () => {
 		const headers = { 'content-type': 'application/json' }
 		expect((await stack.fetch('/v1/generations?dry_run=1', { method: 'POST', headers, body: body! })).status).toBe(200)
 		// Its sections are made alike, and many.
-		expect(await issues(['#operations > :nth-child(n + 5)'])).toEqual([])
+		expect(await hurdles(page, ['#operations > :nth-child(n + 5)'])).toEqual([])
 	})
 
 	it('has made the browser complain of nothing', () => {

@@ -150,7 +150,7 @@ const day = (id: string): string => new Date(timeOf(id)).toLocaleDateString(unde
 function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 	const { id, type, url, status, attempts, created_at } = delivery
 	const last = attempts.at(-1)
-	const replay = h('button', { type: 'button', 'aria-label': `Send ${type} of ${when(created_at)} again` }, 'Send again')
+	const replay = h('button', { type: 'button', 'aria-label': `Send again ${type} of ${when(created_at)}` }, 'Send again')
 	const row = h(
 		'tr',
 		{ 'data-id': id },

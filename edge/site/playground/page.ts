@@ -174,6 +174,8 @@ signIn(async () => {
 			void price()
 		}, pause)
 	})
+	// Whoever leaves at once has typed it all the same; who has the key forgotten, wants nothing kept.
+	addEventListener('pagehide', () => key.get() && void keep())
 	// An example's seed is for its prompt alone: of another, each order draws another picture.
 	field('prompt').addEventListener('beforeinput', () => {
 		if (field('seed').value === String(shown()?.seed)) {
