@@ -16,6 +16,7 @@ import { chooseProvider } from './provider.ts'
 import { rewritten, type Shapes } from './rewritten.ts'
 import { openSession } from './session.ts'
 import { wholeSines } from './sines.ts'
+import { mergedTimesteps } from './timesteps.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'model.onnx')
@@ -82,7 +83,9 @@ describe.each([
 	['models/scenes/unet', 'biases', movedBiases, 38],
 	['golden/stable-diffusion/unet', 'biases', movedBiases, 26],
 	['golden/paper/unet-7', 'biases', movedBiases, 26],
-	['golden/first-stages/kl/vae_decoder', 'biases', movedBiases, 2]
+	['golden/first-stages/kl/vae_decoder', 'biases', movedBiases, 2],
+	['models/scenes/unet', 'projected timesteps', mergedTimesteps, 11],
+	['golden/stable-diffusion/unet-xl', 'projected timesteps', mergedTimesteps, 8]
 ] as const)('%s, its %s', (part, _, rewrite, places) => {
 	test('is found, and gives the same', async () => {
 		const file = fileOf(part)

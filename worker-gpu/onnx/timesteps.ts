@@ -1,0 +1,54 @@
+import type { Graph, Node, Rewrite } from './graph.ts'
+import { attribute, constantNode, type NewNode, newNode } from './new-node.ts'
+
+/**
+ * Each residual block projects the timestep's embedding by itself. On CUDA that is two kernels for next to no work, for ONNX Runtime writes a Gemm's bias to all rows by a
+ * product of its own (core/providers/cuda/math/gemm.cc), and a call of few rows waits for each to be launched. So one projection by all weights makes what is then cut
+ * into theirs.
+ */
+export const mergedTimesteps: Rewrite = (graph, earlier) => {
+	const { nodes } = graph.needed(earlier)
+	const projections = graph.nodes.filter((node) => nodes.has(node) && isProjection(graph, node))
+	const alike = Map.groupBy(projections, (node) => {
+		const [x, weights = ''] = node.inputs
+		const attributes = graph.copyOf(node).attributes.map((bytes) => bytes.toString('hex'))
+		return [x, graph.dims(weights)![1], ...attributes.sort()].join(' ')
+	})
+	return new Map(
+		[...alike.values()].flatMap((all) =>
+			all.length > 1 ? all.map((node, i): [Node, NewNode[]] => [node, i === 0 ? merged(graph, all) : []]) : []
+		)
+	)
+}
+
+/** xWᵀ + b, with a number of b for each row of W. */
+function isProjection(graph: Graph, node: Node): boolean {
+	const [, weights = '', bias = ''] = node.inputs
+	const [rows, columns] = graph.dims(weights) ?? []
+	const isTurned = graph.integers(node, 'transB')[0] === 1 && graph.integers(node, 'transA')[0] !== 1
+	return node.operator === 'Gemm' && isTurned && columns !== undefined && graph.dims(bias)?.join() === `${rows}`
+}
+
+function merged(graph: Graph, projections: readonly Node[]): NewNode[] {
+	const { inputs, outputs, ...first } = graph.copyOf(projections[0]!)
+	const at = (name: string) => `${outputs[0]}/${name}`
+	const together = (input: number, name: string) => {
+		const all = projections.map(({ inputs }) => inputs[input]!)
+		return newNode('Concat', all, at(name), [attribute('axis', 0)])
+	}
+	return [
+		together(1, 'weights'),
+		together(2, 'biases'),
+		{ ...first, inputs: [inputs[0]!, at('weights'), at('biases')], outputs: [at('all')] },
+		constantNode(
+			projections.map(({ inputs: [, weights = ''] }) => graph.dims(weights)![0]!),
+			at('widths')
+		),
+		{
+			operator: 'Split',
+			inputs: [at('all'), at('widths')],
+			outputs: projections.flatMap(({ outputs }) => outputs),
+			attributes: [attribute('axis', 1)]
+		}
+	]
+}
