@@ -52,7 +52,7 @@ const stages: Record<string, Stage> = {
 	torch: { what: 'the same networks in PyTorch, and compiled', seconds: 120, run: torch },
 	correct: { what: 'how far pictures are from those of the golden files', seconds: 90, run: correct },
 	attention: {
-		what: "a call with the provider's own choice of attention, and with cuDNN's",
+		what: "a call with the provider's own choice of attention, and with others",
 		seconds: 30,
 		perModel: true,
 		run: attention

@@ -202,9 +202,16 @@ def fuse(model: onnx.ModelProto, kind: str, width: int, passes=PASSES) -> None:
 
 
 def halve(model: onnx.ModelProto) -> None:
-    """Half precision, but for timesteps, of which rows have fractions, and for latents and pictures: the GPU converts them faster than the host."""
+    """
+    Half precision, but for timesteps, of which rows have fractions, and for latents and pictures: the GPU converts them faster than the host. The shapes that are guessed
+    on the way are left out: a VQ decoder's picture was said to be as large as its latent, and got that one's memory.
+    """
     graph = OnnxModel(model)
+    shapes = [onnx.TensorShapeProto.FromString(port.type.tensor_type.shape.SerializeToString()) for port in model.graph.output]
     graph.convert_float_to_float16(keep_io_types=["timestep", "sample", "out_sample", "latent_sample"], op_block_list=["RandomNormalLike"])
+    for port, shape in zip(model.graph.output, shapes):
+        port.type.tensor_type.shape.CopyFrom(shape)
+    del model.graph.value_info[:]
     graph.topological_sort()
 
 

@@ -3,19 +3,22 @@ import type { Options } from '../main.ts'
 import { isHere, loadModel, providerFor } from '../models.ts'
 import type { Report } from '../results.ts'
 
-/** What the CUDA provider takes its attention from, where it may; read whenever a graph is opened. */
-const SWITCHES = [undefined, 'ORT_ENABLE_CUDNN_FLASH_ATTENTION', 'ORT_DISABLE_FLASH_ATTENTION'] as const
+/** What keeps the CUDA provider from what it would take: cuDNN's attention, from compute capability 9 on, then its own flash attention. Read whenever a graph is opened. */
+const SWITCHES = [
+	{},
+	{ ORT_ENABLE_CUDNN_FLASH_ATTENTION: '0' },
+	{ ORT_ENABLE_CUDNN_FLASH_ATTENTION: '0', ORT_DISABLE_FLASH_ATTENTION: '1' }
+] as const
 
-/** A call at the smaller batch, with the attention that the provider chooses and with those that it can be told to take. */
+/** A call at the smaller batch, with the attention that the provider chooses and with those that it takes instead. */
 export async function attention({ provider: choice, quick, models }: Options, report: Report): Promise<void> {
 	const provider = await providerFor(choice)
 	const kind = quick ? 'tiny' : 'real'
 	for (const name of models.filter((name) => isHere(name, kind))) {
-		for (const variable of SWITCHES) {
-			const what = `${name}: a call of pictures with ${variable ? `${variable}=1` : 'what it chooses'}`
-			if (variable) {
-				process.env[variable] = '1'
-			}
+		for (const switches of SWITCHES) {
+			const told = Object.entries(switches).map((pair) => pair.join('='))
+			const what = `${name}: a call of pictures with ${told.join(' ') || 'what it chooses'}`
+			Object.assign(process.env, switches)
 			try {
 				const model = await loadModel(name, provider, kind)
 				const plan = await model.plan()
@@ -27,7 +30,7 @@ export async function attention({ provider: choice, quick, models }: Options, re
 				console.error(error)
 				await report(what, `failed: ${(error as Error).message.split('\n')[0]}`)
 			}
-			if (variable) {
+			for (const variable in switches) {
 				delete process.env[variable]
 			}
 		}
