@@ -37,6 +37,8 @@ const MOST_NUMBERS = 8
  * The nodes of a `model.onnx`, to be read and some of them replaced. Weights are looked at only when the whole is put together.
  */
 export class Graph {
+	/** The version of ONNX's own operators. */
+	readonly opset: number
 	/** Each after those that it takes from. */
 	readonly nodes: readonly Node[]
 	/** Which node makes a value. */
@@ -60,6 +62,8 @@ export class Graph {
 	constructor(file: string) {
 		this.#proto = new ProtobufFile(file)
 		this.#model = [...this.#proto.fields()]
+		const own = this.#model.find((field) => field.number === 8 && ['', 'ai.onnx'].includes(this.#text(field, 1)))
+		this.opset = (own && this.#varints(own, 2)[0]) ?? 0
 		const graph = this.#model.find(({ number }) => number === 7)
 		this.#fields = graph ? [...this.#proto.fields(graph.from, graph.to)] : []
 		this.#places = new Map(this.#fields.flatMap((field) => (field.number === 1 ? [[field, this.#node(field)]] : [])))

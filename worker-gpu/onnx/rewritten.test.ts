@@ -101,6 +101,31 @@ test('half of a projection in half precision, which GPUs have, is found as one i
 	expect(placesIn(fileOf('golden/imports/unet-half'), cutProjections)).toBe(2)
 })
 
+test.each([
+	[17, 2],
+	[12, 0] // Split is another operator there.
+])('in a graph of opset %i timesteps are projected at once in %i places', async (opset, places) => {
+	const weights = (name: string, ...dims: number[]) => {
+		const raw = Buffer.alloc(4 * dims.reduce((product, dim) => product * dim))
+		return bytesField(
+			5,
+			Buffer.concat([...dims.map((dim) => varintField(1, dim)), varintField(2, 1), bytesField(8, name), bytesField(9, raw)])
+		)
+	}
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	onTestFinished(() => rm(folder, { recursive: true }))
+	const graph = ['a', 'b'].flatMap((name) => [
+		bytesField(1, encoded(newNode('Gemm', ['x', `${name}/W`, `${name}/b`], name, [attribute('transB', 1)]))),
+		weights(`${name}/W`, 3, 2),
+		weights(`${name}/b`, 3),
+		bytesField(12, declaration(name, { type: 1, dims: ['batch', 3] }))
+	])
+	const declared = bytesField(11, declaration('x', { type: 1, dims: ['batch', 2] }))
+	const file = path.join(folder, 'model.onnx')
+	await writeFile(file, Buffer.concat([bytesField(7, Buffer.concat([...graph, declared])), bytesField(8, varintField(2, opset))]))
+	expect(placesIn(file, mergedTimesteps)).toBe(places)
+})
+
 test('sines of frequencies that are taken four at once stay as they are', () => {
 	expect(placesIn(fileOf('models/scenes/unet'), wholeSines)).toBe(0)
 })

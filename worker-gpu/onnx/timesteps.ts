@@ -4,11 +4,11 @@ import { attribute, constantNode, type NewNode, newNode } from './new-node.ts'
 /**
  * Each residual block projects the timestep's embedding by itself. On CUDA that is two kernels for next to no work, for ONNX Runtime writes a Gemm's bias to all rows by a
  * product of its own (core/providers/cuda/math/gemm.cc), and a call of few rows waits for each to be launched. So one projection by all weights makes what is then cut
- * into theirs.
+ * into theirs. Before opset 13 Split is another operator.
  */
 export const mergedTimesteps: Rewrite = (graph, earlier) => {
 	const { nodes } = graph.needed(earlier)
-	const projections = graph.nodes.filter((node) => nodes.has(node) && isProjection(graph, node))
+	const projections = graph.opset < 13 ? [] : graph.nodes.filter((node) => nodes.has(node) && isProjection(graph, node))
 	const alike = Map.groupBy(projections, (node) => {
 		const [x, weights = ''] = node.inputs
 		const attributes = graph.copyOf(node).attributes.map((bytes) => bytes.toString('hex'))
