@@ -25,6 +25,8 @@ export interface Export {
 
 const Scheduler = z.object({ _class_name: z.string() })
 
+const hint = '`optimum-cli export onnx` or infra/model-kit/export makes ONNX graphs of PyTorch weights'
+
 /** Parts of Stable Diffusion's exports that no pipeline here runs. */
 const unused = new Set(['safety_checker', 'feature_extractor'])
 
@@ -35,7 +37,9 @@ const unused = new Set(['safety_checker', 'feature_extractor'])
 export async function readExport(given: string): Promise<Export> {
 	const stat = lstatSync(given, { throwIfNoEntry: false })
 	if (!stat?.isDirectory()) {
-		throw new ModelError(given, `expected a folder, ${stat ? `got ${stat.isFile() ? 'a file' : 'none'}` : 'found none'}`)
+		const isWeights = /\.(safetensors|ckpt)$/.test(given)
+		const found = stat ? `got ${stat.isFile() ? 'a file' : 'none'}` : 'found none'
+		throw new ModelError(given, `expected a folder, ${found}${isWeights ? `. ${hint}` : ''}`)
 	}
 	const folder = realpathSync(given)
 	const { name: pipeline } = await readFamily(folder)
@@ -89,10 +93,7 @@ export async function readExport(given: string): Promise<Export> {
 		throw new ModelError(folder, `expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${found}`)
 	}
 	if (graphs.size === 0) {
-		throw new ModelError(
-			folder,
-			'expected ONNX graphs (unet/model.onnx), found none. `optimum-cli export onnx` or infra/model-kit/export makes them of PyTorch weights'
-		)
+		throw new ModelError(folder, `expected ONNX graphs (unet/model.onnx), found none. ${hint}`)
 	}
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
 	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }

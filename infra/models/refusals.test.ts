@@ -358,6 +358,14 @@ describe('refuses, and writes nothing:', () => {
 		}
 	)
 
+	test('one file of PyTorch, and says what makes graphs of it', async () => {
+		await lay('scalar')
+		const source = at('one.safetensors')
+		await writeFile(source, '')
+		await expect(add({ source })).rejects.toThrow(/one\.safetensors: expected a folder, got a file\. .*infra\/model-kit\/export/)
+		nothingWritten()
+	})
+
 	test('weights in a folder that is a link', async () => {
 		await lay('scalar')
 		await mkdir(path.join(place.work, 'elsewhere'))
