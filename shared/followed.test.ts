@@ -63,6 +63,20 @@ test('what other programs take for the end of a line is a letter of a text', asy
 	})
 })
 
+test('what another Viewer tells anew of pictures is told once', async () => {
+	const events = [
+		{ type: 'image', image: { n: 0 } },
+		{ type: 'partial_image', n: 1, index: 0 },
+		{ type: 'partial_image', n: 1, index: 1 },
+		{ type: 'image', image: { n: 1 } },
+		{ type: 'end' }
+	]
+	const sent = (viewer: string, ...which: number[]) =>
+		which.map((i) => `id: ${viewer}.${i}\ndata: ${JSON.stringify(events[i])}\n\n`).join('')
+	const { heard } = await hear(stream(sent('v', 0, 1), new Error('gone')), stream(sent('w', 0, 1, 2, 3, 4)))
+	expect(heard).toEqual(events)
+})
+
 test('where there is no stream any more, that was the end', async () => {
 	expect(await hear(stream(progress(1)), null)).toEqual({
 		asked: [undefined, 'v.1'],

@@ -19,6 +19,8 @@ export async function* followed(
 ): AsyncGenerator<GenerationEvent> {
 	let lastId: string | undefined
 	let trouble: unknown
+	/** Another Viewer knows nothing of `lastId`, and tells anew what there is. */
+	const shown = new Set<string>()
 	for (let silent = 0; silent < patience; silent++) {
 		if (silent > 1) {
 			await wait(pause)
@@ -32,7 +34,13 @@ export async function* followed(
 				lastId = id
 				silent = 0
 				const event: GenerationEvent = JSON.parse(data)
-				yield event
+				const picture = pictureOf(event)
+				if (!shown.has(picture)) {
+					yield event
+				}
+				if (picture !== '') {
+					shown.add(picture)
+				}
 				if (event.type === 'end') {
 					return
 				}
@@ -42,4 +50,16 @@ export async function* followed(
 		}
 	}
 	throw new Error('The events break off again and again', { cause: trouble })
+}
+
+/** What an event shows for good, of which nobody is to be told twice; empty where that is nothing. */
+function pictureOf(event: GenerationEvent): string {
+	switch (event.type) {
+		case 'image':
+			return String(event.image.n)
+		case 'partial_image':
+			return `${event.n} ${event.index}`
+		default:
+			return ''
+	}
 }

@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { expect, inject, it, vi } from 'vitest'
 import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
@@ -122,6 +123,23 @@ it('says in its stream which picture storage has lost', async () => {
 	}
 	const lost = `Picture ${work.generation}/1/1 was delivered and is no longer in storage.`
 	expect(told).toEqual(['image_generation.completed', `error: ${lost}`])
+})
+
+it('tells of each picture once in its stream, also where its Viewer has vanished and another begins anew', async () => {
+	const { account, key } = await newAccount()
+	const answer = await post(generations, key, { prompt: 'a red sphere', n: 2, stream: true })
+	const { work, request } = await begun(account, key)
+	await deliver(work, 0, request.seed)
+	const types: string[] = []
+	for await (const { event } of readEvents(answer.body!)) {
+		types.push(event)
+		if (types.length === 1) {
+			await runInDurableObject(env.VIEWER.getByName(work.generation), (_, state) => state.abort('gone')).catch(() => {})
+			await deliver(work, 1, request.seed + 1)
+			await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+		}
+	}
+	expect(types).toEqual(Array(2).fill('image_generation.completed'))
 })
 
 it.each([
