@@ -135,6 +135,16 @@ test.each([
 	expect(Model.parse(entry)).toMatchObject(expected)
 })
 
+test.each(['ORTVaeDecoder', 'ORTModelVaeDecoder'])(
+	'a pipeline that Optimum has loaded and saved, whose decoder calls itself %s, is imported',
+	async (_class_name) => {
+		await lay('scalar')
+		const file = at('vae_decoder/config.json')
+		await writeFile(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), _class_name }))
+		expect(Object.keys((await add()).entry.tasks)).toEqual(['text-to-image'])
+	}
+)
+
 test('weights in other files are copied with the graph', async () => {
 	await lay('scalar')
 	await moveWeights(at('unet'))

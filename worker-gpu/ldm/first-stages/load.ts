@@ -8,9 +8,12 @@ import { kl } from './kl.ts'
 import { vq } from './vq.ts'
 
 type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
-/** For parts of each name, by the class that config.json names: diffusers' LDM pipelines call their first stage vqvae whichever it is, and TAESD stands in a KL's place. */
+/**
+ * For parts of each name, by the class that config.json names: diffusers' LDM pipelines call their first stage vqvae whichever it is, and TAESD stands in a KL's place. Where
+ * Optimum saves a pipeline that it has loaded, it names its own, of which there is none but of KL.
+ */
 const kinds: Readonly<Record<'vae' | 'vqvae', Readonly<Record<string, typeof kl | typeof vq>>>> = {
-	vae: { AutoencoderKL: kl, AsymmetricAutoencoderKL: kl, AutoencoderTiny: vq },
+	vae: { AutoencoderKL: kl, AsymmetricAutoencoderKL: kl, ORTVaeDecoder: kl, ORTModelVaeDecoder: kl, AutoencoderTiny: vq },
 	vqvae: { VQModel: vq, AutoencoderKL: kl }
 }
 
