@@ -7,9 +7,13 @@ import type { GenerationOrder } from './contract/order.ts'
 import type { Problem } from './contract/problem.ts'
 import { inShort } from './duration.ts'
 import { followed } from './followed.ts'
+import { newId } from './ids.ts'
 
 export type { AccountView, Archive, ArchivedGeneration, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
 
+/** Times that an order is sent, and milliseconds between them. */
+const sendings = 4
+const pause = 1_000
 /** Times in a row that events may break off without having told anything: a second apart. */
 const patience = 60
 
@@ -69,9 +73,20 @@ export class Darkroom {
 		return (await this.#json<{ usage: Usage[] }>('/v1/usage')).usage
 	}
 
-	/** Asks for pictures; it answers at once. */
-	create(order: GenerationOrder): Promise<Generation> {
-		return this.#json('/v1/generations', 'POST', order)
+	/** Asks for pictures; it answers at once. Sent again where no answer comes, and ordered once all the same. */
+	async create(order: GenerationOrder): Promise<Generation> {
+		const headers = { 'idempotency-key': newId('order') }
+		for (let sent = 1; ; sent++) {
+			try {
+				return await (await this.#call('/v1/generations', 'POST', order, headers)).json()
+			} catch (error) {
+				const isAnswered = error instanceof DarkroomError && error.status < 500
+				if (isAnswered || sent === sendings) {
+					throw error
+				}
+				await waitUnless(undefined)(pause)
+			}
+		}
 	}
 
 	/** What an order would cost, in micro-units. */

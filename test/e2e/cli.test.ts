@@ -168,25 +168,33 @@ it('cancels what it waits for where its terminal is closed, or with Ctrl-C, and 
 	}
 })
 
-it('waits for a picture whose edge is gone for a while, and refuses connections or answers that it is', async () => {
-	let asked = 0
+it('orders once where the answer is lost, and waits for the picture while the edge is gone or answers that it is', async () => {
+	let [ordered, asked] = [0, 0]
 	const between = createServer(async (request, response) => {
 		const { url = '', method = 'GET', headers } = request
 		if (url.endsWith('/events') && ++asked < 4) {
 			asked === 2 ? response.destroy() : response.writeHead(503).end()
 			return
 		}
-		const { authorization = '', 'content-type': type = '' } = headers
+		const names = ['authorization', 'content-type', 'idempotency-key']
+		const handed = names.flatMap((name): [string, string][] => (headers[name] ? [[name, String(headers[name])]] : []))
 		const body = method === 'GET' ? null : await text(request)
-		const answer = await fetch(stack.url + url, { method, headers: { authorization, 'content-type': type }, body })
+		const answer = await fetch(stack.url + url, { method, headers: handed, body })
+		if (url.endsWith('/generations') && ++ordered === 1) {
+			response.destroy()
+			return
+		}
 		response.writeHead(answer.status)
 		await pipeline(answer.body!, response)
 	})
 	await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
 	const DARKROOM_URL = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
 	const file = join(dir, 'held-up.png')
-	await run(process.execPath, [cli, 'generate', 'a red sphere', '-o', file, '--steps', '4'], { env: env({ DARKROOM_URL }) })
-	expect([asked, isPng(file)]).toEqual([4, true])
+	const args = ['generate', 'a red sphere in the dark', '-o', file, '--steps', '4']
+	await run(process.execPath, [cli, ...args], { env: env({ DARKROOM_URL }) })
+	expect([ordered, asked, isPng(file)]).toEqual([2, 4, true])
+	const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
+	expect(generations.filter(({ request }) => request.prompt === args[1])).toHaveLength(1)
 	between.closeAllConnections()
 	between.close()
 })
