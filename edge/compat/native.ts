@@ -1,6 +1,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import { Scope } from '../../shared/contract/account.ts'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import { type Generation, isTerminal } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
@@ -8,7 +9,7 @@ import { followed } from '../../shared/followed.ts'
 import type { App } from '../app.ts'
 import { expectKeyIn } from '../bearer.ts'
 import { handOver } from '../body.ts'
-import { ProblemError } from '../errors.ts'
+import { ProblemError, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import type { Key } from '../keys.ts'
 
@@ -37,6 +38,12 @@ const tokenOf = ({ req }: Context): string =>
 
 /** A client's key; throws where it is none of ours. */
 export const clientKey = (c: Context<App>): Key => expectKeyIn(c.var.env, tokenOf(c))
+
+/** For what is no secret, but what people, and programs, ask for to find out whether a key is good. */
+export async function expectValidKey(c: Context<App>): Promise<void> {
+	const { account, hash } = clientKey(c)
+	unwrap(await c.var.env.ACCOUNT.getByName(account).expectKey(hash, ...Scope.options))
+}
 
 /** Turns away who has no genuine key before anything of a large body is read. */
 export const withClientKey = createMiddleware<App>(async function withClientKey(c, next) {

@@ -1,15 +1,14 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { type Model, models } from '../../../shared/catalog.ts'
-import { Scope } from '../../../shared/contract/account.ts'
 import type { App } from '../../app.ts'
 import { limitInputs, readJson } from '../../body.ts'
-import { ProblemError, unwrap } from '../../errors.ts'
+import { ProblemError } from '../../errors.ts'
 import { withoutFlood } from '../../flood.ts'
 import { respondEvents } from '../../sse.ts'
 import { failureOf, notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { clientKey, Native, withClientKey } from '../native.ts'
+import { expectValidKey, Native, withClientKey } from '../native.ts'
 import { respondError } from './errors.ts'
 import { addFiles } from './files.ts'
 import { readEdit } from './form.ts'
@@ -76,12 +75,6 @@ export const openai = (app: OpenAPIHono<App>) => {
 	for (const base of bases) {
 		app.route(base, at)
 	}
-}
-
-/** Our models are no secret; but it is by asking for them that people, and programs, find out whether a key is good. */
-async function expectValidKey(c: Context<App>): Promise<void> {
-	const { account, hash } = clientKey(c)
-	unwrap(await c.var.env.ACCOUNT.getByName(account).expectKey(hash, ...Scope.options))
 }
 
 /** Limits under the names that OpenAI's clients know. */

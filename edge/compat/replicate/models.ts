@@ -45,9 +45,12 @@ export const modelBody = (origin: string, model: Model) => ({
 	latest_version: versionBody(model)
 })
 
+/** The catalog does not say. */
+const madeAt = '2026-01-01T00:00:00.000000Z'
+
 export const versionBody = (model: Model) => ({
 	id: versionOf(model),
-	created_at: '2026-01-01T00:00:00.000000Z',
+	created_at: madeAt,
 	// The first from which replicate-python takes an array of outputs for an array, and not for a stream.
 	cog_version: '0.3.9',
 	openapi_schema: {
@@ -63,4 +66,21 @@ export const versionBody = (model: Model) => ({
 	}
 })
 
-export const deploymentBody = ({ id }: Model) => ({ owner, name: id })
+/** The kind of machine that all run on. */
+export const hardware = 'gpu'
+
+const instances = { min_instances: 1, max_instances: 1 }
+
+export const deploymentBody = (model: Model) => ({
+	owner,
+	name: model.id,
+	current_release: {
+		number: 1,
+		model: `${owner}/${model.id}`,
+		version: versionOf(model),
+		created_at: madeAt,
+		created_by: { type: 'organization', username: owner, name: owner },
+		// Their client for Swift looks for `scaling`, all others beside it.
+		configuration: { hardware, ...instances, scaling: instances }
+	}
+})

@@ -378,6 +378,19 @@ it.each(['replicate/v1/files?cursor=', 'openai/v1/files?after=&limit=&order='])(
 	}
 )
 
+it('says what a deployment runs, as their CLI and typed clients look for it', async () => {
+	const answer = await fetchEdge('/replicate/v1/deployments/darkroom/scenes')
+	const { current_release } = await answer.json<{ current_release: { model: string; version: string } }>()
+	expect(current_release).toMatchObject({ model: 'darkroom/scenes', configuration: { max_instances: 1 } })
+	expect((await fetchEdge(`/replicate/v1/models/darkroom/scenes/versions/${current_release.version}`)).status).toBe(200)
+})
+
+it('tells their CLI, which asks for the hardware, whether a key is good', async () => {
+	const { key } = await newAccount()
+	expect((await get('/replicate/v1/hardware', key)).status).toBe(200)
+	expect((await get('/replicate/v1/hardware', 'r8_nothing')).status).toBe(401)
+})
+
 it('finds models by their words', async () => {
 	const answer = await fetchEdge('/replicate/v1/search?query=inpainting')
 	expect(await answer.json()).toMatchObject({

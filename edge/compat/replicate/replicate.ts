@@ -18,12 +18,12 @@ import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
 import { limitOf } from '../limits.ts'
-import { clientKey, Native, Refused, withClientKey } from '../native.ts'
+import { clientKey, expectValidKey, Native, Refused, withClientKey } from '../native.ts'
 import { secondsOf } from './duration.ts'
 import { errorOf } from './errors.ts'
 import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
-import { deploymentBody, findNamed, modelBody, modelNamed, modelsAbout, versionBody, versionOf } from './models.ts'
+import { deploymentBody, findNamed, hardware, modelBody, modelNamed, modelsAbout, versionBody, versionOf } from './models.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
 import { predictionEvents } from './stream.ts'
 
@@ -173,7 +173,11 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		return c.json(versionBody(model))
 	})
 	at.get('/collections', (c) => c.json(page([])))
-	at.get('/hardware', (c) => c.json([{ name: 'GPU', sku: 'gpu' }]))
+	at.get('/hardware', async (c) => {
+		// Their CLI's `auth login` believes this answer.
+		await expectValidKey(c)
+		return c.json([{ name: 'GPU', sku: hardware }])
+	})
 	at.all('*', (c) => {
 		throw notServed(`${c.req.method} ${c.req.path}`, 'predictions, models and their versions, deployments, files and the account')
 	})
