@@ -4,9 +4,6 @@ import { z } from 'zod'
 export const InputName = z.enum(['image', 'mask', 'semantic_map'])
 export type InputName = z.infer<typeof InputName>
 
-/** What an input may be: bytes as it is sent, and pixels as it claims to have, in all and along a side. Both sides check. */
-export const inputLimits = { bytes: 10 * 1024 * 1024, pixels: 32 * 1024 * 1024, side: 65_535 } as const
-
 /** Formats that an input may have, by what its bytes say. */
 export const InputType = z.enum(['image/png', 'image/jpeg', 'image/webp', 'image/gif', 'image/avif'])
 export type InputType = z.infer<typeof InputType>

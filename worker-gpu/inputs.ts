@@ -1,6 +1,7 @@
 import { findModel } from '../shared/catalog.ts'
 import type { StartAnswer } from '../shared/contract/callbacks.ts'
-import { type InputName, inputLimits } from '../shared/inputs.ts'
+import { inputLimits } from '../shared/input-limits.ts'
+import type { InputName } from '../shared/inputs.ts'
 import { type Edge, EdgeRefused } from './edge.ts'
 import { decodeInputs } from './image/decode.ts'
 import { InputUnreadable } from './image/input-unreadable.ts'

@@ -1,4 +1,4 @@
-import { inputLimits } from '../../shared/inputs.ts'
+import { inputLimits } from '../../shared/input-limits.ts'
 import { refuse } from './refuse.ts'
 
 const [comma, percent, backslash, u] = [0x2c, 0x25, 0x5c, 0x75]

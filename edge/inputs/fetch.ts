@@ -1,4 +1,4 @@
-import { inputLimits } from '../../shared/inputs.ts'
+import { inputLimits } from '../../shared/input-limits.ts'
 import type { Env } from '../env.ts'
 import { BrokenOff, Held } from '../held.ts'
 import { outboundUrl } from '../outbound.ts'

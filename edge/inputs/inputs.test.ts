@@ -3,7 +3,7 @@ import type { StartAnswer } from '../../shared/contract/callbacks.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
 import type { Upload } from '../../shared/contract/upload.ts'
-import { inputLimits } from '../../shared/inputs.ts'
+import { inputLimits } from '../../shared/input-limits.ts'
 import { call, codeOf, env, newAccount, post } from '../testing.ts'
 import { inputKey } from './store.ts'
 

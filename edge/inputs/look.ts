@@ -1,4 +1,5 @@
-import { InputType, inputLimits, type Size } from '../../shared/inputs.ts'
+import { inputLimits } from '../../shared/input-limits.ts'
+import { InputType, type Size } from '../../shared/inputs.ts'
 import { damageOf } from './damage.ts'
 import { type Inspected, inspect } from './inspect.ts'
 import { refuse } from './refuse.ts'

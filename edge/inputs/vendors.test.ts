@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, inject, it } from 'vitest'
-import { inputLimits } from '../../shared/inputs.ts'
+import { inputLimits } from '../../shared/input-limits.ts'
 import { fetchEdge, newAccount, post } from '../testing.ts'
 
 const png = Buffer.from(inject('files')['plain.png']!, 'base64')

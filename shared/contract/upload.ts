@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { InputType, inputLimits, UploadId } from '../inputs.ts'
+import { inputLimits } from '../input-limits.ts'
+import { InputType, UploadId } from '../inputs.ts'
 
 /** `POST /v1/uploads`: what is going to be uploaded. */
 export const UploadRequest = z.strictObject({

@@ -125,6 +125,24 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(complaints()).toEqual([])
 	})
 
+	it('a picture that is larger than any that is taken, or that the model takes none of: it says so', async () => {
+		const { page } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		await page.getByLabel('Task').selectOption('image-to-image')
+		const buffer = Buffer.concat([(await grey()).buffer, Buffer.alloc(10 * 1024 * 1024)])
+		await page.getByLabel('Image', { exact: true }).setInputFiles({ name: 'huge.png', mimeType: 'image/png', buffer })
+		await page.getByText('huge.png is larger than 10 MiB').waitFor()
+		expect(await page.locator('.source').count()).toBe(0)
+		await page.locator('select[name=model]').selectOption('scenes-classes')
+		await page.locator('body').evaluate((body) => {
+			const dataTransfer = new DataTransfer()
+			dataTransfer.items.add(new File([], 'grey.png'))
+			body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer }))
+		})
+		await page.getByRole('alert').getByText('This model starts from no picture.').waitFor()
+	})
+
 	it('painting: it is told what it will cost as soon as there is a mask', async () => {
 		const { page } = await open()
 		await enter(page)

@@ -1,5 +1,6 @@
 import type { Model, ModelTasks } from '../../../shared/catalog.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
+import { inputLimits } from '../../../shared/input-limits.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { fileOf } from '../api.ts'
 import { find, h } from '../h.ts'
@@ -70,8 +71,11 @@ function picture(label: string, given: string | null | undefined, changed: (url:
 	}
 	file.addEventListener('change', async () => {
 		const chosen = file.files?.[0]
-		const fault = `${chosen?.name} is no picture that can be read here: PNG, JPEG, WebP, GIF or AVIF.`
-		if (chosen && !(await take(dataUrl(chosen), fault))) {
+		const isTooLarge = chosen !== undefined && chosen.size > inputLimits.bytes
+		const fault = isTooLarge
+			? `${chosen.name} is larger than ${inputLimits.bytes >> 20} MiB, the most that is taken.`
+			: `${chosen?.name} is no picture that can be read here: PNG, JPEG, WebP, GIF or AVIF.`
+		if (chosen && !(await take(isTooLarge ? Promise.reject() : dataUrl(chosen), fault))) {
 			file.value = ''
 		}
 	})

@@ -17,6 +17,7 @@ export function takePictures(makeRoom: () => void): void {
 			input.dispatchEvent(new Event('input', { bubbles: true }))
 			input.dispatchEvent(new Event('change', { bubbles: true }))
 		}
+		find('trouble').textContent = input ? '' : 'This model starts from no picture.'
 	}
 	document.addEventListener('paste', (event) => {
 		const { files = undefined, types = [] } = event.clipboardData ?? {}
