@@ -47,16 +47,16 @@ export class Errands {
 		const { due, generations, lineup } = books
 		const account = this.#parts.account()
 		const now = Date.now()
-		const batch: Batch = {}
+		const batch: Batch = new Map()
 		const raised = lineup.raise(now)
 		for (const id of new Set([...ids, ...raised])) {
 			const waiting = generations.waiting(id)
 			if (waiting && waiting.until <= now) {
 				transact(() => due.put('deadline', id, now))
 			} else if (waiting) {
-				batch[waiting.model] ??= []
 				const job = jobFor(env, { account, generation: id, epoch: waiting.epoch })
-				batch[waiting.model]?.push({ job, place: waiting.place, isRaised: raised.has(id) })
+				const queued = { job, place: waiting.place, isRaised: raised.has(id) }
+				batch.set(waiting.model, [...(batch.get(waiting.model) ?? []), queued])
 			}
 		}
 		const fault = await dispatcherOf(env, account).enqueue(batch).catch(String)

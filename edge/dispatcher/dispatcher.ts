@@ -5,8 +5,8 @@ import { type Env, parseEnv } from '../env.ts'
 import { soon } from '../soon.ts'
 import { Line, longest } from './line.ts'
 
-/** Jobs by model. */
-export type Batch = Record<string, Queued[]>
+/** Jobs by model, which may be called `constructor`. */
+export type Batch = Map<string, Queued[]>
 
 /** Milliseconds that adding jobs may take: on a slow way a new connection takes many round trips. */
 const patience = 15_000
@@ -38,7 +38,7 @@ interface Connection {
 
 interface Waiting {
 	/** By model, and by id. */
-	jobs: Record<string, Map<string, Queued>>
+	jobs: Map<string, Map<string, Queued>>
 	added: Promise<string | undefined>
 }
 
@@ -70,12 +70,13 @@ export class Dispatcher extends DurableObject {
 	async enqueue(batch: Batch): Promise<string | undefined> {
 		this.#waiting ??= this.#wait()
 		const { jobs, added } = this.#waiting
-		for (const [model, queue] of Object.entries(batch)) {
-			jobs[model] ??= new Map()
+		for (const [model, queue] of batch) {
+			const known = jobs.get(model) ?? new Map<string, Queued>()
+			jobs.set(model, known)
 			for (const queued of queue) {
 				const id = jobId(queued.job)
-				if (queued.isRaised || !jobs[model].has(id)) {
-					jobs[model].set(id, queued)
+				if (queued.isRaised || !known.has(id)) {
+					known.set(id, queued)
 				}
 			}
 		}
@@ -114,7 +115,7 @@ export class Dispatcher extends DurableObject {
 	}
 
 	#wait(): Waiting {
-		const jobs: Waiting['jobs'] = {}
+		const jobs: Waiting['jobs'] = new Map()
 		const added = this.#last.then(() => {
 			this.#waiting = undefined
 			return this.#enqueue(jobs)
@@ -158,7 +159,7 @@ export class Dispatcher extends DurableObject {
 		const connection = this.#connect()
 		const { producer, broken } = connection
 		try {
-			for (const [model, queued] of Object.entries(jobs)) {
+			for (const [model, queued] of jobs) {
 				const all = [...queued.values()]
 				for (let i = 0; i < all.length; i += together) {
 					await within(patience, Promise.race([producer.add(model, all.slice(i, i + together)), broken.promise]))
