@@ -150,8 +150,9 @@ export function describe(value: unknown): string {
 		return 'nothing'
 	}
 	if (typeof value === 'string') {
-		const quoted = JSON.stringify(value.slice(0, longestText))
-		return value.length > longestText ? `${quoted.slice(0, -1)}…" (${value.length} characters)` : quoted
+		return value.length > longestText
+			? `${JSON.stringify(beginning(value)).slice(0, -1)}…" (${value.length} characters)`
+			: JSON.stringify(value)
 	}
 	if (value instanceof Given) {
 		return String(value)
@@ -163,4 +164,6 @@ export function describe(value: unknown): string {
 	return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
-const shorten = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text)
+const shorten = (text: string) => (text.length > longestText ? `${beginning(text)}…` : text)
+/** Without half a letter at its end. */
+const beginning = (text: string) => text.slice(0, longestText).replace(/[\ud800-\udbff]$/, '')

@@ -137,6 +137,15 @@ describe('a hostile customer', () => {
 		}
 	)
 
+	it('tells what came by its first letters, the last of which is whole', async () => {
+		for (const start of ['', 'x']) {
+			const field = start + '😀'.repeat(40)
+			const answer = await post('/v1/generations', key, { model: 'scenes', prompt: field.repeat(200), [field]: 1 })
+			expect(answer.status).toBe(422)
+			expect(await answer.text()).not.toMatch(/\\+ud8|\ufffd/)
+		}
+	})
+
 	it.each(['x\u001b[2Jy', 'two\nlines', '\u0000', '\u202eevil', '\ud800'])('has no key called %j', async (name) => {
 		expect(await codeOf(await post('/v1/keys', key, { name }))).toBe('422 invalid-request')
 	})
