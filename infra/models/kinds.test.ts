@@ -6,6 +6,7 @@ import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
+import { develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
 import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
@@ -13,6 +14,7 @@ import { checkModel } from './check.ts'
 import { exampleDrawing } from './draw.ts'
 import { exports, provider, workspace } from './testing.ts'
 import { network } from './testing-graphs.ts'
+import { withPart } from './unet.ts'
 
 const place = workspace()
 const { add, at, nothingWritten } = place
@@ -52,6 +54,32 @@ describe('a model of every kind that the reference draws with', () => {
 		for await (const line of checkModel(place.modelsDir, place.catalogFile, provider, 'mine')) {
 			expect(line).toMatch(/^mine: .*: drew /)
 		}
+	})
+
+	test('SDXL whose first stage is in float16 runs it in float32, as the reference does: it overflows', async () => {
+		await layModel(models.find(({ name }) => name === 'xl')!, {})
+		for (const part of ['vae_decoder', 'vae_encoder']) {
+			await rm(at(part), { recursive: true })
+			await cp(path.join(exports, '../stable-diffusion', `${part}-fp16`), at(part), { recursive: true })
+		}
+		const { folder, notes } = await add()
+		expect(notes).toContainEqual(expect.stringMatching(/^vae_decoder: computes in float32 from now/))
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		const golden = stableDiffusion as unknown as Golden
+		for (const drawn of golden.drawn.filter(({ model }) => model === 'xl')) {
+			const { request } = drawn
+			const off = misses(await develop(await planFor(checkpoint, drawingOf(request)), request.seed), drawn, golden)
+			expect(Math.max(off.latent, off.pixels)).toBeLessThan(5e-3)
+		}
+		const decoded = (folder: string) =>
+			withPart(path.join(folder, 'vae_decoder'), provider, async (part) => {
+				const [picture] = await part.run({ latent_sample: { data: new Float32Array(256).fill(60_000), dims: [1, 4, 8, 8] } }, [
+					'sample'
+				])
+				return picture!.data.every(Number.isFinite)
+			})
+		expect(await decoded(place.source)).toBe(false)
+		expect(await decoded(folder)).toBe(true)
 	})
 
 	test('a DiT of latents that nothing halves is offered in its size, which is no multiple of eight of them', async () => {

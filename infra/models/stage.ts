@@ -22,6 +22,7 @@ import { proveTimestep } from './prove.ts'
 import { writeSums } from './sums.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
 import { fixedRows, latentSizes, type Shape, withPart } from './unet.ts'
+import { widen } from './widen.ts'
 
 export interface Staged {
 	readonly entry: Entry
@@ -52,7 +53,11 @@ export async function stage(
 		throw new ModelError(file, `expected a U-Net with the input timestep, found no ${graph ? 'input' : 'file'}`)
 	}
 	const unet = path.join(staged, 'unet')
-	await copyFiles(found, staged, progress)
+	const overflowing = await overflowingParts(found)
+	await copyFiles(found, staged, overflowing, progress)
+	notes.push(
+		...overflowing.map((name) => `${name}: computes in float32 from now, for force_upcast says that it overflows in float16`)
+	)
 	for (const name of found.oldTokenizers) {
 		await writeFile(path.join(staged, name, 'tokenizer.json'), JSON.stringify(await tokenizerJson(path.join(staged, name))))
 		notes.push(`${name}/tokenizer.json was made of the older files`)
@@ -116,8 +121,24 @@ export async function stage(
 	return { entry: await catalogEntry(id, staged, found, sizes, tried), facts: { ...facts, preview }, notes }
 }
 
-/** Copies what is read of the export; the U-Net's graph with a timestep for each row. */
-async function copyFiles({ folder, files, graphs }: Export, staged: string, progress: Progress): Promise<void> {
+/** Of SDXL's kin and the upscaler, which are run with a first stage in float32 where its config says `force_upcast`: its graphs that are in float16. */
+async function overflowingParts({ folder, pipeline, graphs }: Export): Promise<string[]> {
+	const config = path.join(folder, 'vae_decoder/config.json')
+	if (!/^(ORT|Onnx)?StableDiffusion(XL|Upscale)/.test(pipeline) || !existsSync(config)) {
+		return []
+	}
+	const { force_upcast } = await readConfig(config, z.object({ force_upcast: z.boolean().default(true) }))
+	const isHalf = (name: string) => Array.from(graphs.get(name)?.inputs.values() ?? []).some(({ type }) => type === 'float16')
+	return force_upcast ? ['vae_decoder', 'vae_encoder'].filter(isHalf) : []
+}
+
+/** Copies what is read of the export; the U-Net's graph with a timestep for each row, and parts that overflow in float16 as they compute in float32. */
+async function copyFiles(
+	{ folder, files, graphs }: Export,
+	staged: string,
+	overflowing: readonly string[],
+	progress: Progress
+): Promise<void> {
 	const unet = graphs.get('unet')!
 	const copied = progress('copying  ', files.length)
 	for (const name of files) {
@@ -125,6 +146,8 @@ async function copyFiles({ folder, files, graphs }: Export, staged: string, prog
 		await mkdir(path.dirname(target), { recursive: true })
 		if (name === path.join('unet', 'model.onnx') && !isPerRow(unet.inputs.get('timestep')!)) {
 			rewriteTimestep(unet.file, target)
+		} else if (overflowing.some((part) => name === path.join(part, 'model.onnx'))) {
+			widen(path.join(folder, name), target)
 		} else {
 			// No copy at all where the file system can share blocks.
 			await copyFile(path.join(folder, name), target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
