@@ -104,8 +104,8 @@ export class Deliveries {
 	}
 
 	/** Nobody is there any more. */
-	giveUp(where: 'endpoint' | 'url', value: string): void {
-		this.#sql.exec(`UPDATE deliveries SET status = 'failed' WHERE status = 'pending' AND ${where} = ?`, value)
+	giveUp(which: 'endpoint = ?' | 'endpoint IS NULL AND url = ?', value: string): void {
+		this.#sql.exec(`UPDATE deliveries SET status = 'failed' WHERE status = 'pending' AND ${which}`, value)
 	}
 
 	/** What is on its way to an endpoint that has moved. */

@@ -224,6 +224,26 @@ describe('Webhooks', () => {
 		await settled((all) => expect(all).toMatchObject([{ id: failed?.id, status: 'delivered', attempts: [{}, { status: 200 }] }]))
 	})
 
+	it("end with 410 where they are a generation's own: an endpoint of the same URL is told all the same", async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 500 })
+		const { id } = await subscribe(place.url, ['generation.canceled'])
+		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
+		await settled((all) => expect(all).toMatchObject([{ endpoint: id, attempts: [{ status: 500 }] }]))
+		await place.plan({ status: 410 })
+		const generation = await submit({ webhook: { url: place.url, events: ['generation.started'] } })
+		await call({ account, generation: generation.id, epoch: 1 }, 'start', { run: 'run-one-one' })
+		const stand = (status: string) => (all: Delivery[]) => {
+			const own = all.find(({ endpoint }) => endpoint === null)
+			expect(own).toMatchObject({ status: 'failed', attempts: [{ status: 410 }] })
+			expect(all.find(({ endpoint }) => endpoint === id)).toMatchObject({ status })
+		}
+		await settled(stand('pending'))
+		await place.plan({ status: 200 })
+		await goOn()
+		await settled(stand('delivered'))
+	})
+
 	it('are sent again to where their endpoint is by now', async () => {
 		const [old, moved] = [receiver(randomText(8)), receiver(randomText(8))]
 		const { id } = await subscribe(old.url, ['generation.canceled'])

@@ -101,14 +101,14 @@ export class Webhooks {
 			this.#schedule(laneOf(change.url))
 		}
 		if (change.enabled === false) {
-			this.#deliveries.giveUp('endpoint', id)
+			this.#deliveries.giveUp('endpoint = ?', id)
 		}
 		return changed
 	}
 
 	removeEndpoint(id: string): void {
 		this.#endpoints.remove(id)
-		this.#deliveries.giveUp('endpoint', id)
+		this.#deliveries.giveUp('endpoint = ?', id)
 	}
 
 	/** A message that says nothing, to see whether it arrives. */
@@ -177,7 +177,7 @@ export class Webhooks {
 	/** 410: the receiver wants no more, now or ever. */
 	#isGone({ endpoint, url }: DeliveryRow): void {
 		if (endpoint === null) {
-			this.#deliveries.giveUp('url', url)
+			this.#deliveries.giveUp('endpoint IS NULL AND url = ?', url)
 		} else if (this.#endpoints.list().some(({ id }) => id === endpoint)) {
 			this.changeEndpoint(endpoint, { enabled: false })
 		}
