@@ -246,6 +246,8 @@ describe.skipIf(isMissing)('the playground', () => {
 		await page.getByLabel('Prompt').fill('')
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('alert').getByText('/prompt').waitFor()
+		await page.getByLabel('Prompt').fill('a cone')
+		await page.getByRole('alert').getByText('/prompt').waitFor({ state: 'hidden' })
 	})
 
 	it('draws anew what was painted over, and leaves the rest', async () => {

@@ -166,6 +166,7 @@ signIn(async () => {
 	finer.addEventListener('invalid', () => (finer.open = true), true)
 	let timer: ReturnType<typeof setTimeout> | undefined
 	form.addEventListener('input', () => {
+		find('trouble').textContent = '' // It was with what was asked for before.
 		show('eta', field('sampler').value === 'ddim')
 		show('output_quality', field('output_format').value !== 'png')
 		clearTimeout(timer)
