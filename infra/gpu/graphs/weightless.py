@@ -68,8 +68,10 @@ def pair_pixels(graph: OnnxModel) -> None:
     """
     Groups of an odd number of channels become even ones of two pixels that lie side by side: [B, H, W, C] is [B, H, W / 2, 2 · C] without a copy, and
     one product with a matrix of ones and zeros brings the halves of each group together, another one apart; Gather does so number by number, and took an H200 as
-    long as the norm itself. W is even wherever a network halves it once more.
+    long as the norm itself. W is even wherever a network halves it once more. Where a timestep's embedding is added before the norm, the norm adds it, and the convolution's
+    bias with it: the provider's sum of a picture and a number a channel takes longer than one of two pictures.
     """
+    makers, users = graph.output_name_to_node(), graph.input_name_to_nodes()
     for norm in graph.get_nodes_by_op_type("GroupNorm"):
         weights = [graph.get_initializer(name) for name in norm.input[1:3]]
         if not is_odd(weights[0]):
@@ -82,12 +84,36 @@ def pair_pixels(graph: OnnxModel) -> None:
         def ordered(x: str, order: np.ndarray, name: str) -> str:
             return make.node("MatMul", [x, make.constant(f"{name}/order", np.eye(len(order), dtype=np.float32)[:, order])], name)
 
+        embedding = embedded(graph, norm, makers, users)
+        if embedding:
+            conv, spread = embedding
+            x = conv.output[0]
         pairs = make.node("Reshape", [x, make.constant("paired", [0, 0, -1, 2 * channels])], "pairs")
         scales = (make.constant(name, to_array(of)[together % channels]) for name, of in zip(("gamma", "beta"), weights))
         norm.input[:] = [ordered(pairs, together, "x"), *scales]
+        if embedding:
+            order = make.constant("skip/order", np.eye(channels, dtype=np.float32)[:, together % channels])
+            bias = make.constant("bias", to_array(graph.get_initializer(conv.input[2]))[together % channels])
+            norm.op_type = "SkipGroupNorm"
+            norm.input.extend([make.node("MatMul", [spread, order], "skip"), bias])
+            del conv.input[2]
         norm.output[:] = [f"{y}/y"]
         normal = ordered(f"{y}/y", np.argsort(together), "normal")
         make.node("Reshape", [normal, make.constant("single", [0, 0, -1, channels])])
+
+
+def embedded(graph: OnnxModel, norm: onnx.NodeProto, makers: dict, users: dict) -> tuple[onnx.NodeProto, str] | None:
+    """Of a convolution's picture and a timestep's embedding, [B, 1, 1, C], whose sum a norm takes and nothing else: the convolution, and the embedding."""
+    path = graph.match_parent_path(norm, ["Transpose", "Add"], [0, 0], makers)
+    if path is None or any(len(users[node.output[0]]) > 1 for node in path):
+        return None
+    turned = [makers.get(name) for name in path[1].input]
+    before = [maker.input[0] for maker in turned if maker is not None and maker.op_type == "Transpose"]
+    by = {makers[name].op_type: makers[name] for name in before if name in makers}
+    conv, spread = by.get("NhwcConv"), by.get("Unsqueeze")
+    if conv is None or spread is None or len(conv.input) != 3 or len(users[conv.output[0]]) > 1:
+        return None
+    return conv, spread.output[0]
 
 
 def fuse_attention_norms(graph: OnnxModel) -> None:
