@@ -187,6 +187,10 @@ function where(): { url: string; token: string } {
 		if (!/^https?:/.test(DARKROOM_URL) || !URL.canParse(DARKROOM_URL)) {
 			throw new Error(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${DARKROOM_URL}`)
 		}
+		// No header can bear it.
+		if (/[^\s!-~]/.test(ADMIN_TOKEN)) {
+			throw new Error('ADMIN_TOKEN: expected plain letters and digits, got others too')
+		}
 		return { url: DARKROOM_URL.replace(/\/+$/, ''), token: ADMIN_TOKEN }
 	}
 	// With one of them somebody means another Darkroom than that of the last start.

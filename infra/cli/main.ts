@@ -152,6 +152,10 @@ function account(): { url: string; apiKey: string } {
 		if (!/^https?:/.test(url) || !URL.canParse(url)) {
 			throw new CliError(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${url}`)
 		}
+		// No header can bear it.
+		if (/[^\s!-~]/.test(apiKey)) {
+			throw new CliError('DARKROOM_API_KEY: expected letters, digits and underscores, got others too')
+		}
 		return { url: url.replace(/\/+$/, ''), apiKey }
 	}
 	const file = join(DATA_DIR || '.data', 'dev.json')

@@ -145,6 +145,9 @@ it('says where it had no answer, and never goes to another Darkroom than the one
 	await expect(adminIn({ DARKROOM_URL: 'localhost:8787', ADMIN_TOKEN: 'x' }, 'accounts')).rejects.toMatchObject({
 		stderr: 'admin: DARKROOM_URL: expected an address such as https://darkroom.example, got localhost:8787\n'
 	})
+	await expect(adminIn({ DARKROOM_URL: edge.url, ADMIN_TOKEN: '…' }, 'accounts')).rejects.toMatchObject({
+		stderr: 'admin: ADMIN_TOKEN: expected plain letters and digits, got others too\n'
+	})
 	for (const half of [{ DARKROOM_URL: edge.url }, { ADMIN_TOKEN: edge.adminToken }]) {
 		await expect(adminIn({ ...here, ...half }, 'accounts')).rejects.toMatchObject({
 			stderr: expect.stringContaining('admin: expected both DARKROOM_URL and ADMIN_TOKEN, or neither')
