@@ -119,17 +119,24 @@ export class Darkroom {
 	/**
 	 * What happens to a generation, to its end; connects again by itself, for a minute or more. It goes on where nobody hears of it.
 	 *
-	 * @param onTrouble told why there is no connection, at each try
+	 * @param onTrouble told why there is no connection, at each try; and with nothing, once there is one again
 	 */
 	events(id: string, signal?: AbortSignal, onTrouble?: (error: unknown) => void): AsyncGenerator<GenerationEvent> {
+		let isAway = false
 		const open = async (lastId: string | undefined) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
 			try {
-				return (await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)).body
+				const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)
+				if (isAway) {
+					isAway = false
+					onTrouble?.(undefined)
+				}
+				return body
 			} catch (error) {
 				if (signal?.aborted || (error instanceof DarkroomError && !error.mayPass)) {
 					throw error
 				}
+				isAway = true
 				onTrouble?.(error)
 				return brokenOff(error)
 			}

@@ -150,7 +150,7 @@ async function watch(client: Darkroom, id: string, signal: AbortSignal): Promise
 	const tell = (line: string) => write(`\r\x1b[K${line}`)
 	// There is room below for the picture, so that nothing scrolls while the cursor goes there and comes back.
 	write(show ? `${'\n'.repeat(rows + 1)}\x1b[${rows + 1}A` : '')
-	for await (const event of client.events(id, signal, () => tell('nothing is heard of it; trying again'))) {
+	for await (const event of client.events(id, signal, (error) => tell(error ? 'nothing is heard of it; trying again' : ''))) {
 		switch (event.type) {
 			case 'status':
 				tell(event.status)

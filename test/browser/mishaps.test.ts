@@ -298,16 +298,24 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await enter(page)
 		let asked = 0
 		const told = 'id: v.1\nevent: status\ndata: {"type":"status","status":"processing"}\n\n'
-		await page.route('**/v1/generations/*/events', (route) => {
+		const seen = Promise.withResolvers<void>()
+		await page.route('**/v1/generations/*/events', async (route) => {
 			asked++
-			return asked === 1
-				? route.fulfill({ contentType: 'text/event-stream', body: told })
-				: asked < 4
-					? route.abort('internetdisconnected')
-					: route.continue()
+			if (asked === 1 || asked === 4) {
+				return route.fulfill({ contentType: 'text/event-stream', body: asked === 1 ? told : ': nothing new\n\n' })
+			}
+			if (asked < 4) {
+				return route.abort('internetdisconnected')
+			}
+			await seen.promise
+			return route.continue()
 		})
 		const drawn = develop(page)
-		await page.locator('.development').getByText('Trying again…').waitFor()
+		const card = page.locator('.development')
+		await card.getByText('Trying again…').waitFor()
+		await card.getByText('Developing').waitFor()
+		expect(await card.getByText('Trying again…').count()).toBe(0)
+		seen.resolve()
 		await drawn
 		expect(await page.locator('#trouble').textContent()).toBe('')
 		expect(complaints()).toEqual([])

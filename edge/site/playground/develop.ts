@@ -34,7 +34,13 @@ export async function develop(
 	const state = h('span', { role: 'status' }, states[accepted.status])
 	/** What changes with each step: not read out. */
 	const detail = h('span')
-	const tell = (text: string, more = '') => {
+	/** How it stood when it was heard of last. */
+	let known: [text: string, more?: string] = [states[accepted.status]]
+	const tell = (...words: typeof known) => {
+		known = words
+		say(...words)
+	}
+	const say = (text: string, more = '') => {
 		// What is said already is not said again.
 		if (state.textContent !== text) {
 			state.textContent = text
@@ -86,7 +92,7 @@ export async function develop(
 		}
 	}
 	// It goes on without its reader, who hears how it stands once the server can be reached.
-	const tellTrouble = (error: unknown) => tell(reasonOf(error), ' Trying again…')
+	const tellTrouble = (error: unknown) => (error === undefined ? say(...known) : say(reasonOf(error), ' Trying again…'))
 	const follow = async (): Promise<void> => {
 		for await (const event of client.events(id, undefined, tellTrouble)) {
 			switch (event.type) {
