@@ -116,9 +116,11 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await page.getByLabel('Task').selectOption(task)
 		const image = page.getByLabel('Image', { exact: true })
 		await image.setInputFiles(await grey())
+		const shown = page.locator('#inputs :is(.source, canvas)')
+		await shown.waitFor()
 		await image.setInputFiles(unread)
 		await page.getByText('notes.txt is no picture').waitFor()
-		expect(await page.locator('#inputs :is(.source, canvas)').count()).toBe(1)
+		expect(await shown.count()).toBe(1)
 		if (task === 'image-to-image') {
 			await develop(page)
 		}
