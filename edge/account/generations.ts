@@ -38,7 +38,7 @@ interface Parts {
 	tell: Observer
 }
 
-/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: its model may be one that no node has any more. */
+/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: perhaps no node has its model. */
 const longestWait = week * 1_000
 const never = Number.POSITIVE_INFINITY
 /** Milliseconds after an end at which no URL for an upload is good any more. */

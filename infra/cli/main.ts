@@ -20,7 +20,7 @@ const usages = {
   --negative <text>        what to keep away from
   --image <file or URL>    a picture to start from; with --strength <0 to 1>, how much of it is drawn anew
   --image-guidance <x>     how closely a model that is guided by the image too keeps to it
-  --mask <file or URL>     its white parts are drawn anew, or its transparent ones if it has any
+  --mask <file or URL>     its white parts are drawn anew; of one with transparency, the transparent ones
   --map <file or URL>      a semantic map
   --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; once for each box
   --class <name or number>

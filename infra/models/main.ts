@@ -36,7 +36,7 @@ try {
 	process.exit(1)
 }
 
-/** Loads what a command needs when it is asked for: all of it reads the catalog, and what is wrong with that is told as any other error. */
+/** Loads what a command needs only then: all of it reads the catalog when it is loaded, and an error in that is to be told in one line, too. */
 async function run(
 	command: string | undefined,
 	rest: readonly string[],

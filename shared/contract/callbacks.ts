@@ -39,7 +39,7 @@ export const StartAnswer = z.object({
 	deadline: z.int().optional(),
 	/** Where to read what an earlier attempt had got to, as its node stored it. */
 	checkpoint: z.url().optional(),
-	/** Signed URLs of the request's inputs, where it has any. */
+	/** Signed URLs of the request's inputs. */
 	inputs: z.partialRecord(InputName, z.url()).optional()
 })
 export type StartAnswer = z.infer<typeof StartAnswer>

@@ -301,7 +301,7 @@ describe.skipIf(isMissing)('the playground', () => {
 	})
 
 	it('has a reference of the API beside it', async () => {
-		// The refusal above is logged by the browser, as any answer of its kind is.
+		// The browser has logged the refusal above.
 		trouble.splice(0, trouble.length, ...trouble.filter((text) => !text.includes('422')))
 		await page.goto(`${stack.url}/docs#postGenerations`)
 		await page.getByRole('heading', { name: 'POST /v1/generations', exact: true }).waitFor()

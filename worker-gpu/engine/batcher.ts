@@ -17,7 +17,7 @@ export interface Picture {
 
 /** One request's work: a plan to be made, and a row for each picture. */
 export interface Task {
-	/** Pauses between its parts, where it has any. */
+	/** Pauses between its parts. */
 	prepare(pause: Pause): Promise<Plan>
 	readonly pictures: readonly Picture[]
 	/** Higher goes first; 0 by default. */

@@ -46,7 +46,7 @@ interface Model {
 interface Work {
 	readonly task: Task
 	readonly cancel: AbortController
-	/** What its rows belong to; known once it is prepared, before it has any. */
+	/** What its rows belong to; known once it is prepared, and so before there are rows. */
 	origin: string
 	watched: boolean
 }

@@ -21,7 +21,7 @@ from parts import NETWORKS, TEXT
 
 warnings.filterwarnings("ignore")
 
-# These run a first stage whose config says `force_upcast` in float32, whatever the rest: Darkroom refuses one in less.
+# These run a first stage whose config says `force_upcast` in float32, whatever the rest: in less it overflows, and importing one would have to widen it.
 UPCASTING = ("StableDiffusionXL", "StableDiffusionUpscale")
 UNUSED = {"safety_checker", "feature_extractor", "image_encoder", "watermark"}
 

@@ -3,7 +3,7 @@
     "two small cubes, a red one and a blue one" → "a small red cube and a small blue cube"
 
 A small transformer answers the QUESTIONS about the prompt, and the answers fill in a caption. Both become one graph with τθ, so that the text encoder
-takes token numbers and gives hidden states as any other does. What is worded as a caption is said again as it is.
+takes token numbers and gives hidden states, like that of every text-to-image model. What is worded as a caption is said again as it is.
 """
 
 from collections import Counter
