@@ -23,10 +23,17 @@ function warningsOf(conditioner: Conditioner<Text>, drawing: Drawing): Warning[]
 		['negative prompt', guidance > 1 ? negative_prompt : null]
 	] as const
 	return texts.flatMap(([name, text]) => {
-		const cutOff = conditioner.cutOff?.({ text, width, height }) ?? ''
-		const end = cutOff.length > 200 ? `…${cutOff.slice(-200)}` : cutOff
+		const end = endOf(conditioner.cutOff?.({ text, width, height }) ?? '')
 		return end
 			? [{ code: 'prompt-truncated', detail: `The ${name} is longer than what the model reads, which leaves out: ${end}` }]
 			: []
 	})
+}
+
+const longest = 200
+
+/** A text's end, which begins with a whole word, or at least with a whole letter. Tokens may begin within either: as U+FFFD, and BERT's with ##. */
+function endOf(text: string): string {
+	const known = text.replace(/^(\ufffd|##)+(?!$)/, '…')
+	return known.length > longest ? `…${known.slice(-longest).replace(/^\S{0,30}\s+|^[\udc00-\udfff]/, '')}` : known
 }
