@@ -29,9 +29,12 @@ test('runs a stage in a process of its own, prints its table, and leaves its res
 	}
 })
 
-test('refuses a stage that there is not', async () => {
-	await expect(main(['sises'])).rejects.toMatchObject({
-		code: 1,
-		stderr: expect.stringContaining('expected a stage or model, got sises')
-	})
-})
+test.each([['sises'], ['constructor'], ['--models', 'constructor']])(
+	'refuses a stage or model that there is not: %s',
+	async (...given) => {
+		await expect(main(given)).rejects.toMatchObject({
+			code: 1,
+			stderr: `expected a stage or model, got ${given.at(-1)}\n`
+		})
+	}
+)

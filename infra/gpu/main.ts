@@ -85,12 +85,16 @@ const { values, positionals } = readCommandLine(usage, {
 	},
 	allowPositionals: true
 })
-const models = values.models.split(',').filter((name): name is Name => name in cases)
-const unknown = positionals.find((name) => !(name in stages)) ?? values.models.split(',').find((name) => !(name in cases))
+const isModel = (name: string): name is Name => Object.hasOwn(cases, name)
+const models = values.models.split(',').filter(isModel)
+const unknown =
+	positionals.find((name) => !Object.hasOwn(stages, name)) ?? values.models.split(',').find((name) => !isModel(name))
 const provider = (['cuda', 'cpu'] as const).find((name) => name === values.provider)
-if (unknown || !provider) {
+if (unknown !== undefined || !provider) {
 	console.error(
-		unknown ? `expected a stage or model, got ${unknown}` : `--provider: expected cuda or cpu, got ${values.provider}`
+		unknown !== undefined
+			? `expected a stage or model, got ${unknown}`
+			: `--provider: expected cuda or cpu, got ${values.provider}`
 	)
 	process.exit(1)
 }

@@ -44,7 +44,7 @@ const { values, positionals } = readCommandLine(usage, {
 	options: { quick: { type: 'boolean', default: false } },
 	allowPositionals: true
 })
-const names = positionals.filter((name) => name in benchmarks)
+const names = positionals.filter((name) => Object.hasOwn(benchmarks, name))
 const partsOf = (name: string) => positionals.filter((part) => benchmarks[name]!.parts?.includes(part))
 const unknown = positionals.find((word) => !names.includes(word) && !names.some((name) => partsOf(name).includes(word)))
 if (unknown) {
