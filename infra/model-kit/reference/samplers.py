@@ -1,10 +1,12 @@
 """Every scheduler of diffusers that there is a sampler for, walked with a function in the network's place."""
 
 import json
+import types
 
 import diffusers
 import numpy
 import torch
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from golden import packed, write
 
 STABLE_DIFFUSION = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -226,6 +228,35 @@ REFUSED = [
     (EDM, {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}, 20),
 ]
 
+FLOW = "FlowMatchEulerDiscreteScheduler"
+DYNAMIC = {"use_dynamic_shifting": True}
+# Settings, patches of the latent, and whether the pipeline hands in levels, as FLUX's does.
+FLOWS = [
+    ({}, 16, False),
+    ({"shift": 3.0}, 16, False),
+    ({"shift": 0.3, "num_train_timesteps": 500}, 16, False),
+    ({"shift": 3.0}, 16, True),
+    (DYNAMIC, 256, False),
+    (DYNAMIC, 1024, True),
+    ({**DYNAMIC, "base_shift": 0.3, "max_shift": 2.0, "base_image_seq_len": 100, "max_image_seq_len": 9000}, 12_000, True),
+    ({**DYNAMIC, "time_shift_type": "linear"}, 4096, True),
+    ({**DYNAMIC, "shift_terminal": 0.02}, 700, True),
+    ({"shift_terminal": 0.1, "shift": 2.0}, 16, False),
+    ({"shift": 3.0, "use_karras_sigmas": True}, 16, False),
+    ({**DYNAMIC, "use_exponential_sigmas": True}, 4096, True),
+    ({"shift": 3.0, "use_beta_sigmas": True}, 16, False),
+    ({"shift": 3.0, "stochastic_sampling": True}, 16, False),
+]
+
+# The reference raises an error, or gives NaN, infinity, or levels below zero.
+FLOWS_REFUSED = [
+    ({"shift_terminal": 0.1}, 16, 1),
+    ({"use_karras_sigmas": True, "use_beta_sigmas": True}, 16, 5),
+    ({"time_shift_type": "cosine"}, 16, 5),
+    ({**DYNAMIC, "max_image_seq_len": 256}, 16, 5),
+    ({**DYNAMIC, "time_shift_type": "linear", "base_shift": 0.0}, 256, 5),
+]
+
 
 def network(x: torch.Tensor, t: float) -> torch.Tensor:
     """Stands for the network; the tests have the same function. Half of it depends on the timestep."""
@@ -234,19 +265,20 @@ def network(x: torch.Tensor, t: float) -> torch.Tensor:
     return torch.from_numpy(answer.astype(numpy.float32)).reshape(x.shape)
 
 
-def walk(scheduler, steps: int, shape: tuple, seed: int, eta: float) -> dict:
+def walk(scheduler, steps: int, shape: tuple, seed: int, eta: float, **given) -> dict:
     generator = torch.Generator("cpu").manual_seed(seed)
-    scheduler.set_timesteps(steps)
+    scheduler.set_timesteps(steps, **given)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(0)
-    x = torch.randn(shape, generator=generator) * scheduler.init_noise_sigma
+    x = torch.randn(shape, generator=generator) * getattr(scheduler, "init_noise_sigma", 1)
     states, x0 = [x], None
     takes = scheduler.step.__code__.co_varnames
     arguments = {"generator": generator} if "generator" in takes else {}
     if "eta" in takes:
         arguments["eta"] = eta
     for t in scheduler.timesteps:
-        step = scheduler.step(network(scheduler.scale_model_input(x, t), t), t, x, **arguments)
+        shown = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
+        step = scheduler.step(network(shown, t), t, x, **arguments)
         x, x0 = step.prev_sample, step.get("denoised", step.get("pred_original_sample"))
         states.append(x)
     assert torch.isfinite(x).all(), "not finite"
@@ -290,7 +322,8 @@ def samplers() -> None:
             raise AssertionError(f"not refused: {cls} {config} {steps}")
     ratios = numpy.geomspace(0.01, 20000, 500, dtype=numpy.float32)
     logarithms = {"x": packed(ratios), "log": packed(numpy.log(ratios))}
-    write("samplers.json", {"cases": cases, "refused": refused, "conversions": conversions(), "logarithms": logarithms})
+    more = {"conversions": conversions(), "logarithms": logarithms, "flows": flows(), "strengths": strengths()}
+    write("samplers.json", {"cases": cases, "refused": refused, **more})
 
 
 def conversions() -> list[dict]:
@@ -322,4 +355,49 @@ def conversions() -> list[dict]:
             walked = walk(other.from_config(config, **overrides), 12, (1, 4, 4, 4), 1, 0)
             runs.append({"sampler": name, "timesteps": packed(walked["timesteps"]), "x": packed(walked["states"][-1])})
         made.append({"json": text, "steps": 12, "seed": 1, "dims": [4, 4, 4], "runs": runs})
+    return made
+
+
+def flow_walk(config: dict, patches: int, handed: bool, steps: int, seed: int) -> dict:
+    scheduler = make(FLOW, config)
+    given = {"sigmas": numpy.linspace(1.0, 1 / steps, steps)} if handed else {}
+    if scheduler.config.use_dynamic_shifting:
+        names = ("base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift")
+        given["mu"] = calculate_shift(patches, *(scheduler.config[name] for name in names))
+    return {"scheduler": scheduler, **walk(scheduler, steps, (1, 4, 4, 4), seed, 0, **given)}
+
+
+def flows() -> dict:
+    """Walks of models that were trained as flows, and what a picture of ones is with noise of twos in the midst of one."""
+    cases, refused = [], []
+    for seed, (config, patches, handed) in enumerate(FLOWS):
+        runs = []
+        for steps in STEPS[1:] if "shift_terminal" in config else STEPS:
+            walked = flow_walk(config, patches, handed, steps, seed)
+            scheduler = walked["scheduler"]
+            # As image-to-image begins: before any step.
+            scheduler._step_index = None
+            scheduler.set_begin_index(steps // 2)
+            noised = scheduler.scale_noise(torch.ones(1), scheduler.timesteps[steps // 2][None], 2 * torch.ones(1))
+            runs.append({"steps": steps, "timesteps": packed(walked["timesteps"]), "x": packed(walked["states"][-1]), "noised": noised.item()})
+        cases.append({"config": config, "patches": patches, "handed": handed, "seed": seed, "dims": (4, 4, 4), "runs": runs})
+    for config, patches, steps in FLOWS_REFUSED:
+        try:
+            walked = flow_walk(config, patches, False, steps, 0)
+            assert (walked["scheduler"].sigmas >= 0).all(), "levels below zero"
+        except Exception as error:
+            refused.append({"config": config, "patches": patches, "steps": steps, "reference": str(error).strip().split("\n")[0]})
+        else:
+            raise AssertionError(f"not refused: {config} {steps}")
+    return {"cases": cases, "refused": refused}
+
+
+def strengths() -> list[dict]:
+    """Steps that image-to-image takes of a walk, in Stable Diffusion's pipeline and in one of flows."""
+    pipelines = {"whole": diffusers.StableDiffusionImg2ImgPipeline, "begun": diffusers.StableDiffusion3Img2ImgPipeline}
+    made = []
+    for steps, strength in ((1, 1), (10, 0.75), (10, 0.7), (28, 0.6), (50, 0.55), (7, 0.3), (30, 0.9), (20, 0.05), (3, 0.99), (5, 0.21)):
+        scheduler = types.SimpleNamespace(timesteps=torch.arange(steps), order=1)
+        left = {name: cls.get_timesteps(types.SimpleNamespace(scheduler=scheduler), steps, strength, "cpu")[1] for name, cls in pipelines.items()}
+        made.append({"steps": steps, "strength": strength, **left})
     return made

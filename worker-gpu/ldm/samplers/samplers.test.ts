@@ -5,9 +5,12 @@ import { distance, unpack } from '../../golden/unpack.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import { generator } from '../noise.ts'
+import { flowOf } from './flow-match.ts'
 import { samplersOf } from './load.ts'
 import { log32 } from './log32.ts'
 import type { Sampler } from './sampler.ts'
+import { begun, lastPart } from './strength.ts'
+import { linspace } from './timesteps.ts'
 
 const TOLERANCE = 1e-4
 
@@ -108,6 +111,55 @@ test.each([
 test("Karras' levels are refused, as in the reference, where a model's settings ask for others already", () => {
 	const samplerFor = fromConfig('DDIMScheduler', { use_exponential_sigmas: true })
 	expect(() => samplerFor({ steps: 5, sampler: 'dpm++-2m-karras' })).toThrow('expected at most one of use_karras_sigmas')
+})
+
+const flow = (config: object, handed = false) =>
+	flowOf(
+		'test',
+		{ _class_name: 'FlowMatchEulerDiscreteScheduler', ...config },
+		handed ? (steps) => linspace(1, 1 / steps, steps) : undefined
+	)
+
+describe.each(golden.flows.cases)(
+	'a flow by $config, of $patches patches, handed levels: $handed, goes where diffusers goes:',
+	(given) => {
+		const { config, patches, handed, seed, dims, runs } = given
+		test.each(runs)('$steps steps', ({ steps, timesteps, x, noised }) => {
+			const sampler = flow(config, handed)({ steps, sampler: null }, patches)
+			expect(sampler.timesteps).toEqual([...unpack(timesteps)])
+			const { states, x0 } = walk(sampler, seed, dims)
+			expect(distance(states.at(-1)!.data, unpack(x))).toBeLessThan(TOLERANCE)
+			expect(distance(x0.data, unpack(x)), 'the last guess is the picture').toBeLessThan(TOLERANCE)
+			const [picture, noise] = [1, 2].map((value) => ({ data: Float32Array.of(value), dims: [1] }))
+			expect(sampler.renoise(picture!, noise!, Math.floor(steps / 2)).data[0]).toBeCloseTo(noised, 6)
+		})
+	}
+)
+
+test.each(golden.flows.refused)('a flow by $config in $steps steps is refused here too', ({ config, patches, steps }) => {
+	expect(() => flow(config)({ steps, sampler: null }, patches)).toThrow(/expected/)
+})
+
+test.each([
+	[{ invert_sigmas: true }, 'invert_sigmas'],
+	[{ shift: 0 }, 'shift'],
+	[{ _class_name: 'DPMSolverMultistepScheduler', use_flow_sigmas: true }, 'expected FlowMatchEulerDiscreteScheduler']
+])('a flow by %o, which Darkroom has not, is refused by name', (config, key) => {
+	expect(() => flow(config)).toThrow(ModelError)
+	expect(() => flow(config)).toThrow(key)
+})
+
+test('a flow has one sampler, by whichever name it is asked for', () => {
+	const samplerFor = flow({ shift: 3 })
+	expect(samplerFor({ steps: 4, sampler: 'euler' }, 16).timesteps).toEqual(samplerFor({ steps: 4 }, 16).timesteps)
+	expect(() => samplerFor({ steps: 4, sampler: 'ddim' }, 16)).toThrow('sampler: expected euler')
+})
+
+test.each(golden.strengths)('of $steps steps a strength of $strength leaves as many as in diffusers', (given) => {
+	const sampler = flow({})(given, 16)
+	const [whole, part] = [undefined, begun].map((left) => lastPart(sampler, given.steps, given.strength, left))
+	expect(whole!.timesteps).toHaveLength(given.whole)
+	expect(part!.timesteps).toHaveLength(given.begun)
 })
 
 test('logarithms are those of numpy', () => {

@@ -1,14 +1,23 @@
 import type { Sampler } from './sampler.ts'
 
+/** How many of a walk's steps are left where it begins `strength` of the way back. */
+type StepsLeft = (steps: number, strength: number) => number
+
+/** int(steps · strength), as in diffusers' `get_timesteps`. */
+const whole: StepsLeft = (steps, strength) => Math.trunc(steps * strength)
+
+/** steps − int(steps − steps · strength), as the `get_timesteps` of its pipelines of flows: a step that is left in part counts. */
+export const begun: StepsLeft = (steps, strength) => steps - Math.trunc(steps - steps * strength)
+
 /**
- * The last part of a walk, for an image that is sent back `strength` of the way (Meng et al., 2022, SDEdit): int(steps · strength) steps are
- * left of it, as in diffusers' `get_timesteps`. Evaluations are counted from its beginning.
+ * The last part of a walk, for an image that is sent back `strength` of the way (Meng et al., 2022, SDEdit). Evaluations are counted from its
+ * beginning.
  */
-export function lastPart<H>(sampler: Sampler<H>, steps: number, strength: number): Sampler<H> {
+export function lastPart<H>(sampler: Sampler<H>, steps: number, strength: number, stepsLeft = whole): Sampler<H> {
 	if (!(strength >= 0 && strength <= 1)) {
 		throw new RangeError(`strength: expected a number from 0 to 1, got ${strength}`)
 	}
-	const left = Math.trunc(steps * strength)
+	const left = stepsLeft(steps, strength)
 	if (left < 1) {
 		throw new RangeError(`strength: expected at least ${1 / steps}, which leaves one of ${steps} steps, got ${strength}`)
 	}

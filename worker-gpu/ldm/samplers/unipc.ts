@@ -22,7 +22,7 @@ export const UniPcConfig = z
 		/** Steps after which x is left as predicted. */
 		disable_corrector: z.array(z.int()).default([]),
 		solver_p: z.null('expected null: there is no sampler for a predictor of its own').optional(),
-		shift_terminal: z.null('expected null: there is no sampler for flows').optional()
+		shift_terminal: z.null('expected null: FlowMatchEulerDiscreteScheduler is the one for flows').optional()
 	})
 	.refine(...atMostOneRespacing)
 	.refine(
