@@ -145,6 +145,18 @@ test.each(['ORTVaeDecoder', 'ORTModelVaeDecoder'])(
 	}
 )
 
+test('of a part that has several graphs model.onnx is read, and the others are told of', async () => {
+	await lay('scalar')
+	const others = ['unet/model_quantized.onnx', 'unet/onnx/model.onnx', 'vae_decoder/model.ort']
+	for (const name of [...others, 'safety_checker/model_fp16.onnx']) {
+		await mkdir(path.dirname(at(name)), { recursive: true })
+		await writeFile(at(name), 'another')
+	}
+	const { folder, notes } = await add()
+	expect(notes[0]).toBe(`${others.join(', ')}: left out, for of each part its model.onnx is read`)
+	expect(readdirSync(path.join(folder, 'unet')).sort()).toEqual(['config.json', 'model.onnx'])
+})
+
 test('weights in other files are copied with the graph', async () => {
 	await lay('scalar')
 	await moveWeights(at('unet'))

@@ -21,6 +21,8 @@ export interface Export {
 	readonly files: readonly string[]
 	/** Bytes of these files. */
 	readonly size: number
+	/** Graphs beside them that it does not read: `unet/model_quantized.onnx`. */
+	readonly otherGraphs: readonly string[]
 }
 
 const Scheduler = z.object({ _class_name: z.string() })
@@ -84,26 +86,32 @@ export async function readExport(given: string): Promise<Export> {
 			oldTokenizers.push(entry.name)
 		}
 	}
-	const others = otherGraphs(folder).filter((name) => {
+	const otherGraphs = listOtherGraphs(folder)
+	const alone = otherGraphs.filter((name) => {
 		const [part, ...rest] = name.split(path.sep)
-		return !graphs.has('unet') || (rest.length === 1 && !graphs.has(part!) && !unused.has(part!))
+		return !graphs.has('unet') || (rest.length === 1 && !graphs.has(part!))
 	})
-	if (others.length > 0) {
-		const found = `${others.slice(0, 5).join(', ')}${others.length > 5 ? ' …' : ''}`
-		throw new ModelError(folder, `expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${found}`)
+	if (alone.length > 0) {
+		throw new ModelError(
+			folder,
+			`expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${enumerate(alone)}`
+		)
 	}
 	if (graphs.size === 0) {
 		throw new ModelError(folder, `expected ONNX graphs (unet/model.onnx), found none. ${hint}`)
 	}
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
-	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size }
+	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size, otherGraphs }
 }
 
 /**
- * Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`. Those in ONNX
- * Runtime's own format (`unet/model.ort`) are none.
+ * Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`; or in ONNX
+ * Runtime's own format (`unet/model.ort`).
  */
-const otherGraphs = (folder: string): string[] =>
+const listOtherGraphs = (folder: string): string[] =>
 	readdirSync(folder, { recursive: true, encoding: 'utf8' })
-		.filter((name) => /\.(onnx|ort)$/.test(name) && !/^[^/]+\/model\.onnx$/.test(name))
+		.filter((name) => /\.(onnx|ort)$/.test(name) && !/^[^/]+\/model\.onnx$/.test(name) && !unused.has(name.split(path.sep)[0]!))
 		.sort()
+
+/** Paths, of which there may be very many. */
+export const enumerate = (names: readonly string[]): string => `${names.slice(0, 5).join(', ')}${names.length > 5 ? ' …' : ''}`

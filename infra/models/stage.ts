@@ -13,7 +13,7 @@ import { volume } from '../../worker-gpu/onnx/tensor.ts'
 import type { Entry } from './catalog-file.ts'
 import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
-import type { Export } from './folder.ts'
+import { type Export, enumerate } from './folder.ts'
 import type { Graph } from './graph.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { endWithMoments } from './moments.ts'
@@ -46,6 +46,9 @@ export async function stage(
 	progress: Progress = () => () => {}
 ): Promise<Staged> {
 	const notes: string[] = []
+	if (found.otherGraphs.length > 0) {
+		notes.push(`${enumerate(found.otherGraphs)}: left out, for of each part its model.onnx is read`)
+	}
 	const graph = found.graphs.get('unet')
 	const timestep = graph?.inputs.get('timestep')
 	if (!timestep) {
