@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { loadCheckpoint } from '../../worker-gpu/ldm/checkpoint.ts'
 import { tokenizerJson } from '../../worker-gpu/ldm/conditioners/tokenizer-json.ts'
 import { FACTS, type Facts } from '../../worker-gpu/ldm/facts.ts'
+import { upcasts } from '../../worker-gpu/ldm/first-stages/upcasting.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import { type Port, port } from '../../worker-gpu/onnx/part.ts'
@@ -124,10 +125,10 @@ export async function stage(
 	return { entry: await catalogEntry(id, staged, found, sizes, tried), facts: { ...facts, preview }, notes }
 }
 
-/** Of SDXL's kin and the upscaler, which are run with a first stage in float32 where its config says `force_upcast`: its graphs that are in float16. */
+/** The first stage's graphs that are in float16, where the pipeline runs them in float32. */
 async function overflowingParts({ folder, pipeline, graphs }: Export): Promise<string[]> {
 	const config = path.join(folder, 'vae_decoder/config.json')
-	if (!/^(ORT|Onnx)?StableDiffusion(XL|Upscale)/.test(pipeline) || !existsSync(config)) {
+	if (!upcasts(pipeline) || !existsSync(config)) {
 		return []
 	}
 	const { force_upcast } = await readConfig(config, z.object({ force_upcast: z.boolean().default(true) }))

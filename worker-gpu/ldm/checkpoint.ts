@@ -99,7 +99,7 @@ export async function loadCheckpoint(
 	stopwatch: Stopwatch,
 	loaded = new Map<string, Promise<Part>>()
 ): Promise<Checkpoint> {
-	const { family } = await readFamily(folder)
+	const { family, name } = await readFamily(folder)
 	const { invariantFrom = 1 } = await readFacts(folder)
 	// Measured on one CPU, for all: another one may take other kernels for a batch of one, so that the provider's own stays the least.
 	const least = Math.max(provider.invariantFrom, provider.name === 'cpu' ? invariantFrom : 1)
@@ -109,7 +109,7 @@ export async function loadCheckpoint(
 		loading.catch(() => loaded.delete(part)) // Someone may mend it.
 		return loading
 	}
-	return family(await openFolder(folder, { ...provider, invariantFrom: least }, load))
+	return family(await openFolder(folder, name, { ...provider, invariantFrom: least }, load))
 }
 
 /** The plan for a drawing, or a clear refusal of a task that the model cannot do. Pauses before each network that encodes something. */

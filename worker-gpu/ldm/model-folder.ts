@@ -8,6 +8,8 @@ import { FACTS, type Facts, readFacts } from './facts.ts'
 /** A model's folder, as its family reads it. A part lies in it, or in the folder of another model that its darkroom.json names. */
 export interface ModelFolder {
 	readonly path: string
+	/** The class of the pipeline that its model_index.json names. */
+	readonly pipeline: string
 	readonly provider: Provider
 	readonly facts: Facts
 	/** Whether it has a part of this name. */
@@ -40,6 +42,7 @@ export async function lentParts(folder: string): Promise<Map<string, string>> {
 /** @param load loads the graph of a part's folder */
 export async function openFolder(
 	folder: string,
+	pipeline: string,
 	provider: Provider,
 	load: (folder: string) => Promise<Part>
 ): Promise<ModelFolder> {
@@ -47,6 +50,7 @@ export async function openFolder(
 	const at = (name: string) => lent.get(name) ?? path.join(folder, name)
 	return {
 		path: folder,
+		pipeline,
 		provider,
 		facts: await readFacts(folder),
 		has: (name) => existsSync(at(name)),

@@ -22,7 +22,7 @@ from parts import NETWORKS, TEXT
 warnings.filterwarnings("ignore")
 
 # These run a first stage whose config says `force_upcast` in float32, whatever the rest: in less it overflows, and importing one would have to widen it.
-UPCASTING = ("StableDiffusionXL", "StableDiffusionUpscale")
+UPCASTING = json.loads((Path(__file__).parents[3] / "worker-gpu/ldm/first-stages/upcasting.json").read_text())
 UNUSED = {"safety_checker", "feature_extractor", "image_encoder", "watermark"}
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     for name, part in parts.items():
         print(f"{name}: {kind(part)}", flush=True)
         if isinstance(part, torch.nn.Module):
-            upcast = getattr(part.config, "force_upcast", False) and saved["_class_name"].startswith(UPCASTING)
+            upcast = getattr(part.config, "force_upcast", False) and any(upcasting in saved["_class_name"] for upcasting in UPCASTING)
             part = (part.half() if given.half and not upcast else part).eval()
         if isinstance(part, diffusers.SchedulerMixin):
             part.save_pretrained(given.target / name)

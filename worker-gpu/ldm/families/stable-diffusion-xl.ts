@@ -43,7 +43,7 @@ export async function loadXlParts(folder: ModelFolder, meanOnly = false): Promis
 		throw new ModelError(config, `model_max_length: expected ${expected}, as the first tokenizer has it, got ${length}: ${why}`)
 	}
 	const conditioner = textPair(first, second, { zeros: index.force_zeros_for_empty_prompt, scored })
-	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], upcast: true, meanOnly })
+	const parts = await loadParts(folder, { conditioner, inputs: ['text_embeds', 'time_ids'], meanOnly })
 	const [, numbers] = port(await folder.part('unet'), 'inputs', 'time_ids').dims
 	if (numbers === (scored ? 6 : 5)) {
 		const expected = `expected ${!scored}, as a U-Net has it that is told ${numbers} numbers in time_ids`

@@ -39,7 +39,6 @@ interface Kind {
 	/** Scheduler settings that the pipeline sets by itself. */
 	readonly amended?: Amended
 	/** See `loadFirstStage`. */
-	readonly upcast?: boolean
 	readonly scalingFactor?: number
 	readonly meanOnly?: boolean
 }

@@ -22,7 +22,6 @@ export const stableDiffusionUpscale: Family = async (folder) => {
 	const parts = await loadParts(folder, {
 		conditioner: await loadText(folder),
 		inputs: ['class_labels'],
-		upcast: true,
 		scalingFactor: SCALING_FACTOR
 	})
 	const { channels, latentChannels } = parts.denoiser

@@ -40,7 +40,7 @@ const golden: { runs: Record<string, Run[]> } = JSON.parse(
 const provider = await chooseProvider('cpu', 1)
 const load = (folder: string) => loadPart(folder, provider, { milliseconds: 0 })
 const part = (name: string) => load(path.join(folder, name))
-const opened = (folder: string) => openFolder(folder, provider, load)
+const opened = (folder: string) => openFolder(folder, 'LDMPipeline', provider, load)
 
 const cases = Object.entries(golden.runs).flatMap(([name, runs]) =>
 	runs.flatMap((run) => (['whole', 'tiled'] as const).map((way) => ({ name, way, run, size: run.size.join(' × ') })))

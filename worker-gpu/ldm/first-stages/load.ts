@@ -5,6 +5,7 @@ import { ModelError } from '../../onnx/model-error.ts'
 import type { ModelFolder } from '../model-folder.ts'
 import type { FirstStage } from './first-stage.ts'
 import { kl } from './kl.ts'
+import { upcasts } from './upcasting.ts'
 import { vq } from './vq.ts'
 
 type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
@@ -24,7 +25,7 @@ const kinds: Readonly<Record<'vae' | 'vqvae', Readonly<Record<string, typeof kl 
  * @param given see `kl` and `vq`
  */
 export async function loadFirstStage(folder: ModelFolder, given: Options = {}): Promise<FirstStage> {
-	const options = { tiling: folder.facts.tiling ?? false, ...given }
+	const options = { tiling: folder.facts.tiling ?? false, upcast: upcasts(folder.pipeline), ...given }
 	for (const name of ['vae', 'vqvae'] as const) {
 		if (folder.has(`${name}_decoder`)) {
 			const decoder = await folder.part(`${name}_decoder`)
