@@ -71,7 +71,7 @@ export async function readExport(given: string): Promise<Export> {
 			continue
 		}
 		const inside = readdirSync(path.join(folder, entry.name))
-		for (const name of inside.filter((name) => /\.(json|txt)$/.test(name))) {
+		for (const name of inside.filter((name) => /\.(json|txt)$|^spiece\.model$/.test(name))) {
 			take(entry.name, name)
 		}
 		if (inside.includes('model.onnx')) {

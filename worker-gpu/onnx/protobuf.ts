@@ -24,13 +24,16 @@ const PART = 1 << 20
 export class ProtobufFile {
 	readonly file: string
 	readonly size: number
+	readonly #what: string
 	readonly #descriptor: number
 	readonly #window = Buffer.alloc(WINDOW)
 	#windowFrom = 0
 	#windowTo = 0
 
-	constructor(file: string) {
+	/** @param what it is to be, for messages */
+	constructor(file: string, what = 'an ONNX graph') {
 		this.file = file
+		this.#what = what
 		this.#descriptor = openSync(file, 'r')
 		this.size = fstatSync(this.#descriptor).size
 	}
@@ -122,7 +125,7 @@ export class ProtobufFile {
 	#broken(at: number): ModelError {
 		return new ModelError(
 			this.file,
-			`expected an ONNX graph, got a file that is broken or cut off (${this.size} bytes; see byte ${at})`
+			`expected ${this.#what}, got a file that is broken or cut off (${this.size} bytes; see byte ${at})`
 		)
 	}
 }

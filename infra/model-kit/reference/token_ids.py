@@ -1,21 +1,27 @@
-"""Small CLIP and BERT tokenizers, and what transformers makes of 1,000 strings with them.
+"""Small CLIP, BERT and T5 tokenizers, and what transformers makes of 1,000 strings with them.
 
-Each folder holds only the files that older exports have (`vocab.json` and `merges.txt`, or `vocab.txt`, with tokenizer_config.json and special_tokens_map.json
-as Stable Diffusion 1, 2 and LDM text2im ship them); `tokenizer.json` is what our converter has to make of them. The expected ids are in token-ids.json.gz.
+Each folder holds only the files that older exports have (`vocab.json` and `merges.txt`, `vocab.txt`, or `spiece.model`, with tokenizer_config.json and
+special_tokens_map.json as Stable Diffusion 1, 2, 3 and LDM text2im ship them); `tokenizer.json` is what our converter has to make of them. The expected ids are in
+token-ids.json.gz.
 
 The file is not called tokenizers.py: Python would take it for the package of that name.
 """
 
+import io
 import json
 import random
 import shutil
+import struct
+import tempfile
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
+import sentencepiece
 from golden import fresh, keep, write
-from tokenizers import Regex, normalizers, pre_tokenizers
-from transformers import BertTokenizer, CLIPTokenizer
+from sentencepiece import sentencepiece_model_pb2
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from transformers import BertTokenizer, CLIPTokenizer, T5Tokenizer
 
 LENGTH = 77
 
@@ -149,6 +155,72 @@ def bert(folder: Path) -> None:
     put(folder / "vocab.txt", "".join(f"{word}\n" for word in (*special, *letters, *(f"##{letter}" for letter in letters), *frequent)))
 
 
+def t5(folder: Path, texts: list[str]) -> None:
+    """As Google's: SentencePiece's nmt_nfkc before Unigram. Of its 225,276 rules only those are kept that apply to a text here: all of them are larger than the other files together."""
+    rules = charsmap(pieces().normalizer_spec.precompiled_charsmap)
+    written = "\n".join(texts)
+    kept = [(key, value) for key, value in rules.items() if key in written]
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.writelines("\t".join(" ".join(f"{ord(letter):X}" for letter in part) for part in rule) + "\n" for rule in kept)
+        file.flush()
+        model = pieces(normalization_rule_tsv=file.name)
+    model.trainer_spec.Clear()  # It names files, and of T5's it says nothing else but this.
+    model.trainer_spec.unk_id = 2
+    folder.mkdir()
+    (folder / "spiece.model").write_bytes(model.SerializeToString())
+
+
+def t5_configs(folder: Path) -> None:
+    """As Stable Diffusion 3 and FLUX have it, but for the additional_special_tokens, which are those of `extra_ids`."""
+    special = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    config = {"extra_ids": 100, "legacy": True, "model_max_length": 512, "tokenizer_class": "T5Tokenizer", **special}
+    put(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")
+    put(folder / "special_tokens_map.json", json.dumps(special, indent=2) + "\n")
+
+
+def until_transformers_5(tokenizer: T5Tokenizer, texts: list[str], ids: list[list[int]]) -> dict:
+    """What transformers' T5Converter wrote into tokenizer.json before there was a class that makes it, and where its ids are others."""
+    made = json.loads(tokenizer.backend_tokenizer.to_str())
+    strip = {"type": "Strip", "strip_left": False, "strip_right": True}
+    blanks = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}
+    parts = {
+        "normalizer": {"type": "Sequence", "normalizers": [made["normalizer"], strip, blanks]},
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True},
+    }
+    older = Tokenizer.from_str(json.dumps({**made, **parts}))
+    older.enable_truncation(LENGTH)
+    encoded = [older.encode(text).ids for text in texts]
+    return {**parts, "different": {i: theirs for i, (theirs, ours) in enumerate(zip(encoded, ids)) if theirs != ours}}
+
+
+def pieces(**settings):
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([*PHRASES, *PUNCTUATION] * 5), model_writer=model, model_type="unigram", vocab_size=700, hard_vocab_limit=False, num_threads=1,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2, **settings,
+    )  # fmt: skip
+    return sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+
+
+def charsmap(compiled: bytes) -> dict[str, str]:
+    """What stands for what: all strings of its double-array trie."""
+    (size,) = struct.unpack_from("<I", compiled)
+    units, strings = struct.unpack_from(f"<{size // 4}I", compiled, 4), compiled[4 + size :]
+    rules = {}
+
+    def walk(unit: int, key: bytes) -> None:
+        base = unit ^ (units[unit] >> 10) << ((units[unit] & 0x200) >> 6)
+        if units[unit] & 0x100:
+            start = units[base] & 0x7FFFFFFF
+            rules[key.decode()] = strings[start : strings.index(0, start)].decode()
+        for byte in range(1, 256):
+            if base ^ byte < size // 4 and units[base ^ byte] & 0x800000FF == byte:
+                walk(base ^ byte, key + bytes([byte]))
+
+    walk(0, b"")
+    return rules
+
+
 def added(content: str, typed: bool) -> dict:
     token = {"content": content, "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
     return {"__type": "AddedToken", **token} if typed else token
@@ -232,12 +304,17 @@ def token_ids() -> None:
     bare = {"do_lower_case": False, "tokenize_chinese_chars": False, "model_max_length": 512}
     put(target / "bert-cased" / "tokenizer_config.json", json.dumps(bare, indent=2) + "\n")
     shutil.copy(target / "bert" / "vocab.txt", target / "bert-cased" / "vocab.txt")
+    t5(target / "t5", texts)
+    t5_configs(target / "t5")
+    read_by_t5 = T5Tokenizer.from_pretrained(target / "t5")
     runs = {
         **{name: golden(texts, CLIPTokenizer.from_pretrained(target / name)) for name in ("clip", "clip-2", "clip-added")},
         **{name: golden(texts, BertTokenizer.from_pretrained(target / name)) for name in ("bert", "bert-cased")},
+        "t5": golden(texts, read_by_t5),
     }
+    older = until_transformers_5(read_by_t5, texts, runs["t5"]["ids"])
     # The vocabularies are the same: the tests put them there.
     for copy in ("clip-2/vocab.json", "clip-2/merges.txt", "clip-added/vocab.json", "clip-added/merges.txt", "bert-cased/vocab.txt"):
         (target / copy).unlink()
-    write(f"{target.name}/token-ids.json.gz", {"length": LENGTH, "texts": texts, "runs": runs})
+    write(f"{target.name}/token-ids.json.gz", {"length": LENGTH, "texts": texts, "runs": runs, "older_t5": older})
     keep(target)

@@ -24,7 +24,7 @@ const Flags = z.object({
 })
 
 /** A special token of which only the text is given. */
-function plain(content: string): AddedToken {
+export function plain(content: string): AddedToken {
 	return { content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
 }
 
@@ -59,7 +59,7 @@ export interface SpecialTokens {
 	readonly added: Readonly<Record<string, AddedToken>>
 }
 
-/** What transformers' CLIPTokenizer and BertTokenizer take for granted, by the kind of their vocabulary. */
+/** What transformers' CLIPTokenizer, BertTokenizer and T5Tokenizer take for granted, by the kind of their vocabulary. */
 const DEFAULTS = {
 	BPE: {
 		bos_token: plain('<|startoftext|>'),
@@ -73,14 +73,15 @@ const DEFAULTS = {
 		pad_token: plain('[PAD]'),
 		cls_token: plain('[CLS]'),
 		mask_token: plain('[MASK]')
-	}
+	},
+	Unigram: { eos_token: plain('</s>'), unk_token: plain('<unk>'), pad_token: plain('<pad>') }
 }
 
 /**
  * A tokenizer's special tokens, from the files and in the order of preference of transformers: special_tokens_map.json has the last
  * word (Stable Diffusion 2 says only there that it pads with "!"), but is not read where tokenizer_config.json has `added_tokens_decoder`.
  */
-export async function readSpecialTokens(folder: string, kind: 'BPE' | 'WordPiece'): Promise<SpecialTokens> {
+export async function readSpecialTokens(folder: string, kind: keyof typeof DEFAULTS): Promise<SpecialTokens> {
 	const { added_tokens_decoder, ...config } = await readConfig(path.join(folder, 'tokenizer_config.json'), Config)
 	const map = path.join(folder, 'special_tokens_map.json')
 	const mapped = !added_tokens_decoder && existsSync(map) ? await readConfig(map, NamedTokens) : {}

@@ -1,19 +1,10 @@
-import path from 'node:path'
-import { assertFinite } from '../../onnx/finite.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
-import { unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Inputs } from '../denoiser.ts'
 import type { Pause } from '../pause.ts'
 import type { Conditioner, Text } from './conditioner.ts'
-import type { Tokenize } from './tokenizer.ts'
-
-/** A text encoder with a tokenizer of its own. */
-interface Reader {
-	readonly encoder: Part
-	readonly tokenize: Tokenize
-}
+import { type Reader, read } from './reader.ts'
 
 /** What the refiner is told of how beautiful a picture is, as diffusers' pipelines tell it: that which is drawn, and that which it is to be kept away from. */
 const SCORES = { drawn: 6, negative: 2.5 }
@@ -61,16 +52,6 @@ const emptied = (inputs: Inputs): Inputs =>
 	Object.fromEntries(
 		Object.entries(inputs).map(([name, { data, dims }]) => [name, { data: new Float32Array(data.length), dims }])
 	)
-
-async function read({ encoder, tokenize }: Reader, text: string, outputs: readonly string[]): Promise<Tensor[]> {
-	const { ids } = tokenize(text)
-	const batches = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, outputs)
-	return batches.map((batch, i) => {
-		const [row] = unstack(batch)
-		assertFinite(row!, `${outputs[i]} of ${path.basename(encoder.folder)}`)
-		return row!
-	})
-}
 
 /** Optimum numbers the hidden states: hidden_states.0 are the embeddings, the last ones those of the last layer. */
 function penultimate({ folder, outputs }: Part): string {

@@ -1,22 +1,17 @@
-import { assertFinite } from '../../onnx/finite.ts'
-import { type Part, port } from '../../onnx/part.ts'
-import { unstack } from '../../onnx/rows.ts'
+import { port } from '../../onnx/part.ts'
 import type { Conditioner, Text } from './conditioner.ts'
-import type { Tokenize } from './tokenizer.ts'
+import { type Reader, read } from './reader.ts'
 
-/** A text encoder whose last hidden states the U-Net attends to. Prompts run one at a time, so company cannot change their bits. */
-export function text(encoder: Part, tokenize: Tokenize): Conditioner<Text> {
-	port(encoder, 'inputs', 'input_ids')
-	port(encoder, 'outputs', 'last_hidden_state')
+/** A text encoder whose last hidden states the U-Net attends to. */
+export function text(reader: Reader): Conditioner<Text> {
+	port(reader.encoder, 'inputs', 'input_ids')
+	port(reader.encoder, 'outputs', 'last_hidden_state')
 	return {
 		async encode({ text }, pause) {
 			await pause?.()
-			const { ids } = tokenize(text ?? '')
-			const [hidden] = await encoder.run({ input_ids: { data: ids, dims: [1, ids.length] } }, ['last_hidden_state']) // [1, L, D]
-			const [row] = unstack(hidden!)
-			assertFinite(row!, 'last_hidden_state of text_encoder')
-			return { encoder_hidden_states: row! }
+			const [hidden] = await read(reader, text ?? '', ['last_hidden_state']) // [L, D]
+			return { encoder_hidden_states: hidden! }
 		},
-		cutOff: ({ text }) => tokenize(text ?? '').cutOff
+		cutOff: ({ text }) => reader.tokenize(text ?? '').cutOff
 	}
 }

@@ -4,13 +4,14 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
-import { type AddedToken, NAMES, readSpecialTokens, type SpecialTokens } from './special-tokens.ts'
+import { readSentencePieces } from './sentence-pieces.ts'
+import { type AddedToken, NAMES, plain, readSpecialTokens, type SpecialTokens } from './special-tokens.ts'
 
 type Json = Record<string, unknown>
 
 /**
- * What `tokenizer.json` would be in a folder that has only the older files: `vocab.json` and `merges.txt` (CLIP) or `vocab.txt` (BERT),
- * with `tokenizer_config.json` and perhaps `special_tokens_map.json`. The same as transformers' CLIPTokenizer and BertTokenizer make of them.
+ * What `tokenizer.json` would be in a folder that has only the older files: `vocab.json` and `merges.txt` (CLIP), `vocab.txt` (BERT) or `spiece.model` (T5),
+ * with `tokenizer_config.json` and perhaps `special_tokens_map.json`. The same as transformers' CLIPTokenizer, BertTokenizer and T5Tokenizer make of them.
  */
 export async function tokenizerJson(folder: string): Promise<Json> {
 	if (!existsSync(path.join(folder, 'tokenizer_config.json'))) {
@@ -22,7 +23,13 @@ export async function tokenizerJson(folder: string): Promise<Json> {
 	if (existsSync(path.join(folder, 'vocab.txt'))) {
 		return bert(folder, await readSpecialTokens(folder, 'WordPiece'))
 	}
-	throw new ModelError(folder, 'expected tokenizer.json, vocab.json with merges.txt, or vocab.txt, found none of them')
+	if (existsSync(path.join(folder, 'spiece.model'))) {
+		return t5(folder, await readSpecialTokens(folder, 'Unigram'))
+	}
+	throw new ModelError(
+		folder,
+		'expected tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model, found none of them'
+	)
 }
 
 async function clip(folder: string, special: SpecialTokens): Promise<Json> {
@@ -134,6 +141,41 @@ async function bert(folder: string, special: SpecialTokens): Promise<Json> {
 			max_input_chars_per_word: 100,
 			vocab
 		}
+	}
+}
+
+const T5Config = z.object({ extra_ids: z.int().nonnegative().max(10_000).default(100) })
+
+async function t5(folder: string, special: SpecialTokens): Promise<Json> {
+	const { extra_ids } = await readConfig(path.join(folder, 'tokenizer_config.json'), T5Config)
+	const { pieces, unknown, charsmap } = readSentencePieces(path.join(folder, 'spiece.model'))
+	// What T5 was trained to fill gaps with; the last one comes first.
+	const extra = Array.from({ length: extra_ids }, (_, i) => plain(`<extra_id_${extra_ids - 1 - i}>`))
+	const vocab = [...pieces, ...extra.map(({ content }) => [content, 0] as const)]
+	const added = addedTokens(folder, Object.fromEntries(vocab.map(([piece], id) => [piece, id])), {
+		named: special.named,
+		added: { ...Object.fromEntries(extra.map((token, i) => [pieces.length + i, token])), ...special.added }
+	})
+	const end = special.named.eos_token!.content
+	const around = { SpecialToken: { id: end, type_id: 0 } }
+	const sequence = (id: string) => ({ Sequence: { id, type_id: 0 } })
+	const single = [sequence('A'), around]
+	const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true }
+	return {
+		version: '1.0',
+		truncation: null,
+		padding: null,
+		added_tokens: added,
+		normalizer: charsmap && { type: 'Precompiled', precompiled_charsmap: charsmap.toString('base64') },
+		pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, metaspace] },
+		post_processor: {
+			type: 'TemplateProcessing',
+			single,
+			pair: [...single, sequence('B'), around],
+			special_tokens: { [end]: { id: end, ids: [added.find(({ content }) => content === end)!.id], tokens: [end] } }
+		},
+		decoder: metaspace,
+		model: { type: 'Unigram', unk_id: unknown, vocab, byte_fallback: false }
 	}
 }
 

@@ -10,6 +10,8 @@ interface Golden {
 	length: number
 	texts: string[]
 	runs: Record<string, { pad: number; ids: number[][]; cut: ([count: number, text: string] | null)[]; tokenizer: Parts }>
+	/** What T5's tokenizer.json was until transformers 5, and its ids where they are others. */
+	older_t5: { normalizer: object; pre_tokenizer: object; different: Record<number, number[]> }
 }
 interface Parts {
 	model: object
@@ -19,6 +21,8 @@ const folder = path.join(import.meta.dirname, '../../golden/tokenizers')
 const golden: Golden = JSON.parse(gunzipSync(await readFile(path.join(folder, 'token-ids.json.gz'))).toString())
 /** Whose vocabulary they share. */
 const vocabularyOf: Record<string, string> = { 'clip-2': 'clip', 'clip-added': 'clip', 'bert-cased': 'bert' }
+const vocabularies: Record<string, string[]> = { clip: ['vocab.json', 'merges.txt'], bert: ['vocab.txt'], t5: ['spiece.model'] }
+const padded = (ids: number[], pad: number) => [...ids, ...Array<number>(golden.length - ids.length).fill(pad)]
 
 describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 	let copy: string
@@ -26,8 +30,9 @@ describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 	beforeAll(async () => {
 		copy = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 		await cp(path.join(folder, name), copy, { recursive: true })
-		for (const file of name.startsWith('clip') ? ['vocab.json', 'merges.txt'] : ['vocab.txt']) {
-			await cp(path.join(folder, vocabularyOf[name] ?? name, file), path.join(copy, file))
+		const whose = vocabularyOf[name] ?? name
+		for (const file of vocabularies[whose]!) {
+			await cp(path.join(folder, whose, file), path.join(copy, file))
 		}
 		await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(await tokenizerJson(copy)))
 		tokenize = await loadTokenizer(copy, golden.length)
@@ -37,16 +42,15 @@ describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 	test("the converted tokenizer.json is that of transformers' class", async () => {
 		const { vocab, merges, ...model } = ((await tokenizerJson(copy)) as { model: Record<string, unknown> }).model
 		expect(vocab).toBeDefined()
-		expect(merges === undefined).toBe(name.startsWith('bert'))
+		expect(merges !== undefined).toBe(name.startsWith('clip'))
 		expect(await tokenizerJson(copy)).toMatchObject({ ...run.tokenizer, model: {} })
 		expect(model).toEqual(run.tokenizer.model)
 	})
 
 	test(`gives transformers' ids for ${golden.texts.length} texts, cut off and padded`, () => {
-		const different = golden.texts.filter((text, i) => {
-			const expected = [...run.ids[i]!, ...Array<number>(golden.length - run.ids[i]!.length).fill(run.pad)]
-			return JSON.stringify(tokenize(text).ids) !== JSON.stringify(expected)
-		})
+		const different = golden.texts.filter(
+			(text, i) => JSON.stringify(tokenize(text).ids) !== JSON.stringify(padded(run.ids[i]!, run.pad))
+		)
 		expect(different).toEqual([])
 	})
 
@@ -60,6 +64,17 @@ describe.each(Object.entries(golden.runs))('%s', (name, run) => {
 		const different = golden.texts.filter((text, i) => strip(tokenize(text).cutOff) !== strip(run.cut[i]?.[1] ?? ''))
 		expect(different).toEqual([])
 	})
+})
+
+test("T5's tokenizer.json of transformers 4 gives the ids that it gave", async () => {
+	const { different, ...older } = golden.older_t5
+	const copy = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await cp(path.join(folder, 't5'), copy, { recursive: true })
+	await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify({ ...(await tokenizerJson(copy)), ...older }))
+	const tokenize = await loadTokenizer(copy, golden.length)
+	const { ids, pad } = golden.runs.t5!
+	expect(golden.texts.map((text) => tokenize(text).ids)).toEqual(ids.map((usual, i) => padded(different[i] ?? usual, pad)))
+	await rm(copy, { recursive: true })
 })
 
 describe('a folder that is not as it must be', () => {
@@ -104,7 +119,12 @@ describe('a folder that is not as it must be', () => {
 			{ 'vocab.json': '{}', 'merges.txt': '' },
 			/expected the vocabulary to have the bos_token/
 		],
-		['no vocabulary', 'clip-2', {}, /expected tokenizer.json, vocab.json with merges.txt, or vocab.txt, found none/],
+		[
+			'no vocabulary',
+			'clip-2',
+			{},
+			/expected tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model, found none/
+		],
 		['a broken vocabulary', 'clip', { 'vocab.json': '{"a": -1}' }, /vocab.json: /]
 	])('%s', async (_, name, files, message) => {
 		await put(name, files as Record<string, string>)
@@ -119,7 +139,14 @@ describe('a folder that is not as it must be', () => {
 			/tokenizer.json: expected "\[CLS\]" in the vocabulary/
 		],
 		['a vocabulary that is none', { model: { type: 'BPE' } }, /tokenizer.json: expected a tokenizer/],
-		['a model that is not known', { model: { type: 'Unigram', vocab: [] } }, /tokenizer.json: .*model.type/]
+		['a model that is not known', { model: { type: 'WordLevel', vocab: {} } }, /tokenizer.json: .*model.type/],
+		['Unigram without pieces', { model: { type: 'Unigram', vocab: [], unk_id: 0 } }, /tokenizer.json: .*model.vocab/],
+		['an unknown piece that is none', { model: { type: 'Unigram', vocab: [['a', 0]], unk_id: 1 } }, /tokenizer.json: .*unk_id/],
+		[
+			'a charsmap that is none',
+			{ normalizer: { type: 'Precompiled', precompiled_charsmap: 'AAA=' } },
+			/tokenizer.json: .*charsmap/
+		]
 	])('%s', async (_, difference, message) => {
 		await put('bert', {})
 		await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify({ ...(await tokenizerJson(copy)), ...difference }))

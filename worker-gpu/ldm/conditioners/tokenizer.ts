@@ -4,6 +4,7 @@ import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { type HuggingFaceTokenizer, Tokenizer } from './hugging-face.ts'
 import { type AddedToken, readSpecialTokens } from './special-tokens.ts'
+import { unigram } from './unigram.ts'
 import { Normalizer, PreTokenizer } from './words.ts'
 
 /** A text as the text encoder takes it. */
@@ -20,9 +21,19 @@ const Config = z.looseObject({
 	/** transformers writes 1e30 where it is not known. */
 	model_max_length: z.number().optional(),
 	tokenizer_class: z.string().nullish(),
-	// What CLIP and BERT do. The other side would change the picture: better refused than ignored.
+	// What CLIP, BERT and T5 do. The other side would change the picture: better refused than ignored.
 	padding_side: z.literal('right').default('right'),
 	truncation_side: z.literal('right').default('right')
+})
+
+const Unigram = z.object({
+	model: z
+		.object({
+			vocab: z.array(z.tuple([z.string(), z.number()])).min(1),
+			unk_id: z.int().nonnegative(),
+			byte_fallback: z.literal(false).default(false)
+		})
+		.refine(({ vocab, unk_id }) => unk_id < vocab.length, 'expected unk_id as the number of a piece of vocab')
 })
 
 const Vocabulary = z.looseObject({
@@ -30,7 +41,7 @@ const Vocabulary = z.looseObject({
 	pre_tokenizer: PreTokenizer,
 	/** Files from before 2021 do not say the type. */
 	model: z
-		.looseObject({ type: z.enum(['BPE', 'WordPiece']).optional(), merges: z.array(z.unknown()).optional() })
+		.looseObject({ type: z.enum(['BPE', 'WordPiece', 'Unigram']).optional(), merges: z.array(z.unknown()).optional() })
 		.transform(({ type, merges }) => type ?? (merges ? 'BPE' : 'WordPiece')),
 	added_tokens: z
 		.array(
@@ -59,6 +70,7 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	const json = await readConfig(vocabularyFile, z.looseObject({}))
 	const { normalizer: normalise, pre_tokenizer: cut, model, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
 	const { named } = await readSpecialTokens(folder, model)
+	const likeliest = model === 'Unigram' ? await loadUnigram(vocabularyFile) : undefined
 	const library = build(json, vocabularyFile)
 
 	const total = length ?? config.model_max_length
@@ -88,13 +100,14 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 		added.filter(({ normalized }) => normalized),
 		normalise
 	)
+	const toPieces = likeliest ?? library.model
 	/** Not the library's own: it takes "<|ENDOFTEXT|>" for the special token once it is lower case. */
 	const tokenize = (text: string): string[] =>
 		splitRaw(text).flatMap((piece) =>
 			'token' in piece
 				? [piece.token]
 				: splitNormalised(normalise(piece.text)).flatMap((inner) =>
-						'token' in inner ? [inner.token] : library.model(cut(inner.text))
+						'token' in inner ? [inner.token] : toPieces(cut(inner.text))
 					)
 		)
 
@@ -118,6 +131,13 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 			cutOff: rest.length > 0 ? library.decode(rest, { clean_up_tokenization_spaces: false }).trim() : ''
 		}
 	}
+}
+
+/** Not the library's own: it says of letters that are in no piece which they are, and for that there is no id. */
+async function loadUnigram(file: string): Promise<(words: readonly string[]) => string[]> {
+	const { vocab, unk_id } = (await readConfig(file, Unigram)).model
+	const pieces = unigram(vocab, unk_id)
+	return (words) => words.flatMap(pieces)
 }
 
 function build(json: object, file: string): HuggingFaceTokenizer {

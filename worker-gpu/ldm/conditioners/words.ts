@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isInvalid, isMark, isPunctuation } from './bert-unicode.ts'
+import { Charsmap } from './charsmap.ts'
 import { ByteLevelPreTokenizer, ReplaceNormalizer, SplitPreTokenizer } from './hugging-face.ts'
 
 /*
@@ -25,6 +26,18 @@ const Replace = Type('Replace').transform((config): Normalise => {
 	const normalizer = new ReplaceNormalizer(config)
 	return (text) => normalizer.normalize(text)
 })
+
+/** Of both ends, or one. */
+const Strip = Type('Strip')
+	.extend({ strip_left: z.boolean(), strip_right: z.boolean() })
+	.transform(({ strip_left, strip_right }): Normalise => {
+		const ends = [strip_left && '^\\p{White_Space}+', strip_right && '\\p{White_Space}+$'].filter(Boolean).join('|')
+		return (text) => (ends ? text.replace(new RegExp(ends, 'gu'), '') : text)
+	})
+
+const Precompiled = Type('Precompiled')
+	.extend({ precompiled_charsmap: Charsmap })
+	.transform(({ precompiled_charsmap }): Normalise => precompiled_charsmap)
 
 const Lowercase = Type('Lowercase').transform((): Normalise => lowercase)
 
@@ -58,6 +71,8 @@ export const Normalizer: z.ZodType<Normalise> = z.lazy(() =>
 		z.null().transform((): Normalise => (text) => text),
 		Form,
 		Replace,
+		Strip,
+		Precompiled,
 		Lowercase,
 		BertNormalizer,
 		Type('Sequence')
@@ -129,6 +144,27 @@ const BertPreTokenizer = Type('BertPreTokenizer').transform(
 	}
 )
 
+const WhitespaceSplit = Type('WhitespaceSplit').transform((): Words => (text) => text.split(/\p{White_Space}+/u).filter(Boolean))
+
+/** Cuts before every blank, which becomes a letter of the word after it; the first word has one too. */
+const Metaspace = Type('Metaspace')
+	.extend({
+		replacement: z.string().min(1),
+		/** "first": only at the beginning of a text, and not after a special token in it. transformers' T5Tokenizer takes it for "always". */
+		prepend_scheme: z.enum(['always', 'first']).default('always'),
+		/** What there was before `prepend_scheme`. */
+		add_prefix_space: z.literal(true).default(true),
+		split: z.literal(true).default(true)
+	})
+	.transform(
+		({ replacement }): Words =>
+			(text) => {
+				const words = text.replaceAll(' ', replacement).split(replacement)
+				const first = words.shift()
+				return [...(first ? [first] : []), ...words].map((word) => replacement + word)
+			}
+	)
+
 /** `pre_tokenizer` of a `tokenizer.json`. */
 export const PreTokenizer: z.ZodType<Words> = z.lazy(() =>
 	oneOf<Words>([
@@ -136,6 +172,8 @@ export const PreTokenizer: z.ZodType<Words> = z.lazy(() =>
 		Split,
 		ByteLevel,
 		BertPreTokenizer,
+		WhitespaceSplit,
+		Metaspace,
 		Type('Sequence')
 			.extend({ pretokenizers: z.array(PreTokenizer) })
 			.transform(

@@ -4,8 +4,8 @@ import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
 import type { Family } from '../checkpoint.ts'
+import { loadReader } from '../conditioners/reader.ts'
 import { textPair } from '../conditioners/text-pair.ts'
-import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import type { ModelFolder } from '../model-folder.ts'
 import type { Parts } from '../pipelines/text.ts'
 import { byText, loadParts } from './stable-diffusion.ts'
@@ -29,13 +29,9 @@ export const stableDiffusionXl: Family = async (folder) => {
 export async function loadXlParts(folder: ModelFolder, meanOnly = false): Promise<{ parts: Parts; refines: boolean }> {
 	const file = path.join(folder.path, 'model_index.json')
 	const index = await readConfig(file, Index)
-	const reader = async (number: '' | '_2') => ({
-		encoder: await folder.part(`text_encoder${number}`),
-		tokenize: await loadTokenizer(folder.at(`tokenizer${number}`))
-	})
 	const scored = index.requires_aesthetics_score
-	const first = scored && !folder.has('text_encoder') ? undefined : await reader('')
-	const second = await reader('_2')
+	const first = scored && !folder.has('text_encoder') ? undefined : await loadReader(folder)
+	const second = await loadReader(folder, '_2')
 	const [length, expected] = [second, first ?? second].map(({ tokenize }) => tokenize('').ids.length)
 	if (length !== expected) {
 		const config = path.join(folder.at('tokenizer_2'), 'tokenizer_config.json')

@@ -3,8 +3,8 @@ import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
 import type { Checkpoint, Family } from '../checkpoint.ts'
 import type { Conditioner, Text } from '../conditioners/conditioner.ts'
+import { loadReader } from '../conditioners/reader.ts'
 import { text } from '../conditioners/text.ts'
-import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import { tellingCutOffs } from '../cut-offs.ts'
 import { unet } from '../denoiser.ts'
 import { loadFirstStage } from '../first-stages/load.ts'
@@ -29,7 +29,7 @@ export const stableDiffusion: Family = async (folder) => {
 }
 
 export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
-	return text(await folder.part('text_encoder'), await loadTokenizer(folder.at('tokenizer')))
+	return text(await loadReader(folder))
 }
 
 interface Kind {
