@@ -4,6 +4,7 @@ import { week } from '../../shared/contract/terms.ts'
 import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
 import { firstId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
+import { refuse } from '../inputs/refuse.ts'
 import type { Allowances } from './allowances.ts'
 import type { Archives } from './archives.ts'
 import type { Receipt } from './attempts.ts'
@@ -314,13 +315,7 @@ function timeOf(term: 'deadline' | 'start_deadline', terms: Order['terms'], now:
 	}
 	const at = typeof asked === 'number' ? now + Math.ceil(asked * 1_000) : Date.parse(asked)
 	if (at <= now || at > now + longestWait) {
-		const expected = `a time from now to ${week / 86_400} days ahead`
-		const error = { pointer: `/${term}`, detail: 'It is not ahead.', expected, received: String(asked) }
-		throw new ProblemError({
-			code: 'invalid-request',
-			detail: `/${term}: expected ${expected}, got ${asked}.`,
-			errors: [error]
-		})
+		refuse(`/${term}`, `a time from now to ${week / 86_400} days ahead`, String(asked))
 	}
 	return at
 }

@@ -168,14 +168,14 @@ export class Webhooks {
 			this.#schedule(row.lane)
 			const { lane } = this.#deliveries.record(row.id, at, reply)
 			if (reply.status === 410) {
-				this.#isGone(row)
+				this.#stopTelling(row)
 			}
 			this.#schedule(lane)
 		})
 	}
 
 	/** 410: the receiver wants no more, now or ever. */
-	#isGone({ endpoint, url }: DeliveryRow): void {
+	#stopTelling({ endpoint, url }: DeliveryRow): void {
 		if (endpoint === null) {
 			this.#deliveries.giveUp('endpoint IS NULL AND url = ?', url)
 		} else if (this.#endpoints.list().some(({ id }) => id === endpoint)) {

@@ -1,8 +1,8 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import { readForm, readJson } from '../../body.ts'
-import { ProblemError } from '../../errors.ts'
 import { Given } from '../../inputs/given.ts'
+import { refuse } from '../../inputs/refuse.ts'
 import { parse } from '../../issues.ts'
 
 /** Fields of a form that are no text in JSON. */
@@ -38,7 +38,7 @@ export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	const given = Object.entries(fields).flatMap(([name, value]) => (isImage.test(name) ? value : []))
 	const [first, ...more] = given.filter((one) => one !== null)
 	if (first === undefined || more.length > 0) {
-		throw fault('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
+		refuse('/image', 'one image', first === undefined ? 'none' : `${more.length + 1}`)
 	}
 	const others = Object.fromEntries(Object.entries(fields).filter(([name]) => !isImage.test(name)))
 	return { ...others, image: inputOf(first, '/image'), ...(mask ? { mask: inputOf(mask, '/mask') } : {}) }
@@ -70,14 +70,7 @@ function inputOf(value: unknown, pointer: string): string | Given {
 	const isReference = typeof value === 'object' && value !== null && !(value instanceof Given)
 	const reference = isReference ? Object.values(value).find((one) => one !== null) : value
 	if (!(typeof reference === 'string' || reference instanceof Given)) {
-		throw fault(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
+		refuse(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
 	}
 	return reference
 }
-
-const fault = (pointer: string, expected: string, received: string) =>
-	new ProblemError({
-		code: 'invalid-request',
-		detail: `${pointer}: expected ${expected}, got ${received}.`,
-		errors: [{ pointer, detail: 'The image is not as expected.', expected, received }]
-	})
