@@ -29,6 +29,11 @@ export interface Queued {
 	isRaised: boolean
 }
 
+/** Milliseconds for which a node has a job to itself before it has to say again that it is at it. */
+export const lock = 30_000
+/** Milliseconds between two looks at locks that a clock that is wrong has set. */
+const lookEvery = 60_000
+
 export interface Producer {
 	/** Makes the schema where it is missing, as `add` does at its first call, and sees whether the queue answers. */
 	prepare(): Promise<void>
@@ -49,6 +54,7 @@ export function openProducer(url: string): Producer {
 	const backend = openBackend(url, 'producer')
 	const queues = new Map<string, Queue>()
 	let ready: Promise<void> | undefined
+	let lookedAt = Number.NEGATIVE_INFINITY
 	const prepare = () => {
 		ready ??= backend.prepare()
 		return ready
@@ -70,6 +76,10 @@ export function openProducer(url: string): Producer {
 		},
 		async add(model, jobs) {
 			const queue = await queueOf(model)
+			if (performance.now() - lookedAt >= lookEvery) {
+				await backend.loosen()
+				lookedAt = performance.now()
+			}
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
 			const opts = { removeOnComplete: true, removeOnFail: true }
 			const added = await queue.addBulk(
@@ -114,6 +124,8 @@ interface Backend {
 	prepare(): Promise<void>
 	/** Throws why it does not. */
 	answers(): Promise<unknown>
+	/** Shortens what a node whose clock was ahead holds for longer than it could. */
+	loosen(): Promise<unknown>
 	close(): Promise<void>
 }
 
@@ -146,6 +158,16 @@ const session = {
 	tcp_keepalives_count: 3
 }
 
+/**
+ * BullMQ writes a node's own time into PostgreSQL (into Redis only how long). Of one whose clock was ahead, a job that it had taken, and the look
+ * for jobs that nobody is at any more, would wait until the clock of all others has caught up.
+ */
+const loosen = `
+	WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now),
+	-- Compared as text, as which both have 13 digits: other fields hold no numbers.
+	looks AS (DELETE FROM meta USING clock WHERE field = 'stalled-check' AND value > (now + ${lock})::text)
+	UPDATE job SET locked_until_ms = now + ${lock} FROM clock WHERE state = 'active' AND locked_until_ms > now + ${2 * lock}`
+
 function postgres(connectionString: string): Backend {
 	const pool = new pg.Pool({
 		connectionString,
@@ -171,6 +193,7 @@ function postgres(connectionString: string): Backend {
 			}
 		},
 		answers: () => pool.query('SELECT 1'),
+		loosen: () => pool.query(loosen),
 		close: () => pool.end()
 	}
 }
@@ -203,6 +226,7 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 		prepare: async () => {},
 		// The command that fails says that it was tried often enough, and not why.
 		answers: () => connection.ping().catch((error) => Promise.reject(latest ?? error)),
+		loosen: async () => {},
 		close: async () => connection.disconnect()
 	}
 }

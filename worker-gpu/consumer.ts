@@ -1,5 +1,5 @@
 import type { Job as QueueJob } from 'bullmq'
-import { Job, openConsumer } from '../shared/queue.ts'
+import { Job, lock, openConsumer } from '../shared/queue.ts'
 import { EdgeUnreachable } from './edge.ts'
 import { wait } from './wait.ts'
 
@@ -104,7 +104,7 @@ async function consumeUntilTrouble(
 	}
 	const worker = consumer.worker(model, workOn, {
 		concurrency: CONCURRENCY,
-		lockDuration: 30_000,
+		lockDuration: lock,
 		stalledInterval: 15_000,
 		// A job that stalls more often fails without a word; how many attempts there are is the edge's to say.
 		maxStalledCount: 1_000_000,

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { openConsumer, openProducer } from '../../shared/queue.ts'
 import { timesDrawn } from '../at-work.ts'
@@ -108,6 +108,30 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 		await add('gen_3', 1, true)
 		expect(await producer.waiting(model, 9)).toEqual(['gen_3.1', 'gen_2.1'])
 		await producer.close()
+	})
+
+	it('was used by a node with a clock far ahead, which died with a job that it had just taken', { timeout: 90_000 }, async () => {
+		const job = { generation: 'gen_1', epoch: 1, callback: 'http://127.0.0.1/', token: '' }
+		const taken: string[] = []
+		const use = async (name: string, isAtIt: () => Promise<unknown>) => {
+			const [producer, consumer] = [openProducer(queue.url), openConsumer(queue.url)]
+			const work = () => new Promise<void>(() => void taken.push(name))
+			const worker = consumer.worker('ahead', work, { lockDuration: 1_000, stalledInterval: 500, maxStalledCount: 9 })
+			await producer.add('ahead', [{ job, place: 1, isRaised: false }])
+			await isAtIt()
+			await worker.close(true)
+			await Promise.all([consumer.close(), producer.close()])
+		}
+		vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 86_400_000 })
+		// Time to have looked for what others have left, too.
+		await use('the first', () =>
+			expect
+				.poll(() => taken)
+				.toEqual(['the first'])
+				.then(() => sleep(2_000))
+		)
+		vi.useRealTimers()
+		await use('the next', () => expect.poll(() => taken, { timeout: 60_000 }).toEqual(['the first', 'the next']))
 	})
 
 	it('vanishes without a word from every connection, while it works and while it waits', { timeout: 180_000 }, async () => {
