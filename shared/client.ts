@@ -125,23 +125,21 @@ export class Darkroom {
 		let isAway = false
 		const open = async (lastId: string | undefined) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			try {
-				const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal)
-				if (isAway) {
-					isAway = false
-					onTrouble?.(undefined)
-				}
-				return body
-			} catch (error) {
-				if (signal?.aborted || (error instanceof DarkroomError && !error.mayPass)) {
-					throw error
-				}
+			const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal).catch((error) => {
 				isAway = true
-				onTrouble?.(error)
-				return brokenOff(error)
+				if (mayPass(error)) {
+					onTrouble?.(error)
+				}
+				throw error
+			})
+			if (isAway) {
+				isAway = false
+				onTrouble?.(undefined)
 			}
+			return body
 		}
-		return followed(open, waitUnless(signal), patience)
+		const mayPass = (error: unknown) => !signal?.aborted && (!(error instanceof DarkroomError) || error.mayPass)
+		return followed(open, { mayPass, wait: waitUnless(signal), patience })
 	}
 
 	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
@@ -168,8 +166,6 @@ export class Darkroom {
 }
 
 const pathOf = (id: string) => `/v1/generations/${encodeURIComponent(id)}`
-
-const brokenOff = (error: unknown) => new ReadableStream<Uint8Array>({ start: (controller) => controller.error(error) })
 
 /** Waits, until aborted at the most; whoever goes on then is refused by what it does next. */
 const waitUnless = (signal: AbortSignal | undefined) => (milliseconds: number) =>

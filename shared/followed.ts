@@ -4,18 +4,25 @@ import { readEvents } from './event-stream.ts'
 /** Milliseconds before it is asked for again, but for the first time: what their `retry` says. */
 const pause = 1_000
 
+interface Options {
+	/** Whether the next try may go well after this error. */
+	mayPass?: (error: unknown) => boolean
+	/** Waits for so many milliseconds. */
+	wait?: (milliseconds: number) => Promise<unknown>
+	/** Times in a row that a stream may fail to open, or break off without having told anything. */
+	patience?: number
+}
+
+const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
 /**
  * What happens to a generation until it has ended. When its Viewer vanishes, the next one is asked from where the last one was.
  *
  * @param open opens its stream of events after `lastId`; none where that was the end
- * @param wait waits for so many milliseconds
- * @param patience times in a row that a stream may break off without having told anything
  */
 export async function* followed(
 	open: (lastId: string | undefined) => Promise<ReadableStream<Uint8Array> | null | undefined>,
-	wait: (milliseconds: number) => Promise<unknown> = (milliseconds) =>
-		new Promise((resolve) => setTimeout(resolve, milliseconds)),
-	patience = 5
+	{ mayPass = () => true, wait = sleep, patience = 10 }: Options = {}
 ): AsyncGenerator<GenerationEvent> {
 	let lastId: string | undefined
 	let trouble: unknown
@@ -25,11 +32,11 @@ export async function* followed(
 		if (silent > 1) {
 			await wait(pause)
 		}
-		const body = await open(lastId)
-		if (!body) {
-			return
-		}
 		try {
+			const body = await open(lastId)
+			if (!body) {
+				return
+			}
 			for await (const { id, data } of readEvents(body)) {
 				lastId = id
 				silent = 0
@@ -46,6 +53,9 @@ export async function* followed(
 				}
 			}
 		} catch (error) {
+			if (!mayPass(error)) {
+				throw error
+			}
 			trouble = error
 		}
 	}

@@ -142,10 +142,10 @@ export class Native {
 				faults = 0
 			} catch (error) {
 				faults += 1
-				if (faults > mostFaults) {
+				if (faults > mostFaults || !mayPass(error)) {
 					throw error
 				}
-				await outlast(error)
+				await scheduler.wait(pause)
 			}
 		}
 		return latest
@@ -153,16 +153,9 @@ export class Native {
 
 	/** What happens to a generation until it has ended. */
 	events(id: string): AsyncGenerator<GenerationEvent> {
-		return followed(async (lastId) => {
-			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			try {
-				return (await this.call(`${this.#at(id)}/events`, { headers })).body
-			} catch (error) {
-				await outlast(error)
-				// One that has broken off already.
-				return new Blob([]).stream()
-			}
-		})
+		const open = async (lastId: string | undefined) =>
+			(await this.call(`${this.#at(id)}/events`, { headers: lastId === undefined ? {} : { 'last-event-id': lastId } })).body
+		return followed(open, { mayPass })
 	}
 
 	/** Its path, which clients of an adapter do not know, and are not told where nothing can be. */
@@ -175,12 +168,7 @@ export class Native {
 	}
 }
 
-/** Waits where it is a fault that may pass by itself; throws anything else. */
-async function outlast(error: unknown): Promise<void> {
-	if (!(error instanceof Refused && error.problem.status >= 500)) {
-		throw error
-	}
-	await scheduler.wait(pause)
-}
+/** Whether it is a fault that may pass by itself. */
+const mayPass = (error: unknown) => (error instanceof Refused ? error.problem.status >= 500 : !(error instanceof ProblemError))
 
 const preferring = (wait: number | undefined): Record<string, string> => (wait === undefined ? {} : { prefer: `wait=${wait}` })

@@ -1,7 +1,10 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { expect, inject, it, vi } from 'vitest'
 import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
-import { call, deliver, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { readEvents } from '../../../shared/event-stream.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import type { Viewer } from '../../viewer/viewer.ts'
 
 const order = (key: string, cancelAfter: string) =>
 	post(
@@ -284,8 +287,52 @@ it('ends the stream of what failed with an error and the reason, both in JSON', 
 	await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
 	const events = await (await fetchEdge(urls.stream.replace('http://edge.test', ''))).text()
 	expect(events).toContain(
-		`id: ${generation}:0\nevent: error\ndata: {"detail":"enough"}\n\nid: ${generation}:1\nevent: done\ndata: {"reason":"error"}\n\n`
+		`id: ${generation}:error\nevent: error\ndata: {"detail":"enough"}\n\nid: ${generation}:error.done\nevent: done\ndata: {"reason":"error"}\n\n`
 	)
+})
+
+it('goes on in a stream after what was told, whatever has become of the object behind it, and has no more after the end', async () => {
+	const { account, key } = await newAccount()
+	const order = { version: 'darkroom/scenes', input: { ...input, num_outputs: 2, seed: 5 } }
+	const created = await post('/replicate/v1/predictions', key, order)
+	const { id: generation, urls } = await created.json<{ id: string; urls: { stream: string } }>()
+	const work = { account, generation, epoch: 1 }
+	const follow = (id?: string) =>
+		fetchEdge(urls.stream.replace('http://edge.test', ''), { headers: id === undefined ? {} : { 'last-event-id': id } })
+	await call(work, 'start', { run: 'run-one-one' })
+	await deliver(work, 1, 6)
+	let last: string | undefined
+	for await (const { id, event, data } of readEvents((await follow()).body!)) {
+		expect([event, new URL(data).pathname]).toEqual(['output', `/outputs/${generation}/1/1.png`])
+		last = id
+		break
+	}
+	await runInDurableObject(env.VIEWER.getByName(generation), (_, state) => state.abort('gone')).catch(() => {})
+	await deliver(work, 0, 5)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const told: string[] = []
+	for await (const { id, event, data } of readEvents((await follow(last)).body!)) {
+		told.push(event === 'output' ? new URL(data).pathname : `${event} ${data}`)
+		last = id
+	}
+	expect(told).toEqual([`/outputs/${generation}/1/0.png`, 'done {}'])
+	expect((await follow(last)).status).toBe(204)
+	await fetchEdge(`/v1/generations/${generation}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+	expect((await follow()).status).toBe(404)
+})
+
+it('goes on in a stream whose object cannot be had at first', async () => {
+	const { account, key } = await newAccount()
+	const created = await post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input })
+	const { id: generation, urls } = await created.json<{ id: string; urls: { stream: string } }>()
+	const failing = (_: Viewer, state: DurableObjectState) =>
+		void state.blockConcurrencyWhile(() => scheduler.wait(500).then(() => Promise.reject(new Error('gone')))).catch(() => {})
+	void runInDurableObject(env.VIEWER.getByName(generation), failing).catch(() => {})
+	const told = fetchEdge(urls.stream.replace('http://edge.test', '')).then((answer) => answer.text())
+	const work = { account, generation, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await call(work, 'finish', { outcome: 'failed', detail: 'enough' })
+	expect(await told).toContain('event: done')
 })
 
 interface Input {

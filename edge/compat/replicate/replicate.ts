@@ -7,7 +7,7 @@ import { type Generation, isTerminal } from '../../../shared/contract/generation
 import { type EventName, endings, type WebhookSecret, type WebhookTarget } from '../../../shared/contract/webhooks.ts'
 import type { App } from '../../app.ts'
 import { limitBody, limitInputs, readJson } from '../../body.ts'
-import { ProblemError } from '../../errors.ts'
+import { ProblemError, unwrap } from '../../errors.ts'
 import { withoutFlood } from '../../flood.ts'
 import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
@@ -25,7 +25,7 @@ import { createFile, fileBody, filePage } from './files.ts'
 import { toNative } from './input.ts'
 import { deploymentBody, findNamed, hardware, modelBody, modelNamed, modelsAbout, versionBody, versionOf } from './models.ts'
 import { base, predictionOf, streamToken } from './prediction.ts'
-import { predictionEvents } from './stream.ts'
+import { predictionEvents, toldBy } from './stream.ts'
 
 /** What is Replicate's alone; `input` is the native API's to judge. */
 const PredictionRequest = z.looseObject({
@@ -123,13 +123,18 @@ export const replicate = (app: OpenAPIHono<App>) => {
 	})
 	// Pages follow it with an `EventSource` as Replicate's documentation has it, that is with credentials, though there are none.
 	at.use('/streams/*', cors({ origin: (origin) => origin, credentials: true }))
-	at.get('/streams/:account/:id', (c) => {
+	at.get('/streams/:account/:id', async (c) => {
 		const { account, id } = c.req.param()
 		const { until = '', token = '' } = c.req.query()
 		if (!sameText(token, streamToken(c.var.env, account, id, until)) || Number(until) * 1_000 < Date.now()) {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream, or its URL has expired.' })
 		}
-		return respondEvents(predictionEvents(c.var.env, account, id))
+		const told = toldBy(c.req.header('last-event-id'))
+		if (told.has('done')) {
+			return c.body(null, 204)
+		}
+		unwrap(await c.var.env.ACCOUNT.getByName(account).watch(id))
+		return respondEvents(predictionEvents(c.var.env, account, id, told))
 	})
 
 	at.post('/files', withClientKey, limitInputs, (c) => createFile(c, clientKey(c)))

@@ -3,24 +3,35 @@ import type { Env } from '../../env.ts'
 import { outputUrl } from '../../routes/outputs.ts'
 import type { Sent } from '../../sse.ts'
 
+/** What a client that comes back has been told, by the id of the last event that it has seen: the numbers of pictures, `error`, `done`. */
+export const toldBy = (lastId: string | undefined): Set<string> =>
+	new Set(/^gen_\w+:((?:\d+|error|done)(?:\.(?:\d+|error|done))*)$/.exec(lastId ?? '')?.[1]?.split('.'))
+
 /**
  * A generation's events as Replicate's: `output` with a URL, `error` and `done` in JSON (https://replicate.com/docs/topics/predictions/streaming),
  * each with an id. Their clients refuse others: replicate-go's StreamPredictionFiles even `logs`, which some know.
+ *
+ * Pictures come in the order in which they are delivered, which nobody remembers, so an id says itself what was told up to there.
  */
-export async function* predictionEvents(env: Env, account: string, id: string): AsyncGenerator<Sent> {
-	let number = 0
-	const sent = (event: string, data: string): Sent => ({ id: `${id}:${number++}`, event, data })
+export async function* predictionEvents(env: Env, account: string, id: string, told: Set<string>): AsyncGenerator<Sent> {
+	function* sent(what: string, event: string, data: string): Generator<Sent> {
+		if (!told.has(what)) {
+			told.add(what)
+			yield { id: `${id}:${[...told].join('.')}`, event, data }
+		}
+	}
 	for await (const event of followed((lastId) => env.VIEWER.getByName(id).follow(account, id, lastId))) {
 		switch (event.type) {
 			case 'image':
-				yield sent('output', outputUrl(env, event.image))
+				yield* sent(String(event.image.n), 'output', outputUrl(env, event.image))
 				break
 			case 'end': {
 				const { status, error } = event.generation
 				if (status === 'failed') {
-					yield sent('error', JSON.stringify({ detail: error?.detail ?? 'It failed.' }))
+					yield* sent('error', 'error', JSON.stringify({ detail: error?.detail ?? 'It failed.' }))
 				}
-				yield sent('done', JSON.stringify(status === 'succeeded' ? {} : { reason: status === 'failed' ? 'error' : 'canceled' }))
+				const reason = status === 'failed' ? 'error' : 'canceled'
+				yield* sent('done', 'done', JSON.stringify(status === 'succeeded' ? {} : { reason }))
 			}
 		}
 	}
