@@ -1,6 +1,7 @@
 import type { PartialImage, Preview } from '../../shared/contract/callbacks.ts'
 import { isTerminal, type Standing } from '../../shared/contract/generation.ts'
 import type { Snapshot } from '../account/snapshot.ts'
+import { keep } from './room.ts'
 
 /** What readers are told of; the URLs of its pictures are signed on the way out. */
 export type Happening =
@@ -98,7 +99,11 @@ export class Timeline {
 		// Deleted first: a Map keeps a key that it has where it is, and entries are in the order of their numbers.
 		this.#entries.delete(kind)
 		this.#seq += 1
-		this.#entries.set(kind, { seq: this.#seq, happening })
+		const entry = { seq: this.#seq, happening }
+		this.#entries.set(kind, entry)
+		if (happening.type === 'partial_image') {
+			keep({ size: happening.data.length, drop: () => this.#entries.get(kind) === entry && this.#entries.delete(kind) })
+		}
 		this.#grown.resolve()
 		this.#grown = Promise.withResolvers<void>()
 	}

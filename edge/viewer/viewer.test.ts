@@ -2,6 +2,7 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { findModel } from '../../shared/catalog.ts'
 import { orderFor, takeApart } from '../../shared/contract/order.ts'
+import { readEvents } from '../../shared/event-stream.ts'
 import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
@@ -118,6 +119,33 @@ describe('Viewer', () => {
 		expect(told).not.toContain('event: end')
 		await account.finish(work, { outcome: 'failed', detail: 'enough' })
 		expect(await mine.text()).toContain('event: end')
+	})
+
+	it('keeps of partial images what an isolate has room for, the latest ones, and loses none to who follows', async () => {
+		const viewers = Array.from({ length: 6 }, () => env.VIEWER.newUniqueId()).map((id) => env.VIEWER.get(id))
+		const data = 'A'.repeat(200_000)
+		const heard = async (one: DurableObjectStub<Viewer>) => {
+			const events = (await one.follow(owner.account, snapshot.id, undefined))!
+			const told: string[] = []
+			for await (const { event } of readEvents(events)) {
+				told.push(event)
+				if (event === 'end') {
+					break
+				}
+			}
+			return told.filter((event) => event === 'partial_image').length
+		}
+		const followed = heard(viewers[0]!)
+		for (const one of viewers) {
+			for (let n = 0; n < 8; n++) {
+				for (let index = 0; index < 3; index++) {
+					await one.show([], { n, index, step: 1 + index, content_type: 'image/webp', data })
+				}
+			}
+		}
+		await end()
+		expect(await followed).toBe(24)
+		expect(await Promise.all(viewers.map(heard))).toEqual([5, 24, 24, 24, 24, 24])
 	})
 
 	it('has nobody here who asked for the head of its events alone', async () => {
