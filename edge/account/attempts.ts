@@ -110,7 +110,8 @@ export class Attempts {
 	progress(id: string, epoch: number, { done, total }: Progress, shown: readonly number[], now: number): void {
 		const { count } = this.#held(id, epoch)
 		expectFields(shown.map((n) => within('/n', n, count)))
-		this.#sql.exec('UPDATE generations SET done = ?, total = ? WHERE id = ?', Math.min(done, total), total, id)
+		// Never less than was told before: a node whose engine has crashed does some of it again.
+		this.#sql.exec('UPDATE generations SET done = min(max(coalesce(done, 0), ?1), ?2), total = ?2 WHERE id = ?3', done, total, id)
 		this.#renew(id, now)
 	}
 
