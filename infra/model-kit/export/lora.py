@@ -7,7 +7,6 @@ import re
 import sys
 from pathlib import Path
 
-import torch
 from diffusers.utils.state_dict_utils import DIFFUSERS_OLD_TO_PEFT, DIFFUSERS_TO_PEFT, UNET_TO_DIFFUSERS, convert_state_dict
 from one_file import read
 from safetensors import safe_open

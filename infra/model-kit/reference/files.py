@@ -102,7 +102,7 @@ def kohya(pipeline, *, alphas=(1.0,), ranks=(2,), conv=False, parts=("unet", "te
     """A LoRA in Kohya's format, as sd-scripts and LyCORIS write them."""
     generator = torch.Generator().manual_seed(5)
     made = {}
-    for prefix, part, layer in layers(pipeline, parts, conv):
+    for prefix, _, layer in layers(pipeline, parts, conv):
         i = len(made)
         rank, alpha = ranks[i % len(ranks)], alphas[i % len(alphas)]
         weight = layer.weight

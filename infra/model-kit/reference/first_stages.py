@@ -139,7 +139,7 @@ def vq(network: VQModel, image: torch.Tensor, tiling: bool, scale: float):
         return network.decode(z).sample
 
     if tiling:
-        tiler = AutoencoderKL(**{"block_out_channels": (4, 8, 8), "norm_num_groups": 2, "sample_size": 16}, down_block_types=("DownEncoderBlock2D",) * 3,
+        tiler = AutoencoderKL(block_out_channels=(4, 8, 8), norm_num_groups=2, sample_size=16, down_block_types=("DownEncoderBlock2D",) * 3,
                               up_block_types=("UpDecoderBlock2D",) * 3, use_quant_conv=False, use_post_quant_conv=False)
         tiler.encoder, tiler.decoder = Wrapped(network, encode), Wrapped(network, decode_raw)
         beyond = max(image.shape[2:]) > 16

@@ -5,8 +5,6 @@ Lists are of phrases, the captions' own word first; plurals of shapes are made b
 
 from functools import cache
 
-from .words import COLOURS
-
 SHAPES = {
     "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball",
     "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box",

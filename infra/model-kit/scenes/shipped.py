@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from transformers import BertModel, PreTrainedTokenizerFast
+from transformers import BertModel
 
 from . import denoiser, export, first_stage, pipeline, tokenizer, translator, translator_training
 from .paths import DENOISER, FIRST_STAGE, MODEL
