@@ -1,6 +1,6 @@
 /** `npm run admin -- …`: what /v1/admin can do, from a terminal. */
-import { existsSync, readFileSync } from 'node:fs'
 import { readCommandLine } from '../shared/command-line.ts'
+import { accessBy } from './cli/access.ts'
 import { table } from './models/table.ts'
 
 const usage = `npm run admin -- COMMAND ACCOUNT …
@@ -161,7 +161,7 @@ if (positionals.length === 0) {
 }
 
 async function call(account: string, method: string, below = '', body?: Json): Promise<Json> {
-	const { url, token } = where()
+	const { url, token } = accessBy('ADMIN_TOKEN')
 	const answer = await fetch(`${url}/v1/admin/accounts${account && path`/${account}`}${below}`, {
 		method,
 		headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
@@ -179,31 +179,6 @@ async function call(account: string, method: string, below = '', body?: Json): P
 /** A path with what somebody typed in it, each as one part of it. */
 function path(parts: TemplateStringsArray, ...typed: string[]): string {
 	return String.raw({ raw: parts }, ...typed.map(encodeURIComponent))
-}
-
-function where(): { url: string; token: string } {
-	const { DARKROOM_URL, ADMIN_TOKEN, DATA_DIR } = process.env
-	if (DARKROOM_URL && ADMIN_TOKEN) {
-		if (!/^https?:/.test(DARKROOM_URL) || !URL.canParse(DARKROOM_URL)) {
-			throw new Error(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${DARKROOM_URL}`)
-		}
-		// No header can bear it.
-		if (/[^\s!-~]/.test(ADMIN_TOKEN)) {
-			throw new Error('ADMIN_TOKEN: expected plain letters and digits, got others too')
-		}
-		return { url: DARKROOM_URL.replace(/\/+$/, ''), token: ADMIN_TOKEN }
-	}
-	// With one of them somebody means another Darkroom than that of the last start.
-	const file = `${DATA_DIR || '.data'}/dev.json`
-	if (DARKROOM_URL || ADMIN_TOKEN || !existsSync(file)) {
-		throw new Error(`expected both DARKROOM_URL and ADMIN_TOKEN, or neither and a ${file} from \`npm start\``)
-	}
-	try {
-		const { url, adminToken } = JSON.parse(readFileSync(file, 'utf8'))
-		return { url, token: adminToken }
-	} catch (error) {
-		throw new Error(`${file}: expected what \`npm start\` writes there, got ${(error as Error).message}`)
-	}
 }
 
 /** A number that somebody typed; what is none goes as it is, for the edge to tell what it expected. */

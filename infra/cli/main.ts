@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 /** `npx darkroom`: asks a Darkroom for pictures from a terminal. */
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type Archive, Darkroom, DarkroomError } from '../../shared/client.ts'
 import { timeOf } from '../../shared/ids.ts'
+import { accessBy } from './access.ts'
 import { CliError } from './cli-error.ts'
 import { generate } from './generate.ts'
 
@@ -71,7 +70,7 @@ function told(error: Error & { code?: string }): string {
 	const { cause: met } = error.cause instanceof TypeError ? error.cause : error
 	// A name that has several addresses fails with an error for each.
 	const cause = met instanceof AggregateError ? met.errors[0] : met
-	return cause instanceof Error ? `no answer from ${account().url}: ${cause.message}` : String(error)
+	return cause instanceof Error ? `no answer from ${accessBy('DARKROOM_API_KEY').url}: ${cause.message}` : String(error)
 }
 
 async function run(): Promise<void> {
@@ -98,7 +97,8 @@ async function run(): Promise<void> {
 	if (subject && !['generate', 'cancel'].includes(command)) {
 		throw new CliError(`${command}: expected nothing more, got ${subject}`)
 	}
-	const client = new Darkroom(account())
+	const { url, token: apiKey } = accessBy('DARKROOM_API_KEY')
+	const client = new Darkroom({ url, apiKey })
 	switch (command) {
 		case 'generate':
 			return generate(client, subject, values)
@@ -144,32 +144,6 @@ async function archives(client: Darkroom): Promise<Archive[]> {
 
 function dayOf(id: string): string {
 	return new Date(timeOf(id)).toISOString().slice(0, 10)
-}
-
-function account(): { url: string; apiKey: string } {
-	const { DARKROOM_URL: url, DARKROOM_API_KEY: apiKey, DATA_DIR } = process.env
-	if (url && apiKey) {
-		if (!/^https?:/.test(url) || !URL.canParse(url)) {
-			throw new CliError(`DARKROOM_URL: expected an address such as https://darkroom.example, got ${url}`)
-		}
-		// No header can bear it.
-		if (/[^\s!-~]/.test(apiKey)) {
-			throw new CliError('DARKROOM_API_KEY: expected letters, digits and underscores, got others too')
-		}
-		return { url: url.replace(/\/+$/, ''), apiKey }
-	}
-	const file = join(DATA_DIR || '.data', 'dev.json')
-	// With one of them somebody means another Darkroom than that of the last start.
-	if (url || apiKey || !existsSync(file)) {
-		throw new CliError(
-			`expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither and a ${file} from \`npm start\``
-		)
-	}
-	try {
-		return JSON.parse(readFileSync(file, 'utf8'))
-	} catch (error) {
-		throw new CliError(`${file}: expected what \`npm start\` writes there, got ${(error as Error).message}`)
-	}
 }
 
 /** A line for each row. Programs that read them find none where there are none; people are told. */

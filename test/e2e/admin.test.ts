@@ -146,11 +146,11 @@ it('says where it had no answer, and never goes to another Darkroom than the one
 		stderr: 'admin: DARKROOM_URL: expected an address such as https://darkroom.example, got localhost:8787\n'
 	})
 	await expect(adminIn({ DARKROOM_URL: edge.url, ADMIN_TOKEN: '…' }, 'accounts')).rejects.toMatchObject({
-		stderr: 'admin: ADMIN_TOKEN: expected plain letters and digits, got others too\n'
+		stderr: 'admin: ADMIN_TOKEN: expected plain letters, digits and signs, got others too\n'
 	})
 	for (const half of [{ DARKROOM_URL: edge.url }, { ADMIN_TOKEN: edge.adminToken }]) {
 		await expect(adminIn({ ...here, ...half }, 'accounts')).rejects.toMatchObject({
-			stderr: expect.stringContaining('admin: expected both DARKROOM_URL and ADMIN_TOKEN, or neither')
+			stderr: expect.stringContaining('admin: expected both DARKROOM_URL and ADMIN_TOKEN in the environment, or neither')
 		})
 	}
 	writeFileSync(file, '{"url"')

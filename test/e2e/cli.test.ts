@@ -264,7 +264,7 @@ it('tells where a picture is that could not be saved, and saves the others', asy
 it.each([
 	[{ DARKROOM_API_KEY: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
 	[{ DARKROOM_URL: '' }, 'expected both DARKROOM_URL and DARKROOM_API_KEY in the environment, or neither'],
-	[{ DARKROOM_API_KEY: 'dk_demo_…' }, 'DARKROOM_API_KEY: expected letters, digits and underscores, got others too'],
+	[{ DARKROOM_API_KEY: 'dk_demo_…' }, 'DARKROOM_API_KEY: expected plain letters, digits and signs, got others too'],
 	[{ DARKROOM_URL: 'darkroom' }, 'DARKROOM_URL: expected an address such as https://darkroom.example, got darkroom'],
 	[{ DARKROOM_URL: 'localhost:8787' }, 'DARKROOM_URL: expected an address such as https://darkroom.example, got localhost:8787'],
 	[
