@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { mostConnections } from '../shared/queue.ts'
 
 /** How to run one embedded PostgreSQL: `command` with `args` serves `url` until it gets SIGINT. */
-export interface PostgresServer {
+interface PostgresServer {
 	command: string
 	args: string[]
 	url: string

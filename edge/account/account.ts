@@ -58,7 +58,7 @@ const arriving = 60_000
 const untilOpened = 60_000
 
 /** An order on its way to its account. */
-export interface Submission {
+interface Submission {
 	order: Order
 	warnings: readonly Warning[]
 	repeat: Repeat | undefined
@@ -83,7 +83,7 @@ export type Listed<T> = T & {
 }
 
 /** Micro-units. */
-export interface Quote {
+interface Quote {
 	picture: number
 	total: number
 	available: number

@@ -21,7 +21,7 @@ export interface Outcome {
 	text: string
 }
 
-export interface StripeSettings {
+interface StripeSettings {
 	key: string
 	event: string
 	/** Where the API is, if not at Stripe's. */

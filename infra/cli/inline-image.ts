@@ -1,5 +1,5 @@
 /** What draws a picture `rows` of the terminal high where the cursor is; undefined for a kind of picture that it cannot show. */
-export type InlineImage = (picture: Buffer, type: string, rows: number) => string | undefined
+type InlineImage = (picture: Buffer, type: string, rows: number) => string | undefined
 
 /** How this terminal shows pictures, as far as its environment says; undefined where it does not. */
 export function inlineImages(env: NodeJS.ProcessEnv): InlineImage | undefined {

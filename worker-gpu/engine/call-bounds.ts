@@ -1,5 +1,5 @@
 /** How long a call may take before it counts as one that never returns: a driver that hangs, a library that waits for itself. */
-export interface CallBounds {
+interface CallBounds {
 	/** Milliseconds. */
 	of(call: string): number
 	took(call: string, ms: number): void

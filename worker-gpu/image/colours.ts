@@ -1,5 +1,5 @@
 /** A colour among those that are known: its number, and how far from it what was asked for is, in RGB. */
-export interface Nearest {
+interface Nearest {
 	readonly index: number
 	readonly distance: number
 }

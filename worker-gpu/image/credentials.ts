@@ -9,7 +9,7 @@ import { algorithmOf, Sign1 } from './cose.ts'
 /** Puts a C2PA manifest into an encoded picture. Undefined once a certificate has expired: readers refuse what is signed after that. */
 export type Sign = (picture: Uint8Array, type: OutputType) => Promise<Uint8Array<ArrayBuffer> | undefined>
 
-export interface Signer {
+interface Signer {
 	readonly sign: Sign
 	/** The subject of the certificate. */
 	readonly subject: string

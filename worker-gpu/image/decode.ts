@@ -13,7 +13,7 @@ import { type Cut, lanczos, nearest, type Samples } from './resize.ts'
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({ operation: ['Png', 'Jpeg', 'Webp', 'Nsgif', 'Heif'].map((format) => `VipsForeignLoad${format}`) })
 
-export type InputFiles = Readonly<Partial<Record<InputName, Uint8Array>>>
+type InputFiles = Readonly<Partial<Record<InputName, Uint8Array>>>
 
 /**
  * A request's inputs from their files: upright, in sRGB, as large as the task takes them. Images are scaled until they cover that, and their

@@ -5,7 +5,7 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 const MOST_BYTES = 30_000
 
 /** What a picture says of itself: that it was made by a model, and how to make it again. */
-export interface Provenance {
+interface Provenance {
 	/** The request for this picture alone, as JSON in ASCII; it can be posted again. Empty where it is too long. */
 	readonly parameters: string
 	/** With IPTC's digital source type for generated media, and the parameters. */

@@ -3,7 +3,7 @@
  * has, which is less than a package for it would be.
  */
 
-export interface Metric {
+interface Metric {
 	/** Its lines, ready to be sent. */
 	lines(): string[]
 }
@@ -13,7 +13,7 @@ export interface Value extends Metric {
 	set(value: number, label?: string): void
 }
 
-export interface Histogram extends Metric {
+interface Histogram extends Metric {
 	observe(value: number): void
 }
 

@@ -17,7 +17,7 @@ const statuses: Record<number, ContentfulStatusCode> = { 402: 429, 422: 400 }
 
 const paramOf = (field: string): string => params.get(field) ?? field
 
-export interface OpenAIError {
+interface OpenAIError {
 	message: string
 	type: string
 	param: string | null

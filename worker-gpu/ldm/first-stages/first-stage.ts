@@ -3,7 +3,7 @@ import type { Generator } from '../noise.ts'
 import type { Pause } from '../pause.ts'
 
 /** Draws a latent; the same for every call where the first stage knows no distribution, and then draws no noise. */
-export type Posterior = (noise: Generator) => Tensor
+type Posterior = (noise: Generator) => Tensor
 
 /** E and D of the paper's §3.1: pixels to latents, as the U-Net takes them, and back. */
 export interface FirstStage {

@@ -30,7 +30,7 @@ export interface Parts {
 	readonly encoder?: Part | undefined
 }
 
-export interface KlOptions {
+interface KlOptions {
 	readonly tiling?: boolean
 	readonly upcast?: boolean
 	readonly scalingFactor?: number

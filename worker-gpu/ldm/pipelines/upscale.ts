@@ -3,7 +3,7 @@ import type { Noising } from '../samplers/noising.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
-export interface UpscaleParts extends Parts {
+interface UpscaleParts extends Parts {
 	/** What is done to the small picture. */
 	readonly noising: Noising
 	/** The highest noise_level. */
