@@ -22,7 +22,7 @@ export function missingConfigs({ folder, pipeline, graphs, files }: Export, fact
 		made[name] = { block_out_channels: Array(Math.log2(factor) + 1).fill(1) }
 	}
 	const [first] = Object.keys(made)
-	if (first && !/StableDiffusion(?!XL)/.test(pipeline)) {
+	if (first && !/StableDiffusion(?!XL|3)/.test(pipeline)) {
 		throw new ModelError(
 			path.join(folder, first, 'config.json'),
 			`expected a JSON file, found no file: what a graph does not say is known of Stable Diffusion alone, not of ${pipeline}`

@@ -70,7 +70,7 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			steps = first ? await stepsOf(plan) : steps
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
-			const embedded = found.graphs.get('unet')!.inputs.has('timestep_cond')
+			const embedded = found.graphs.get(found.denoiser)!.inputs.has('timestep_cond')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {
 			errors.push(error)
@@ -91,17 +91,19 @@ const Index = z.object({
 	requires_aesthetics_score: z.boolean().default(false)
 })
 
+/** That of models which were trained as flows. */
+const FLOW = 'FlowMatchEulerDiscreteScheduler'
+
 const Distilled = LcmConfig.pick({ original_inference_steps: true })
 
 /** What the catalog says of a task. Numbers that are nowhere else are diffusers' own defaults. */
 async function settingsOf(
 	task: Task,
 	{ factor, min }: Sizes,
-	{ graphs, folder }: Export,
+	{ graphs, denoiser, folder, scheduler }: Export,
 	plan: (change: Partial<Drawing>) => Promise<Plan>
 ): Promise<object> {
 	const file = path.join(folder, 'model_index.json')
-	const scheduler = path.join(folder, 'scheduler/scheduler_config.json')
 	const { id2label, max_noise_level, requires_aesthetics_score: refines } = await readConfig(file, Index)
 	/** The names, which must be as many as the model knows: the last number is drawn, the one after it refused. */
 	const named = async (drawing: (label: number) => Partial<Drawing>): Promise<string[]> => {
@@ -125,17 +127,20 @@ async function settingsOf(
 			}
 			// Where half of it takes as many steps as all of it, they are spread over that much of another walk.
 			const isSpread = (await plan({ strength: 0.5 })).evaluations === (await plan({})).evaluations
+			const file = path.join(folder, 'scheduler/scheduler_config.json')
 			return {
-				strength: refines ? 0.3 : 0.8,
-				...(isSpread && { original_steps: (await readConfig(scheduler, Distilled)).original_inference_steps })
+				strength: refines ? 0.3 : scheduler === FLOW ? 0.6 : 0.8,
+				...(isSpread && { original_steps: (await readConfig(file, Distilled)).original_inference_steps })
 			}
 		}
 		case 'inpainting':
-			return (await plan({ steps: 8, strength: 0.5 })).evaluations < (await plan({ steps: 8 })).evaluations ? { strength: 1 } : {}
+			return (await plan({ steps: 8, strength: 0.5 })).evaluations < (await plan({ steps: 8 })).evaluations
+				? { strength: scheduler === FLOW ? 0.6 : 1 }
+				: {}
 		case 'super-resolution':
 			return {
 				factor,
-				...(graphs.get('unet')!.inputs.has('class_labels') && {
+				...(graphs.get(denoiser)!.inputs.has('class_labels') && {
 					noise_level: { default: Math.min(20, max_noise_level), max: max_noise_level }
 				})
 			}
@@ -174,6 +179,7 @@ export async function catalogEntry(
 	const folder = path.join(staged, 'scheduler')
 	const text = files.some((name) => name.startsWith('tokenizer'))
 	const lcm = scheduler === 'LCMScheduler'
+	const flow = scheduler === FLOW
 	const fewSteps = lcm || scheduler === 'TCDScheduler' || (await isTurbo(scheduler, path.join(folder, 'scheduler_config.json')))
 	// Its distillation has taken the guidance in, but for where it is an input.
 	const unguided = fewSteps && guidance.negative
@@ -184,9 +190,11 @@ export async function catalogEntry(
 		description: `Imported from an export of ${pipeline}, with latents at f = ${factor}.`,
 		tasks,
 		size,
-		samplers: lcm ? ['lcm'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),
-		steps: { default: Math.min(fewSteps ? 4 : 30, steps.max), ...steps },
-		guidance: guidance.has ? { default: unguided ? 1 : text ? 7.5 : 3, min: 0, max: 20 } : { default: 1, min: 0, max: 1 },
+		samplers: lcm ? ['lcm'] : flow ? ['euler'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),
+		steps: { default: Math.min(fewSteps ? 4 : flow ? 28 : 30, steps.max), ...steps },
+		guidance: guidance.has
+			? { default: unguided ? 1 : flow ? 7 : text ? 7.5 : 3, min: 0, max: 20 }
+			: { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
 		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },
 		price: usualPrice

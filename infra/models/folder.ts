@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { readFamily } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -15,6 +15,8 @@ export interface Export {
 	readonly scheduler: string
 	/** By folder: `unet`, `vae_decoder`. */
 	readonly graphs: ReadonlyMap<string, Graph>
+	/** The folder of the network that draws: a U-Net, or a transformer in its place. */
+	readonly denoiser: 'unet' | 'transformer'
 	/** Folders of tokenizers that have only the older files. */
 	readonly oldTokenizers: readonly string[]
 	/** What Darkroom reads of it, relative to the folder. */
@@ -46,6 +48,7 @@ export async function readExport(given: string): Promise<Export> {
 	const folder = realpathSync(given)
 	const { name: pipeline } = await readFamily(folder)
 	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler/scheduler_config.json'), Scheduler)
+	const denoiser = existsSync(path.join(folder, 'transformer')) ? 'transformer' : 'unet'
 	const graphs = new Map<string, Graph>()
 	const oldTokenizers: string[] = []
 	const files: string[] = []
@@ -89,19 +92,19 @@ export async function readExport(given: string): Promise<Export> {
 	const otherGraphs = listOtherGraphs(folder)
 	const alone = otherGraphs.filter((name) => {
 		const [part, ...rest] = name.split(path.sep)
-		return !graphs.has('unet') || (rest.length === 1 && !graphs.has(part!))
+		return !graphs.has(denoiser) || (rest.length === 1 && !graphs.has(part!))
 	})
 	if (alone.length > 0) {
 		throw new ModelError(
 			folder,
-			`expected a graph called model.onnx in each part's folder (unet/model.onnx), found ${enumerate(alone)}`
+			`expected a graph called model.onnx in each part's folder (${denoiser}/model.onnx), found ${enumerate(alone)}`
 		)
 	}
 	if (graphs.size === 0) {
-		throw new ModelError(folder, `expected ONNX graphs (unet/model.onnx), found none. ${hint}`)
+		throw new ModelError(folder, `expected ONNX graphs (${denoiser}/model.onnx), found none. ${hint}`)
 	}
 	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
-	return { folder, pipeline, scheduler, graphs, oldTokenizers, files, size, otherGraphs }
+	return { folder, pipeline, scheduler, graphs, denoiser, oldTokenizers, files, size, otherGraphs }
 }
 
 /**

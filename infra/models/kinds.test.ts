@@ -8,6 +8,7 @@ import { startEngine } from '../../worker-gpu/engine/client.ts'
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
 import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
+import stableDiffusion3 from '../../worker-gpu/golden/stable-diffusion-3.json' with { type: 'json' }
 import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { checkModel } from './check.ts'
@@ -20,10 +21,11 @@ const place = workspace()
 const { add, at, nothingWritten } = place
 
 describe('a model of every kind that the reference draws with', () => {
-	const models = [...Object.entries(stableDiffusion.models), ...Object.entries(paper.models)].map(([name, model]) => ({
-		name,
-		...model
-	}))
+	const models = [
+		...Object.entries(stableDiffusion.models),
+		...Object.entries(stableDiffusion3.models),
+		...Object.entries(paper.models)
+	].map(([name, model]) => ({ name, ...model }))
 	const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
 	/** As many as the model knows. */
 	const named = (name: string) =>
@@ -80,6 +82,13 @@ describe('a model of every kind that the reference draws with', () => {
 			})
 		expect(await decoded(place.source)).toBe(false)
 		expect(await decoded(folder)).toBe(true)
+	})
+
+	test('Stable Diffusion 3 whose first stage says nothing of its latents is refused: they are scaled otherwise than those before', async () => {
+		await layModel(models.find(({ name }) => name === 'sd3')!, {})
+		await rm(at('vae_decoder/config.json'))
+		await expect(add()).rejects.toThrow(/vae_decoder\/config.json: .* not of StableDiffusion3Pipeline/)
+		nothingWritten()
 	})
 
 	test('a DiT of latents that nothing halves is offered in its size, which is no multiple of eight of them', async () => {
@@ -200,6 +209,8 @@ describe('a model of every kind that the reference draws with', () => {
 		'xl-pix2pix': ['image-to-image'],
 		lcm: ['text-to-image', 'image-to-image'],
 		upscaler: ['super-resolution'],
+		sd3: images,
+		'sd3.5': images,
 		'text2im-kl': ['text-to-image'],
 		'text2im-vq': ['text-to-image'],
 		'super-resolution': ['super-resolution'],
@@ -220,6 +231,14 @@ describe('a model of every kind that the reference draws with', () => {
 		guidance: { default: 7.5 },
 		prompt: { negative: true }
 	}
+	const flow = {
+		tasks: { 'text-to-image': {}, 'image-to-image': { strength: 0.6 }, inpainting: { strength: 0.6 } },
+		samplers: ['euler'],
+		size: { default: 32, min: 16, max: 64, multiple: 8 },
+		steps: { default: 28, min: 1, max: 100 },
+		guidance: { default: 7, max: 20 },
+		prompt: { negative: true }
+	}
 	const expected: Record<string, object> = {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
 		'xl-edm': { samplers: [], steps: { default: 30 } },
@@ -234,6 +253,8 @@ describe('a model of every kind that the reference draws with', () => {
 			prompt: { negative: false }
 		},
 		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
+		sd3: flow,
+		'sd3.5': flow,
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },

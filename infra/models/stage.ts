@@ -50,13 +50,15 @@ export async function stage(
 	if (found.otherGraphs.length > 0) {
 		notes.push(`${enumerate(found.otherGraphs)}: left out, for of each part its model.onnx is read`)
 	}
-	const graph = found.graphs.get('unet')
+	const { denoiser } = found
+	const graph = found.graphs.get(denoiser)
 	const timestep = graph?.inputs.get('timestep')
 	if (!timestep) {
-		const file = path.join(found.folder, 'unet/model.onnx')
-		throw new ModelError(file, `expected a U-Net with the input timestep, found no ${graph ? 'input' : 'file'}`)
+		const file = path.join(found.folder, denoiser, 'model.onnx')
+		const name = denoiser === 'unet' ? 'U-Net' : denoiser
+		throw new ModelError(file, `expected a ${name} with the input timestep, found no ${graph ? 'input' : 'file'}`)
 	}
-	const unet = path.join(staged, 'unet')
+	const network = path.join(staged, denoiser)
 	const overflowing = await overflowingParts(found)
 	await copyFiles(found, staged, overflowing, progress)
 	notes.push(
@@ -78,17 +80,17 @@ export async function stage(
 		await writeFile(path.join(staged, name, 'config.json'), JSON.stringify(config))
 		notes.push(`${name}/config.json was made of the graph, and is Stable Diffusion's in all that the graph does not say`)
 	}
-	const { probes, ...latents } = await latentSizes(unet, graph!.inputs, factor, fixedSides(found, factor))
+	const { probes, ...latents } = await latentSizes(network, graph!.inputs, factor, fixedSides(found, factor))
 
 	const proven = progress('proving  ', 1)
-	const rows = await rowsOfCalls(path.join(found.folder, 'unet'), unet, provider, probes[0]!, graph!)
+	const rows = await rowsOfCalls(path.join(found.folder, denoiser), network, provider, probes[0]!, graph!)
 	proven()
 	const change = isPerRow(timestep)
 		? 'one for each row as it is'
 		: `${timestep.type} [${timestep.dims}] was rewritten to one float for each row`
 	notes.push(`timestep: ${change}, and two timesteps ${rows === 1 ? 'after one another' : 'in one batch'} proven`)
 
-	const facts: Facts = rows === undefined ? await sameBits(unet, provider, probes, progress) : { rows }
+	const facts: Facts = rows === undefined ? await sameBits(network, provider, probes, progress) : { rows }
 	if (rows !== undefined) {
 		const why = fixedRows(graph!.inputs)
 			? 'as it was exported'
@@ -138,18 +140,18 @@ async function overflowingParts({ folder, pipeline, graphs }: Export): Promise<s
 
 /** Copies what is read of the export; the U-Net's graph with a timestep for each row, and parts that overflow in float16 as they compute in float32. */
 async function copyFiles(
-	{ folder, files, graphs }: Export,
+	{ folder, files, graphs, denoiser }: Export,
 	staged: string,
 	overflowing: readonly string[],
 	progress: Progress
 ): Promise<void> {
-	const unet = graphs.get('unet')!
+	const network = graphs.get(denoiser)!
 	const copied = progress('copying  ', files.length)
 	for (const name of files) {
 		const target = path.join(staged, name)
 		await mkdir(path.dirname(target), { recursive: true })
-		if (name === path.join('unet', 'model.onnx') && !isPerRow(unet.inputs.get('timestep')!)) {
-			rewriteTimestep(unet.file, target)
+		if (name === path.join(denoiser, 'model.onnx') && !isPerRow(network.inputs.get('timestep')!)) {
+			rewriteTimestep(network.file, target)
 		} else if (overflowing.some((part) => name === path.join(part, 'model.onnx'))) {
 			widen(path.join(folder, name), target)
 		} else {
@@ -189,9 +191,9 @@ async function rowsOfCalls(
 	}
 }
 
-async function sameBits(unet: string, provider: Provider, probes: readonly Shape[], progress: Progress): Promise<Facts> {
+async function sameBits(network: string, provider: Provider, probes: readonly Shape[], progress: Progress): Promise<Facts> {
 	const measured = progress('measuring', probes.length * (LARGEST_BATCH + 1))
-	const invariantFrom = await withPart(unet, provider, (part) => measureInvariance(part, probes, measured))
+	const invariantFrom = await withPart(network, provider, (part) => measureInvariance(part, probes, measured))
 	return invariantFrom === undefined ? {} : { invariantFrom }
 }
 

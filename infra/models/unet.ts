@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { z } from 'zod'
+import { answerOutput, latentInput } from '../../worker-gpu/ldm/denoiser.ts'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
 import { Levels, multipleOf } from '../../worker-gpu/ldm/widths.ts'
 import { ROWS } from '../../worker-gpu/onnx/branches.ts'
@@ -18,6 +19,8 @@ const Config = z.object({
 	in_channels: z.int().min(1).optional(),
 	/** Latents along each side that it was trained on. */
 	sample_size: z.union([Side, z.array(Side).min(1)]).nullish(),
+	/** Patches along a side that a transformer has places for. */
+	pos_embed_max_size: Side.nullish(),
 	...Levels
 })
 
@@ -51,14 +54,22 @@ export async function latentSizes(
 	factor: number,
 	stage: Port['dims']
 ): Promise<LatentSizes> {
-	const { in_channels, sample_size, ...levels } = await readConfig(path.join(folder, 'config.json'), Config)
+	const {
+		in_channels,
+		sample_size,
+		pos_embed_max_size: places,
+		...levels
+	} = await readConfig(path.join(folder, 'config.json'), Config)
 	const multiple = multipleOf(levels)
-	const [, declared, ...own] = inputs.get('sample')?.dims ?? []
+	const [, declared, ...own] = inputs.get(latentInput(inputs))?.dims ?? []
 	const [height, width] = own.some(Number.isInteger) ? own : stage
 	// Exports of Optimum 1.17 and before leave them free.
 	const channels = typeof declared === 'number' ? declared : in_channels
 	if (channels === undefined) {
-		throw new ModelError(folder, 'expected the input sample with a fixed number of channels, or in_channels in its config.json')
+		throw new ModelError(
+			folder,
+			`expected the input ${latentInput(inputs)} with a fixed number of channels, or in_channels in its config.json`
+		)
 	}
 	if (typeof height === 'number' || typeof width === 'number') {
 		if (typeof height !== 'number' || height !== width) {
@@ -74,7 +85,7 @@ export async function latentSizes(
 	return {
 		default: trained,
 		min: whole(trained / 2),
-		max: Math.max(trained, whole(Math.min(2 * trained, LARGEST / factor))),
+		max: Math.max(trained, whole(Math.min(2 * trained, LARGEST / factor, places ? places * multiple : Infinity))),
 		multiple,
 		probes: [
 			[channels, small, small],
@@ -96,13 +107,14 @@ export interface Rows {
 }
 
 export function madeUpRows({ inputs, folder }: Part, count: number, shape: Shape): Rows {
+	const latent = latentInput(inputs)
 	const rows = Array.from(inputs, ([name, { dims, type }], i): [string, Tensor] => {
-		const free = name === 'sample' ? shape : []
+		const free = name === latent ? shape : []
 		const row = dims.slice(1).map((dim, axis) => (typeof dim === 'number' ? dim : (free[axis] ?? 8)))
-		if (name === 'sample' && dims.length !== 4) {
+		if (name === latent && dims.length !== 4) {
 			throw new ModelError(
 				folder,
-				`expected the input sample with rank 4 [batch, channels, height, width], got [${dims.join(', ')}]`
+				`expected the input ${latent} with rank 4 [batch, channels, height, width], got [${dims.join(', ')}]`
 			)
 		}
 		const whole = [count, ...row]
@@ -129,13 +141,12 @@ export async function ask(part: Part, rows: Rows, timestep: Feed, count: number,
 			{ data: data.subarray(first * volume(row), (first + count) * volume(row)), dims: [count, ...row] }
 		]
 	)
-	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
 	try {
 		const own = { data: Array.from({ length: count }, (_, row) => row), dims: [count] }
-		const [answers] = await part.run({ ...Object.fromEntries(feeds), timestep, [ROWS]: own }, [output])
+		const [answers] = await part.run({ ...Object.fromEntries(feeds), timestep, [ROWS]: own }, [answerOutput(part.outputs)])
 		return unstack(answers!)
 	} catch (error) {
-		const sample = rows.sample!.dims.slice(1).join(' × ')
+		const sample = rows[latentInput(part.inputs)]!.dims.slice(1).join(' × ')
 		throw new ModelError(part.folder, `expected it to take ${count} rows of ${sample}, got: ${(error as Error).message}`, {
 			cause: error
 		})

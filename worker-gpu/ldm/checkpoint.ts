@@ -18,6 +18,7 @@ import { ldmSemanticSynthesisPipeline } from './families/ldm-semantic-synthesis.
 import { ldmSuperResolutionPipeline } from './families/ldm-super-resolution.ts'
 import { ldmTextToImagePipeline } from './families/ldm-text-to-image.ts'
 import { stableDiffusion } from './families/stable-diffusion.ts'
+import { stableDiffusion3 } from './families/stable-diffusion-3.ts'
 import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
 import { ddimPipeline, ddpmPipeline, ldmPipeline, pndmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
@@ -39,6 +40,9 @@ const families: Readonly<Record<string, Family>> = {
 	StableDiffusionXLPipeline: stableDiffusionXl,
 	StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
 	StableDiffusionXLInpaintPipeline: stableDiffusionXl,
+	StableDiffusion3Pipeline: stableDiffusion3,
+	StableDiffusion3Img2ImgPipeline: stableDiffusion3,
+	StableDiffusion3InpaintPipeline: stableDiffusion3,
 	LatentConsistencyModelPipeline: latentConsistency,
 	LatentConsistencyModelImg2ImgPipeline: latentConsistency,
 	StableDiffusionInstructPix2PixPipeline: stableDiffusionInstructPix2Pix,
@@ -78,7 +82,7 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 
 /** Classes of parts that some family reads, or leaves aside. */
 const FAMILIAR =
-	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert)Model\w*|\w*Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
+	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|SD3Transformer2DModel|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert|T5Encoder)Model\w*|\w*Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
 
 /** Parts of a pipeline, as `model_index.json` lists them ("controlnet": ["diffusers", "ControlNetModel"]), that are of no such class. */
 function strangers(saved: Readonly<Record<string, unknown>>): string[] {

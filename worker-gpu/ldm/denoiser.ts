@@ -40,7 +40,7 @@ export interface Denoiser {
 	isPlanned(evaluations: readonly Evaluation[]): boolean
 }
 
-/** diffusers' UNet2DConditionModel and UNet2DModel, with their defaults. */
+/** diffusers' UNet2DConditionModel and UNet2DModel, with their defaults; transformers say all of it. */
 const Config = z.object({
 	in_channels: z.int().min(1),
 	out_channels: z.int().min(1).default(4),
@@ -48,9 +48,17 @@ const Config = z.object({
 	time_cond_proj_dim: z.int().min(2).max(4_096).nullish()
 })
 
+/** What a U-Net calls the latent that it is shown, and what a transformer in its place. */
+export const latentInput = (inputs: ReadonlyMap<string, unknown>): string =>
+	inputs.has('hidden_states') ? 'hidden_states' : 'sample'
+
+/** What they call the answer. */
+export const answerOutput = (outputs: ReadonlyMap<string, unknown>): string =>
+	['out_sample', 'out_hidden_states'].find((name) => outputs.has(name)) ?? [...outputs.keys()][0]!
+
 /**
- * A U-Net in diffusers' ONNX layout: `sample` [B, C, h, w], `timestep` [B], then what the conditioner gives. Where the graph was rewritten to compute what
- * guidance's branches share once (onnx/branches.ts), the first two are of as many latents as there are.
+ * A U-Net in diffusers' ONNX layout, or a transformer in its place: `sample` or `hidden_states` [B, C, h, w], `timestep` [B], then what the conditioner
+ * gives. Where the graph was rewritten to compute what guidance's branches share once (onnx/branches.ts), the first two are of as many latents as there are.
  *
  * Smaller batches than `invariantFrom` are filled up with copies of the last row, so that a row's answer has the same bits
  * whatever its company.
@@ -61,9 +69,9 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 	const file = path.join(part.folder, 'config.json')
 	const config = await readConfig(file, Config)
 	refuseSharedTimestep(part)
-	const output = part.outputs.has('out_sample') ? 'out_sample' : [...part.outputs.keys()][0]!
+	const [input, output] = [latentInput(part.inputs), answerOutput(part.outputs)]
 	const declared: { readonly [Key in keyof typeof config]?: Port } = {
-		in_channels: port(part, 'inputs', 'sample'),
+		in_channels: port(part, 'inputs', input),
 		out_channels: port(part, 'outputs', output),
 		...(config.time_cond_proj_dim != null && { time_cond_proj_dim: port(part, 'inputs', 'timestep_cond') })
 	}
@@ -76,7 +84,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		const expected = `expected at most in_channels, ${config.in_channels}, got ${config.out_channels}`
 		throw new ModelError(file, `out_channels: ${expected}: for a variance that is answered too there is no sampler`)
 	}
-	const half = port(part, 'inputs', 'sample').type === 'float16'
+	const half = port(part, 'inputs', input).type === 'float16'
 	const inHalves = halvesOnce()
 	/** One call's memory, which is its own until it is over. */
 	const memory = () => ({
@@ -97,7 +105,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		const { latents, filled, those } = arranged(evaluations)
 		const own = spare.shift() ?? memory()
 		const feeds = {
-			sample: own.packed(latents.flatMap(shown), [latents.length, ...shownDims(latents[0]!)]), // [U, C + C′, h, w]
+			[input]: own.packed(latents.flatMap(shown), [latents.length, ...shownDims(latents[0]!)]), // [U, C + C′, h, w]
 			timestep: { data: latents.map(({ t }) => t), dims: [latents.length] },
 			...own.conditioning(filled.map(({ cond }) => cond)), // [B, L, D]
 			...(sharing && { [ROWS]: { data: those, dims: [those.length] } })
@@ -129,7 +137,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 			const batch = (count: number, dims: readonly number[]) => ({ dims: [count, ...dims] })
 			const conds = Object.entries(cond).map(([name, { dims }]) => [name, batch(filled.length, dims)])
 			return part.isPlanned({
-				sample: batch(latents.length, shownDims(filled[0]!)),
+				[input]: batch(latents.length, shownDims(filled[0]!)),
 				timestep: batch(latents.length, []),
 				...Object.fromEntries(conds),
 				...(sharing && { [ROWS]: batch(those.length, []) })

@@ -12,6 +12,9 @@ export const ROWS = 'rows_of_latents'
  * Only what is known to keep a latent's values together, first axis by first axis, is shared; all else is done for each row, as it was.
  */
 export const sharedByBranches: Rewrite = (graph, earlier) => {
+	if (!graph.inputs.includes('sample')) {
+		return new Map() // Transformers meet the condition in their first block.
+	}
 	const { nodes } = graph.needed(earlier)
 	// A timestep without an axis, as it is exported, is one for all.
 	const kindOfInput = (name: string) =>

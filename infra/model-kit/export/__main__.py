@@ -3,7 +3,7 @@
     python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--lora FILE[=SCALE]] [--half]
     python infra/model-kit/export MODEL.safetensors OUT_DIR [--config DIR] [--lora FILE[=SCALE]] [--half]
 
-Networks of Stable Diffusion, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
+Networks of Stable Diffusion (3 and 3.5, too), InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
 distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR.
 """
 
@@ -51,8 +51,8 @@ def main() -> None:
     if strange:
         sys.exit(f"{index}: expected networks of {', '.join(NETWORKS | TEXT)}, got {', '.join(strange)}")
 
-    # A null leaves a part out; what is left out here is not needed to draw.
-    left_out = {name: None for name in UNUSED & saved.keys()}
+    # A null leaves a part out; what is left out here is not needed to draw, or was not there when it was saved, as Stable Diffusion 3's T5 may be.
+    left_out = {name: None for name, part in saved.items() if name in UNUSED or part == [None, None]}
     if weights is None:
         pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, **left_out)
     else:

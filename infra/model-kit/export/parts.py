@@ -82,6 +82,20 @@ def dit(folder, name, network):
     gather(folder / "unet")
 
 
+def sd3(folder, name, network):
+    """As Optimum names it, but that every row has a timestep of its own, in float32: those of a flow are no whole numbers."""
+    config = network.config
+    dtype = network.dtype
+    inputs = {
+        "hidden_states": (torch.randn(2, config.in_channels, 16, 16, dtype=dtype), SPACE),
+        "encoder_hidden_states": (torch.randn(2, 7, config.joint_attention_dim, dtype=dtype), WORDS),
+        "pooled_projections": (torch.randn(2, config.pooled_projection_dim, dtype=dtype), BATCH),
+        "timestep": (torch.tensor([1.0, 2.0]), BATCH),
+    }
+    export(folder / name, network, lambda *given: network(*given).sample, inputs, "out_hidden_states")
+    gather(folder / name)
+
+
 def autoencoder_kl(folder, name, network):
     """Whatever the pipeline calls it: the moments of what is encoded, for what is drawn inside a graph no seed reaches."""
     coder(folder, "vae", network, lambda x: network.encode(x).latent_dist.parameters, "latent_parameters")
@@ -138,6 +152,7 @@ NETWORKS = {
     "DiTTransformer2DModel": dit,
     # As DiT's were called.
     "Transformer2DModel": dit,
+    "SD3Transformer2DModel": sd3,
     "AutoencoderKL": autoencoder_kl,
     "AsymmetricAutoencoderKL": autoencoder_kl,
     "AutoencoderTiny": autoencoder_tiny,

@@ -54,7 +54,7 @@ const emptied = (inputs: Inputs): Inputs =>
 	)
 
 /** Optimum numbers the hidden states: hidden_states.0 are the embeddings, the last ones those of the last layer. */
-function penultimate({ folder, outputs }: Part): string {
+export function penultimate({ folder, outputs }: Part): string {
 	const layers = [...outputs.keys()].filter((name) => name.startsWith('hidden_states.')).length - 1
 	if (layers < 1) {
 		const names = [...outputs.keys()].join(', ')
@@ -64,7 +64,7 @@ function penultimate({ folder, outputs }: Part): string {
 }
 
 /** [L, D] and [L, D'] → [L, D + D'] */
-function sideBySide(a: Tensor, b: Tensor): Tensor {
+export function sideBySide(a: Tensor, b: Tensor): Tensor {
 	const [[length, left], [, right]] = [a.dims, b.dims] as [[number, number], [number, number]]
 	const data = new Float32Array(length * (left + right))
 	for (let i = 0; i < length; i++) {

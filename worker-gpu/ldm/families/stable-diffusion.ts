@@ -13,7 +13,7 @@ import { imageToImage } from '../pipelines/image-to-image.ts'
 import { inpainting, inpaintingByBlending } from '../pipelines/inpainting.ts'
 import type { Parts } from '../pipelines/text.ts'
 import { textToImage } from '../pipelines/text-to-image.ts'
-import { type Amended, loadSampler } from '../samplers/load.ts'
+import { type Amended, loadSampler, type SamplerFor } from '../samplers/load.ts'
 import { lastPart } from '../samplers/strength.ts'
 
 /*
@@ -44,7 +44,10 @@ interface Kind {
 }
 
 /** What Stable Diffusion and its kin have beside their text encoders. */
-export async function loadParts(folder: ModelFolder, { conditioner, inputs = [], amended, ...firstStage }: Kind): Promise<Parts> {
+export async function loadParts(
+	folder: ModelFolder,
+	{ conditioner, inputs = [], amended, ...firstStage }: Kind
+): Promise<Parts & Samplers> {
 	const network = await folder.part('unet')
 	for (const name of ['sample', 'encoder_hidden_states', ...inputs]) {
 		port(network, 'inputs', name)
@@ -57,7 +60,11 @@ export async function loadParts(folder: ModelFolder, { conditioner, inputs = [],
 	}
 }
 
-async function loadSamplers(folder: ModelFolder, amended?: Amended): Promise<Pick<Parts, 'samplerFor' | 'lastPartFor'>> {
+interface Samplers extends Pick<Parts, 'lastPartFor'> {
+	readonly samplerFor: SamplerFor
+}
+
+async function loadSamplers(folder: ModelFolder, amended?: Amended): Promise<Samplers> {
 	const samplerFor = await loadSampler(folder.at('scheduler'), amended)
 	return { samplerFor, lastPartFor: (drawing) => lastPart(samplerFor(drawing), drawing.steps, drawing.strength) }
 }
@@ -81,7 +88,7 @@ export function byText(folder: ModelFolder, parts: Parts, forInpainting = parts)
 	const masked = 2 * latentChannels + 1
 	if (channels !== masked) {
 		const expected = `in_channels: expected ${latentChannels}, or ${masked} for inpainting, got ${channels}`
-		throw new ModelError(path.join(folder.path, 'unet/config.json'), expected)
+		throw new ModelError(path.join(parts.denoiser.id, 'config.json'), expected)
 	}
 	if (!encodes) {
 		throw new ModelError(folder.path, 'expected a vae_encoder, without which there is no inpainting, found none')

@@ -8,12 +8,15 @@ import { planFor } from '../checkpoint.ts'
 import type { Drawing } from '../drawing.ts'
 
 const file = path.join(import.meta.dirname, '../../golden/stable-diffusion.json')
-const golden = JSON.parse(readFileSync(file, 'utf8')) as Golden
+const [golden, flows] = [file, file.replace('.json', '-3.json')].map(
+	(file) => JSON.parse(readFileSync(file, 'utf8')) as Golden
+) as [Golden, Golden]
 
 /** A plan for the first drawing of that model and task, but for what is changed. */
 async function plan(name: string, task: Drawing['task'], change: Partial<Drawing>) {
-	const { request } = golden.drawn.find((drawn) => drawn.model === name && drawn.request.task === task)!
-	return planFor(await open(golden.models[name]!), { ...drawingOf(request), ...change })
+	const { models, drawn } = golden.models[name] ? golden : flows
+	const { request } = drawn.find((drawn) => drawn.model === name && drawn.request.task === task)!
+	return planFor(await open(models[name]!), { ...drawingOf(request), ...change })
 }
 
 const image = (height: number, width: number) => ({ data: new Float32Array(3 * height * width), dims: [3, height, width] })
@@ -42,7 +45,11 @@ test.each([
 	['upscaler', 'super-resolution', { image: image(8, 16) }, 'image: expected one of 8 × 8, 0.25 of the picture'],
 	['pix2pix', 'image-to-image', { image_guidance: 0.9 }, 'image_guidance: expected a number from 1 on, got 0.9'],
 	['upscaler', 'super-resolution', { noise_level: 40 }, 'noise_level: expected an integer from 0 to 39, got 40'],
-	['upscaler', 'super-resolution', { noise_level: 0.5 }, 'noise_level: expected an integer from 0 to 39, got 0.5']
+	['upscaler', 'super-resolution', { noise_level: 0.5 }, 'noise_level: expected an integer from 0 to 39, got 0.5'],
+	['sd3', 'text-to-image', { width: 36 }, 'width: expected a multiple of 8, got 36'],
+	['sd3', 'text-to-image', { height: 72 }, 'height: expected at most 64, 8 patches, got 72'],
+	['sd3', 'text-to-image', { sampler: 'unipc' }, 'sampler: expected euler'],
+	['sd3', 'image-to-image', { strength: 0 }, 'strength: expected at least']
 ] as const)('%s, %s: %o is refused', async (name, task, change, message) => {
 	const refused = expect(plan(name, task, change)).rejects
 	await refused.toThrow(RangeError)
@@ -76,6 +83,21 @@ test('without an encoder a model draws from text alone', async () => {
 test('an upscaler’s U-Net is none of Stable Diffusion’s', async () => {
 	const parts = { ...golden.models.sd!.parts, unet: golden.models.upscaler!.parts.unet! }
 	await expect(open({ ...golden.models.sd!, parts })).rejects.toThrow('in_channels: expected 4, or 9 for inpainting, got 7')
+})
+
+test('Stable Diffusion 3 whose encoders together are wider than its transformer takes, and one of another sampler, are refused', async () => {
+	const config = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const { parts } = flows.models.sd3!
+	await cp(path.join(path.dirname(file), parts.transformer!), config, { recursive: true })
+	const settings = JSON.parse(readFileSync(path.join(config, 'config.json'), 'utf8'))
+	await writeFile(path.join(config, 'config.json'), JSON.stringify({ ...settings, joint_attention_dim: 11 }))
+	const narrow = await open({ ...flows.models.sd3!, parts: { ...parts, transformer: config } })
+	const { request } = flows.drawn.find(({ model }) => model === 'sd3')!
+	await expect(planFor(narrow, drawingOf(request))).rejects.toThrow('expected hidden states that are 11 wide at most')
+	await rm(config, { recursive: true })
+	await expect(open({ ...flows.models.sd3!, scheduler: { _class_name: 'EulerDiscreteScheduler' } })).rejects.toThrow(
+		'scheduler_config.json: ✖ expected FlowMatchEulerDiscreteScheduler, got EulerDiscreteScheduler'
+	)
 })
 
 test('SDXL does not decode in half precision what overflows in it', async () => {

@@ -4,7 +4,6 @@ import type { Drawing } from '../drawing.ts'
 import type { FirstStage } from '../first-stages/first-stage.ts'
 import { type Guidance, guided, unguided } from '../guidance.ts'
 import type { Pause } from '../pause.ts'
-import type { SamplerFor } from '../samplers/load.ts'
 import type { Sampler } from '../samplers/sampler.ts'
 
 /** What Stable Diffusion's pipelines need of a model. */
@@ -13,7 +12,7 @@ export interface Parts {
 	readonly denoiser: Denoiser
 	readonly firstStage: FirstStage
 	/** The whole walk. */
-	readonly samplerFor: SamplerFor
+	samplerFor(drawing: Drawing): Sampler
 	/** What is left of it for an image that is sent back `strength` of the way. */
 	lastPartFor(drawing: Drawing): Sampler
 }

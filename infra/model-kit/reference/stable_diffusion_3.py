@@ -1,0 +1,133 @@
+"""Stable Diffusion 3 with tiny networks of random weights, exported, and what diffusers draws with them."""
+
+import diffusers
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from export import export
+from golden import fresh, keep, write
+from stable_diffusion import BATCH, HIDDEN, LENGTH, PROJECTION, SAMPLES, SPACE, loud, masks, picture, read, sampled, text_encoder
+from tiny import tiny_tokenizer
+from transformers import CLIPTextModelWithProjection
+
+WIDTHS = (8, 4)
+JOINT = 16
+CLASSES = {"text-to-image": "", "image-to-image": "Img2Img", "inpainting": "Inpaint"}
+
+
+def transformer(**more) -> SD3Transformer2DModel:
+    network = SD3Transformer2DModel(
+        sample_size=8, patch_size=2, num_layers=2, attention_head_dim=8, num_attention_heads=1, joint_attention_dim=JOINT, caption_projection_dim=8,
+        pooled_projection_dim=2 * PROJECTION, pos_embed_max_size=8, **more,
+    ).eval()
+    heard = ("time_text_embed", "context_embedder", "pos_embed.proj", "add_")
+    for name, weight in network.named_parameters():
+        if weight.dim() > 1:
+            weight.mul_(4 if any(part in name for part in heard) else 1.7)
+    # An answer of about unit variance, as what it stands for, noise less picture.
+    generator = torch.Generator().manual_seed(0)
+    x, y, pooled = (torch.randn(8, *shape, generator=generator) for shape in ((16, 8, 8), (5, JOINT), (2 * PROJECTION,)))
+    answer = network(x, y, pooled, torch.linspace(1, 999, 8)).sample
+    network.proj_out.weight.mul_(1 / answer.std())
+    return network
+
+
+class Parts:
+    def __init__(self):
+        torch.manual_seed(0)
+        self.tokenizer = tiny_tokenizer()
+        self.tokenizer_2 = tiny_tokenizer(pad="a")
+        self.text_encoder, self.text_encoder_2 = (
+            text_encoder(CLIPTextModelWithProjection, tokenizer, width) for tokenizer, width in zip((self.tokenizer, self.tokenizer_2), WIDTHS)
+        )
+        self.vae = AutoencoderKL(
+            block_out_channels=(4, 4, 4), norm_num_groups=2, layers_per_block=1, latent_channels=16, sample_size=32, scaling_factor=1.2, shift_factor=0.06,
+            use_quant_conv=False, use_post_quant_conv=False, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        ).eval()
+        loud(self.vae)
+        # That of Stable Diffusion 3, and that of 3.5.
+        self.transformers = {"transformer": transformer(), "transformer-3.5": transformer(dual_attention_layers=(0,), qk_norm="rms_norm")}
+
+    def export(self) -> None:
+        self.target = fresh("stable-diffusion-3")
+        text = {0: "batch_size", 1: "sequence_length"}
+        for name, network in self.transformers.items():
+            inputs = {
+                "hidden_states": (torch.zeros(2, 16, 8, 8), SPACE),
+                "encoder_hidden_states": (torch.zeros(2, LENGTH, JOINT), text),
+                "pooled_projections": (torch.zeros(2, 2 * PROJECTION), BATCH),
+                "timestep": (torch.tensor([1.0, 2.0]), {0: "step"}),
+            }
+            export(self.target / name, network, lambda *given, network=network: network(*given).sample, inputs, "out_hidden_states")
+        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), text)}
+        for name in ("text_encoder", "text_encoder_2"):
+            encoder = getattr(self, name)
+            export(self.target / name, encoder, lambda *given, encoder=encoder: read("text_embeds")(encoder, *given), ids, ["text_embeds", *HIDDEN])
+        latent, image = {"latent_sample": (torch.zeros(1, 16, 8, 8), SPACE)}, {"sample": (torch.zeros(1, 3, 32, 32), SPACE)}
+        export(self.target / "vae_decoder", self.vae, lambda z: self.vae.decode(z).sample, latent, "sample")
+        export(self.target / "vae_encoder", self.vae, lambda x: self.vae.encode(x).latent_dist.parameters, image, "latent_parameters")
+
+
+def folders(transformer: str) -> dict:
+    names = ("text_encoder", "text_encoder_2", "vae_decoder", "vae_encoder")
+    return {
+        "tokenizer": "tiny/tokenizer", "tokenizer_2": "stable-diffusion/tokenizer_2", "transformer": f"stable-diffusion-3/{transformer}",
+        **{name: f"stable-diffusion-3/{name}" for name in names},
+    }
+
+
+SHIFTED = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0}
+DYNAMIC = {"_class_name": "FlowMatchEulerDiscreteScheduler", "use_dynamic_shifting": True, "base_image_seq_len": 8, "max_image_seq_len": 64, "max_shift": 2.0}
+MODELS = {
+    "sd3": ("StableDiffusion3Pipeline", folders("transformer"), SHIFTED),
+    "sd3.5": ("StableDiffusion3Img2ImgPipeline", folders("transformer-3.5"), DYNAMIC),
+}
+
+
+def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """The latent and the pixels that diffusers draws."""
+    _, files, scheduler = MODELS[name]
+    task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
+    pipeline = getattr(diffusers, f"StableDiffusion3{CLASSES[task]}Pipeline")(
+        transformer=parts.transformers[files["transformer"].split("/")[1]], scheduler=FlowMatchEulerDiscreteScheduler.from_config(scheduler), vae=parts.vae,
+        text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2,
+        text_encoder_3=None, tokenizer_3=None,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    call = {"width": width, "height": height}
+    if task != "text-to-image":
+        call |= {"image": picture(height, width, seed + 1), "strength": request["strength"]}
+    if task == "inpainting":
+        call["mask_image"] = masks(height, width, seed + 2)
+    latent = pipeline(
+        prompt=request["prompt"], negative_prompt=request["negative_prompt"], guidance_scale=request["guidance"], num_inference_steps=request["steps"],
+        generator=torch.Generator("cpu").manual_seed(seed), output_type="latent", **call,
+    ).images
+    return latent, parts.vae.decode(latent / parts.vae.config.scaling_factor + parts.vae.config.shift_factor).sample
+
+
+def requests(task: str) -> list[dict]:
+    sizes = ((32, 32), (16, 40), (48, 24))
+    made = []
+    for i, steps in enumerate((6, 1, 20, 5)):
+        width, height = sizes[i % len(sizes)]
+        made.append({
+            "task": task, "prompt": ("a large red sphere on the floor", "a small cone and a zebra " * 4)[i % 2], "negative_prompt": (None, "shiny", "")[i % 3],
+            "width": width, "height": height, "steps": steps, "guidance": (3, 7.5, 1, 2.5)[i], "guidance_rescale": 0, "sampler": (None, "euler")[i % 2], "eta": None,
+            "strength": (0.75, 1, 0.52, 0.35)[i] if task != "text-to-image" else 1, "seed": 100 * i + 7,
+        })
+    return made
+
+
+@torch.no_grad()
+def stable_diffusion_3() -> None:
+    parts = Parts()
+    parts.export()
+    models, drawn = {}, []
+    for name, (cls, files, scheduler) in MODELS.items():
+        models[name] = {"class": cls, "parts": files, "scheduler": scheduler}
+        for task in CLASSES:
+            for request in requests(task):
+                latent, pixels = draw(parts, name, request)
+                drawn.append({"model": name, "request": request, **{key: sampled(value, SAMPLES[key]) for key, value in (("latent", latent), ("pixels", pixels))}})
+    keep(parts.target)
+    write("stable-diffusion-3.json", {"models": models, "samples": SAMPLES, "drawn": drawn})

@@ -1,0 +1,3 @@
+import { compareWith } from '../../golden/comparison.ts'
+
+compareWith('stable-diffusion-3.json')
