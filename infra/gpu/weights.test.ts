@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { expect, test } from 'vitest'
+import { newModel, newWeights } from '../../worker-gpu/golden/new-model.ts'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
+import { FLOAT } from '../../worker-gpu/onnx/graph.ts'
+import { encoded, newNode } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { drawWeights } from './weights.ts'
 
@@ -39,38 +42,19 @@ test('draws matrices with which a graph loads, and answers as varied as what it 
 	}
 })
 
-/** y = x A B, where A and B lie in the file `weights`. By the field numbers of onnx.proto. */
+/** y = x A B, where A and B lie in the file `weights`. */
 function twoProducts(offsets: readonly number[]): Buffer {
-	const entry = (key: string, value: string) => bytesField(13, Buffer.concat([bytesField(1, key), bytesField(2, value)]))
-	const matrix = (name: string, offset: number) =>
-		bytesField(
-			5,
-			Buffer.concat([
-				varintField(1, WIDTH),
-				varintField(1, WIDTH),
-				varintField(2, 1),
-				bytesField(8, name),
-				entry('location', 'weights'),
-				entry('offset', String(offset)),
-				entry('length', String(4 * WIDTH ** 2)),
-				varintField(14, 1)
-			])
-		)
-	const product = (a: string, b: string, y: string) =>
-		bytesField(1, Buffer.concat([bytesField(1, a), bytesField(1, b), bytesField(2, y), bytesField(4, 'MatMul')]))
-	const port = (field: number, name: string) => {
-		const dims = Buffer.concat([bytesField(1, bytesField(2, 'rows')), bytesField(1, varintField(1, WIDTH))])
-		const tensor = Buffer.concat([varintField(1, 1), bytesField(2, dims)])
-		return bytesField(field, Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))]))
+	const entry = (key: string, value: number | string) =>
+		bytesField(13, Buffer.concat([bytesField(1, key), bytesField(2, `${value}`)]))
+	const matrix = (name: string, offset: number) => {
+		const place = [entry('location', 'weights'), entry('offset', offset), entry('length', 4 * WIDTH ** 2), varintField(14, 1)]
+		return newWeights(name, FLOAT, [WIDTH, WIDTH], ...place)
 	}
-	const graph = Buffer.concat([
-		product('x', 'A', 'xA'),
-		product('xA', 'B', 'y'),
-		bytesField(2, 'two products'),
-		matrix('A', offsets[0]!),
-		matrix('B', offsets[1]!),
-		port(11, 'x'),
-		port(12, 'y')
-	])
-	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 13)), bytesField(7, graph)])
+	const rows = { type: FLOAT, dims: ['rows', WIDTH] }
+	return newModel({
+		nodes: [newNode('MatMul', ['x', 'A'], 'xA'), newNode('MatMul', ['xA', 'B'], 'y')].map(encoded),
+		weights: [matrix('A', offsets[0]!), matrix('B', offsets[1]!)],
+		inputs: { x: rows },
+		outputs: { y: rows }
+	})
 }

@@ -2,12 +2,14 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { root } from '../../../test/root.ts'
+import { newModel, newWeights } from '../../../worker-gpu/golden/new-model.ts'
 import golden from '../../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { drawingOf, type Golden, open } from '../../../worker-gpu/golden/pipelines.ts'
 import { planFor } from '../../../worker-gpu/ldm/checkpoint.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
-import { attribute, declaration, encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
-import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
+import { FLOAT } from '../../../worker-gpu/onnx/graph.ts'
+import { attribute, encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
+import { bytesField } from '../../../worker-gpu/onnx/protobuf.ts'
 import { asOnCuda, chooseProvider, type Provider } from '../../../worker-gpu/onnx/provider.ts'
 import { drawTogether } from '../drawing.ts'
 import type { Options } from '../main.ts'
@@ -79,24 +81,19 @@ async function narrow(provider: Provider): Promise<Omit<Measured, 'operations' |
 	}
 }
 
-/** A model.onnx, by the field numbers of onnx.proto: [B, 6, h, w] → [B, 3, h, w]. */
+/** A model.onnx: [B, 6, h, w] → [B, 3, h, w]. */
 function twoConvolutions(): Buffer {
 	const weights = (name: string, dims: readonly number[]) => {
-		const { data } = generator(1).normal(dims)
-		const raw = Buffer.from(data.map((value) => value / Math.sqrt(9 * dims[1]!)).buffer)
-		return Buffer.concat([...dims.map((dim) => varintField(1, dim)), varintField(2, 1), bytesField(8, name), bytesField(9, raw)])
+		const numbers = generator(1)
+			.normal(dims)
+			.data.map((value) => value / Math.sqrt(9 * dims[1]!))
+		return newWeights(name, FLOAT, dims, bytesField(9, Buffer.from(numbers.buffer)))
 	}
-	const port = (name: string, dims: readonly (string | number)[]) => declaration(name, { type: 1, dims })
 	const convolution = (x: string, w: string, y: string) => encoded(newNode('Conv', [x, w], y, [attribute('pads', [1, 1, 1, 1])]))
-	const graph = Buffer.concat([
-		bytesField(1, convolution('sample', 'v', 'hidden')),
-		bytesField(1, convolution('hidden', 'w', 'out_sample')),
-		bytesField(2, 'narrow'),
-		bytesField(5, weights('v', [WIDTH, 6, 3, 3])),
-		bytesField(5, weights('w', [3, WIDTH, 3, 3])),
-		bytesField(11, port('sample', ['batch', 6, 'height', 'width'])),
-		bytesField(11, port('timestep', ['batch'])),
-		bytesField(12, port('out_sample', ['batch', 3, 'height', 'width']))
-	])
-	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 17)), bytesField(7, graph)])
+	return newModel({
+		nodes: [convolution('sample', 'v', 'hidden'), convolution('hidden', 'w', 'out_sample')],
+		weights: [weights('v', [WIDTH, 6, 3, 3]), weights('w', [3, WIDTH, 3, 3])],
+		inputs: { sample: { type: FLOAT, dims: ['batch', 6, 'height', 'width'] }, timestep: { type: FLOAT, dims: ['batch'] } },
+		outputs: { out_sample: { type: FLOAT, dims: ['batch', 3, 'height', 'width'] } }
+	})
 }

@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { root } from '../../../test/root.ts'
+import { newModel } from '../../../worker-gpu/golden/new-model.ts'
 import { generator } from '../../../worker-gpu/ldm/noise.ts'
-import { bytesField, varintField } from '../../../worker-gpu/onnx/protobuf.ts'
+import { FLOAT } from '../../../worker-gpu/onnx/graph.ts'
+import { encoded, newNode } from '../../../worker-gpu/onnx/new-node.ts'
 import { chooseProvider } from '../../../worker-gpu/onnx/provider.ts'
 import type { Options } from '../main.ts'
 import { MATRIX_PEAK, matrixPeak } from '../peak.ts'
@@ -98,14 +100,9 @@ async function multiply(provider: string): Promise<string> {
 	return most < 0.5 ? `right, off by at most ${most.toExponential(0)}` : `wrong, off by ${most}`
 }
 
-/** y = a · b: a model.onnx of one MatMul, by the field numbers of onnx.proto. */
+/** y = a · b */
 function product(): Buffer {
-	const port = (field: number, name: string) => {
-		const dim = bytesField(1, varintField(1, SIDE))
-		const tensor = Buffer.concat([varintField(1, 1), bytesField(2, Buffer.concat([dim, dim]))])
-		return bytesField(field, Buffer.concat([bytesField(1, name), bytesField(2, bytesField(1, tensor))]))
-	}
-	const node = Buffer.concat([bytesField(1, 'a'), bytesField(1, 'b'), bytesField(2, 'y'), bytesField(4, 'MatMul')])
-	const graph = Buffer.concat([bytesField(1, node), bytesField(2, 'product'), port(11, 'a'), port(11, 'b'), port(12, 'y')])
-	return Buffer.concat([varintField(1, 8), bytesField(8, varintField(2, 13)), bytesField(7, graph)])
+	const square = { type: FLOAT, dims: [SIDE, SIDE] }
+	const nodes = [encoded(newNode('MatMul', ['a', 'b'], 'y'))]
+	return newModel({ nodes, inputs: { a: square, b: square }, outputs: { y: square } })
 }
