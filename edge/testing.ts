@@ -5,6 +5,7 @@ import type { Warning } from '../shared/contract/generation.ts'
 import type { Order } from '../shared/contract/order.ts'
 import type { Problem } from '../shared/contract/problem.ts'
 import { randomText } from '../shared/ids.ts'
+import { uniform } from '../test/uniform.ts'
 import type { Accepted, Account } from './account/account.ts'
 import type { Work } from './callbacks/capability.ts'
 import { jobFor } from './callbacks/capability.ts'
@@ -91,13 +92,8 @@ export async function codeOf(answer: Response): Promise<string> {
 /** For `vi.waitFor`: what a busy machine takes; a second is too short there. */
 export const patience = { timeout: 10_000, interval: 50 }
 
-/** mulberry32: the same seed makes the same run. */
+/** Whole numbers from 0 up to below another: the same seed makes the same run. */
 export function random(seed: number): (below: number) => number {
-	let state = seed
-	return (below) => {
-		state = (state + 0x6d2b79f5) | 0
-		let t = Math.imul(state ^ (state >>> 15), state | 1)
-		t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-		return ((t ^ (t >>> 14)) >>> 0) % below
-	}
+	const draw = uniform(seed)
+	return (below) => Math.floor(draw() * below)
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { digests, doneOf, nodeOf, timesDrawn } from '../at-work.ts'
 import { type Stack, startStack } from '../stack.ts'
-import { uniform } from './engine/model.ts'
+import { uniform } from '../uniform.ts'
 
 /** Eight pictures, for some twenty seconds: several checkpoints. */
 const request = { model: 'scenes', prompt: 'a red sphere', width: 256, height: 256, steps: 100, count: 8 }

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createBatcher, type Task } from '../../../worker-gpu/engine/batcher.ts'
 import { measuredLimits } from '../../../worker-gpu/engine/limits.ts'
 import { PATIENCE } from '../../../worker-gpu/engine/schedule.ts'
+import { uniform } from '../../uniform.ts'
 import { quantile } from '../statistics.ts'
-import { type Model, uniform } from './model.ts'
+import type { Model } from './model.ts'
 
 /**
  * How long newcomers wait, in ticks: below the limit from the moment that one comes (so the tick that is under way counts) to the start of the

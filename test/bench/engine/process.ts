@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import { startEngine } from '../../../worker-gpu/engine/client.ts'
 import type { Engine } from '../../../worker-gpu/engine/engine.ts'
-import { uniform } from './model.ts'
+import { uniform } from '../../uniform.ts'
 
 const request: ResolvedRequest = {
 	model: 'scenes',

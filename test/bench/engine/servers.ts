@@ -3,8 +3,8 @@ import { measuredLimits } from '../../../worker-gpu/engine/limits.ts'
 import type { Room } from '../../../worker-gpu/engine/schedule.ts'
 import type { Evaluation } from '../../../worker-gpu/ldm/denoiser.ts'
 import type { Plan, Row } from '../../../worker-gpu/ldm/plan.ts'
+import { uniform } from '../../uniform.ts'
 import type { Way } from './lanes.ts'
-import { uniform } from './model.ts'
 
 /** One picture that someone asks for. Milliseconds. */
 export interface Asked {
