@@ -1,5 +1,6 @@
 import type { Tensor } from '../onnx/tensor.ts'
 import type { Inputs } from './denoiser.ts'
+import type { Drawing } from './drawing.ts'
 
 /** What the network is asked with, and what is made of its answers. */
 export interface Guidance {
@@ -26,6 +27,15 @@ export const guided = (unconditional: Inputs, cond: Inputs, scale: number, resca
 		return { data, dims: first!.dims }
 	}
 })
+
+/** A scale other than 1 guides away from `none`: what a network is told that was also trained without `what`. */
+export function guidedFrom(none: Inputs | undefined, cond: Inputs, drawing: Drawing, what: string): Guidance {
+	const { guidance, guidance_rescale } = drawing
+	if (guidance > 1 && !none) {
+		throw new RangeError(`guidance: expected 1, for the model was never trained without ${what}, got ${guidance}`)
+	}
+	return none && guidance !== 1 ? guided(none, cond, guidance, guidance_rescale) : unguided(cond)
+}
 
 /**
  * Guidance by a text and by an image that the network is shown (Brooks et al., 2023, eq. 3): e = e∅∅ + s_I (e_I∅ − e∅∅) + s_T (e_IT − e_I∅). The branches are

@@ -1,4 +1,4 @@
-import { type Graph, inputsOf, type Node, type Replaced, type Rewrite } from './graph.ts'
+import { type Graph, INT64, inputsOf, type Node, type Replaced, type Rewrite } from './graph.ts'
 import { attribute, type Declared, type NewNode, newNode } from './new-node.ts'
 
 /** The input that a shared graph has more: for each row of the batch, which of the latents it is of. int64 [B], 0 to U − 1. */
@@ -46,9 +46,6 @@ export const inputsOfShared = (graph: Graph): Map<string, Declared> =>
 			return [name, { type, dims: latents }] as const
 		})
 	])
-
-/** In onnx.proto. */
-const INT64 = 7
 
 /** The inputs that guidance's branches have in common. */
 const LATENT: readonly string[] = ['sample', 'timestep']

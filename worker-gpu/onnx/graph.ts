@@ -2,6 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { fromHalf } from './half.ts'
 import { type Declared, declaration, encoded, MICROSOFT, type NewNode } from './new-node.ts'
 import { bytesField, type Field, ProtobufFile, varint, varintField } from './protobuf.ts'
+import { volume } from './tensor.ts'
 
 /** A node of a graph that lies in a file. Fields of onnx.proto are named by number: github.com/onnx/onnx/blob/main/onnx/onnx.proto. */
 export interface Node {
@@ -29,7 +30,7 @@ export interface Change {
 }
 
 /** Element types by their numbers in onnx.proto. */
-export const [FLOAT, HALF] = [1, 10]
+export const [FLOAT, INT64, HALF] = [1, 7, 10]
 /** Numbers in the constants that are read; weights have more. */
 const MOST_NUMBERS = 8
 
@@ -261,23 +262,23 @@ export class Graph {
 
 	/** TensorProto { dims = 1, data_type = 2, float_data = 4, int64_data = 7, raw_data = 9 } */
 	#numbers(tensor: Field): readonly number[] | undefined {
-		const size = this.#varints(tensor, 1).reduce((product, dim) => product * dim, 1)
+		const size = volume(this.#varints(tensor, 1))
 		const [type] = this.#varints(tensor, 2)
 		if (size > MOST_NUMBERS) {
 			return undefined
 		}
 		const raw = this.#inside(tensor, 9)
 		if (!raw) {
-			return type === 7 ? this.#varints(tensor, 7) : undefined
+			return type === INT64 ? this.#varints(tensor, 7) : undefined
 		}
 		// Into memory of its own, which begins where any type may.
 		const { buffer } = Uint8Array.from(this.#proto.bytes(raw.from, raw.to))
 		switch (type) {
-			case 1:
+			case FLOAT:
 				return [...new Float32Array(buffer)]
-			case 7:
+			case INT64:
 				return [...new BigInt64Array(buffer)].map(Number)
-			case 10:
+			case HALF:
 				return [...fromHalf(new Uint16Array(buffer))]
 			default:
 				return undefined

@@ -9,6 +9,7 @@ import { upcasts } from './upcasting.ts'
 import { vq } from './vq.ts'
 
 type Options = NonNullable<Parameters<typeof kl>[1] & Parameters<typeof vq>[1]>
+
 /**
  * For parts of each name, by the class that config.json names: diffusers' LDM pipelines call their first stage vqvae whichever it is, and TAESD stands in a KL's place. Where
  * Optimum saves a pipeline that it has loaded, it names its own, of which there is none but of KL.

@@ -1,3 +1,4 @@
+import { volume } from '../../onnx/tensor.ts'
 import { guidedByBoth, unguided } from '../guidance.ts'
 import type { Pipeline } from '../plan.ts'
 import { given } from './inputs.ts'
@@ -21,7 +22,7 @@ export const instructPix2Pix: Pipeline<Parts> = async (drawing, parts, pause) =>
 	const sampler = samplerFor(drawing)
 	const guides = guidance > 1
 	const image = await firstStage.encode(given(drawing, 'image'), pause)
-	const none = { data: new Float32Array(dims.reduce((product, dim) => product * dim)), dims }
+	const none = { data: new Float32Array(volume(dims)), dims }
 	const told = await conditioner.encode({ text: prompt, width, height }, pause)
 	const untold = guides ? await conditioner.encode({ text: negative_prompt, negative: true, width, height }, pause) : told
 	return walk({
