@@ -6,6 +6,7 @@ import { SamplerName } from '../../shared/samplers.ts'
 import { Task } from '../../shared/tasks.ts'
 import { type Checkpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import type { Drawing } from '../../worker-gpu/ldm/drawing.ts'
+import { isSchnell } from '../../worker-gpu/ldm/families/flux.ts'
 import type { Plan } from '../../worker-gpu/ldm/plan.ts'
 import { EulerConfig } from '../../worker-gpu/ldm/samplers/euler.ts'
 import { LcmConfig } from '../../worker-gpu/ldm/samplers/lcm.ts'
@@ -70,7 +71,8 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			steps = first ? await stepsOf(plan) : steps
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
-			const embedded = found.graphs.get(found.denoiser)!.inputs.has('timestep_cond')
+			const { inputs } = found.graphs.get(found.denoiser)!
+			const embedded = inputs.has('timestep_cond') || inputs.has('guidance')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {
 			errors.push(error)
@@ -180,7 +182,12 @@ export async function catalogEntry(
 	const text = files.some((name) => name.startsWith('tokenizer'))
 	const lcm = scheduler === 'LCMScheduler'
 	const flow = scheduler === FLOW
-	const fewSteps = lcm || scheduler === 'TCDScheduler' || (await isTurbo(scheduler, path.join(folder, 'scheduler_config.json')))
+	const flux = /^(ORT)?Flux/.test(pipeline)
+	const fewSteps =
+		lcm ||
+		scheduler === 'TCDScheduler' ||
+		(await isTurbo(scheduler, path.join(folder, 'scheduler_config.json'))) ||
+		(flux && (await isSchnell(folder)))
 	// Its distillation has taken the guidance in, but for where it is an input.
 	const unguided = fewSteps && guidance.negative
 	const { factor, ...size } = sizes
@@ -193,7 +200,7 @@ export async function catalogEntry(
 		samplers: lcm ? ['lcm'] : flow ? ['euler'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),
 		steps: { default: Math.min(fewSteps ? 4 : flow ? 28 : 30, steps.max), ...steps },
 		guidance: guidance.has
-			? { default: unguided ? 1 : flow ? 7 : text ? 7.5 : 3, min: 0, max: 20 }
+			? { default: unguided ? 1 : flux ? 3.5 : flow ? 7 : text ? 7.5 : 3, min: 0, max: 20 }
 			: { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
 		prompt: { max: text ? 1000 : 0, negative: text && guidance.negative },

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
 import { startEngine } from '../../worker-gpu/engine/client.ts'
+import flux from '../../worker-gpu/golden/flux.json' with { type: 'json' }
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
 import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
@@ -24,6 +25,7 @@ describe('a model of every kind that the reference draws with', () => {
 	const models = [
 		...Object.entries(stableDiffusion.models),
 		...Object.entries(stableDiffusion3.models),
+		...Object.entries(flux.models),
 		...Object.entries(paper.models)
 	].map(([name, model]) => ({ name, ...model }))
 	const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
@@ -211,6 +213,8 @@ describe('a model of every kind that the reference draws with', () => {
 		upscaler: ['super-resolution'],
 		sd3: images,
 		'sd3.5': images,
+		'flux-dev': images,
+		'flux-schnell': images,
 		'text2im-kl': ['text-to-image'],
 		'text2im-vq': ['text-to-image'],
 		'super-resolution': ['super-resolution'],
@@ -239,6 +243,8 @@ describe('a model of every kind that the reference draws with', () => {
 		guidance: { default: 7, max: 20 },
 		prompt: { negative: true }
 	}
+	/** Of 128 latents along each side, whatever that is in pixels. */
+	const large = { size: { default: 512, min: 256, max: 1024, multiple: 8 } }
 	const expected: Record<string, object> = {
 		inpainting: { tasks: { inpainting: { strength: 1 } } },
 		'xl-edm': { samplers: [], steps: { default: 30 } },
@@ -255,6 +261,8 @@ describe('a model of every kind that the reference draws with', () => {
 		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
 		sd3: flow,
 		'sd3.5': flow,
+		'flux-dev': { ...flow, ...large, guidance: { default: 3.5, max: 20 }, prompt: { negative: false } },
+		'flux-schnell': { ...flow, ...large, steps: { default: 4, min: 1, max: 100 }, guidance: { default: 1, max: 20 } },
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },

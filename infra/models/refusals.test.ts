@@ -34,8 +34,9 @@ describe('refuses, and writes nothing:', () => {
 		),
 		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
 		'an unknown class': {
-			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxPipeline"}'),
-			message: /model_index.json: _class_name: expected a pipeline .*, got FluxPipeline. It knows StableDiffusionPipeline, /
+			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxKontextPipeline"}'),
+			message:
+				/model_index.json: _class_name: expected a pipeline .*, got FluxKontextPipeline. It knows StableDiffusionPipeline, /
 		},
 		'a pipeline with a part that nothing here runs': {
 			spoil: () =>

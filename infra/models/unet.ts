@@ -2,6 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { answerOutput, latentInput } from '../../worker-gpu/ldm/denoiser.ts'
 import { generator } from '../../worker-gpu/ldm/noise.ts'
+import { isPacked, SIDE, unpacked, unpackedInputs } from '../../worker-gpu/ldm/packed.ts'
 import { Levels, multipleOf } from '../../worker-gpu/ldm/widths.ts'
 import { ROWS } from '../../worker-gpu/onnx/branches.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
@@ -23,6 +24,9 @@ const Config = z.object({
 	pos_embed_max_size: Side.nullish(),
 	...Levels
 })
+
+/** Of FLUX, whose config.json says neither how many latents make a token nor what it was trained on. */
+const PACKED = { patch_size: SIDE, sample_size: 128 }
 
 /** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */
 const LARGEST = 1024
@@ -54,14 +58,12 @@ export async function latentSizes(
 	factor: number,
 	stage: Port['dims']
 ): Promise<LatentSizes> {
-	const {
-		in_channels,
-		sample_size,
-		pos_embed_max_size: places,
-		...levels
-	} = await readConfig(path.join(folder, 'config.json'), Config)
+	const packed = isPacked({ inputs })
+	const config = await readConfig(path.join(folder, 'config.json'), Config)
+	const { in_channels, sample_size, pos_embed_max_size: places, ...levels } = { ...config, ...(packed && PACKED) }
 	const multiple = multipleOf(levels)
-	const [, declared, ...own] = inputs.get(latentInput(inputs))?.dims ?? []
+	const shown = packed ? unpackedInputs({ folder, inputs }) : inputs
+	const [, declared, ...own] = shown.get(latentInput(inputs))?.dims ?? []
 	const [height, width] = own.some(Number.isInteger) ? own : stage
 	// Exports of Optimum 1.17 and before leave them free.
 	const channels = typeof declared === 'number' ? declared : in_channels
@@ -153,11 +155,11 @@ export async function ask(part: Part, rows: Rows, timestep: Feed, count: number,
 	}
 }
 
-/** Loads a part for as long as `use` takes. */
+/** Loads a part for as long as `use` takes; FLUX's transformer as one of latents. */
 export async function withPart<T>(folder: string, provider: Provider, use: (part: Part) => Promise<T>): Promise<T> {
 	const part = await loadPart(folder, provider, { milliseconds: 0 })
 	try {
-		return await use(part)
+		return await use(isPacked(part) ? unpacked(part) : part)
 	} finally {
 		await part.release()
 	}

@@ -19,12 +19,15 @@ export interface Worst {
 }
 
 /** Those of all golden files of pipelines. */
-export const goldenModels: readonly GoldenModel[] = ['stable-diffusion.json', 'stable-diffusion-3.json', 'paper.json'].flatMap(
-	(file) => {
-		const golden = JSON.parse(readFileSync(path.join(root, 'worker-gpu/golden', file), 'utf8')) as Golden
-		return Object.keys(golden.models).map((name) => ({ name, golden }))
-	}
-)
+export const goldenModels: readonly GoldenModel[] = [
+	'stable-diffusion.json',
+	'stable-diffusion-3.json',
+	'flux.json',
+	'paper.json'
+].flatMap((file) => {
+	const golden = JSON.parse(readFileSync(path.join(root, 'worker-gpu/golden', file), 'utf8')) as Golden
+	return Object.keys(golden.models).map((name) => ({ name, golden }))
+})
 
 interface How {
 	readonly provider?: Provider

@@ -20,7 +20,7 @@ function network(cost: (size: number) => number) {
 		channels: 4,
 		latentChannels: 4,
 		multiple: 1,
-		guidanceEmbedding: undefined,
+		guidanceInput: undefined,
 		async predict(evaluations) {
 			sizes.push(evaluations.length)
 			clock += cost(evaluations.length)

@@ -65,12 +65,15 @@ describe('parts of another model', () => {
 	})
 })
 
-test('refuses a pipeline that it does not know, and tells those that it does', async () => {
-	await writeFile(path.join(folder, 'model_index.json'), '{"_class_name":"FluxPipeline"}')
-	await expect(loading()).rejects.toThrow(
-		/model_index.json: _class_name: expected a pipeline that Darkroom draws with, got FluxPipeline/
-	)
-})
+test.each(['FluxControlPipeline', 'FluxFillPipeline', 'FluxKontextPipeline', 'FluxPriorReduxPipeline'])(
+	'refuses a pipeline that it does not know, and tells those that it does: %s',
+	async (name) => {
+		await writeFile(path.join(folder, 'model_index.json'), JSON.stringify({ _class_name: name }))
+		await expect(loading()).rejects.toThrow(
+			`model_index.json: _class_name: expected a pipeline that Darkroom draws with, got ${name}. It knows StableDiffusionPipeline, `
+		)
+	}
+)
 
 test('refuses a task that the model cannot do, and tells those that it can', async () => {
 	const checkpoint = await loading()

@@ -9,6 +9,7 @@ import type { Provider } from '../onnx/provider.ts'
 import type { Drawing } from './drawing.ts'
 import { readFacts } from './facts.ts'
 import { ditPipeline } from './families/dit.ts'
+import { flux } from './families/flux.ts'
 import { stableDiffusionInstructPix2Pix, stableDiffusionXlInstructPix2Pix } from './families/instruct-pix2pix.ts'
 import { latentConsistency } from './families/latent-consistency.ts'
 import { ldmClassToImagePipeline } from './families/ldm-class-to-image.ts'
@@ -43,6 +44,9 @@ const families: Readonly<Record<string, Family>> = {
 	StableDiffusion3Pipeline: stableDiffusion3,
 	StableDiffusion3Img2ImgPipeline: stableDiffusion3,
 	StableDiffusion3InpaintPipeline: stableDiffusion3,
+	FluxPipeline: flux,
+	FluxImg2ImgPipeline: flux,
+	FluxInpaintPipeline: flux,
 	LatentConsistencyModelPipeline: latentConsistency,
 	LatentConsistencyModelImg2ImgPipeline: latentConsistency,
 	StableDiffusionInstructPix2PixPipeline: stableDiffusionInstructPix2Pix,
@@ -82,7 +86,7 @@ export async function readFamily(folder: string): Promise<{ family: Family; name
 
 /** Classes of parts that some family reads, or leaves aside. */
 const FAMILIAR =
-	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|SD3Transformer2DModel|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert|T5Encoder)Model\w*|\w*Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
+	/^((Onnx|ORT)\w*|UNet2D(Condition)?Model|(SD3|Flux)Transformer2DModel|Autoencoder(KL|Tiny)|VQModel|(CLIPText|Bert|LDMBert|T5Encoder)Model\w*|\w*Tokenizer\w*|\w+Scheduler|\w*SafetyChecker|\w+(ImageProcessor|FeatureExtractor)\w*)$/
 
 /** Parts of a pipeline, as `model_index.json` lists them ("controlnet": ["diffusers", "ControlNetModel"]), that are of no such class. */
 function strangers(saved: Readonly<Record<string, unknown>>): string[] {

@@ -7,6 +7,7 @@ import { ModelError } from '../onnx/model-error.ts'
 import { type Part, type Port, port } from '../onnx/part.ts'
 import { type Stack, type Stackable, stacking, unstack } from '../onnx/rows.ts'
 import type { Tensor } from '../onnx/tensor.ts'
+import { guidanceEmbedding } from './guidance.ts'
 import { Levels, multipleOf } from './widths.ts'
 
 /** Named network inputs of one row, no batch axis: `encoder_hidden_states` [L, D]. */
@@ -32,8 +33,8 @@ export interface Denoiser {
 	readonly latentChannels: number
 	/** Its U shape halves sides so often that they must be multiples of this. */
 	readonly multiple: number
-	/** Numbers in `timestep_cond`, which tells a network that was distilled with guidance how strong to guide; undefined for others. */
-	readonly guidanceEmbedding: number | undefined
+	/** What tells a network that was distilled with guidance how strong to guide; undefined for others. */
+	readonly guidanceInput: ((scale: number) => Inputs) | undefined
 	/** Answers [latentChannels, h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
 	predict(evaluations: readonly Evaluation[]): Promise<Tensor[]>
 	/** Whether that takes no longer than the next calls like it: see engine/steady-sizes.ts. */
@@ -47,6 +48,7 @@ const Config = z.object({
 	...Levels,
 	time_cond_proj_dim: z.int().min(2).max(4_096).nullish()
 })
+export type Settings = z.infer<typeof Config>
 
 /** What a U-Net calls the latent that it is shown, and what a transformer in its place. */
 export const latentInput = (inputs: ReadonlyMap<string, unknown>): string =>
@@ -64,10 +66,11 @@ export const answerOutput = (outputs: ReadonlyMap<string, unknown>): string =>
  * whatever its company.
  *
  * @param rows how many rows a call has, neither more nor less, where that is not for us to choose
+ * @param settings where its config.json has others
  */
-export async function unet(part: Part, invariantFrom: number, rows?: number): Promise<Denoiser> {
+export async function unet(part: Part, invariantFrom: number, rows?: number, settings?: Settings): Promise<Denoiser> {
 	const file = path.join(part.folder, 'config.json')
-	const config = await readConfig(file, Config)
+	const config = settings ?? (await readConfig(file, Config))
 	refuseSharedTimestep(part)
 	const [input, output] = [latentInput(part.inputs), answerOutput(part.outputs)]
 	const declared: { readonly [Key in keyof typeof config]?: Port } = {
@@ -122,7 +125,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 		channels: config.in_channels,
 		latentChannels: config.out_channels,
 		multiple: multipleOf(config),
-		guidanceEmbedding: config.time_cond_proj_dim ?? undefined,
+		guidanceInput: guidanceInputOf(part, config),
 		async predict(evaluations) {
 			const answers: Tensor[] = []
 			const each = rows ?? evaluations.length
@@ -144,6 +147,13 @@ export async function unet(part: Part, invariantFrom: number, rows?: number): Pr
 			})
 		}
 	}
+}
+
+function guidanceInputOf({ inputs }: Part, { time_cond_proj_dim: length }: Settings): Denoiser['guidanceInput'] {
+	if (length != null) {
+		return (scale) => ({ timestep_cond: guidanceEmbedding(scale - 1, length) })
+	}
+	return inputs.has('guidance') ? (scale) => ({ guidance: { data: Float32Array.of(scale), dims: [] } }) : undefined
 }
 
 const filledUp = (evaluations: readonly Evaluation[], least: number): readonly Evaluation[] => [

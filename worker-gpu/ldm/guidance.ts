@@ -56,6 +56,22 @@ export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageS
 	}
 })
 
+/**
+ * What tells a network that was distilled with guidance how strong to guide (Meng et al., 2023): sines and cosines of 1000 w at frequencies from 1 down to 1/10000, in
+ * float32 as the reference, for 1000 w is many turns.
+ *
+ * @param w the scale, less 1
+ */
+export function guidanceEmbedding(w: number, length: number): Tensor {
+	const f = Math.fround
+	const half = Math.floor(length / 2)
+	const step = f(Math.log(10_000) / (half - 1))
+	const angles = Array.from({ length: half }, (_, i) => f(f(f(w) * 1000) * f(Math.exp(f(i * -step)))))
+	const data = new Float32Array(length)
+	data.set([...angles.map(Math.sin), ...angles.map(Math.cos)])
+	return { data, dims: [length] }
+}
+
 // Loops stand in functions of their own: V8 compiles one that every picture's closure has anew for each of them, and runs it slowly until then.
 
 function extrapolate(e0: Float32Array, ey: Float32Array, scale: number): Float32Array {

@@ -28,7 +28,14 @@ const open = (graph: string | Uint8Array) =>
 		: InferenceSession.create(graph, { intraOpNumThreads: 1 })
 
 /** Inputs of a graph, of odd sizes: what is free takes the size that its name has here. */
-const sizes: Readonly<Record<string, number>> = { batch_size: 3, step: 3, height: 8, width: 12, sequence_length: 5 }
+const sizes: Readonly<Record<string, number>> = {
+	batch_size: 3,
+	step: 3,
+	height: 8,
+	width: 12,
+	sequence_length: 5,
+	packed_height_width: 6
+}
 
 async function feedsOf(session: InferenceSession, more: Readonly<Record<string, number>> = {}): Promise<Record<string, Tensor>> {
 	const feeds: Record<string, Tensor> = {}
@@ -86,7 +93,8 @@ describe.each([
 	['golden/first-stages/kl/vae_decoder', 'biases', movedBiases, 2],
 	['models/scenes/unet', 'projected timesteps', mergedTimesteps, 11],
 	['golden/stable-diffusion/unet-xl', 'projected timesteps', mergedTimesteps, 8],
-	['golden/stable-diffusion-3/transformer', 'projected timesteps', mergedTimesteps, 5]
+	['golden/stable-diffusion-3/transformer', 'projected timesteps', mergedTimesteps, 5],
+	['golden/flux/transformer-dev', 'projected timesteps', mergedTimesteps, 4]
 ] as const)('%s, its %s', (part, _, rewrite, places) => {
 	test('is found, and gives the same', async () => {
 		const file = fileOf(part)
@@ -194,6 +202,7 @@ describe('what the branches of guidance share is computed once', () => {
 	test.each([
 		['models/scenes-super-resolution/unet', 'is given nothing else'],
 		['golden/stable-diffusion-3/transformer', 'meets the condition at once'],
+		['golden/flux/transformer-dev', 'meets it likewise'],
 		['models/scenes/vae_decoder', 'is no U-Net']
 	])('nothing in %s, which %s', (part) => {
 		expect(placesIn(fileOf(part), sharedByBranches)).toBe(0)

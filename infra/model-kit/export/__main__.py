@@ -3,7 +3,7 @@
     python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--lora FILE[=SCALE]] [--half]
     python infra/model-kit/export MODEL.safetensors OUT_DIR [--config DIR] [--lora FILE[=SCALE]] [--half]
 
-Networks of Stable Diffusion (3 and 3.5, too), InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
+Networks of Stable Diffusion (3 and 3.5, too), FLUX, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
 distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR.
 """
 
@@ -73,7 +73,8 @@ def main() -> None:
             scored = name == "unet" and saved.get("requires_aesthetics_score")
             NETWORKS[kind(part)](given.target, name, part, **({"time_ids": 5} if scored else {}))
         elif kind(part) in TEXT:
-            TEXT[kind(part)](given.target, name, part, part.config.max_position_embeddings)
+            # T5 knows no places, only distances.
+            TEXT[kind(part)](given.target, name, part, getattr(part.config, "max_position_embeddings", 77))
         elif name.startswith("tokenizer"):
             part.save_pretrained(given.target / name)
     (given.target / "model_index.json").write_text(json.dumps(saved, indent="\t") + "\n")

@@ -6,9 +6,23 @@ from pathlib import Path
 
 import onnx
 import torch
+from torch.onnx import register_custom_op_symbolic, symbolic_helper
 
 # protobuf holds 2 GiB; beyond about that, weights lie beside the graph.
 LARGEST = 1_500_000_000
+
+
+@symbolic_helper.parse_args("v", "is", "v", "f")
+def rms_norm(g, x, shape, weight, eps):
+    """For which the tracer knows no operator before opset 23. Computed in float32, as torch does."""
+    wide = g.op("Cast", x, to_i=onnx.TensorProto.FLOAT)
+    mean = g.op("ReduceMean", g.op("Mul", wide, wide), axes_i=list(range(-len(shape), 0)))
+    root = g.op("Sqrt", g.op("Add", mean, g.op("Constant", value_t=torch.tensor(eps))))
+    normal = g.op("CastLike", g.op("Div", wide, root), x)
+    return normal if symbolic_helper._is_none(weight) else g.op("Mul", normal, weight)
+
+
+register_custom_op_symbolic("aten::rms_norm", rms_norm, 17)
 
 
 def export(folder: Path, network: torch.nn.Module, forward, inputs: dict, outputs: str | list[str]) -> None:

@@ -1,8 +1,11 @@
 """What is exported of each class of network: names of graphs, inputs and outputs as Darkroom reads them."""
 
+from unittest.mock import patch
+
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.transformers import transformer_flux
 from graph import export, gather
 
 SPACE = {0: "batch_size", 2: "height", 3: "width"}
@@ -96,6 +99,42 @@ def sd3(folder, name, network):
     gather(folder / name)
 
 
+def flux(folder, name, network):
+    forward, inputs, output = flux_graph(network)
+    export(folder / name, network, forward, inputs, output)
+    gather(folder / name)
+
+
+def flux_graph(network):
+    """FLUX's transformer: how it is called, with which inputs, and what it answers. Names are Optimum's."""
+    config, dtype = network.config, network.dtype
+    inputs = {
+        "hidden_states": (torch.randn(2, 16, config.in_channels, dtype=dtype), {0: "batch_size", 1: "packed_height_width"}),
+        "encoder_hidden_states": (torch.randn(2, 12, config.joint_attention_dim, dtype=dtype), WORDS),
+        "pooled_projections": (torch.randn(2, config.pooled_projection_dim, dtype=dtype), BATCH),
+        # One for each row, from 0 to 1; in float32, as the guidance, whatever the weights are.
+        "timestep": (torch.tensor([0.5, 1.0]), BATCH),
+        "img_ids": (torch.zeros(16, 3, dtype=dtype), {0: "packed_height_width"}),
+        "txt_ids": (torch.zeros(12, 3, dtype=dtype), {0: "sequence_length"}),
+    }
+    if config.guidance_embeds:
+        inputs["guidance"] = (torch.tensor([3.5, 1.0]), BATCH)
+
+    def forward(*given):
+        # The tracer takes the lengths of the examples for those of all, where diffusers turns pairs of numbers.
+        with patch.object(transformer_flux, "apply_rotary_emb", turned):
+            return network(*given, return_dict=False)[0]
+
+    return forward, inputs, "out_hidden_states"
+
+
+def turned(x, turns, **_):
+    """Rotary embeddings: x [B, L, heads, D], cosines and sines [L, D]."""
+    cos, sin = (part[None, :, None] for part in turns)
+    turned = torch.stack([-x[..., 1::2], x[..., ::2]], dim=-1).flatten(3)
+    return (x.float() * cos + turned.float() * sin).to(x.dtype)
+
+
 def autoencoder_kl(folder, name, network):
     """Whatever the pipeline calls it: the moments of what is encoded, for what is drawn inside a graph no seed reaches."""
     coder(folder, "vae", network, lambda x: network.encode(x).latent_dist.parameters, "latent_parameters")
@@ -124,19 +163,30 @@ def coder(folder, name, network, encode, encoded):
 
 
 def text_encoder(folder, name, network, length):
-    """Every layer's output, which SDXL reads; for CLIP with a projection, that of the whole text."""
+    """Every layer's output, which SDXL reads; for CLIP that of the whole text, too, where it has a projection, or without, which FLUX is told."""
     config = network.config
     # The other one is traced with a mask of float32, which half-precision graphs do not load with.
     network.set_attn_implementation("eager")
     ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), WORDS)}
-    projects = "Projection" in type(network).__name__
+    own = {"CLIPTextModel": ["last_hidden_state", "pooler_output"], "CLIPTextModelWithProjection": ["text_embeds"]}
+    first = own.get(type(network).__name__, ["last_hidden_state"])
 
     def forward(ids):
         answer = network(input_ids=ids, output_hidden_states=True, return_dict=True)
-        return (answer.text_embeds if projects else answer.last_hidden_state, *answer.hidden_states)
+        return (*(answer[output] for output in first), *answer.hidden_states)
 
-    outputs = ["text_embeds" if projects else "last_hidden_state", *(f"hidden_states.{i}" for i in range(config.num_hidden_layers + 1))]
+    outputs = [*first, *(f"hidden_states.{i}" for i in range(config.num_hidden_layers + 1))]
     export(folder / name, network, forward, ids, outputs)
+    gather(folder / name)
+
+
+def t5_encoder(folder, name, network, length):
+    for block in network.modules():
+        if hasattr(block, "wo"):
+            # In float16 it overflows; the reference, too, keeps it so.
+            block.wo.float()
+    ids = {"input_ids": (torch.zeros(2, length, dtype=torch.int64), WORDS)}
+    export(folder / name, network, lambda ids: network(input_ids=ids).last_hidden_state, ids, "last_hidden_state")
     gather(folder / name)
 
 
@@ -153,12 +203,13 @@ NETWORKS = {
     # As DiT's were called.
     "Transformer2DModel": dit,
     "SD3Transformer2DModel": sd3,
+    "FluxTransformer2DModel": flux,
     "AutoencoderKL": autoencoder_kl,
     "AsymmetricAutoencoderKL": autoencoder_kl,
     "AutoencoderTiny": autoencoder_tiny,
     "VQModel": vq_model,
 }
-TEXT = {"CLIPTextModel": text_encoder, "CLIPTextModelWithProjection": text_encoder, "BertModel": text_encoder, "LDMBertModel": ldm_bert}
+TEXT = {"CLIPTextModel": text_encoder, "CLIPTextModelWithProjection": text_encoder, "BertModel": text_encoder, "LDMBertModel": ldm_bert, "T5EncoderModel": t5_encoder}
 
 
 def exporter(network, pipeline: str):

@@ -5,7 +5,7 @@ import importlib
 import warnings
 
 # The first two make what others are made with.
-NAMES = ["token-ids", "first-stages", "imports", "inputs", "noise", "paper", "samplers", "stable-diffusion", "stable-diffusion-3", "tiny"]
+NAMES = ["token-ids", "first-stages", "flux", "imports", "inputs", "noise", "paper", "samplers", "stable-diffusion", "stable-diffusion-3", "tiny"]
 
 
 def main() -> None:

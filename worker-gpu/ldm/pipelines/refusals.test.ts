@@ -8,13 +8,13 @@ import { planFor } from '../checkpoint.ts'
 import type { Drawing } from '../drawing.ts'
 
 const file = path.join(import.meta.dirname, '../../golden/stable-diffusion.json')
-const [golden, flows] = [file, file.replace('.json', '-3.json')].map(
-	(file) => JSON.parse(readFileSync(file, 'utf8')) as Golden
-) as [Golden, Golden]
+const [golden, flows, flux] = ['stable-diffusion', 'stable-diffusion-3', 'flux'].map(
+	(name) => JSON.parse(readFileSync(path.join(path.dirname(file), `${name}.json`), 'utf8')) as Golden
+) as [Golden, Golden, Golden]
 
 /** A plan for the first drawing of that model and task, but for what is changed. */
 async function plan(name: string, task: Drawing['task'], change: Partial<Drawing>) {
-	const { models, drawn } = golden.models[name] ? golden : flows
+	const { models, drawn } = [golden, flows, flux].find(({ models }) => models[name])!
 	const { request } = drawn.find((drawn) => drawn.model === name && drawn.request.task === task)!
 	return planFor(await open(models[name]!), { ...drawingOf(request), ...change })
 }
@@ -49,7 +49,9 @@ test.each([
 	['sd3', 'text-to-image', { width: 36 }, 'width: expected a multiple of 8, got 36'],
 	['sd3', 'text-to-image', { height: 72 }, 'height: expected at most 64, 8 patches, got 72'],
 	['sd3', 'text-to-image', { sampler: 'unipc' }, 'sampler: expected euler'],
-	['sd3', 'image-to-image', { strength: 0 }, 'strength: expected at least']
+	['sd3', 'image-to-image', { strength: 0 }, 'strength: expected at least'],
+	['flux-dev', 'text-to-image', { height: 36 }, 'height: expected a multiple of 8, got 36'],
+	['flux-schnell', 'image-to-image', { strength: 0 }, 'strength: expected at least']
 ] as const)('%s, %s: %o is refused', async (name, task, change, message) => {
 	const refused = expect(plan(name, task, change)).rejects
 	await refused.toThrow(RangeError)
@@ -98,6 +100,25 @@ test('Stable Diffusion 3 whose encoders together are wider than its transformer 
 	await expect(open({ ...flows.models.sd3!, scheduler: { _class_name: 'EulerDiscreteScheduler' } })).rejects.toThrow(
 		'scheduler_config.json: ✖ expected FlowMatchEulerDiscreteScheduler, got EulerDiscreteScheduler'
 	)
+})
+
+test.each([
+	[{ in_channels: 384, out_channels: 64 }, 'out_channels: expected 384, as in_channels, or null, got 64'],
+	[{ in_channels: 32 }, 'in_channels: expected 16, as the graph has it, got 8'],
+	[{ guidance_embeds: true }, "expected guidance among the graph's inputs"]
+])("FLUX whose transformer's config says %o is refused", async (change, message) => {
+	const transformer = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const { parts } = flux.models['flux-schnell']!
+	await cp(path.join(path.dirname(file), parts.transformer!), transformer, { recursive: true })
+	const settings = JSON.parse(readFileSync(path.join(transformer, 'config.json'), 'utf8'))
+	await writeFile(path.join(transformer, 'config.json'), JSON.stringify({ ...settings, ...change }))
+	await expect(open({ ...flux.models['flux-schnell']!, parts: { ...parts, transformer } })).rejects.toThrow(message)
+	await rm(transformer, { recursive: true })
+})
+
+test("a transformer of Stable Diffusion 3's is none of FLUX's", async () => {
+	const parts = { ...flux.models['flux-dev']!.parts, transformer: flows.models.sd3!.parts.transformer! }
+	await expect(open({ ...flux.models['flux-dev']!, parts })).rejects.toThrow("expected img_ids among the graph's inputs")
 })
 
 test('SDXL does not decode in half precision what overflows in it', async () => {

@@ -34,20 +34,9 @@ export async function textGuidance(
 		...(await conditioner.encode({ text, negative, width, height }, pause)),
 		...more
 	})
-	if (denoiser.guidanceEmbedding !== undefined) {
-		return unguided({ ...(await encode(prompt)), timestep_cond: guidanceEmbedding(guidance - 1, denoiser.guidanceEmbedding) })
+	if (denoiser.guidanceInput) {
+		return unguided({ ...(await encode(prompt)), ...denoiser.guidanceInput(guidance) })
 	}
 	const cond = await encode(prompt)
 	return guidance > 1 ? guided(await encode(negative_prompt, true), cond, guidance, guidance_rescale) : unguided(cond)
-}
-
-/** Sines and cosines of 1000 w at frequencies from 1 down to 1/10000, in float32 as the reference: 1000 w is many turns. */
-function guidanceEmbedding(w: number, length: number): { data: Float32Array; dims: number[] } {
-	const f = Math.fround
-	const half = Math.floor(length / 2)
-	const step = f(Math.log(10_000) / (half - 1))
-	const angles = Array.from({ length: half }, (_, i) => f(f(f(w) * 1000) * f(Math.exp(f(i * -step)))))
-	const data = new Float32Array(length)
-	data.set([...angles.map(Math.sin), ...angles.map(Math.cos)])
-	return { data, dims: [length] }
 }

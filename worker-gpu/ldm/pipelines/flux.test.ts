@@ -1,0 +1,3 @@
+import { compareWith } from '../../golden/comparison.ts'
+
+compareWith('flux.json')
