@@ -11,13 +11,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
-from . import compute, data, first_stage, together
-from .average import Average
-from .budget import Budget
+from . import compute, data, together
 from .paths import JUDGE_WEIGHTS, WORK
-from .sheets import to_uint8
+from .reading import fit, reconstruct, spoil
 from .words import COLOURS, FLOORS, MATERIALS, SHAPES, SIZES
 
 # Output name → its labels. `count` and the last five are softmax logits; colour to material hold for single objects only.
@@ -80,15 +77,6 @@ def _loss(outputs: tuple, target: dict, rows) -> torch.Tensor:
     return loss
 
 
-def spoil(x: torch.Tensor, rng: np.random.Generator, shift: bool = True) -> torch.Tensor:
-    """Small shifts, blur, noise and gain, drawn once per batch; each picture still comes with many."""
-    dx, dy = rng.integers(-3, 4, size=2) if shift else (0, 0)
-    x = F.pad(x, (3, 3, 3, 3), mode="replicate")[..., 3 + dy : 131 + dy, 3 + dx : 131 + dx]
-    if rng.random() < 0.4:
-        x = torch.lerp(x, F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), float(rng.uniform(0.3, 1)))
-    return x * float(rng.uniform(0.95, 1.05)) + float(rng.uniform(0, 0.05)) * torch.randn_like(x)
-
-
 def accuracy(judge: Judge, pictures: np.ndarray, scenes: list[dict]) -> dict:
     """Share right per head over the pictures where it applies; multi-label heads must have every bit right."""
     outputs = judged(judge, compute.pictures(pictures))
@@ -121,51 +109,28 @@ def train(minutes: float) -> None:
     print(json.dumps(accuracy(load(), pictures, scenes), indent=2))
 
 
-@torch.no_grad()
-def _reconstruct(pictures: np.ndarray) -> np.ndarray:
-    vae = first_stage.load().to(compute.DEVICE)
-    parts = []
-    for start in range(0, len(pictures), 50):
-        with compute.autocast():
-            parts.append(to_uint8(vae(compute.pictures(pictures[start : start + 50])).sample))
-    return np.concatenate(parts)
-
-
 def _train(minutes: float) -> None:
     torch.manual_seed(together.rank())
     rng = np.random.default_rng([int(JUDGE_WEIGHTS.exists()), together.rank()])
     pictures, scenes = data.load("judge")
     share = np.arange(together.rank(), RECONSTRUCTED, together.count())  # each process reconstructs its own part
-    pictures = np.concatenate([pictures, _reconstruct(pictures[share])])
+    pictures = np.concatenate([pictures, reconstruct(pictures[share])])
     scenes = scenes + [scenes[i] for i in share]
     target = labels(scenes)
     torch.manual_seed(0)  # the same start in every process
     model = Judge().to(compute.DEVICE, memory_format=torch.channels_last)
     if JUDGE_WEIGHTS.exists():  # a second run goes on from the first
         model.load_state_dict(torch.load(JUDGE_WEIGHTS, map_location=compute.DEVICE))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.02)
-    average, budget, step = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0
     size = compute.batch(on_cpu=32, on_cuda=128)
-    bar = tqdm(total=100, unit="%", disable=together.rank() > 0)
-    while together.agree(budget.progress) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 2e-3 * budget.factor()
+
+    def loss() -> torch.Tensor:
         rows = rng.integers(len(pictures), size=size)
         x = spoil(compute.pictures(pictures[rows]), rng).contiguous(memory_format=torch.channels_last)
         with compute.autocast():
             outputs = model(x)
-        loss = _loss(outputs, target, rows)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        together.average_gradients(model.parameters())
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        average.update(model)
-        step += 1
-        if step % 20 == 0:
-            bar.update(int(100 * budget.progress) - bar.n)
-            bar.set_postfix(step=step, loss=f"{loss.item():.3f}")
-    bar.close()
+        return _loss(outputs, target, rows)
+
+    average = fit(model, loss, minutes, rate=2e-3)
     if together.rank() == 0:
         WORK.mkdir(parents=True, exist_ok=True)
-        torch.save(average.module.state_dict(), JUDGE_WEIGHTS)
+        torch.save(average.state_dict(), JUDGE_WEIGHTS)

@@ -11,15 +11,11 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
-from scenes import compute, data, first_stage, together
-from scenes.average import Average
-from scenes.budget import Budget
+from scenes import compute, data, together
 from scenes.export import session
-from scenes.judge import spoil
 from scenes.paths import JUDGE
-from scenes.sheets import to_uint8
+from scenes.reading import fit, reconstruct, spoil
 from scenes.storage import store
 from scenes.words import COLOURS, FLOORS, SHAPES
 
@@ -76,37 +72,22 @@ def _train(minutes: float) -> None:
     pictures, scenes = data.load("judge")
     own = rng.permutation(len(scenes))[:PICTURES]
     pictures, truth = pictures[own], torch.from_numpy(targets([scenes[i] for i in own])).long()
-    vae = first_stage.load().to(compute.DEVICE)
-    with torch.no_grad(), compute.autocast():
-        again = [to_uint8(vae(compute.pictures(pictures[start : start + 50])).sample) for start in range(0, RECONSTRUCTED, 50)]
-    pictures, truth = np.concatenate([pictures, *again]), torch.cat([truth, truth[:RECONSTRUCTED]])
+    pictures = np.concatenate([pictures, reconstruct(pictures[:RECONSTRUCTED])])
+    truth = torch.cat([truth, truth[:RECONSTRUCTED]])
     torch.manual_seed(0)  # the same start in every process
     model = Reader().to(compute.DEVICE, memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.02)
-    average, budget, step = Average(model, 0.99), Budget(minutes, warm=0.03, flat=0.35), 0
     size = compute.batch(on_cpu=16, on_cuda=128)
-    bar = tqdm(total=100, unit="%", disable=together.rank() > 0)
-    while together.agree(budget.progress) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = 3e-3 * budget.factor()
+
+    def loss() -> torch.Tensor:
         rows = rng.integers(len(pictures), size=size)
         x = spoil(compute.pictures(pictures[rows]), rng, shift=False).contiguous(memory_format=torch.channels_last)
         with compute.autocast():
             logits = model(x)
-        loss = F.cross_entropy(logits.float(), truth[rows].to(compute.DEVICE), weight=_weights().to(compute.DEVICE))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        together.average_gradients(model.parameters())
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        average.update(model)
-        step += 1
-        if step % 20 == 0:
-            bar.update(int(100 * budget.progress) - bar.n)
-            bar.set_postfix(step=step, loss=f"{loss.item():.3f}")
-    bar.close()
+        return F.cross_entropy(logits.float(), truth[rows].to(compute.DEVICE), weight=_weights().to(compute.DEVICE))
+
+    average = fit(model, loss, minutes, rate=3e-3)
     if together.rank() == 0:
-        torch.save(average.module.state_dict(), READER)
+        torch.save(average.state_dict(), READER)
 
 
 def _weights() -> torch.Tensor:
