@@ -4,7 +4,7 @@ import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { AccountId } from '../ids.ts'
 import { enrolled } from '../storage/roll.ts'
-import { limitOf } from './paging.ts'
+import { limitOf, nextOfAll } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const route = createRoute({
@@ -16,7 +16,7 @@ const route = createRoute({
 	responses: {
 		200: json(
 			z.strictObject({ accounts: z.array(AccountView), unavailable: z.array(AccountId), next: AccountId.nullable() }),
-			'`unavailable` lists accounts that gave no answer, for which the log has the reason; `next` is the `cursor` of the following page, null on the last'
+			`\`unavailable\` lists accounts that gave no answer, for which the log has the reason; ${nextOfAll}`
 		),
 		401: problem('unauthorized')
 	}

@@ -8,7 +8,7 @@ import { type Answer, unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import { archiveKey } from '../storage/archive.ts'
 import { signGet } from '../storage/storage.ts'
-import { limitOf } from './paging.ts'
+import { limitOf, nextOfAll } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 /** Seconds that each URL lives. */
@@ -25,10 +25,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(50, 500), cursor: GenerationId.optional() }) },
 		responses: {
-			200: json(
-				z.strictObject({ archives: z.array(Archive), next: GenerationId.nullable() }),
-				'`next` is the `cursor` of the following page, null on the last'
-			),
+			200: json(z.strictObject({ archives: z.array(Archive), next: GenerationId.nullable() }), nextOfAll),
 			401: problem('unauthorized')
 		}
 	})

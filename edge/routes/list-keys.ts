@@ -4,7 +4,7 @@ import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { limitOf } from './paging.ts'
+import { limitOf, nextOfAll } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const routeAt = (door: (typeof doors)[number]) =>
@@ -15,10 +15,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		middleware: [door.enter] as const,
 		request: { params: pathOf(door, {}), query: z.strictObject({ limit: limitOf(100, 500), cursor: KeyId.optional() }) },
 		responses: {
-			200: json(
-				z.strictObject({ keys: z.array(ApiKey), next: KeyId.nullable() }),
-				'`next` is the `cursor` of the following page, null on the last'
-			),
+			200: json(z.strictObject({ keys: z.array(ApiKey), next: KeyId.nullable() }), nextOfAll),
 			401: problem('unauthorized')
 		}
 	})

@@ -5,7 +5,7 @@ import type { Page } from '../account/page.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { ArchivedUntil, limitOf } from './paging.ts'
+import { ArchivedUntil, limitOf, nextOfAll } from './paging.ts'
 import { json, problem } from './responses.ts'
 
 const Cursor = z
@@ -23,7 +23,7 @@ const routeAt = (door: (typeof doors)[number]) =>
 		responses: {
 			200: json(
 				z.strictObject({ entries: z.array(LedgerEntry), next: z.int().nullable(), archived_until: ArchivedUntil }),
-				'`next` is the `cursor` of the following page, null on the last'
+				nextOfAll
 			),
 			401: problem('unauthorized')
 		}

@@ -17,6 +17,7 @@ export const ArchivedUntil = z.iso
 		'Where there is an archive (`GET /v1/archives`): generations that were ordered until then are in it, and not in this list.'
 	)
 
+export const nextOfAll = '`next` is the `cursor` of the following page, null on the last'
+
 /** Of a list that is looked through for what is asked for. */
-export const nextOfSome =
-	'`next` is the `cursor` of the following page, null on the last. With filters, a page may hold fewer than `limit`, or none, and not be the last'
+export const nextOfSome = `${nextOfAll}. With filters, a page may hold fewer than \`limit\`, or none, and not be the last`
