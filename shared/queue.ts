@@ -33,6 +33,8 @@ export interface Queued {
 export const lock = 30_000
 /** Milliseconds between two looks at locks that a clock that is wrong has set. */
 const lookEvery = 60_000
+/** Milliseconds: what is ahead of the database's own clock by more is of such a clock; the rest is over soon. */
+const farAhead = 300_000
 
 export interface Producer {
 	/** Makes the schema where it is missing, as `add` does at its first call, and sees whether the queue answers. */
@@ -77,8 +79,9 @@ export function openProducer(url: string): Producer {
 		async add(model, jobs) {
 			const queue = await queueOf(model)
 			if (performance.now() - lookedAt >= lookEvery) {
-				await backend.loosen()
 				lookedAt = performance.now()
+				// What goes wrong with that is no reason to add nothing.
+				await backend.loosen().catch(() => {})
 			}
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
 			const opts = { removeOnComplete: true, removeOnFail: true }
@@ -165,8 +168,8 @@ const session = {
 const loosen = `
 	WITH clock AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now),
 	-- Compared as text, as which both have 13 digits: other fields hold no numbers.
-	looks AS (DELETE FROM meta USING clock WHERE field = 'stalled-check' AND value > (now + ${lock})::text)
-	UPDATE job SET locked_until_ms = now + ${lock} FROM clock WHERE state = 'active' AND locked_until_ms > now + ${2 * lock}`
+	looks AS (DELETE FROM meta USING clock WHERE field = 'stalled-check' AND value > (now + ${farAhead})::text)
+	UPDATE job SET locked_until_ms = now + ${lock} FROM clock WHERE state = 'active' AND locked_until_ms > now + ${farAhead}`
 
 function postgres(connectionString: string): Backend {
 	const pool = new pg.Pool({
