@@ -55,6 +55,7 @@ it.each([
 	['base64 after the comma', '"!" at its character 80001', `data:;base64,${'A'.repeat(80_000)}!${'A'.repeat(9)}`],
 	['base64 after the comma', '"ä" at its character 80001', `data:;base64,${'A'.repeat(80_000)}ä${'A'.repeat(9)}`],
 	['base64 after the comma', '"%" at its character 80001', `data:;base64,${'A'.repeat(80_000)}%4`],
+	['base64 after the comma', '"%" at its character 80001', `data:;base64,${'A'.repeat(80_000)}%4g${'A'.repeat(9)}`],
 	['data:<type>;base64,<data>', undefined, `data:${'A'.repeat(80_000)}`],
 	[
 		'an image: png, jpeg, webp, gif, avif',

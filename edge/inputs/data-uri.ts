@@ -2,6 +2,8 @@ import { inputLimits } from '../../shared/input-limits.ts'
 import { refuse } from './refuse.ts'
 
 const [comma, percent, backslash, u] = [0x2c, 0x25, 0x5c, 0x75]
+/** As which JSON escapes ends of lines and tabs. */
+const spaces = new Set([...'nrt'].map((letter) => letter.charCodeAt(0)))
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 /** Each byte as base64 has it, also in its letters for URLs: six bits; or nothing, between lines and at the end; or none of it. */
 const [nothing, none] = [64, 65]
@@ -53,9 +55,20 @@ const text = (bytes: Uint8Array, from: number, to: number) => Buffer.from(bytes.
 /** What an escape stands for, and its length: `%2B` of a URI; `\/`, `\n` or `\u002B` of JSON, which many writers have in their base64. */
 function standsFor(bytes: Uint8Array, at: number): [code: number, size: number] {
 	const next = bytes[at + 1]!
-	const [prefix, digits] = bytes[at] === percent ? [1, 2] : next === u ? [2, 4] : [1, 0]
-	if (digits > 0) {
-		return [Number(`0x${text(bytes, at + prefix, at + prefix + digits)}`), prefix + digits]
+	if (bytes[at] === percent) {
+		return [hexadecimal(bytes, at + 1, 2), 3]
 	}
-	return [/[nrt]/.test(String.fromCharCode(next)) ? 0x20 : next, 2]
+	if (next === u) {
+		return [hexadecimal(bytes, at + 2, 4), 6]
+	}
+	return [spaces.has(next) ? 0x20 : next, 2]
+}
+
+/** NaN where one of them is no digit. No text is made of them: there may be millions. */
+function hexadecimal(bytes: Uint8Array, at: number, digits: number): number {
+	let code = 0
+	for (let i = at; i < at + digits; i++) {
+		code = code * 16 + Number.parseInt(String.fromCharCode(bytes[i] ?? 0), 16)
+	}
+	return code
 }
