@@ -317,6 +317,11 @@ it('goes on in a stream after what was told, whatever has become of the object b
 	}
 	expect(told).toEqual([`/outputs/${generation}/1/0.png`, 'done {}'])
 	expect((await follow(last)).status).toBe(204)
+	// Of another's, and of what nobody was told.
+	for (const other of [last!.replace('gen_', 'gen_x'), `${generation}:x.-1..\u00e4`, ':done', '0'.repeat(9_000)]) {
+		const all = await (await follow(other)).text()
+		expect(all.match(/^event: .*$/gm)).toEqual(['event: output', 'event: output', 'event: done'])
+	}
 	await fetchEdge(`/v1/generations/${generation}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
 	expect((await follow()).status).toBe(404)
 })

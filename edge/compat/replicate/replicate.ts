@@ -129,7 +129,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		if (!sameText(token, streamToken(c.var.env, account, id, until)) || Number(until) * 1_000 < Date.now()) {
 			throw new ProblemError({ code: 'not-found', detail: 'There is no such stream, or its URL has expired.' })
 		}
-		const told = toldBy(c.req.header('last-event-id'))
+		const told = toldBy(id, c.req.header('last-event-id'))
 		if (told.has('done')) {
 			return c.body(null, 204)
 		}

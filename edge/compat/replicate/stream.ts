@@ -3,9 +3,11 @@ import type { Env } from '../../env.ts'
 import { outputUrl } from '../../routes/outputs.ts'
 import type { Sent } from '../../sse.ts'
 
-/** What a client that comes back has been told, by the id of the last event that it has seen: the numbers of pictures, `error`, `done`. */
-export const toldBy = (lastId: string | undefined): Set<string> =>
-	new Set(/^gen_\w+:((?:\d+|error|done)(?:\.(?:\d+|error|done))*)$/.exec(lastId ?? '')?.[1]?.split('.'))
+/** What a client that comes back to a generation has been told, by the id of the last event that it has seen: the numbers of pictures, `error`, `done`. */
+export function toldBy(id: string, lastId = ''): Set<string> {
+	const told = lastId.startsWith(`${id}:`) ? lastId.slice(id.length + 1).split('.') : []
+	return new Set(told.filter((what) => /^(\d{1,2}|error|done)$/.test(what)))
+}
 
 /**
  * A generation's events as Replicate's: `output` with a URL, `error` and `done` in JSON (https://replicate.com/docs/topics/predictions/streaming),
