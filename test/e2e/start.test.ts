@@ -118,6 +118,8 @@ describe('npm start', () => {
 		const left = descendants(stack.process.pid!)
 		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
 		stack.process.kill('SIGKILL')
+		// As by a `killall -9 node`: the runtime, which is none, goes on.
+		process.kill(left.find(({ command }) => command.includes('infra/edge.ts'))!.pid, 'SIGKILL')
 		await exited
 		stack = await startStack({ dataDir: stack.dataDir })
 		await expect.poll(() => left.filter(({ pid }) => isAlive(pid)), patience).toEqual([])
