@@ -6,7 +6,7 @@ import type { Delivery } from '../../../shared/contract/webhooks.ts'
 import { timeOf } from '../../../shared/ids.ts'
 import { api } from '../api.ts'
 import { attempt } from '../attempt.ts'
-import { money, nameOf, when } from '../format.ts'
+import { count, day, money, nameOf, when } from '../format.ts'
 import { find, h } from '../h.ts'
 import { signIn } from '../sign-in.ts'
 import { thumbnail } from '../thumbnail.ts'
@@ -27,13 +27,13 @@ signIn(async () => {
 })
 
 function showFigures({ account, balance, plan, in_flight }: AccountView, usage: readonly Usage[]): void {
-	const figures: [string, string | number][] = [
+	const figures: [string, string][] = [
 		['Account', account],
 		['Plan', plan],
 		['Available', money(balance.available)],
 		['Held for work in flight', money(balance.held)],
-		['In flight', in_flight],
-		[`Pictures in ${days} days`, sum(usage, 'pictures').toLocaleString()]
+		['In flight', count(in_flight)],
+		[`Pictures in ${days} days`, count(sum(usage, 'pictures'))]
 	]
 	find('figures').replaceChildren(...figures.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))))
 }
@@ -55,7 +55,7 @@ function showChart(usage: readonly Usage[]): void {
 
 function showSpend(usage: readonly Usage[]): void {
 	const row = (name: string, of: readonly Usage[]) =>
-		h('tr', {}, h('td', {}, name), number(sum(of, 'pictures').toLocaleString()), number(money(sum(of, 'amount'))))
+		h('tr', {}, h('td', {}, name), number(count(sum(of, 'pictures'))), number(money(sum(of, 'amount'))))
 	const models = [...new Set(usage.map(({ model }) => model))]
 	const rows = models.map((model) =>
 		row(
@@ -80,13 +80,13 @@ function showLimits({ limits, retention_days, in_flight, balance }: AccountView,
 			) + balance.held
 		)
 	const amount = (limit: number | null) => (limit === null ? 'none' : money(limit))
-	const count = (limit: number | null) => (limit === null ? 'none' : limit.toLocaleString())
+	const most = (limit: number | null) => (limit === null ? 'none' : count(limit))
 	const rows: [name: string, used: string, limit: string][] = [
-		['orders a minute', '', count(limits.requests_per_minute)],
-		['pictures in flight', in_flight.toLocaleString(), count(limits.pictures_in_flight)],
+		['orders a minute', '', most(limits.requests_per_minute)],
+		['pictures in flight', count(in_flight), most(limits.pictures_in_flight)],
 		['spending a day', spent(today), amount(limits.spend_per_day)],
 		['spending a month', spent(`${today.slice(0, 7)}-01`), amount(limits.spend_per_month)],
-		['days that pictures are kept', '', String(retention_days)]
+		['days that pictures are kept', '', count(retention_days)]
 	]
 	const cells = rows.map(([name, used, limit]) => h('tr', {}, h('td', {}, name), number(used), number(limit)))
 	find('limits').replaceChildren(table(['Limit', 'Now', 'At most'], cells, 1))
@@ -133,9 +133,9 @@ async function archives(cursor?: string): Promise<void> {
 		h(
 			'tr',
 			{},
-			h('td', {}, h('a', { href: url }, [...new Set([first, last].map(day))].join(' – '))),
-			number(generations.toLocaleString()),
-			number(pictures.toLocaleString()),
+			h('td', {}, h('a', { href: url }, [...new Set([first, last].map((id) => day(timeOf(id))))].join(' – '))),
+			number(count(generations)),
+			number(count(pictures)),
 			number(money(amounts.capture - amounts.refund))
 		)
 	)
@@ -143,9 +143,6 @@ async function archives(cursor?: string): Promise<void> {
 	find('archive').hidden = rows.length === 0
 	offerMore('more-archives', page.next, archives)
 }
-
-/** When what has this id was made. */
-const day = (id: string): string => new Date(timeOf(id)).toLocaleDateString(undefined, { dateStyle: 'medium' })
 
 function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 	const { id, type, url, status, attempts, created_at } = delivery
