@@ -63,7 +63,7 @@ async function decodeMask(file: Uint8Array, cut: Cut): Promise<Raster> {
 
 const nothingAnew = {
 	code: 'mask-empty',
-	detail: 'The mask is nowhere white, nor transparent, where the picture is: nothing is drawn anew.'
+	detail: 'The mask is nowhere white, nor transparent, where the picture is: there is nothing to draw anew.'
 }
 
 /** Transparent parts, unless nothing is so much as half transparent: then how white it is. */
