@@ -76,7 +76,7 @@ export async function draw(plan: Plan, seed: number): Promise<Pair> {
 	const image = await plan.finish(row)
 	assertFinite(image, 'picture as decoded')
 	if (image.dims[0] !== 3) {
-		throw new Error(`expected pictures of three channels, got [${image.dims.join(', ')}]`)
+		throw new Error(`unet: expected pictures of three channels, got ${image.dims[0]}`) // Of decoders it is known before.
 	}
 	return { latent: row.x, image }
 }
