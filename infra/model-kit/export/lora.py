@@ -12,7 +12,7 @@ from one_file import read
 from safetensors import safe_open
 
 TEXT_ENCODER = DIFFUSERS_OLD_TO_PEFT | DIFFUSERS_TO_PEFT
-NAMES = {"unet": UNET_TO_DIFFUSERS, "text_encoder": TEXT_ENCODER, "text_encoder_2": TEXT_ENCODER}
+NAMES = {"unet": UNET_TO_DIFFUSERS, "transformer": {}, "text_encoder": TEXT_ENCODER, "text_encoder_2": TEXT_ENCODER}
 PAIRS = (("lora_down", "lora_up"), ("lora_A", "lora_B"))
 
 
@@ -37,13 +37,15 @@ def fuse(pipeline, file: Path, scale: float) -> None:
     weights = {name: weight.float() for name, weight in read(file).items()}
     if any("dora_scale" in name for name in weights):
         sys.exit(f"{file}: expected a LoRA that diffusers reads, got a DoRA in Kohya's format")
-    # Before names change, for these change otherwise.
+    of_unet = {"unet_config": pipeline.unet.config} if hasattr(pipeline, "unet") else {}
+    # Before names change, for these change otherwise; but Kohya's of a transformer are changed with their alpha.
     for name in [name for name in weights if name.endswith(".alpha")]:
-        for down, up in ([f"{name.removesuffix('alpha')}{each}.weight" for each in pair] for pair in PAIRS):
+        for down, up in ([f"{name.removesuffix('alpha')}{each}.weight" for each in pair] for pair in (PAIRS if of_unet else PAIRS[1:])):
             if down in weights and up in weights:
                 weights[up] *= weights.pop(name) / len(weights[down])
     try:
-        named, _ = pipeline.lora_state_dict(weights, unet_config=pipeline.unet.config)
+        named = pipeline.lora_state_dict(weights, **of_unet)
+        named = named[0] if isinstance(named, tuple) else named
     except (ValueError, KeyError) as error:
         sys.exit(f"{file}: expected a LoRA that diffusers reads, got: {shortened(' '.join(str(error).split()).split(', '))}")
 
