@@ -10,18 +10,9 @@ import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import { startEngine } from './engine/client.ts'
 import type { DevelopOptions, Engine } from './engine/engine.ts'
 import { workOn } from './generation.ts'
+import { tinyRequest } from './golden/tiny.ts'
 
-const request: ResolvedRequest = {
-	model: 'tiny',
-	prompt: 'a red cube',
-	negative_prompt: '',
-	width: 16,
-	height: 16,
-	steps: 4,
-	guidance: 3,
-	seed: 5,
-	count: 2
-}
+const request = tinyRequest
 /** Still at work whenever the test does something to it. */
 const endless = { ...request, width: 128, height: 128, steps: 900 }
 

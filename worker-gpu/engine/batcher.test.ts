@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { tinyDrawing as base, tiny } from '../golden/tiny.ts'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
 import { chooseProvider } from '../onnx/provider.ts'
@@ -14,26 +15,11 @@ import { steadySizes } from './steady-sizes.ts'
 
 const stopwatch = { milliseconds: 0 }
 const provider = await chooseProvider('cpu', 1)
-const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, provider, stopwatch)
 
 /** Ticks of 6 evaluations of 8 × 8 latents. Not measured: the batchers here share one network, which is no good for two at once. */
 const unmeasured = () => measuredLimits({ guessPositions: 6 * 64, measure: false })
 const newBatcher = () => createBatcher({ limits: unmeasured() })
-
-const base: Drawing = {
-	task: 'text-to-image',
-	prompt: 'a red cube',
-	negative_prompt: null,
-	width: 16,
-	height: 16,
-	steps: 5,
-	guidance: 3,
-	guidance_rescale: 0,
-	sampler: null,
-	eta: null,
-	strength: 1
-}
 
 interface Asked {
 	request?: Partial<Drawing>

@@ -5,8 +5,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { isAlive } from '../../test/processes.ts'
+import { tinyRequest } from '../golden/tiny.ts'
 import { startEngine } from './client.ts'
 import type { Developed, Engine } from './engine.ts'
 import type { EngineHalted } from './errors.ts'
@@ -15,17 +15,7 @@ import type { DevelopedPicture, EnginePreview } from './messages.ts'
 const modelsDir = path.join(import.meta.dirname, '../golden')
 /** Without measuring sizes, which one that rests would do beside the others. */
 const options = { models: ['tiny'], modelsDir, provider: 'cpu', threads: 1, measureLimits: false } as const
-const request: ResolvedRequest = {
-	model: 'tiny',
-	prompt: 'a red cube',
-	negative_prompt: '',
-	width: 16,
-	height: 24,
-	steps: 4,
-	guidance: 3,
-	seed: 0xffff_ffff,
-	count: 3
-}
+const request = { ...tinyRequest, height: 24, seed: 0xffff_ffff, count: 3 }
 /** Long enough to be still at work whenever the test does something to it. */
 const endless = { ...request, width: 128, height: 128, steps: 900 }
 

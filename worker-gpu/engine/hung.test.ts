@@ -4,24 +4,13 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { endlessGraph, failingGraph } from '../golden/hostile-graphs.ts'
+import { tiny, tinyRequest } from '../golden/tiny.ts'
 import { callBounds } from './call-bounds.ts'
 import { startEngine } from './client.ts'
 import type { Developed, Engine } from './engine.ts'
 
-const tiny = path.join(import.meta.dirname, '../golden/tiny')
-const request: ResolvedRequest = {
-	model: 'tiny',
-	prompt: 'a red cube',
-	negative_prompt: '',
-	width: 16,
-	height: 24,
-	steps: 150,
-	guidance: 3,
-	seed: 1,
-	count: 2
-}
+const request = { ...tinyRequest, height: 24, steps: 150, seed: 1 }
 
 /** What CUDA says of a kernel: after the one it does nothing for the process any more, after the other it does. */
 const failures = {

@@ -1,5 +1,5 @@
-import path from 'node:path'
 import { expect, test, vi } from 'vitest'
+import { tiny, tinyDrawing } from '../golden/tiny.ts'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Evaluation } from '../ldm/denoiser.ts'
 import type { Drawing } from '../ldm/drawing.ts'
@@ -10,26 +10,13 @@ import { measuredLimits } from './limits.ts'
 import { steadySizes } from './steady-sizes.ts'
 
 const provider = await chooseProvider('cpu', 1)
-const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const stopwatch = { milliseconds: 0 }
 const [here, there] = [
 	await loadCheckpoint(tiny, provider, { milliseconds: 0 }),
 	await loadCheckpoint(tiny, asOnCuda(provider), stopwatch)
 ]
 
-const base: Drawing = {
-	task: 'text-to-image',
-	prompt: 'a red cube',
-	negative_prompt: null,
-	width: 16,
-	height: 16,
-	steps: 5,
-	guidance: 1,
-	guidance_rescale: 0,
-	sampler: null,
-	eta: null,
-	strength: 1
-}
+const base = { ...tinyDrawing, guidance: 1 }
 
 const unmeasured = measuredLimits({ guessPositions: 1, measure: false })
 /** Of 8 evaluations a call, or 2 where two calls take turns. */

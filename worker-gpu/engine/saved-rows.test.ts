@@ -1,28 +1,15 @@
-import path from 'node:path'
 import { serialize } from 'node:v8'
 import { expect, test } from 'vitest'
 import { SamplerName } from '../../shared/samplers.ts'
+import { tiny, tinyDrawing } from '../golden/tiny.ts'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
-import type { Drawing } from '../ldm/drawing.ts'
 import type { Plan, Row } from '../ldm/plan.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { RowsRefused, readRows, restoreRow, saveRows } from './saved-rows.ts'
 
 const provider = await chooseProvider('cpu', 1)
-const checkpoint = await loadCheckpoint(path.join(import.meta.dirname, '../golden/tiny'), provider, { milliseconds: 0 })
-const drawing: Drawing = {
-	task: 'text-to-image',
-	prompt: 'a red cube',
-	negative_prompt: null,
-	width: 16,
-	height: 16,
-	steps: 8,
-	guidance: 3,
-	guidance_rescale: 0,
-	sampler: null,
-	eta: null,
-	strength: 1
-}
+const checkpoint = await loadCheckpoint(tiny, provider, { milliseconds: 0 })
+const drawing = { ...tinyDrawing, steps: 8 }
 
 async function develop(plan: Plan, row: Row, until = plan.evaluations): Promise<void> {
 	while (row.k < until) {

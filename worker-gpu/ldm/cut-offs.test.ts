@@ -1,11 +1,10 @@
-import path from 'node:path'
 import { expect, test } from 'vitest'
 import golden from '../golden/text-to-image.json' with { type: 'json' }
+import { tiny } from '../golden/tiny.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import { loadCheckpoint, planFor } from './checkpoint.ts'
 import { tellingCutOffs } from './cut-offs.ts'
 
-const tiny = path.join(import.meta.dirname, '../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, await chooseProvider('cpu', 1), { milliseconds: 0 })
 const drawing = { task: 'text-to-image', guidance_rescale: 0, strength: 1, ...golden.drawn[0]!.request, sampler: null } as const
 

@@ -2,9 +2,9 @@ import { appendFileSync, cpSync, mkdtempSync, readFileSync, renameSync, rmSync, 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { tiny } from '../golden/tiny.ts'
 import { modelHash } from './model-hash.ts'
 
-const tiny = path.join(import.meta.dirname, '../golden/tiny')
 let work: string
 let folder: string
 beforeEach(() => {

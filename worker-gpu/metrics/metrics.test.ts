@@ -2,22 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { startEngine } from '../engine/client.ts'
+import { tinyRequest } from '../golden/tiny.ts'
 import { createMetrics } from './metrics.ts'
 import { serveMetrics } from './server.ts'
-
-const request: ResolvedRequest = {
-	model: 'tiny',
-	prompt: 'a red cube',
-	negative_prompt: '',
-	width: 16,
-	height: 16,
-	steps: 4,
-	guidance: 3,
-	seed: 5,
-	count: 2
-}
 
 test('what an engine and a node count can be scraped', async () => {
 	const metrics = createMetrics()
@@ -41,7 +29,7 @@ test('what an engine and a node count can be scraped', async () => {
 	const ask = (path: string) => fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`)
 	try {
 		const done = metrics.taken(1500)
-		await engine.develop(request)
+		await engine.develop(tinyRequest)
 		metrics.drawn(1)
 		metrics.failed('Not "finite"')
 		metrics.signing('O=Tests', new Date('2030-01-01'))

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SamplerName } from '../../../shared/samplers.ts'
 import golden from '../../golden/text-to-image.json' with { type: 'json' }
+import { tiny } from '../../golden/tiny.ts'
 import { distance, unpack } from '../../golden/unpack.ts'
 import { chooseProvider } from '../../onnx/provider.ts'
 import { loadCheckpoint, planFor } from '../checkpoint.ts'
@@ -9,7 +10,6 @@ import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import type { Drawing } from '../drawing.ts'
 import type { Plan, Row } from '../plan.ts'
 
-const tiny = path.join(import.meta.dirname, '../../golden/tiny')
 const checkpoint = await loadCheckpoint(tiny, await chooseProvider('cpu', 1), { milliseconds: 0 })
 
 /** Samplers are no more than strings in JSON. */
