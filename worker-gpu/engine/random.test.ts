@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SamplerName } from '../../shared/samplers.ts'
+import { uniform } from '../../test/uniform.ts'
 import { type Checkpoint, loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import type { Drawing } from '../ldm/drawing.ts'
@@ -44,13 +45,9 @@ const collectGarbage: () => void = runInNewContext('gc')
 
 const HIGHEST = 2
 
-/** Numerical Recipes' linear congruential generator: the same orders for a seed, everywhere. */
 function dice(seed: number) {
-	let state = seed
-	const below = (end: number) => {
-		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-		return Math.floor((state / 2 ** 32) * end)
-	}
+	const draw = uniform(seed)
+	const below = (end: number) => Math.floor(draw() * end)
 	return {
 		below,
 		of: <T>(choices: readonly T[]) => choices[below(choices.length)]!,
