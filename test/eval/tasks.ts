@@ -211,8 +211,8 @@ async function objects(pictures: readonly Pixels[], squares: readonly (readonly 
 	})
 }
 
-function mean(values: readonly number[], digits = 1): string {
-	return (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(digits)
+function mean(values: readonly number[]): string {
+	return (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(1)
 }
 
 function isLabel({ colour, shape }: Judgement, label: number): boolean {

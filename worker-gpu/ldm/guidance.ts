@@ -17,7 +17,7 @@ export const unguided = (cond: Inputs): Guidance => ({ branches: [cond], merge: 
  *
  * @param rescale φ of Lin et al., 2024, eq. 15 and 16: φ of the way back to the spread that e_y has
  */
-export const guided = (unconditional: Inputs, cond: Inputs, scale: number, rescale = 0): Guidance => ({
+export const guided = (unconditional: Inputs, cond: Inputs, scale: number, rescale: number): Guidance => ({
 	branches: [unconditional, cond],
 	merge([first, second]) {
 		const data = extrapolate(first!.data, second!.data, scale)
@@ -41,7 +41,7 @@ export function guidedFrom(none: Inputs | undefined, cond: Inputs, drawing: Draw
  * Guidance by a text and by an image that the network is shown (Brooks et al., 2023, eq. 3): e = e∅∅ + s_I (e_I∅ − e∅∅) + s_T (e_IT − e_I∅). The branches are
  * those of both, of the image alone, and of neither.
  */
-export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageScale: number, rescale = 0): Guidance => ({
+export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageScale: number, rescale: number): Guidance => ({
 	branches: [told, untold, untold],
 	merge([both, image, neither]) {
 		const data = extrapolate(neither!.data, image!.data, imageScale)
