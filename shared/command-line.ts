@@ -25,8 +25,14 @@ export function readCommandLine<const T extends ParseArgsConfig>(
 		}
 		return read
 	} catch (error) {
-		// Node's own goes on to say how such a word could be given.
-		console.error(`${(error as Error).message.split(/\. |\n/)[0]}; --help says what there is`)
+		console.error(misread(error as Error))
 		process.exit(1)
 	}
+}
+
+/** In one line what `parseArgs` threw. It goes on to say how such a word could be given, which is of use where a value begins with a dash. */
+export function misread({ message }: Error): string {
+	const [, given] = /'(--[^']+=)-XYZ'/.exec(message) ?? []
+	const told = given ? `expected ${given}… where a value begins with a dash` : message.split(/\. |\n/)[0]
+	return `${told}; --help says what there is`
 }

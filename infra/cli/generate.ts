@@ -87,10 +87,10 @@ async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flag
 		width: width && Number(width),
 		height: height && Number(height),
 		output_format,
-		image: await inputOf(flags.image),
+		image: await inputOf('--image', flags.image),
 		image_guidance: numberOf('--image-guidance', flags['image-guidance']),
-		mask: await inputOf(flags.mask),
-		semantic_map: await inputOf(flags.map),
+		mask: await inputOf('--mask', flags.mask),
+		semantic_map: await inputOf('--map', flags.map),
 		layout: flags.box?.map(boxOf),
 		class_label: flags.class !== undefined && /^\d+$/.test(flags.class) ? Number(flags.class) : flags.class
 	}
@@ -117,12 +117,12 @@ function boxOf(text: string) {
 }
 
 /** A URL as it is, a file as a data URI: what it is the server sees for itself. */
-async function inputOf(from: string | undefined): Promise<string | undefined> {
+async function inputOf(name: string, from: string | undefined): Promise<string | undefined> {
 	if (from === undefined || /^(https?|data):/.test(from)) {
 		return from
 	}
 	const bytes = await readFile(from).catch((error: Error) => {
-		throw new CliError(error.message)
+		throw new CliError(`${name}: expected a file that can be read, or a URL, got ${from} (${error.message})`)
 	})
 	return `data:application/octet-stream;base64,${bytes.toString('base64')}`
 }

@@ -2,6 +2,7 @@
 /** `npx darkroom`: asks a Darkroom for pictures from a terminal. */
 import { parseArgs } from 'node:util'
 import { type Archive, Darkroom, DarkroomError } from '../../shared/client.ts'
+import { misread } from '../../shared/command-line.ts'
 import { timeOf } from '../../shared/ids.ts'
 import { accessBy } from './access.ts'
 import { CliError } from './cli-error.ts'
@@ -63,8 +64,7 @@ function told(error: Error & { code?: string }): string {
 		return error.message
 	}
 	if (error.code?.startsWith('ERR_PARSE_ARGS')) {
-		// Node's own goes on to say how such a word could be given.
-		return `${error.message.split(/\. |\n/)[0]}; --help says what there is`
+		return misread(error)
 	}
 	// Events that were tried for long enough fail by what fetch throws, and that by what it met.
 	const { cause: met } = error.cause instanceof TypeError ? error.cause : error

@@ -241,7 +241,8 @@ it.each([
 	['--size', '128', '--size: expected <width>x<height>, got 128'],
 	['--steps', 'many', '--steps: expected a number, got many'],
 	['--box', 'person', '--box: expected <label>:<x0>,<y0>,<x1>,<y1>, got person'],
-	['--image', 'nowhere.png', 'nowhere.png'],
+	['--image', 'nowhere.png', '--image: expected a file that can be read, or a URL, got nowhere.png (ENOENT'],
+	['--seed', '-1', 'expected --seed=… where a value begins with a dash; --help says what there is\n'],
 	['--output', 'picture.gif', 'expected a name that ends with .png'],
 	['--output', 'nowhere/picture.png', '--output: expected a folder that can be written to, got nowhere'],
 	['--colour', 'red', "Unknown option '--colour'; --help says what there is\n"]
