@@ -194,7 +194,7 @@ export async function catalogEntry(
 	return {
 		id,
 		name: id.replaceAll('-', ' ').replace(/^./, (first) => first.toUpperCase()),
-		description: `Imported from an export of ${pipeline}, with latents at f = ${factor}.`,
+		description: `Imported from an export of ${pipeline}, ${factor === 1 ? 'which draws in pixels' : `with latents at f = ${factor}`}.`,
 		tasks,
 		size,
 		samplers: lcm ? ['lcm'] : flow ? ['euler'] : alone.has(scheduler) ? [] : usable(await loadSampler(folder)),

@@ -268,7 +268,12 @@ describe('a model of every kind that the reference draws with', () => {
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
 		dit: { size: { default: 16, min: 16, max: 16, multiple: 4 }, guidance: { default: 3, max: 20 } },
 		layout: { tasks: { 'layout-to-image': { labels: Object.values(things), max: 4 } }, ...silent },
-		pixels: { size: { default: 4, multiple: 2 }, steps: { default: 30, min: 1, max: 100 }, ...silent },
+		pixels: {
+			description: 'Imported from an export of DDPMPipeline, which draws in pixels.',
+			size: { default: 4, multiple: 2 },
+			steps: { default: 30, min: 1, max: 100 },
+			...silent
+		},
 		'pixels-pndm': { steps: { default: 30, min: 4, max: 100 } }
 	}
 })
