@@ -22,15 +22,11 @@ const Environment = z.object({
 		.transform((list) => list.split(',').map((url) => url.trim()))
 		.pipe(z.array(z.url({ protocol: /^https?$/, error: 'expected http(s) URLs' }).transform((url) => new URL(url).origin)))
 		.optional(),
-	DARKROOM_PROVIDER: z.enum(['auto', 'cpu', 'cuda']).default('auto'),
+	DARKROOM_PROVIDER: z.enum(['auto', 'cpu', 'cuda'], 'expected auto, cpu or cuda').default('auto'),
 	DARKROOM_MODELS: z
 		.string()
 		.transform((list) => list.split(',').map((id) => id.trim()))
-		.pipe(
-			z
-				.array(z.enum(known, { error: ({ input }) => `expected models of the catalog (${known.join(', ')}), got ${input}` }))
-				.min(1)
-		)
+		.pipe(z.array(z.enum(known, `expected models of the catalog (${known.join(', ')})`)).min(1))
 		// What is named is loaded at the start; of the whole catalog the first alone.
 		.transform((models) => ({ models, loaded: models }))
 		.default({ models: known, loaded: known.slice(0, 1) }),
@@ -42,7 +38,7 @@ const Environment = z.object({
 		.string()
 		.default(() => path.join(home(), '.cache/darkroom'))
 		.transform((folder) => path.resolve(folder)),
-	BATCH_LIMITS: z.enum(['measured', 'guessed']).default('measured'),
+	BATCH_LIMITS: z.enum(['measured', 'guessed'], 'expected measured or guessed').default('measured'),
 	DRAIN_SECONDS: z.coerce.number('expected a number from 0 to 3600').min(0).max(3600).default(20),
 	METRICS_PORT: z.coerce.number('expected a port').int().min(1).max(65_535).optional(),
 	METRICS_HOST: z.string().default('127.0.0.1'),
@@ -73,11 +69,16 @@ export class EnvironmentError extends Error {
 	override name = 'EnvironmentError'
 }
 
-/** Reads the environment once; throws one line that names every variable that is wrong. */
+/** Reads the environment once; throws one line that names every variable that is wrong, and what it is, but for the queue's, which holds a password. */
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {
 	const parsed = Environment.safeParse(env)
 	if (!parsed.success) {
-		throw new EnvironmentError(parsed.error.issues.map(({ path: [name], message }) => `${String(name)}: ${message}`).join('; '))
+		const told = parsed.error.issues.map(({ path: [variable, at], message }) => {
+			const name = String(variable)
+			const got = typeof at === 'number' ? env[name]?.split(',')[at]?.trim() : env[name]
+			return `${name}: ${message}${name === 'QUEUE_URL' ? '' : `, got ${got || 'nothing'}`}`
+		})
+		throw new EnvironmentError(told.join('; '))
 	}
 	return parsed.data
 }

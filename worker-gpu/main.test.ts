@@ -2,6 +2,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { cp, mkdtemp, open, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -12,21 +13,37 @@ const queue = 'redis://127.0.0.1:1'
 test.each([
 	['no queue', {}, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['a queue of no known kind', { QUEUE_URL: 'http://queue' }, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
-	['an edge that is none', { QUEUE_URL: queue, EDGE_ORIGINS: 'https://a.example,edge' }, 'EDGE_ORIGINS: expected http(s) URLs'],
+	[
+		'an edge that is none',
+		{ QUEUE_URL: queue, EDGE_ORIGINS: 'https://a.example,edge' },
+		'EDGE_ORIGINS: expected http(s) URLs, got edge'
+	],
 	['an unknown model', { QUEUE_URL: queue, DARKROOM_MODELS: 'scenes,two\nlines' }, 'expected models of the catalog (scenes, '],
 	[
 		'a model that is not there',
 		{ QUEUE_URL: queue, MODELS_DIR: 'nowhere' },
 		'nowhere/scenes: expected a folder in the diffusers ONNX layout'
 	],
-	['a port that is none', { QUEUE_URL: queue, METRICS_PORT: 'http' }, 'METRICS_PORT: '],
+	['a port that is none', { QUEUE_URL: queue, METRICS_PORT: 'http' }, 'METRICS_PORT: expected a port, got http'],
 	['a certificate without its key', { QUEUE_URL: queue, C2PA_CERTIFICATE: 'none' }, 'private key: expected PEM'],
-	['an unknown provider', { QUEUE_URL: queue, DARKROOM_PROVIDER: 'abacus' }, 'DARKROOM_PROVIDER: ']
+	[
+		'an unknown provider',
+		{ QUEUE_URL: queue, DARKROOM_PROVIDER: 'abacus' },
+		'DARKROOM_PROVIDER: expected auto, cpu or cuda, got abacus'
+	]
 ])('with %s it says so in one line and asks not to be started again', async (_, env, line) => {
 	const { code, stderr } = await main([], env)
 	expect(stderr).toContain(line)
 	expect(stderr.trim().split('\n')).toHaveLength(1)
 	expect(code).toBe(78)
+})
+
+test('a taken METRICS_PORT is named, and tried again when it is started again: another node may be about to end', async () => {
+	const other = createServer().listen(0, '127.0.0.1')
+	await once(other, 'listening')
+	const { code, stderr } = await main([], { QUEUE_URL: queue, METRICS_PORT: String((other.address() as AddressInfo).port) })
+	other.close()
+	expect([code, stderr]).toEqual([1, expect.stringMatching(/^METRICS_PORT: listen EADDRINUSE.*\n$/)])
 })
 
 /** As a container's user that is a number alone. */

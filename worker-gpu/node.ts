@@ -62,7 +62,9 @@ export async function run(): Promise<void> {
 	})
 	asked.signal.removeEventListener('abort', leave)
 	if (METRICS_PORT !== undefined) {
-		await serveMetrics(metrics, () => engine.healthy, METRICS_PORT, METRICS_HOST)
+		await serveMetrics(metrics, () => engine.healthy, METRICS_PORT, METRICS_HOST).catch((error: Error) => {
+			throw new Error(`METRICS_PORT: ${error.message}`)
+		})
 	}
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
