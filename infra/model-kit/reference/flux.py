@@ -8,30 +8,13 @@ from export import export
 from golden import fresh, keep, write
 from parts import flux_graph
 from stable_diffusion import LENGTH, SAMPLES, loud, masks, picture, sampled, text_encoder
-from tiny import WORDS, tiny_tokenizer
-from transformers import CLIPTextModel, T5Config, T5EncoderModel, T5Tokenizer
+from stable_diffusion_3 import t5, t5_tokenizer
+from tiny import tiny_tokenizer
+from transformers import CLIPTextModel
 
 CLASSES = stable_diffusion_3.CLASSES
 POOLED, WIDTH = 8, 6
 TEXT = {0: "batch_size", 1: "sequence_length"}
-
-
-def t5_tokenizer() -> T5Tokenizer:
-    """Words and letters, of which words are likelier."""
-    letters = [(letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
-    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -4.0), *letters, *((f"▁{word}", -3.0) for word in WORDS)]
-    return T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=512)
-
-
-def t5(tokenizer: T5Tokenizer) -> T5EncoderModel:
-    return loud(
-        T5EncoderModel(
-            T5Config(
-                vocab_size=len(tokenizer), d_model=WIDTH, d_kv=3, d_ff=8, num_layers=2, num_heads=2, relative_attention_num_buckets=8,
-                relative_attention_max_distance=32, feed_forward_proj="gated-gelu", is_encoder_decoder=False,
-            )
-        ).eval()
-    )
 
 
 def transformer(guidance_embeds: bool) -> FluxTransformer2DModel:
@@ -57,7 +40,7 @@ class Parts:
         self.vae = stable_diffusion_3.Parts().vae
         torch.manual_seed(0)
         self.tokenizer, self.tokenizer_2 = tiny_tokenizer(), t5_tokenizer()
-        self.text_encoder, self.text_encoder_2 = text_encoder(CLIPTextModel, self.tokenizer, POOLED), t5(self.tokenizer_2)
+        self.text_encoder, self.text_encoder_2 = text_encoder(CLIPTextModel, self.tokenizer, POOLED), t5(self.tokenizer_2, WIDTH)
         self.transformers = {"transformer-dev": transformer(True), "transformer-schnell": transformer(False)}
 
     def export(self) -> None:
