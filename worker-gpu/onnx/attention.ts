@@ -1,5 +1,5 @@
 import type { Graph, Node, Rewrite } from './graph.ts'
-import { attribute, MICROSOFT, type NewNode, newNode } from './new-node.ts'
+import { attribute, constantNode, MICROSOFT, type NewNode, newNode } from './new-node.ts'
 import { bytesField, floatField, varintField } from './protobuf.ts'
 
 /**
@@ -11,8 +11,8 @@ export const fusedAttention: Rewrite = (graph) =>
 	new Map(graph.nodes.flatMap((node) => (node.operator === 'Softmax' ? fuse(graph, node) : [])))
 
 /**
- * The softmax's attention, as diffusers' AttnProcessor and AttnProcessor2_0 and transformers' eager attention without a mask are traced. Where anything
- * is unlike them, nothing.
+ * The softmax's attention, as diffusers' AttnProcessor, AttnProcessor2_0 and JointAttnProcessor2_0 and transformers' eager attention without a mask are
+ * traced. Where anything is unlike them, nothing.
  */
 function fuse(graph: Graph, softmax: Node): [last: Node, instead: NewNode[]][] {
 	const scores = scoresOf(graph, softmax.inputs[0]!)
@@ -20,7 +20,9 @@ function fuse(graph: Graph, softmax: Node): [last: Node, instead: NewNode[]][] {
 	if (graph.integers(softmax, 'axis').join() !== '-1' || !scores || weighted?.operator !== 'MatMul') {
 		return []
 	}
-	const [q, k, v] = [scores.q, scores.k, weighted.inputs[1]!].map((name) => headsOf(graph, name))
+	const [q, k, v] = [scores.q, scores.k, weighted.inputs[1]!].map((name, i) =>
+		headsOf(graph, name, `${softmax.outputs[0]}/${'qkv'[i]}`)
+	)
 	const last = q && mergeOf(graph, weighted, q)
 	if (!q || !k || !v || !last || q.turned || !k.turned || v.turned || v.roots.length > 0) {
 		return []
@@ -38,7 +40,9 @@ function fuse(graph: Graph, softmax: Node): [last: Node, instead: NewNode[]][] {
 		attribute('num_heads', q.heads),
 		...(roots.length > 0 ? [] : [Buffer.concat([bytesField(1, 'scale'), floatField(2, factor), varintField(20, 1)])])
 	]
-	return [[last, [newNode(`${MICROSOFT}.MultiHeadAttention`, [q.name, k.name, v.name], last.outputs[0]!, attributes)]]]
+	const made = [...q.merged, ...k.merged, ...v.merged]
+	const fused = newNode(`${MICROSOFT}.MultiHeadAttention`, [q.name, k.name, v.name], last.outputs[0]!, attributes)
+	return [[last, [...made, fused]]]
 }
 
 /** QKᵀ before the softmax: what is multiplied, and by which number the product is. */
@@ -67,6 +71,8 @@ function scoresOf(graph: Graph, name: string): { q: string; k: string; factor: n
 interface Heads {
 	/** [B, S, heads · d] */
 	readonly name: string
+	/** What makes that, where it is not what they were split of. */
+	readonly merged: readonly NewNode[]
 	readonly heads: number
 	readonly flat: boolean
 	readonly turned: boolean
@@ -77,9 +83,10 @@ interface Heads {
 	readonly split: readonly string[]
 }
 
-function headsOf(graph: Graph, name: string): Heads | undefined {
+/** @param merged what [B, S, heads · d] is called where it has to be made */
+function headsOf(graph: Graph, name: string, merged: string): Heads | undefined {
 	let [factor, flat, turned] = [1, false, false]
-	let merged: Node | undefined
+	let flattening: Node | undefined
 	const roots: string[] = []
 	for (let at = name; ; ) {
 		const node = graph.maker.get(at)
@@ -87,19 +94,19 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 		const order = node?.operator === 'Transpose' ? graph.integers(node, 'perm').join() : undefined
 		const scaled = node && scaling(graph, node)
 		if (order === '0,2,1,3' || order === '0,2,3,1') {
-			const split = graph.maker.get(first)
-			const [, , heads] = split?.operator === 'Reshape' ? shapeOf(graph, split, 4) : []
-			// −1 stands for as many as there are, which only the weights before tell.
+			const heads = countHeads(graph, first, false)
 			if (
 				heads === undefined ||
 				heads < 1 ||
 				(order === '0,2,3,1' && (turned || flat)) ||
-				(merged && !isFlat(graph, merged, heads))
+				(flattening && !isFlat(graph, flattening, heads))
 			) {
 				return undefined
 			}
 			turned ||= order === '0,2,3,1'
-			return { name: split!.inputs[0]!, heads, flat, turned, factor, roots, split: order === '0,2,1,3' ? [first, at] : [first] }
+			const split = graph.maker.get(first)
+			const of = split?.operator === 'Reshape' ? { name: split.inputs[0]!, merged: [] } : merge(first, false, merged)
+			return { ...of, heads, flat, turned, factor, roots, split: order === '0,2,1,3' ? [first, at] : [first] }
 		}
 		const unturned = node && !turned && !flat ? beforeTurn(graph, node) : undefined
 		if (unturned !== undefined) {
@@ -110,7 +117,7 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 			at = first
 		} else if (node?.operator === 'Reshape' && !flat) {
 			flat = true
-			merged = node
+			flattening = node
 			at = first
 		} else if (scaled) {
 			factor *= scaled.factor
@@ -118,12 +125,61 @@ function headsOf(graph: Graph, name: string): Heads | undefined {
 		} else {
 			const root = node?.operator === 'Mul' ? rootOf(graph, node.inputs[1]!) : undefined
 			if (root === undefined) {
-				return undefined
+				const heads = flat ? undefined : countHeads(graph, at, true)
+				return heads ? { ...merge(at, true, merged), heads, flat, turned, factor, roots, split: [at] } : undefined
 			}
 			roots.push(root)
 			at = first
 		}
 	}
+}
+
+/** What is done to each head by itself; the first input is what it is done to. */
+const WITHIN_HEADS = new Set(['Add', 'Cast', 'CastLike', 'Div', 'LayerNormalization', 'Mul', 'SimplifiedLayerNormalization'])
+/** A hostile graph has as many as it likes. */
+const FAR = 100
+
+/**
+ * How many heads there are in a value that is made of them: as they were split, or normalised, turned by their places, put together with those of the text (joint
+ * attention).
+ *
+ * @param headsFirst [B, heads, S, d], or else [B, S, heads, d]
+ */
+function countHeads(graph: Graph, name: string, headsFirst: boolean): number | undefined {
+	let [at, first] = [name, headsFirst]
+	for (let i = 0; i < FAR; i++) {
+		const node = graph.maker.get(at)
+		const moves = node?.operator === 'Transpose' && graph.integers(node, 'perm').join() === '0,2,1,3'
+		const joins = node?.operator === 'Concat' && [first ? 2 : 1, first ? -2 : -3].includes(graph.integers(node, 'axis')[0]!)
+		if (node?.operator === 'Reshape' && !first) {
+			const [, , heads] = shapeOf(graph, node, 4)
+			// −1 stands for as many as there are, which only the weights before tell.
+			return heads ?? unflattened(graph, node)
+		}
+		if (!node || !(moves || joins || WITHIN_HEADS.has(node.operator))) {
+			return undefined
+		}
+		first = moves ? !first : first
+		at = node.inputs[0]!
+	}
+	return undefined
+}
+
+/** As torch splits the last dimension of a projection by `unflatten`: the shape before it, −1 and d, and nothing after it. */
+function unflattened(graph: Graph, { inputs: [projection = '', shape = ''] }: Node): number | undefined {
+	const [before = '', split = '', after = '', ...more] = graph.maker.get(shape)?.inputs ?? []
+	const [rest, d = 0] = graph.constant(split) ?? []
+	const isSplit = more.length === 0 && rest === -1 && [before, after].every((part) => graph.maker.get(part)?.operator === 'Slice')
+	const [width = 0] = (graph.maker.get(projection)?.inputs ?? []).flatMap((name) => graph.dims(name)?.slice(-1) ?? [])
+	return isSplit && Number.isInteger(width / d) ? width / d : undefined
+}
+
+/** Heads to [B, S, heads · d], by that name. */
+function merge(heads: string, headsFirst: boolean, name: string): Pick<Heads, 'name' | 'merged'> {
+	const [moved, shape] = [`${name}/moved`, `${name}/shape`]
+	const move = headsFirst ? [newNode('Transpose', [heads], moved, [attribute('perm', [0, 2, 1, 3])])] : []
+	const made = newNode('Reshape', [headsFirst ? moved : heads, shape], name)
+	return { name, merged: [...move, constantNode([0, 0, -1], shape), made] }
 }
 
 /** torch.export turns K by way of [B · heads, S, d], whose shape it takes of K itself, and back to four dimensions: what stands before that. */
@@ -160,7 +216,16 @@ function mergeOf(graph: Graph, weighted: Node, { heads, flat }: Heads): Node | u
 		return undefined
 	}
 	const last = userOf(graph, node.outputs[0]!)
-	return last?.operator === 'Reshape' && shapeOf(graph, last, 3).length === 3 ? last : undefined
+	const isWhole = last?.operator === 'Reshape' && (shapeOf(graph, last, 3).length === 3 || isFlattened(graph, last))
+	return isWhole ? last : undefined
+}
+
+/** As torch makes one of the last dimensions (`flatten`): the shape before them, and −1. */
+function isFlattened(graph: Graph, { inputs: [, shape = ''] }: Node): boolean {
+	const [before = '', last = '', ...more] = graph.maker.get(shape)?.inputs ?? []
+	const slice = graph.maker.get(before)
+	const ends = slice?.operator === 'Slice' ? slice.inputs.slice(1).map((name) => graph.constant(name)?.join()) : []
+	return more.length === 0 && ends[0] === '0' && ends[1] === '2' && graph.constant(last)?.join() === '-1'
 }
 
 /** The one node that takes a value, but for those that only look at its shape or cast it. */

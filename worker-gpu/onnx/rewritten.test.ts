@@ -77,6 +77,10 @@ describe.each([
 	['golden/stable-diffusion/unet', 'attention', fusedAttention, 8],
 	['golden/paper/unet-7', 'attention', fusedAttention, 4],
 	['golden/first-stages/kl/vae_decoder', 'attention', fusedAttention, 1],
+	// Of heads that are normalised, and put together with those of the text.
+	['golden/stable-diffusion-3/transformer', 'attention', fusedAttention, 2],
+	['golden/stable-diffusion-3/transformer-3.5', 'attention', fusedAttention, 3],
+	['golden/flux/transformer-dev', 'attention', fusedAttention, 2],
 	// Turned by way of three dimensions, as torch.export does.
 	['golden/imports/unet-dynamo', 'attention', fusedAttention, 2],
 	['models/scenes/unet', 'halves of projections', cutProjections, 14],
