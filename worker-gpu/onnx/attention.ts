@@ -165,13 +165,16 @@ function countHeads(graph: Graph, name: string, headsFirst: boolean): number | u
 	return undefined
 }
 
-/** As torch splits the last dimension of a projection by `unflatten`: the shape before it, −1 and d, and nothing after it. */
+/** As torch splits the last dimension of a projection by `unflatten`: the shape before it, how many heads and d, of which one may be −1, and nothing after it. */
 function unflattened(graph: Graph, { inputs: [projection = '', shape = ''] }: Node): number | undefined {
 	const [before = '', split = '', after = '', ...more] = graph.maker.get(shape)?.inputs ?? []
-	const [rest, d = 0] = graph.constant(split) ?? []
-	const isSplit = more.length === 0 && rest === -1 && [before, after].every((part) => graph.maker.get(part)?.operator === 'Slice')
+	const [heads = 0, d = 0] = graph.constant(split) ?? []
+	if (more.length > 0 || [before, after].some((part) => graph.maker.get(part)?.operator !== 'Slice')) {
+		return undefined
+	}
 	const [width = 0] = (graph.maker.get(projection)?.inputs ?? []).flatMap((name) => graph.dims(name)?.slice(-1) ?? [])
-	return isSplit && Number.isInteger(width / d) ? width / d : undefined
+	const count = heads === -1 ? width / d : heads
+	return Number.isInteger(count) ? count : undefined
 }
 
 /** Heads to [B, S, heads · d], by that name. */

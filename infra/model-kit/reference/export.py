@@ -13,17 +13,25 @@ sys.path.append(str(Path(__file__).parents[1] / "export"))
 import graph  # noqa: E402
 
 
-def export(folder: Path, *given) -> None:
+def export(folder: Path, *given, fold: bool = True) -> None:
+    """`fold`: otherwise its nodes are those that the tracer wrote."""
     graph.export(folder, *given)
-    shrink(folder / "model.onnx")
+    file = folder / "model.onnx"
+    if fold:
+        fold_constants(file)
+    shorten_names(file)
 
 
-def shrink(file: Path) -> None:
-    """Folds constants, which are most of an export's nodes, and shortens the names of what is left, which are most of its bytes."""
+def fold_constants(file: Path) -> None:
+    """They are most of an export's nodes."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(file)
     onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def shorten_names(file: Path) -> None:
+    """They are most of what is left."""
     model = onnx.load(file)
     body = model.graph
     short = {port.name: port.name for port in (*body.input, *body.output)} | {"": ""}

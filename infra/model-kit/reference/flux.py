@@ -19,8 +19,8 @@ TEXT = {0: "batch_size", 1: "sequence_length"}
 
 def transformer(guidance_embeds: bool) -> FluxTransformer2DModel:
     network = FluxTransformer2DModel(
-        in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=8, num_attention_heads=1, joint_attention_dim=WIDTH,
-        pooled_projection_dim=POOLED, axes_dims_rope=(2, 2, 4), guidance_embeds=guidance_embeds,
+        in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=4, num_attention_heads=2, joint_attention_dim=WIDTH,
+        pooled_projection_dim=POOLED, axes_dims_rope=(0, 2, 2), guidance_embeds=guidance_embeds,
     ).eval()
     heard = ("time_text_embed", "context_embedder", "add_")
     for name, weight in network.named_parameters():
@@ -47,7 +47,7 @@ class Parts:
         self.target = fresh("flux")
         self.tokenizer_2.save_pretrained(self.target / "tokenizer_2")
         for name, network in self.transformers.items():
-            export(self.target / name, network, *flux_graph(network))
+            export(self.target / name, network, *flux_graph(network), fold=network.config.guidance_embeds)
         clip, t5 = self.text_encoder, self.text_encoder_2
         ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), TEXT)}
         export(self.target / "text_encoder", clip, lambda ids: clip(input_ids=ids).to_tuple()[:2], ids, ["last_hidden_state", "pooler_output"])
