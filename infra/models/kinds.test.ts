@@ -242,7 +242,7 @@ describe('a model of every kind that the reference draws with', () => {
 		size: { default: 32, min: 16, max: 64, multiple: 8 },
 		steps: { default: 28, min: 1, max: 100 },
 		guidance: { default: 7, max: 20 },
-		prompt: { negative: true }
+		prompt: { max: 1000, negative: true }
 	}
 	/** Of 128 latents along each side, whatever that is in pixels. */
 	const large = { size: { default: 512, min: 256, max: 1024, multiple: 8 } }
@@ -261,10 +261,16 @@ describe('a model of every kind that the reference draws with', () => {
 		},
 		upscaler: { tasks: { 'super-resolution': { factor: 4, noise_level: { default: 20, max: 39 } } } },
 		sd3: flow,
-		'sd3-t5': flow,
+		'sd3-t5': { ...flow, prompt: { max: 4000, negative: true } },
 		'sd3.5': flow,
-		'flux-dev': { ...flow, ...large, guidance: { default: 3.5, max: 20 }, prompt: { negative: false } },
-		'flux-schnell': { ...flow, ...large, steps: { default: 4, min: 1, max: 100 }, guidance: { default: 1, max: 20 } },
+		'flux-dev': { ...flow, ...large, guidance: { default: 3.5, max: 20 }, prompt: { max: 4000, negative: false } },
+		'flux-schnell': {
+			...flow,
+			...large,
+			steps: { default: 4, min: 1, max: 100 },
+			guidance: { default: 1, max: 20 },
+			prompt: { max: 4000, negative: true }
+		},
 		'super-resolution': { tasks: { 'super-resolution': { factor: 4 } }, ...silent },
 		inpaint: { tasks: { inpainting: {} }, ...silent },
 		class: { tasks: { 'class-conditional': { classes: Object.values(things) } }, guidance: { default: 3, max: 20 } },
