@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readGraph } from '../../infra/models/graph.ts'
@@ -48,16 +48,20 @@ function grow(from: string, to: string, megabytes: number): void {
 	closeSync(file)
 }
 
+/** The most memory that this process has had, in MB. Its `maxRSS` begins with what the process had that started it. */
+const peak = (): number => Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024
+
 if (import.meta.main) {
 	const work = mkdtempSync(join(tmpdir(), 'darkroom-'))
 	try {
 		const [source, target] = [join(work, 'source.onnx'), join(work, 'target.onnx')]
 		grow(join(root, 'worker-gpu/golden/imports/unet-scalar/model.onnx'), source, Number(process.argv[2]))
-		const before = process.resourceUsage().maxRSS
+		const before = peak()
 		readGraph(source)
 		rewriteTimestep(source, target)
-		const more = (process.resourceUsage().maxRSS - before) / 1024
-		console.log(`${more.toFixed(0).padStart(4)} MB more at most, ${(statSync(target).size / MB).toFixed(0)} MB written`)
+		console.log(
+			`${(peak() - before).toFixed(0).padStart(4)} MB more at most, ${(statSync(target).size / MB).toFixed(0)} MB written`
+		)
 	} finally {
 		rmSync(work, { recursive: true })
 	}
