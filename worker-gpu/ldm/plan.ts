@@ -23,7 +23,7 @@ export interface Plan {
 	evaluate(row: Row): readonly Evaluation[]
 	/** Takes the network's answers to `evaluate`, in its order, and moves the row one evaluation on. */
 	advance(row: Row, outputs: readonly Tensor[]): void
-	/** The picture of a row that has made all its evaluations: [3, H, W], −1 to 1, not clamped. Pauses between its parts, where it has any. */
+	/** The picture of a row that has made all its evaluations: [3, H, W], −1 to 1, not clamped. Pauses between tiles. */
 	finish(row: Row, pause?: Pause): Promise<Tensor>
 }
 
