@@ -1,3 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { gunzipSync } from 'node:zlib'
+
+/** @param name of a golden file that is kept compressed, from this folder */
+export async function unzip<T>(name: string): Promise<T> {
+	return JSON.parse(gunzipSync(await readFile(path.join(import.meta.dirname, name))).toString())
+}
+
 /** float32 numbers as the golden files hold them: little-endian, base64. */
 export function unpack(base64: string): Float32Array {
 	const bytes = Buffer.from(base64, 'base64')

@@ -323,7 +323,7 @@ def samplers() -> None:
     ratios = numpy.geomspace(0.01, 20000, 500, dtype=numpy.float32)
     logarithms = {"x": packed(ratios), "log": packed(numpy.log(ratios))}
     more = {"conversions": conversions(), "logarithms": logarithms, "flows": flows(), "strengths": strengths()}
-    write("samplers.json", {"cases": cases, "refused": refused, **more})
+    write("samplers.json.gz", {"cases": cases, "refused": refused, **more})
 
 
 def conversions() -> list[dict]:

@@ -1,8 +1,8 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { unzip } from '../../golden/unpack.ts'
 import { loadTokenizer, type Tokenize } from './tokenizer.ts'
 import { tokenizerJson } from './tokenizer-json.ts'
 
@@ -18,7 +18,7 @@ interface Parts {
 }
 
 const folder = path.join(import.meta.dirname, '../../golden/tokenizers')
-const golden: Golden = JSON.parse(gunzipSync(await readFile(path.join(folder, 'token-ids.json.gz'))).toString())
+const golden = await unzip<Golden>('tokenizers/token-ids.json.gz')
 /** Whose vocabulary they share. */
 const vocabularyOf: Record<string, string> = { 'clip-2': 'clip', 'clip-added': 'clip', 'bert-cased': 'bert' }
 const vocabularies: Record<string, string[]> = { clip: ['vocab.json', 'merges.txt'], bert: ['vocab.txt'], t5: ['spiece.model'] }

@@ -1,8 +1,8 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
+import { unpack, unzip } from '../../golden/unpack.ts'
 import { loadPart } from '../../onnx/part.ts'
 import { chooseProvider } from '../../onnx/provider.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
@@ -34,9 +34,7 @@ interface Results {
 }
 
 const folder = path.join(import.meta.dirname, '../../golden/first-stages')
-const golden: { runs: Record<string, Run[]> } = JSON.parse(
-	gunzipSync(await readFile(path.join(folder, 'first-stages.json.gz'))).toString()
-)
+const golden = await unzip<{ runs: Record<string, Run[]> }>('first-stages/first-stages.json.gz')
 const provider = await chooseProvider('cpu', 1)
 const load = (folder: string) => loadPart(folder, provider, { milliseconds: 0 })
 const part = (name: string) => load(path.join(folder, name))
@@ -235,18 +233,13 @@ function picture({ size: [height, width], seed }: Run): Tensor {
 
 const noise = (dims: readonly number[], seed: number): Tensor => generator(seed).normal(dims)
 
-function unpack({ data, dims }: Packed): Tensor {
-	const bytes = Buffer.from(data, 'base64')
-	return { data: new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)), dims }
-}
-
 /** Channel by channel, relative to its largest value, or absolute where that is below 1. */
 function expectClose(got: Tensor, packed: Packed, tolerance: number): void {
-	const expected = unpack(packed)
-	expect(got.dims).toEqual(expected.dims)
+	const expected = unpack(packed.data)
+	expect(got.dims).toEqual(packed.dims)
 	const size = got.data.length / got.dims[0]!
 	for (let from = 0; from < got.data.length; from += size) {
-		const channel = expected.data.subarray(from, from + size)
+		const channel = expected.subarray(from, from + size)
 		expect(distance(got.data.subarray(from, from + size), channel)).toBeLessThan(tolerance * Math.max(1, largest(channel)))
 	}
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SamplerName } from '../../../shared/samplers.ts'
-import golden from '../../golden/samplers.json' with { type: 'json' }
-import { distance, unpack } from '../../golden/unpack.ts'
+import { distance, unpack, unzip } from '../../golden/unpack.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import { generator } from '../noise.ts'
@@ -12,6 +11,35 @@ import type { Sampler } from './sampler.ts'
 import { begun, lastPart } from './strength.ts'
 import { linspace } from './timesteps.ts'
 
+interface Walked {
+	steps: number
+	/** Packed, as unpack() takes it. */
+	timesteps: string
+	x: string
+}
+interface Begun {
+	seed: number
+	dims: number[]
+}
+interface Golden {
+	cases: (Begun & { class: string; config: object; eta: number; stepwise: boolean; runs: Run[] })[]
+	refused: { class: string; config: object; steps: number }[]
+	conversions: (Begun & { json: string; steps: number; runs: (Omit<Walked, 'steps'> & { sampler: SamplerName })[] })[]
+	flows: {
+		cases: (Begun & { config: object; patches: number; handed: boolean; runs: (Walked & { noised: number })[] })[]
+		refused: { config: object; patches: number; steps: number }[]
+	}
+	/** Steps that are left of all. */
+	strengths: { steps: number; strength: number; whole: number; begun: number }[]
+	logarithms: { x: string; log: string }
+}
+interface Run extends Walked {
+	prediction_type: string
+	timestep_spacing: string
+	x0?: string
+}
+
+const golden = await unzip<Golden>('samplers.json.gz')
 const TOLERANCE = 1e-4
 
 /** Stands for the network; infra/model-kit/reference/samplers.py has the same function. */
@@ -46,7 +74,7 @@ const fromConfig = (className: string, config: object) => samplersOf('test', { _
 
 describe.each(golden.cases)('$class $config, eta $eta, goes where diffusers goes:', (given) => {
 	const { class: className, config, eta, seed, dims, stepwise, runs } = given
-	const samplerOf = ({ prediction_type, timestep_spacing, steps }: (typeof runs)[number]) =>
+	const samplerOf = ({ prediction_type, timestep_spacing, steps }: Run) =>
 		fromConfig(className, { ...config, prediction_type, timestep_spacing })({ steps, eta })
 
 	test.each(runs)('$prediction_type, $timestep_spacing, $steps steps', (run) => {
@@ -60,8 +88,8 @@ describe.each(golden.cases)('$class $config, eta $eta, goes where diffusers goes
 		for (const [i, { data }] of (stepwise ? states : states.slice(-1)).entries()) {
 			expect(distance(data, expected.subarray(i * size, (i + 1) * size))).toBeLessThan(TOLERANCE)
 		}
-		if ('x0' in run) {
-			expect(distance(x0.data, unpack(run.x0 as string))).toBeLessThan(TOLERANCE)
+		if (run.x0) {
+			expect(distance(x0.data, unpack(run.x0))).toBeLessThan(TOLERANCE)
 		}
 		// Where all evaluations are next to the picture, as of a single step from t = 0, little depends on t.
 		if (!stepwise && sampler.timesteps[0]! > 100) {
@@ -74,7 +102,7 @@ describe.each(golden.cases)('$class $config, eta $eta, goes where diffusers goes
 describe.each(golden.conversions)('the settings of $json', ({ json, steps, seed, dims, runs }) => {
 	const samplerFor = samplersOf('test', JSON.parse(json.replace('-Infinity', '-1e999')))
 	test.each(runs)('as $sampler reads them', ({ sampler: name, timesteps, x }) => {
-		const sampler = samplerFor({ steps, sampler: name as SamplerName })
+		const sampler = samplerFor({ steps, sampler: name })
 		expect(distance(Float32Array.from(sampler.timesteps), unpack(timesteps))).toBeLessThan(1e-6)
 		expect(distance(walk(sampler, seed, dims).states.at(-1)!.data, unpack(x))).toBeLessThan(TOLERANCE)
 	})
