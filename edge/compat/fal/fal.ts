@@ -1,4 +1,4 @@
-import { OpenAPIHono, z } from '@hono/zod-openapi'
+import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
@@ -11,6 +11,7 @@ import { withoutFlood } from '../../flood.ts'
 import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
+import { Fields } from '../fields.ts'
 import { Native, withClientKey } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
 import { priorityOf, startTimeoutOf } from './headers.ts'
@@ -149,14 +150,12 @@ function targetOf(c: Context<App>): URL {
 	return url
 }
 
-const Input = z.record(z.string(), z.unknown())
-
 async function orderOf({ c, model, task }: Call): Promise<Record<string, unknown>> {
 	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
 	// Without input, which some models need none of, their client sends no body.
 	const isEmpty = c.req.raw.body === null || c.req.header('content-length') === '0'
-	const input = isEmpty ? {} : parse(Input, await readJson(c))
+	const input = isEmpty ? {} : parse(Fields, await readJson(c))
 	return {
 		...toNative(model, input),
 		model,

@@ -1,9 +1,9 @@
 import type { Context } from 'hono'
-import { z } from 'zod'
 import { readForm, readJson } from '../../body.ts'
 import { Given } from '../../inputs/given.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { parse } from '../../issues.ts'
+import { Fields } from '../fields.ts'
 
 /** Fields of a form that are no text in JSON. */
 const numbers = new Set([
@@ -33,7 +33,7 @@ const isImage = /^(images|image(\[\d*\])?)$/
 /** The body of an edit or a variation, JSON or a form, as one object: `image` and `mask` are what the native API takes. */
 export async function readEdit(c: Context): Promise<Record<string, unknown>> {
 	const isForm = /^multipart\/form-data/i.test(c.req.header('content-type') ?? '')
-	const body = isForm ? await fieldsOf(c) : parse(z.record(z.string(), z.unknown()), await readJson(c))
+	const body = isForm ? await fieldsOf(c) : parse(Fields, await readJson(c))
 	const { mask, ...fields } = body
 	const given = Object.entries(fields).flatMap(([name, value]) => (isImage.test(name) ? value : []))
 	const [first, ...more] = given.filter((one) => one !== null)

@@ -5,7 +5,7 @@ import { describe, parse } from '../../issues.ts'
 import { nearestSize, sizeIn } from '../size.ts'
 
 /** What is OpenAI's alone, or has another meaning there. Every other field is the native API's to judge. */
-const ImagesRequest = z.looseObject({
+const ImagesRequest = z.object({
 	model: z.string().optional(),
 	size: z
 		.string()
@@ -21,6 +21,9 @@ const ImagesRequest = z.looseObject({
 })
 
 export const theirFields = Object.keys(ImagesRequest.shape)
+
+/** Of their fields, those that mean nothing here. */
+const meaningless = new Set(['complexity', 'input_fidelity', 'moderation', 'safety_identifier', 'style', 'user'])
 
 /** How the answer is to look. */
 export interface Wanted {
@@ -53,23 +56,17 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 	const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
 	const {
 		model: name = deployment ?? 'dall-e-2',
-		n,
 		size = 'auto',
 		quality = 'auto',
 		response_format,
 		output_format,
 		output_compression,
 		stream = false,
-		partial_images,
-		background: _background,
-		moderation: _moderation,
-		style: _style,
-		user: _user,
-		safety_identifier: _safetyIdentifier,
-		input_fidelity: _inputFidelity,
-		complexity: _complexity,
-		...others
+		partial_images
 	} = parse(ImagesRequest, given)
+	const others = Object.entries(given)
+		.filter(([field]) => !theirFields.includes(field) && !meaningless.has(field))
+		.map(([field, value]) => [field === 'n' ? 'count' : field, value])
 	const named = deployment ?? name
 	const meant = modelMeant(named)
 	const model = meant?.id ?? named
@@ -78,13 +75,12 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 	return {
 		order: {
 			model,
-			...(n !== undefined && { count: n }),
 			...(meant && exact && isTheirs(name) ? nearestSize(meant, exact) : exact),
 			...stepsFor(quality, model),
 			...(output_format !== undefined && { output_format }),
 			...(isLossy && output_compression !== undefined && { output_quality: Math.max(1, output_compression) }),
 			...(stream && { partial_images }),
-			...others
+			...Object.fromEntries(others)
 		},
 		wanted: {
 			as: response_format ? [response_format] : formatsOf(name),

@@ -17,6 +17,7 @@ import { givenIn } from '../../query.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
+import { Fields } from '../fields.ts'
 import { limitOf } from '../limits.ts'
 import { clientKey, expectValidKey, Native, Refused, withClientKey } from '../native.ts'
 import { secondsOf } from './duration.ts'
@@ -31,7 +32,7 @@ import { predictionEvents, toldBy } from './stream.ts'
 const PredictionRequest = z.looseObject({
 	version: z.string().optional(),
 	model: z.string().optional(),
-	input: z.record(z.string(), z.unknown()),
+	input: Fields,
 	webhook: z.string().nullish(),
 	webhook_events_filter: z.array(z.enum(['start', 'output', 'logs', 'completed'])).nullish(),
 	/** An older name for a webhook that is told of the end alone. */
