@@ -11,7 +11,8 @@ const main = (given: string[], environment: NodeJS.ProcessEnv = {}) =>
 	})
 
 test('runs a stage in a process of its own, prints its table, and leaves its results where they are picked up', async () => {
-	const out = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const scratch = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const out = path.join(scratch, 'out')
 	try {
 		const { stdout } = await main(['probe', '--provider', 'cpu', '--quick'], { OUT: out })
 		expect(stdout).toMatch(/\n\| probe \| 256 × 256 matrices multiplied by cpu \| right, off by at most \S+ \| {2}\|\n/)
@@ -25,7 +26,7 @@ test('runs a stage in a process of its own, prints its table, and leaves its res
 			target: ''
 		})
 	} finally {
-		await rm(out, { recursive: true })
+		await rm(scratch, { recursive: true })
 	}
 })
 

@@ -39,6 +39,7 @@ export async function writeResults(run: string, lines: readonly Line[]): Promise
 	await mkdir(folder, { recursive: true })
 	await writeFile(path.join(folder, `${run}.json`), JSON.stringify(lines, undefined, '\t'))
 	if (process.env.OUT) {
+		await mkdir(process.env.OUT, { recursive: true })
 		await writeFile(path.join(process.env.OUT, 'results.json'), JSON.stringify(allResults(), undefined, '\t'))
 	}
 }
