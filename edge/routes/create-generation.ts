@@ -13,6 +13,7 @@ import { type Answer, unwrap } from '../errors.ts'
 import { resolveOrder } from '../inputs/resolve.ts'
 import { parse } from '../issues.ts'
 import { type Json, pack, unpack } from '../json.ts'
+import { promptly } from '../promptly.ts'
 import { queryOf } from '../query.ts'
 import { quotaHeaders } from '../quotas.ts'
 import { hold, noteAnswered } from '../viewer/hold.ts'
@@ -74,7 +75,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 		const body: unknown = await readJson(c)
 		const repeat = dry ? undefined : repeatOf(c, key, body)
 		// Before any input is fetched again, which may be gone by now.
-		const before = repeat && (unwrap(await account().repeated(key.hash, repeat)) as Snapshot | undefined)
+		const before = repeat && (unwrap(await promptly(account().repeated(key.hash, repeat))) as Snapshot | undefined)
 		if (before) {
 			return answerWith(c, { ...before, quotas: [], repeated: true })
 		}
@@ -84,7 +85,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 			const { image, mask, semantic_map, ...request } = order.request
 			return c.json({ request, cost, available, warnings } satisfies z.input<typeof DryRun>, 200)
 		}
-		const answered: Json<Answer<Accepted>> = await account().submit(key.hash, pack({ order, warnings, repeat }))
+		const answered: Json<Answer<Accepted>> = await promptly(account().submit(key.hash, pack({ order, warnings, repeat })))
 		return answerWith(c, unwrap(unpack(answered)))
 	})
 }

@@ -4,7 +4,9 @@ import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
+import { promptly } from '../promptly.ts'
 import { eventHeaders } from '../sse.ts'
+import { follow } from '../viewer/follow.ts'
 import { problem } from './responses.ts'
 
 const LastEventId = z
@@ -25,7 +27,8 @@ const route = createRoute({
 		200: { description: 'Events, each with `data` of this form', content: { 'text/event-stream': { schema: GenerationEvent } } },
 		204: { description: 'The client has had the end already: nothing more will come, and an `EventSource` stops asking' },
 		401: problem('unauthorized'),
-		404: problem('not-found: also when it belongs to another account')
+		404: problem('not-found: also when it belongs to another account'),
+		503: problem('unavailable')
 	}
 })
 
@@ -33,7 +36,7 @@ export const generationEvents = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, key } = c.var
 		const { id } = c.req.valid('param')
-		unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
-		const events = await env.VIEWER.getByName(id).follow(key.account, id, c.req.valid('header')['last-event-id'], key.hash)
+		unwrap(await promptly(env.ACCOUNT.getByName(key.account).read(key.hash, id)))
+		const events = await follow(env, key.account, id, c.req.valid('header')['last-event-id'], key.hash)
 		return events ? new Response(events, { headers: eventHeaders }) : c.body(null, 204)
 	})

@@ -5,6 +5,7 @@ import { withKey } from '../bearer.ts'
 import { standingOf } from '../dispatcher/standing.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
+import { promptly } from '../promptly.ts'
 import { hold, noteAnswered } from '../viewer/hold.ts'
 import { applied, preferHeader, waitOf } from './prefer.ts'
 import { present } from './present.ts'
@@ -20,7 +21,8 @@ const route = createRoute({
 	responses: {
 		200: json(Generation, 'The generation'),
 		401: problem('unauthorized'),
-		404: problem('not-found: also when it belongs to another account')
+		404: problem('not-found: also when it belongs to another account'),
+		503: problem('unavailable')
 	}
 })
 
@@ -28,7 +30,7 @@ export const getGeneration = (app: OpenAPIHono<App>) =>
 	app.openapi(route, async (c) => {
 		const { env, key } = c.var
 		const { id } = c.req.valid('param')
-		const snapshot = unwrap(await env.ACCOUNT.getByName(key.account).read(key.hash, id))
+		const snapshot = unwrap(await promptly(env.ACCOUNT.getByName(key.account).read(key.hash, id)))
 		const wait = waitOf(c.req.header('prefer'))
 		const latest = wait === undefined ? snapshot : await hold(env, key, snapshot, wait)
 		if (latest.completed_at && !snapshot.completed_at) {

@@ -8,6 +8,7 @@ import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
 import { env, fetchEdge, get, newAccount, patience, post, submitTo } from '../testing.ts'
+import { untilSilent } from './follow.ts'
 import { hold } from './hold.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -162,6 +163,58 @@ describe('Viewer', () => {
 		await runInDurableObject(viewer, (_: Viewer, state) => state.abort('gone')).catch(() => {})
 		await end()
 		expect(await held).toMatchObject({ status: 'failed' })
+	})
+
+	describe('where an object neither answers nor fails', () => {
+		/** Until the runtime resets it, after half a minute. */
+		const stop = async (object: DurableObjectStub<Viewer> | DurableObjectStub<Account>) => {
+			const never = new Promise<void>(() => {})
+			runInDurableObject<Viewer | Account, void>(object, (_, state) => state.blockConcurrencyWhile(() => never)).catch(() => {})
+			await moment()
+		}
+
+		it('the Viewer: whoever waits is told how it stands, hardly later than asked for', async () => {
+			await stop(viewer)
+			const began = Date.now()
+			const answer = await get(`/v1/generations/${snapshot.id}`, key, { prefer: 'wait=1' })
+			expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ status: 'queued' })])
+			expect(Date.now() - began).toBeLessThan(6_000)
+		})
+
+		it('the Account, while someone waits: what was known', async () => {
+			const held = hold(env, owner, snapshot, 1)
+			await stop(account)
+			expect(await held).toEqual(snapshot)
+		})
+
+		it('the Account, from the beginning: that it cannot be reached', async () => {
+			await stop(account)
+			const began = Date.now()
+			const order = { prompt: 'a red sphere', model: 'scenes' }
+			const answers = await Promise.all([
+				get(`/v1/generations/${snapshot.id}`, key, { prefer: 'wait=1' }),
+				get(`/v1/generations/${snapshot.id}/events`, key),
+				post('/v1/generations', key, order, { prefer: 'wait=1' }),
+				post('/openai/v1/images/generations', key, order),
+				post('/replicate/v1/models/darkroom/scenes/predictions', key, { input: { prompt: 'x' } }, { prefer: 'wait=1' }),
+				post('/fal/run/darkroom/scenes', key, { prompt: 'x' })
+			])
+			expect(answers.map(({ status, headers }) => [status, headers.get('retry-after')])).toEqual(answers.map(() => [503, '1']))
+			expect(answers[3]?.headers.get('x-should-retry')).toBe('true')
+			expect(Date.now() - began).toBeLessThan(25_000)
+		})
+	})
+
+	it('breaks off a stream that is silent for longer than ours are', async () => {
+		let canceled = false
+		const silent = new ReadableStream<Uint8Array>({
+			start: (controller) => controller.enqueue(new TextEncoder().encode(': nothing\n\n')),
+			cancel() {
+				canceled = true
+			}
+		})
+		expect(await new Response(untilSilent(silent, 100)).text()).toBe(': nothing\n\n')
+		expect(canceled).toBe(true)
 	})
 
 	it('lets readers know what was known where the Account cannot be asked, for they have ordered', async () => {

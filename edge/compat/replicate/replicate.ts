@@ -13,6 +13,7 @@ import { sameText } from '../../hmac.ts'
 import { findFile, removeFile } from '../../inputs/files.ts'
 import { refuse } from '../../inputs/refuse.ts'
 import { describe, parse } from '../../issues.ts'
+import { promptly } from '../../promptly.ts'
 import { givenIn } from '../../query.ts'
 import { applied, waitOf } from '../../routes/prefer.ts'
 import { respondEvents } from '../../sse.ts'
@@ -134,7 +135,7 @@ export const replicate = (app: OpenAPIHono<App>) => {
 		if (told.has('done')) {
 			return c.body(null, 204)
 		}
-		unwrap(await c.var.env.ACCOUNT.getByName(account).watch(id))
+		unwrap(await promptly(c.var.env.ACCOUNT.getByName(account).watch(id)))
 		return respondEvents(predictionEvents(c.var.env, account, id, told))
 	})
 
