@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { promisify, styleText } from 'node:util'
 import { readCommandLine } from '../shared/command-line.ts'
 import { openProducer } from '../shared/queue.ts'
+import { askThisMachineDirectly } from './direct.ts'
 import type { EdgeSecrets } from './edge.ts'
 import { lock } from './lock.ts'
 import { freePort, isFree } from './ports.ts'
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
 	if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 		throw new Error(`PORT: expected a number from 1 to 65535, got ${process.env.PORT}`)
 	}
+	askThisMachineDirectly()
 	await import('../shared/catalog.ts') // People edit it: what is wrong with it is told before anything runs.
 	const dataDir = resolve(process.env.DATA_DIR || '.data')
 	const held = lock(dataDir)

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { askThisMachineDirectly } from '../direct.ts'
 import { CliError } from './cli-error.ts'
 
 /** What the file of the last `npm start` calls that which a variable of the environment holds. */
@@ -7,6 +8,7 @@ const names = { DARKROOM_API_KEY: 'apiKey', ADMIN_TOKEN: 'adminToken' } as const
 
 /** Which Darkroom is asked, and by what right: those that the environment names, or else those of the last `npm start`. */
 export function accessBy(variable: keyof typeof names): { url: string; token: string } {
+	askThisMachineDirectly()
 	const { DARKROOM_URL: url, [variable]: token, DATA_DIR } = process.env
 	if (url && token) {
 		if (!/^https?:/.test(url) || !URL.canParse(url)) {

@@ -1,8 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer as createProxy } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
 import { descendants, isAlive } from '../processes.ts'
@@ -213,6 +215,34 @@ describe('npm start with something wrong', () => {
 		child.kill('SIGINT')
 		expect(await exited).toBe(0)
 		expect(left.filter(isAlive)).toEqual([])
+	})
+
+	it('asks no proxy of the environment for what is on this machine', async () => {
+		const asked: (string | undefined)[] = []
+		const proxy = createProxy((request, answer) => {
+			asked.push(request.url)
+			answer.writeHead(502).end()
+		})
+		proxy.on('connect', ({ url }, socket) => {
+			asked.push(url)
+			socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n')
+		})
+		await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+		const address = `http://127.0.0.1:${(proxy.address() as { port: number }).port}`
+		const env = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: address, HTTPS_PROXY: address }
+		const { child, line } = await start(env)
+		await line(/ready in/)
+		const command = (...args: string[]) =>
+			promisify(execFile)(process.execPath, args, { cwd: root, env: { ...process.env, ...env, DATA_DIR: dataDir } })
+		const file = join(dataDir, 'a.png')
+		const drawn = await command('infra/cli/main.ts', 'generate', 'a red sphere', '--steps', '3', '-o', file)
+		expect(drawn.stdout).toBe(`${file}\n`)
+		expect((await command('infra/admin.ts', 'show', 'demo')).stdout).toMatch(/balance/)
+		expect(asked).toEqual([])
+		const exited = new Promise((resolve) => child.once('exit', resolve))
+		child.kill('SIGINT')
+		await exited
+		proxy.close()
 	})
 
 	it('falls over what nobody thought of, says so, and leaves nothing behind', async () => {
