@@ -1,7 +1,3 @@
-/**
- * `node infra/build.ts`: bundles the edge as it would be deployed (`wrangler deploy --dry-run`) into dist/edge, with its
- * bindings beside it as Miniflare wants them, so that what runs here is what ships.
- */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -19,6 +15,10 @@ import {
 import { delimiter, dirname, extname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { readCommandLine } from '../shared/command-line.ts'
+
+const usage = `node infra/build.ts: bundles the edge as it would be deployed (wrangler deploy --dry-run) into dist/edge, with its
+bindings beside it as Miniflare wants them, so that what runs here is what ships.`
 
 const root = join(import.meta.dirname, '..')
 const outdir = join(root, 'dist/edge')
@@ -114,6 +114,7 @@ async function bundle(): Promise<void> {
 }
 
 if (import.meta.main) {
+	readCommandLine(usage, {})
 	await buildEdge().catch((error: Error) => {
 		console.error(error.message)
 		process.exit(1)

@@ -1,11 +1,10 @@
-/**
- * `node infra/site.ts`: bundles the pages of edge/site into dist/site.json, from which the Worker serves them. A folder with `page.html` and
- * `page.ts` (which imports its own style sheet) is a page; its parts are at /site/<folder>.js and /site/<folder>.css. Wrangler calls it before it
- * bundles or deploys the Worker, which a catalog that the Worker could not read ends here, too.
- */
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { build } from 'esbuild'
+import { readCommandLine } from '../shared/command-line.ts'
+
+const usage = `node infra/site.ts: bundles the pages of edge/site into dist/site.json, from which the Worker serves them.
+Wrangler calls it before it bundles or deploys the Worker, which a catalog that the Worker could not read ends here, too.`
 
 const source = join(import.meta.dirname, '../edge/site')
 const dist = join(import.meta.dirname, '../dist')
@@ -14,6 +13,7 @@ const dist = join(import.meta.dirname, '../dist')
 const paths: Record<string, string> = { playground: '/' }
 const types: Record<string, string> = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8' }
 
+/** A folder with `page.html` and `page.ts` (which imports its own style sheet) is a page; its parts are at /site/<folder>.js and /site/<folder>.css. */
 export async function buildSite(): Promise<void> {
 	const pages = readdirSync(source, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
 	const { outputFiles } = await build({
@@ -42,6 +42,7 @@ export async function buildSite(): Promise<void> {
 }
 
 if (import.meta.main) {
+	readCommandLine(usage, {})
 	// People edit it, and a Worker that is deployed would say so to its callers alone.
 	await import('../shared/catalog.ts').catch((error: Error) => {
 		console.error(error.message)

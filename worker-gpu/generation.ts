@@ -71,7 +71,7 @@ export async function workOn(job: Job, tools: Tools, signal: AbortSignal): Promi
 		if (!(error instanceof WorkEnded)) {
 			throw error
 		}
-		log(`dropped (${error.message})`)
+		log(`dropped: ${error.message}`)
 		return { pictures: 0 }
 	} finally {
 		signal.removeEventListener('abort', stop)

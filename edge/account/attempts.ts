@@ -224,7 +224,7 @@ export class Attempts {
 	#current(id: string, epoch: number): Row {
 		const row = this.#generations.find(id)
 		if (!row || isTerminal(row.status)) {
-			throw new ProblemError({ code: 'ended', detail: row ? `It is ${row.status}.` : 'It is gone.' })
+			throw new ProblemError({ code: 'ended', detail: row ? `It has ended: ${row.status}.` : 'It is gone.' })
 		}
 		if (row.epoch !== epoch) {
 			throw superseded(`Epoch ${row.epoch} is current, got ${epoch}.`)

@@ -15,13 +15,12 @@ const commands = Object.entries(scripts).flatMap(([name, command]) => {
 })
 const run = (file: string, option: string) => promisify(execFile)(process.execPath, [join(root, file), option], { cwd: root })
 
-it.each([...commands, ['worker-gpu/main.ts', 'worker-gpu/main.ts'] as const])(
-	'%s explains itself, and does nothing else',
-	async (name, file) => {
-		const { stdout, stderr } = await run(file, '--help')
-		expect([stdout, stderr]).toEqual([expect.stringContaining(name), ''])
-	}
-)
+const programs = ['worker-gpu/main.ts', 'infra/build.ts', 'infra/site.ts'].map((file) => [file, file] as const)
+
+it.each([...commands, ...programs])('%s explains itself, and does nothing else', async (name, file) => {
+	const { stdout, stderr } = await run(file, '--help')
+	expect([stdout, stderr]).toEqual([expect.stringContaining(name), ''])
+})
 
 // All of them ask one function what they were called with.
 it('says in a line which option it does not know', async () => {

@@ -19,7 +19,7 @@ it('what is at work when its deadline comes ends there, costs nothing, and makes
 	await expect.poll(() => doneOf(stack, id), { timeout: 60_000, interval: 100 }).toBeGreaterThan(0)
 	const late = await stack.finished(id)
 	expect(late).toMatchObject({ status: 'expired', images: [] })
-	await stack.line(new RegExp(`${id}: dropped`))
+	await stack.line(new RegExp(`${id}: dropped: It has ended: expired\\.`))
 	expect(await balance()).toEqual(before)
 	expect(await stack.finished((await stack.submit({ model: 'scenes', prompt: 'a blue cube', steps: 2 })).id)).toMatchObject({
 		status: 'succeeded'
