@@ -1,5 +1,5 @@
-import { refuse } from './inputs/refuse.ts'
 import { describe } from './issues.ts'
+import { refuse } from './refuse.ts'
 
 /**
  * Whether a URL that a customer gave may be called from here: https to a public host. Workers reach the public internet alone, with

@@ -1,7 +1,7 @@
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { ProblemError } from '../errors.ts'
-import { refuse } from '../inputs/refuse.ts'
 import { describe } from '../issues.ts'
+import { refuse } from '../refuse.ts'
 import type { Due } from './due.ts'
 
 /** Milliseconds: how long an upload is kept that no generation uses. */

@@ -1,7 +1,7 @@
 import type { ApiKey, KeyRequest, Limits, Scope } from '../../shared/contract/account.ts'
 import { newId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
-import { refuse } from '../inputs/refuse.ts'
+import { refuse } from '../refuse.ts'
 import { firstOf, type Page } from './page.ts'
 
 /** Milliseconds: how exactly it is known when a key was last used. A write at each use would cost more than that is worth. */

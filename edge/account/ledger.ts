@@ -1,7 +1,7 @@
 import type { Balance, LedgerEntry } from '../../shared/contract/account.ts'
 import { inUnits } from '../../shared/pricing.ts'
 import { ProblemError } from '../errors.ts'
-import { refuse } from '../inputs/refuse.ts'
+import { refuse } from '../refuse.ts'
 import { firstOf, type Page } from './page.ts'
 
 type Kind = LedgerEntry['kind']

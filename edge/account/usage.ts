@@ -1,5 +1,5 @@
 import type { Usage } from '../../shared/contract/account.ts'
-import { refuse } from '../inputs/refuse.ts'
+import { refuse } from '../refuse.ts'
 
 /** That are told of at once: an object's memory, and what one call between objects may carry, hold not many times as many. */
 export const mostRows = 50_000

@@ -1,5 +1,5 @@
-import { refuse } from '../inputs/refuse.ts'
 import { describe } from '../issues.ts'
+import { refuse } from '../refuse.ts'
 
 /** A list of images, as their models have it that take several, as the one that there is here; an empty one is none. */
 export function onlyImage(pointer: string, images: unknown): unknown[] {

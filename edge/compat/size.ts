@@ -1,8 +1,8 @@
 import type { Model } from '../../shared/catalog.ts'
 import type { Size } from '../../shared/inputs.ts'
 import { sizeOf } from '../../shared/size.ts'
-import { refuse } from '../inputs/refuse.ts'
 import { describe } from '../issues.ts'
+import { refuse } from '../refuse.ts'
 
 /** What comes nearest to a size that was meant for another model: as much of it as this one's limits and multiples allow. */
 export const nearestSize = (model: Model, size: Size): Size => sizeOf(model, 'text-to-image', size)

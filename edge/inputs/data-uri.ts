@@ -1,5 +1,5 @@
 import { inputLimits } from '../../shared/input-limits.ts'
-import { refuse } from './refuse.ts'
+import { refuse } from '../refuse.ts'
 
 const [comma, percent, backslash, u] = [0x2c, 0x25, 0x5c, 0x75]
 /** As which JSON escapes ends of lines and tabs. */

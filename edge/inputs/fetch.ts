@@ -2,7 +2,7 @@ import { inputLimits } from '../../shared/input-limits.ts'
 import type { Env } from '../env.ts'
 import { BrokenOff, Held } from '../held.ts'
 import { outboundUrl } from '../outbound.ts'
-import { refuse } from './refuse.ts'
+import { refuse } from '../refuse.ts'
 
 /** Milliseconds for all of it: the redirects, the headers and the last byte. */
 const patience = 10_000

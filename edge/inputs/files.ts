@@ -6,9 +6,9 @@ import { ProblemError, unwrap } from '../errors.ts'
 import { sha256 } from '../hmac.ts'
 import { describe } from '../issues.ts'
 import type { Key } from '../keys.ts'
+import { refuse } from '../refuse.ts'
 import type { Given } from './given.ts'
 import { look } from './look.ts'
-import { refuse } from './refuse.ts'
 import { inputKey } from './store.ts'
 
 /** As many as R2 lists at once. */

@@ -1,8 +1,8 @@
 import { inputLimits } from '../../shared/input-limits.ts'
 import { InputType, type Size } from '../../shared/inputs.ts'
+import { refuse } from '../refuse.ts'
 import { damageOf } from './damage.ts'
 import { type Inspected, inspect } from './inspect.ts'
-import { refuse } from './refuse.ts'
 
 /** A picture by its bytes alone, if it is one that can be drawn from; or an invalid-request problem that says at `pointer` why it is not. */
 export function look(bytes: Uint8Array, pointer: string): Inspected {

@@ -4,8 +4,8 @@ import { dayOf, mostRows } from '../account/usage.ts'
 import type { App } from '../app.ts'
 import { doors, pathOf } from '../caller.ts'
 import { type Answer, unwrap } from '../errors.ts'
-import { refuse } from '../inputs/refuse.ts'
 import { describe } from '../issues.ts'
+import { refuse } from '../refuse.ts'
 import { json, problem } from './responses.ts'
 
 /** Days that are told of where no beginning is named, the last among them. */

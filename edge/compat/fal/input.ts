@@ -1,7 +1,7 @@
 import { findModel } from '../../../shared/catalog.ts'
 import type { Size } from '../../../shared/inputs.ts'
-import { refuse } from '../../inputs/refuse.ts'
 import { describe } from '../../issues.ts'
+import { refuse } from '../../refuse.ts'
 import { onlyImage } from '../images.ts'
 import { nearestSize, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './storage.ts'

@@ -1,8 +1,8 @@
 import type { Context } from 'hono'
 import { readForm, readJson } from '../../body.ts'
 import { Given } from '../../inputs/given.ts'
-import { refuse } from '../../inputs/refuse.ts'
 import { parse } from '../../issues.ts'
+import { refuse } from '../../refuse.ts'
 import { Fields } from '../fields.ts'
 
 /** Fields of a form that are no text in JSON. */

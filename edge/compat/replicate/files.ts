@@ -6,10 +6,10 @@ import type { App } from '../../app.ts'
 import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { Given } from '../../inputs/given.ts'
-import { refuse } from '../../inputs/refuse.ts'
 import { parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
 import { givenIn } from '../../query.ts'
+import { refuse } from '../../refuse.ts'
 import { base } from './prediction.ts'
 
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */

@@ -1,4 +1,4 @@
-import { ProblemError } from '../errors.ts'
+import { ProblemError } from './errors.ts'
 
 /** An invalid-request problem about one field. */
 export function refuse(pointer: string, expected: string, received: string): never {
