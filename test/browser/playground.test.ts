@@ -163,6 +163,17 @@ describe.skipIf(isMissing)('the playground', () => {
 		await detail.getByRole('button', { name: 'Close' }).click()
 	})
 
+	it('loads no picture of the gallery before it comes into view', async () => {
+		await page.setViewportSize({ width: 390, height: 500 })
+		await page.reload()
+		const image = page.locator('#gallery img').first()
+		await image.waitFor({ state: 'attached' })
+		expect(await image.getAttribute('src')).toBeNull()
+		await image.scrollIntoViewIfNeeded()
+		await expect.poll(() => image.evaluate((seen: HTMLImageElement) => seen.naturalWidth)).toBeGreaterThan(0)
+		await page.setViewportSize({ width: 1280, height: 900 })
+	})
+
 	it('bears with what goes wrong meanwhile: a server that is away, URLs that have expired, no clipboard, a key that is revoked', async () => {
 		const admin = async (method: string, path: string, body = {}) => {
 			const headers = { authorization: `Bearer ${stack.adminToken}`, 'content-type': 'application/json' }
