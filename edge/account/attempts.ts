@@ -89,7 +89,7 @@ export class Attempts {
 			)
 			this.#due.remove('enqueue', id)
 			this.#due.put('lease', id, now + lease)
-			this.#lineup.started(row.model, now)
+			this.#lineup.started(row, now)
 			if (row.started_at === null) {
 				this.#tell({ id, type: 'started', at: now })
 			}

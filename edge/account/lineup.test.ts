@@ -44,7 +44,7 @@ describe("An account's line", () => {
 		const low = await order({ priority: 'low' })
 		expect(await place(low)).toBe(67)
 		await cancel(first)
-		expect(await place(await order())).toBe(3)
+		expect(await place(await order())).toBe(1)
 		vi.setSystemTime(Date.now() + 5 * 60_000)
 		await vi.waitFor(async () => {
 			// A call to the queue that fails only now puts the next one off by some seconds more.
@@ -52,6 +52,43 @@ describe("An account's line", () => {
 			await runDurableObjectAlarm(stub)
 			expect(await place(low)).toBe(1)
 		}, patience)
+	})
+
+	it('takes no room from normal work for work of low priority, which has what room that leaves', async () => {
+		const low: string[] = []
+		for (let i = 0; i < 17; i++) {
+			vi.setSystemTime(Date.now() + 1)
+			low.push(await order({ priority: 'low' }))
+		}
+		expect(await Promise.all(low.slice(14).map(place))).toEqual([93, 95, null])
+		const normal = await order()
+		expect(await place(normal)).toBe(1)
+		await order()
+		await call({ account, generation: normal, epoch: 1 }, 'start', { run: 'run-one-one' })
+		expect(await place(low[16]!)).toBe(null)
+		await cancel(low[0]!)
+		expect(await place(low[16]!)).toBe(null)
+		await cancel(low[1]!)
+		expect(await place(low[16]!)).toBe(95)
+	})
+
+	it('moves the oldest work of low priority to the front, though normal work fills the line and is started all the time', async () => {
+		const ids: string[] = []
+		for (let i = 0; i < 20; i++) {
+			vi.setSystemTime(Date.now() + 1)
+			ids.push(await order())
+		}
+		const low = await order({ priority: 'low' })
+		expect(await place(low)).toBe(null)
+		vi.setSystemTime(Date.now() + 5 * 60_000 - 1_000)
+		await call({ account, generation: ids[0]!, epoch: 1 }, 'start', { run: 'run-one-one' })
+		await order({ priority: 'low' })
+		await vi.waitFor(async () => {
+			vi.setSystemTime(Date.now() + 5_000)
+			await runDurableObjectAlarm(stub)
+			expect(await place(low)).toBe(1)
+		}, patience)
+		expect(await rows(`SELECT kind FROM due WHERE subject = '${low}'`)).toEqual([{ kind: 'enqueue' }])
 	})
 
 	it('counts no more of those that go before than anybody is told of', async () => {

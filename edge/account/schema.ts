@@ -305,6 +305,19 @@ const versions = [
 	-- Captures have an index, and holds are in the order of their generations: of these alone nobody knows where they are.
 	CREATE INDEX returns ON ledger (generation) WHERE kind IN ('release', 'refund');
 	INSERT INTO due (kind, subject, at) SELECT 'archive', 'books', 0 WHERE EXISTS (SELECT 1 FROM generations);
+	`,
+
+	`
+	-- When work of a model and a priority was last started.
+	ALTER TABLE lines RENAME TO lines_of_models;
+	CREATE TABLE lines (
+		model TEXT NOT NULL,
+		priority TEXT NOT NULL,
+		moved_at INTEGER NOT NULL,
+		PRIMARY KEY (model, priority)
+	) WITHOUT ROWID;
+	INSERT INTO lines SELECT model, priorities.value, moved_at FROM lines_of_models, json_each('["low", "normal"]') priorities;
+	DROP TABLE lines_of_models;
 	`
 ]
 
