@@ -25,6 +25,21 @@ describe('a line', () => {
 		expect(line.standing('gen_5000.1', null)?.position).toBe(longest)
 	})
 
+	it('does not take who has just begun for who is too far behind to be seen', () => {
+		const line = new Line()
+		for (let second = 0; second < 3; second++) {
+			line.see(jobs(3 * second, 3 * second + longest), 1_000 * second)
+		}
+		expect([2, 5].map((n) => line.standing(`gen_${n}.1`, null))).toEqual([undefined, undefined])
+		expect(line.standing(`gen_${5 + longest}.1`, null)?.position).toBe(longest - 1)
+		expect(line.standing('gen_5000.1', null)?.position).toBe(longest)
+		// Half a minute later nobody is left whose node has not said that it has begun.
+		for (let second = 3; second < 40; second++) {
+			line.see(jobs(6, 6 + longest), 1_000 * second)
+		}
+		expect(line.standing('gen_2.1', null)?.position).toBe(longest)
+	})
+
 	it('says when one is likely to begin, by the pace of the last half minute', () => {
 		const line = new Line()
 		// Two a second.

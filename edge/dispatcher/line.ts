@@ -16,6 +16,8 @@ export class Line {
 	/** How many have left, and in how many milliseconds: older ones count less and less. */
 	#left = 0
 	#time = 0
+	/** When each of them was missed. Its node may still be on the way to say that it has begun. */
+	readonly #missed = new Map<string, number>()
 
 	/** Takes in the ids of the first `longest` that wait now, the next one first. */
 	see(ids: readonly string[], now: number): void {
@@ -26,10 +28,18 @@ export class Line {
 		} else {
 			const present = new Set(ids)
 			// Who was far behind may have been pushed out of sight by others.
-			const left = this.#ids.slice(0, longest / 2).filter((id) => !present.has(id)).length
+			const left = this.#ids.slice(0, longest / 2).filter((id) => !present.has(id))
+			for (const id of left) {
+				this.#missed.set(id, now)
+			}
 			const kept = Math.exp(-elapsed / memory)
-			this.#left = this.#left * kept + left
+			this.#left = this.#left * kept + left.length
 			this.#time = this.#time * kept + elapsed
+		}
+		for (const [id, at] of this.#missed) {
+			if (now - at > memory) {
+				this.#missed.delete(id)
+			}
 		}
 		this.#ids = ids
 		this.#seenAt = now
@@ -38,7 +48,7 @@ export class Line {
 	/** Where a job stands, or will once `before` more of its account are in line; undefined where it is in the queue, but not in line. */
 	standing(id: string, before: number | null): Standing | undefined {
 		const place = this.#ids.indexOf(id)
-		if (place < 0 && before === null && this.#ids.length < longest) {
+		if (place < 0 && before === null && (this.#ids.length < longest || this.#missed.has(id))) {
 			return undefined
 		}
 		const position = place < 0 ? this.#ids.length + (before ?? 0) : place
