@@ -151,7 +151,7 @@ export function describe(value: unknown): string {
 	}
 	if (typeof value === 'string') {
 		return value.length > longestText
-			? `${JSON.stringify(beginning(value)).slice(0, -1)}…" (${value.length} characters)`
+			? `${JSON.stringify(beginning(value)).slice(0, -1)}…" (${z.core.util.codePointLength(value)} characters)`
 			: JSON.stringify(value)
 	}
 	if (value instanceof Given) {

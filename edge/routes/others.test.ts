@@ -146,6 +146,10 @@ it('says what it expected in words where they are plainer', async () => {
 	expect(await detail('/v1/generations', { model: 'scenes-classes', class_label: 0, prompt: 'a red cube' })).toBe(
 		'One field is not as expected: /prompt: expected no text, got "a red cube".'
 	)
+	// Of what is one character to everyone, and two to JavaScript.
+	expect(await detail('/v1/generations', { model: 'scenes', prompt: '🔴'.repeat(1_001) })).toBe(
+		`One field is not as expected: /prompt: expected at most 1000 characters, got "${'🔴'.repeat(30)}…" (1001 characters).`
+	)
 })
 
 it.each([
