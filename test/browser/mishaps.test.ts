@@ -496,11 +496,11 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await page.keyboard.press('ArrowDown')
 		expect(await radios.nth(1).isChecked()).toBe(true)
 		await page.keyboard.press('Tab')
-		expect(await page.getByRole('slider', { name: 'Brush' }).evaluate((one) => one === document.activeElement)).toBe(true)
+		expect(await page.getByRole('application', { name: 'The map' }).evaluate((one) => one === document.activeElement)).toBe(true)
 		expect((await stack.finished(await develop(page))).request.semantic_map).toMatch(/^upl_/)
 	})
 
-	it('a phone: a second finger draws nothing, and no form is wider than its panel', async () => {
+	it('a phone: a second finger draws nothing, two scroll, and no form is wider than its panel', async () => {
 		const { page } = await open({ viewport: { width: 375, height: 812 }, hasTouch: true })
 		await enter(page)
 		await costs(page).waitFor()
@@ -526,6 +526,15 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await touch('touchMove', at(0.8, 0.2), at(0.8, 0.9))
 		expect(await pixels()).toBe(one)
 		await touch('touchEnd')
+		const scrolled = await page.evaluate(() => scrollY)
+		await touch('touchStart', at(0.3, 0.8))
+		await touch('touchStart', at(0.3, 0.8), at(0.7, 0.8))
+		for (let step = 1; step < 20; step++) {
+			await touch('touchMove', at(0.3, 0.8 - step / 40), at(0.7, 0.8 - step / 40))
+		}
+		await touch('touchEnd')
+		await expect.poll(() => page.evaluate(() => scrollY)).toBeGreaterThan(scrolled + 50)
+		expect(await pixels()).toBe(one)
 		for (const model of await page
 			.locator('select[name=model] option')
 			.evaluateAll((all) => all.map((one) => (one as HTMLOptionElement).value))) {

@@ -311,6 +311,37 @@ describe.skipIf(isMissing)('the playground', () => {
 		expect(await hurdles(page)).toEqual([])
 	})
 
+	it('is painted on by keyboard, too', async () => {
+		const canvas = page.getByRole('application', { name: 'paint over what is to be drawn anew' })
+		const painted = () =>
+			canvas.evaluate((element) => {
+				const { width, height } = element as HTMLCanvasElement
+				const { data } = (element as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, width, height)
+				return [0.2, 0.5, 0.8].map((part) => data[4 * (Math.floor(width * part) + width * (height >> 1)) + 3]! > 0)
+			})
+		await page.getByRole('button', { name: 'Clear' }).click()
+		for (const _ of ['Undo', 'the size', 'the canvas']) {
+			await page.keyboard.press('Shift+Tab')
+		}
+		await page.getByText('By keyboard: the arrows move the brush').waitFor()
+		expect(await painted()).toEqual([false, false, false])
+		const before = Number(await page.getByLabel('Brush').inputValue())
+		await page.keyboard.press('+')
+		expect(Number(await page.getByLabel('Brush').inputValue())).toBeGreaterThan(before)
+		await page.keyboard.press('-')
+		await page.keyboard.press('Space')
+		expect(await painted()).toEqual([false, true, false])
+		await page.keyboard.down('Space')
+		for (let step = 0; step < 20; step++) {
+			await page.keyboard.press('ArrowRight')
+		}
+		await page.keyboard.up('Space')
+		await page.keyboard.press('ArrowLeft')
+		expect(await painted()).toEqual([false, true, true])
+		await page.getByText(/^Costs 0\.\d+ of /).waitFor()
+		expect(await hurdles(page)).toEqual([])
+	})
+
 	it('has a reference of the API beside it', async () => {
 		// The browser has logged the refusal above.
 		trouble.splice(0, trouble.length, ...trouble.filter((text) => !text.includes('422')))

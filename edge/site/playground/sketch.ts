@@ -22,11 +22,21 @@ interface Options {
 	label: string
 }
 
-type Stroke = { colour: string; width: number; points: [number, number][] }
+type Point = [number, number]
+type Stroke = { colour: string; width: number; points: Point[] }
 
-/** A canvas to paint on, with a brush of adjustable size; strokes can be taken back. */
+const keys = 'By keyboard: the arrows move the brush, the space bar paints, + and − change its size.'
+const ways = new Map<string, Point>([
+	['ArrowLeft', [-1, 0]],
+	['ArrowRight', [1, 0]],
+	['ArrowUp', [0, -1]],
+	['ArrowDown', [0, 1]]
+])
+
+/** A canvas to paint on, with a brush of adjustable size, by pointer or by keyboard; strokes can be taken back. */
 export function sketch({ width, height, ground: first, brush, backdrop, label }: Options): Sketch {
-	const canvas = h('canvas', { width, height, role: 'img', 'aria-label': label, class: backdrop ? 'over' : undefined })
+	const named = { role: 'application', tabindex: 0, 'aria-label': label, 'aria-description': keys }
+	const canvas = h('canvas', { width, height, ...named, class: backdrop ? 'over' : undefined })
 	const size = h('input', { type: 'range', min: 2, max: Math.round(width / 3), value: Math.round(width / 8) })
 	const context = canvas.getContext('2d')!
 	let ground = first
@@ -53,47 +63,100 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 		}
 		strokes.forEach(paint)
 	}
-	const at = ({ offsetX, offsetY }: PointerEvent): [number, number] => [
-		(offsetX * width) / canvas.clientWidth,
-		(offsetY * height) / canvas.clientHeight
-	]
-	/** That draws the last stroke just now. */
-	let pointer: number | undefined
-	canvas.addEventListener('pointerdown', (event) => {
-		// A second finger, or another button, is no stroke.
-		if (!event.isPrimary || event.button !== 0) {
-			return
-		}
-		canvas.setPointerCapture(event.pointerId)
-		pointer = event.pointerId
-		strokes.push({ colour: brush(), width: Number(size.value), points: [at(event)] })
-		repaint()
-	})
-	canvas.addEventListener('pointermove', (event) => {
-		if (event.pointerId === pointer) {
-			strokes.at(-1)?.points.push(at(event))
-			repaint()
-		}
-	})
-	// Where a mouse would paint, and how much.
+	/** Where the brush is. */
+	let place: Point = [width / 2, height / 2]
+	/** Shows where it would paint, and how much. */
 	const ring = h('div', { class: 'ring', hidden: true })
-	canvas.addEventListener('pointermove', ({ pointerType, offsetX, offsetY }) => {
-		ring.hidden = pointerType !== 'mouse'
-		const across = (Number(size.value) * canvas.clientWidth) / width
-		Object.assign(ring.style, { left: `${offsetX}px`, top: `${offsetY}px`, width: `${across}px` })
-	})
-	canvas.addEventListener('pointerleave', () => {
-		ring.hidden = true
-	})
+	const showRing = () => {
+		ring.hidden = false
+		const [left, top] = [(100 * place[0]) / width, (100 * place[1]) / height]
+		Object.assign(ring.style, { left: `${left}%`, top: `${top}%`, width: `${(100 * Number(size.value)) / width}%` })
+	}
+	/** What draws the last stroke just now: a pointer, or the space bar. */
+	let drawing: number | ' ' | undefined
+	const press = (by: number | ' ') => {
+		drawing = by
+		strokes.push({ colour: brush(), width: Number(size.value), points: [place] })
+		repaint()
+	}
 	const changed = () => canvas.dispatchEvent(new Event('input', { bubbles: true }))
-	const lift = ({ pointerId }: PointerEvent) => {
-		if (pointerId === pointer) {
-			pointer = undefined
+	const lift = (by: number | ' ') => {
+		if (by === drawing) {
+			drawing = undefined
 			changed()
 		}
 	}
-	canvas.addEventListener('pointerup', lift)
-	canvas.addEventListener('pointercancel', lift)
+	const moveTo = (to: Point, by: number | ' ') => {
+		place = to
+		if (by === drawing) {
+			strokes.at(-1)?.points.push(to)
+			repaint()
+		}
+	}
+	const at = ({ offsetX, offsetY }: PointerEvent): Point => [
+		(offsetX * width) / canvas.clientWidth,
+		(offsetY * height) / canvas.clientHeight
+	]
+	canvas.addEventListener('pointerdown', (event) => {
+		// A second finger, or another button, is no stroke.
+		if (!event.isPrimary || event.button !== 0 || drawing !== undefined) {
+			return
+		}
+		canvas.setPointerCapture(event.pointerId)
+		place = at(event)
+		press(event.pointerId)
+	})
+	canvas.addEventListener('pointermove', (event) => {
+		if (drawing === undefined || event.pointerId === drawing) {
+			moveTo(at(event), event.pointerId)
+		}
+		if (event.pointerType === 'mouse') {
+			showRing()
+		} else {
+			ring.hidden = true
+		}
+	})
+	const hideRing = () => {
+		ring.hidden = !canvas.matches(':focus-visible')
+	}
+	canvas.addEventListener('pointerleave', hideRing)
+	canvas.addEventListener('pointerup', ({ pointerId }) => lift(pointerId))
+	// With a second finger the browser takes it for scrolling: then nothing was to be painted.
+	canvas.addEventListener('pointercancel', ({ pointerId }) => {
+		if (pointerId === drawing) {
+			strokes.pop()
+			repaint()
+			lift(pointerId)
+		}
+	})
+	canvas.addEventListener('keydown', (event) => {
+		const { key, repeat, ctrlKey, altKey, metaKey } = event
+		const way = ways.get(key)
+		if (ctrlKey || altKey || metaKey) {
+			return
+		}
+		if (way) {
+			const step = Math.max(1, Number(size.value) / 4)
+			const within = (to: number, most: number) => Math.min(most, Math.max(0, to))
+			moveTo([within(place[0] + step * way[0], width), within(place[1] + step * way[1], height)], ' ')
+		} else if (key === ' ') {
+			if (!repeat && drawing === undefined) {
+				press(' ')
+			}
+		} else if ('+=-−'.includes(key)) {
+			size.value = String(Math.round(Number(size.value) * ('+='.includes(key) ? 1.25 : 0.8)))
+		} else {
+			return
+		}
+		event.preventDefault()
+		showRing()
+	})
+	canvas.addEventListener('keyup', ({ key }) => key === ' ' && lift(key))
+	canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && showRing())
+	canvas.addEventListener('blur', () => {
+		lift(' ')
+		hideRing()
+	})
 	const change = (left: Stroke[]) => {
 		strokes = left
 		repaint()
@@ -116,7 +179,7 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 		})
 	)
 	// The canvas says so itself to whoever hears it.
-	const hint = h('p', { class: 'faint', 'aria-hidden': 'true' }, label)
+	const hint = h('p', { class: 'faint', 'aria-hidden': 'true' }, `${label}. `, h('span', { class: 'keys' }, keys))
 	return {
 		element: h('div', { class: 'easel' }, hint, sheet, tools),
 		isTouched: () => ground !== first || strokes.length > 0,
