@@ -183,8 +183,8 @@ function* fieldsOf(body: Held, type: string): Generator<[string, Field]> {
 		throw new Error('content-type names no boundary')
 	}
 	let besides = 0
-	// Forms that are written by hand may begin with the line break that belongs to each boundary (RFC 2046, §5.1.1).
-	const form = bytes[0] === 13 && bytes[1] === 10 ? bytes.subarray(2) : bytes
+	// What comes before the first boundary is for people, or the line break that belongs to each (RFC 2046, §5.1.1).
+	const form = bytes.subarray(Math.max(0, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(`--${boundary}`)))
 	for (const part of parseMultipart(form, { boundary, maxFileSize: bytes.length, maxTotalSize: bytes.length })) {
 		const { name, filename, mediaType = '', size } = part
 		if (name === undefined) {
@@ -192,6 +192,10 @@ function* fieldsOf(body: Held, type: string): Generator<[string, Field]> {
 		}
 		// openai-java names no file that it was given as bytes.
 		if (filename !== undefined || /^(image\/|application\/octet-stream)/i.test(mediaType)) {
+			// So a page's form sends a file that nobody chose (HTML, §4.10.22.4).
+			if (filename === '' && size === 0) {
+				continue
+			}
 			const start = part.content[0]?.byteOffset ?? 0
 			yield [name, new Given(body, start, start + size, filename ?? '')]
 			continue

@@ -159,6 +159,7 @@ const sendForm = (body: string | Uint8Array) => {
 
 it.each([
 	['that begins with a line break', '\r\n', '; filename="a.png"'],
+	['that begins with what is for people', 'A message in parts.\r\n', '; filename="a.png"'],
 	['whose file has no name', '', '\r\nContent-Type: image/png'],
 	['whose file has no type', '', '; filename="a.png"'],
 	['whose names are in no quotes', '', '; filename=a.png', 'Content-Disposition: form-data; name=content']
@@ -166,6 +167,14 @@ it.each([
 	const [start, end] = [`${before}--b\r\n${head}${more}\r\n\r\n`, '\r\n--b--']
 	const answer = await sendForm(Buffer.concat([Buffer.from(start), png, Buffer.from(end)]))
 	expect([answer.status, await answer.json()]).toEqual([201, expect.objectContaining({ size: png.length })])
+})
+
+it('takes a file that nobody chose, which a page’s form sends all the same, for one that is absent', async () => {
+	const none = part(`${named('content')}; filename=""\r\nContent-Type: application/octet-stream`, '')
+	const answer = await sendForm(`${none}--b--`)
+	expect(await answer.json()).toMatchObject({ status: 422, detail: expect.stringContaining('expected a file, got nothing') })
+	const [start, end] = [`${none}--b\r\n${named('content')}; filename=""\r\n\r\n`, '\r\n--b--']
+	expect((await sendForm(Buffer.concat([Buffer.from(start), png, Buffer.from(end)]))).status).toBe(201)
 })
 
 it('tells which part of a form is no text', async () => {
