@@ -67,9 +67,12 @@ function fromText(name: string, text: string): unknown {
 
 /** What came with the request is an input as it is; a reference (`image_url` or `file_id`) is a URL, a data URI or an upload's id. */
 function inputOf(value: unknown, pointer: string): string | Given {
+	if (Array.isArray(value)) {
+		refuse(pointer, 'one image', String(value.length))
+	}
 	const isReference = typeof value === 'object' && value !== null && !(value instanceof Given)
-	const reference = isReference ? Object.values(value).find((one) => one !== null) : value
-	if (!(typeof reference === 'string' || reference instanceof Given)) {
+	const [reference, ...more] = isReference ? Object.values(value).filter((one) => one !== null) : [value]
+	if (!(typeof reference === 'string' || reference instanceof Given) || more.length > 0) {
 		refuse(pointer, 'a file, or { "image_url" } or { "file_id" }', JSON.stringify(value).slice(0, 60))
 	}
 	return reference

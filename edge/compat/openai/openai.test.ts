@@ -3,6 +3,7 @@ import { expect, inject, it, vi } from 'vitest'
 import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { readEvents } from '../../../shared/event-stream.ts'
+import { newId } from '../../../shared/ids.ts'
 import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
 
 const generations = '/openai/v1/images/generations'
@@ -297,15 +298,19 @@ it('takes from a reference what it has: programs write the other of its two fiel
 	expect(answer.status).toBe(200)
 	const none = await post('/openai/v1/images/edits', key, { ...edit, images: [{ file_id: null, image_url: null }] })
 	expect([none.status, await none.json()]).toMatchObject([400, { error: { param: 'image' } }])
+	const both = await post('/openai/v1/images/edits', key, { ...edit, images: [{ image_url, file_id: newId('upl') }] })
+	expect([both.status, await both.json()]).toMatchObject([400, { error: { param: 'image' } }])
 })
 
 it('reads nothing into a form that it does not say, and passes no image over', async () => {
 	const { key } = await newAccount()
 	const image = new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' })
-	const send = async (more: Record<string, string | File>, name = 'image') => {
+	const send = async (more: Record<string, string | File | File[]>, name = 'image') => {
 		const form = new FormData()
 		for (const [field, value] of Object.entries({ model: 'scenes', prompt: 'null', [name]: image, ...more })) {
-			form.set(field, value)
+			for (const one of [value].flat()) {
+				form.append(field, one)
+			}
 		}
 		const headers = { authorization: `Bearer ${key}` }
 		const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
@@ -315,6 +320,7 @@ it('reads nothing into a form that it does not say, and passes no image over', a
 		expect(await send({ stream: '1' }, name)).toEqual([400, 'stream: expected boolean, got "1".'])
 		expect(await send({ 'image[1]': image }, name)).toEqual([400, 'image: expected one image, got 2.'])
 	}
+	expect(await send({ mask: [image, image] })).toEqual([400, 'mask: expected one image, got 2.'])
 	expect(await send({ size: '0x64' })).toEqual([400, 'size: expected auto, or a size such as 1024x768, got "0x64".'])
 })
 
