@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { cp, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
@@ -168,6 +168,35 @@ test('weights in other files are copied with the graph', async () => {
 	const [{ seed, drawing, latent }] = drawings as [(typeof drawings)[number]]
 	const drawn = await draw(await planFor(checkpoint, drawing), seed)
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
+})
+
+test("a download in huggingface_hub's cache, whose files are links to its blobs, is imported as it lies there, and files are made of them", async () => {
+	await lay('scalar')
+	await moveWeights(at('unet'))
+	const cache = path.join(place.work, 'models--me--tiny-sd')
+	const source = path.join(cache, 'snapshots/0123abc')
+	await mkdir(path.join(cache, 'blobs'), { recursive: true })
+	const names = readdirSync(place.source, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(at(name)).isFile())
+	for (const [i, name] of names.entries()) {
+		const blob = path.join(cache, 'blobs', `${i}`)
+		const link = path.join(source, name)
+		await rename(at(name), blob)
+		await mkdir(path.dirname(link), { recursive: true })
+		await symlink(path.relative(path.dirname(link), blob), link)
+	}
+	// As whoever gives its folder may have called it.
+	const given = path.join(place.work, 'given')
+	await symlink(source, given)
+	const { folder, found } = await add({ id: 'mine', source: given })
+	expect(readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => entry.isSymbolicLink())).toBe(false)
+	expect(found.size).toBeGreaterThan(100_000)
+	expect(readdirSync(path.join(folder, 'unet')).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])
+
+	await rm(path.join(source, 'unet/config.json'))
+	await symlink('/etc/passwd', path.join(source, 'unet/config.json'))
+	await expect(add({ id: 'other', source })).rejects.toThrow('0123abc/unet/config.json: expected a plain file')
+	// Its own name is no commit's: it says which there are.
+	await expect(add({ id: 'other', source: cache })).rejects.toThrow(`found one deeper: give ${source}`)
 })
 
 test.each(['scalar', 'dynamo'] as const)('weights of an export whose timestep is %s may be declared as inputs', async (kind) => {

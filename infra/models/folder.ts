@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 import { readFamily } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -27,6 +27,8 @@ export interface Export {
 	readonly otherGraphs: readonly string[]
 }
 
+const INDEX = 'model_index.json'
+
 const Scheduler = z.object({ _class_name: z.string() })
 
 const hint = '`optimum-cli export onnx` or infra/model-kit/export makes ONNX graphs of PyTorch weights'
@@ -39,13 +41,18 @@ const unused = new Set(['safety_checker', 'feature_extractor'])
  * where a file that would be read is missing or a link.
  */
 export async function readExport(given: string): Promise<Export> {
-	const stat = lstatSync(given, { throwIfNoEntry: false })
+	const stat = statSync(given, { throwIfNoEntry: false })
 	if (!stat?.isDirectory()) {
 		const isWeights = /\.(safetensors|ckpt)$/.test(given)
 		const found = stat ? `got ${stat.isFile() ? 'a file' : 'none'}` : 'found none'
 		throw new ModelError(given, `expected a folder, ${found}${isWeights ? `. ${hint}` : ''}`)
 	}
 	const folder = realpathSync(given)
+	const blobs = blobsOf(folder)
+	const deeper = existsSync(path.join(folder, INDEX)) ? [] : exportsIn(folder)
+	if (deeper.length > 0) {
+		throw new ModelError(folder, `expected a folder with a ${INDEX}, found one deeper: give ${enumerate(deeper)}`)
+	}
 	const { name: pipeline } = await readFamily(folder)
 	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler/scheduler_config.json'), Scheduler)
 	const denoiser = existsSync(path.join(folder, 'transformer')) ? 'transformer' : 'unet'
@@ -55,31 +62,28 @@ export async function readExport(given: string): Promise<Export> {
 	const take = (...names: string[]) => {
 		const name = path.join(...names)
 		const file = path.join(folder, name)
-		// A link on the way there, too.
-		if (!lstatSync(file).isFile() || realpathSync(file) !== file) {
+		if (!isPlain(file) && !(blobs && isIn(blobs, file))) {
 			throw new ModelError(file, 'expected a plain file, got something else (`cp -rL` makes files of links)')
 		}
 		files.push(name)
 	}
 
-	take('model_index.json')
+	take(INDEX)
 	for (const entry of readdirSync(folder, { withFileTypes: true })) {
-		if (entry.isSymbolicLink()) {
-			throw new ModelError(
-				path.join(folder, entry.name),
-				'expected a plain file or folder, got a link (`cp -rL` makes files of links)'
-			)
+		const inFolder = path.join(folder, entry.name)
+		if (entry.isSymbolicLink() && statSync(inFolder, { throwIfNoEntry: false })?.isDirectory()) {
+			throw new ModelError(inFolder, 'expected a plain folder, got a link (`cp -rL` makes files of links)')
 		}
 		if (!entry.isDirectory() || unused.has(entry.name)) {
 			continue
 		}
-		const inside = readdirSync(path.join(folder, entry.name))
+		const inside = readdirSync(inFolder)
 		for (const name of inside.filter((name) => /\.(json|txt)$|^spiece\.model$/.test(name))) {
 			take(entry.name, name)
 		}
 		if (inside.includes('model.onnx')) {
 			take(entry.name, 'model.onnx')
-			const graph = readGraph(path.join(folder, entry.name, 'model.onnx'))
+			const graph = readGraph(path.join(inFolder, 'model.onnx'))
 			for (const location of graph.external) {
 				take(entry.name, location)
 			}
@@ -103,9 +107,28 @@ export async function readExport(given: string): Promise<Export> {
 	if (graphs.size === 0) {
 		throw new ModelError(folder, `expected ONNX graphs (${denoiser}/model.onnx), found none. ${hint}`)
 	}
-	const size = files.reduce((sum, name) => sum + lstatSync(path.join(folder, name)).size, 0)
+	const size = files.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
 	return { folder, pipeline, scheduler, graphs, denoiser, oldTokenizers, files, size, otherGraphs }
 }
+
+/** Folders in it with an index: a zip was unpacked with one around it, or all of a download's versions are in there (`snapshots/<commit>`). */
+const exportsIn = (folder: string, levels = 2): string[] =>
+	readdirSync(folder, { withFileTypes: true })
+		.filter((entry) => entry.isDirectory())
+		.map(({ name }) => path.join(folder, name))
+		.flatMap((each) => (existsSync(path.join(each, INDEX)) ? [each] : levels > 1 ? exportsIn(each, levels - 1) : []))
+
+/** Neither a link itself, nor one on the way there. */
+const isPlain = (file: string): boolean => lstatSync(file).isFile() && realpathSync(file) === file
+
+/** Where the files of a download lie that are links in `models--…/snapshots/<commit>`: the cache of huggingface_hub. */
+const blobsOf = (folder: string): string | undefined => {
+	const [, cache] = /^(.*)\/snapshots\/[^/]+(\/|$)/.exec(folder) ?? []
+	return cache && path.join(cache, 'blobs')
+}
+
+const isIn = (blobs: string, file: string): boolean =>
+	existsSync(file) && statSync(file).isFile() && path.dirname(realpathSync(file)) === blobs
 
 /**
  * Graphs of other names, or a folder deeper, as some repositories have them: `unet/model_fp16.onnx`, `unet/onnx/model.onnx`, `onnx/unet/model.onnx`; or in ONNX

@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import path from 'node:path'
 import { HALF, Graph as Nodes } from '../../worker-gpu/onnx/graph.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
@@ -121,7 +121,7 @@ function externalSize(file: string, location: string, end: number): number {
 	if (location === '' || /[\\:\0]/.test(location) || path.isAbsolute(location) || normal.split(path.sep)[0] === '..') {
 		throw new ModelError(file, `expected weights in files beside the graph, got ${shown}, which leads elsewhere`)
 	}
-	const stat = lstatSync(path.join(path.dirname(file), normal), { throwIfNoEntry: false })
+	const stat = statSync(path.join(path.dirname(file), normal), { throwIfNoEntry: false })
 	if (!stat?.isFile()) {
 		throw new ModelError(
 			file,

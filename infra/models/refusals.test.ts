@@ -33,6 +33,14 @@ describe('refuses, and writes nothing:', () => {
 			])
 		),
 		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
+		'a folder around it': {
+			spoil: async () => {
+				await rename(place.source, path.join(place.work, 'inner'))
+				await mkdir(place.source)
+				await rename(path.join(place.work, 'inner'), at('inner'))
+			},
+			message: /Tiny SD: expected a folder with a model_index.json, found one deeper: give .*Tiny SD\/inner$/
+		},
 		'an unknown class': {
 			spoil: () => writeFile(at('model_index.json'), '{"_class_name":"FluxKontextPipeline"}'),
 			message:
@@ -233,16 +241,24 @@ describe('refuses, and writes nothing:', () => {
 			spoil: async () => {
 				await moveWeights(at('unet'))
 				await rm(at('unet/model.onnx_data'))
-				await symlink('/etc/passwd', at('unet/model.onnx_data'))
+				await symlink('/dev/zero', at('unet/model.onnx_data'))
 			},
 			message: /expected its weights in "model.onnx_data" beside it, found no plain file/
+		},
+		'weights that are a link to some elsewhere': {
+			spoil: async () => {
+				await moveWeights(at('unet'))
+				await rename(at('unet/model.onnx_data'), path.join(place.work, 'weights'))
+				await symlink(path.join(place.work, 'weights'), at('unet/model.onnx_data'))
+			},
+			message: /unet\/model.onnx_data: expected a plain file, got something else/
 		},
 		'a part that is a link': {
 			spoil: async () => {
 				await rm(at('vae_decoder'), { recursive: true })
 				await symlink(path.join(exports, 'vae_decoder'), at('vae_decoder'))
 			},
-			message: /Tiny SD\/vae_decoder: expected a plain file or folder, got a link/
+			message: /Tiny SD\/vae_decoder: expected a plain folder, got a link/
 		},
 		'a config that is a link': {
 			spoil: async () => {
