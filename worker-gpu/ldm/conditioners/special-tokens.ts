@@ -55,7 +55,7 @@ const Config = NamedTokens.extend({
 export interface SpecialTokens {
 	/** Tokens by their role: `pad_token`, `bos_token`. */
 	readonly named: Readonly<Partial<Record<Name, AddedToken>>>
-	/** What tokenizer_config.json adds to the vocabulary itself, by id. */
+	/** What tokenizer_config.json adds to the vocabulary itself, or added_tokens.json beside older ones, by id. */
 	readonly added: Readonly<Record<string, AddedToken>>
 }
 
@@ -86,8 +86,7 @@ export async function readSpecialTokens(folder: string, kind: keyof typeof DEFAU
 	const map = path.join(folder, 'special_tokens_map.json')
 	const mapped = !added_tokens_decoder && existsSync(map) ? await readConfig(map, NamedTokens) : {}
 	const sources: { readonly [N in Name]?: AddedToken | null | undefined }[] = [mapped, config, DEFAULTS[kind]]
-	const added = added_tokens_decoder ?? {}
-	const byContent = new Map(Object.values(added).map((token) => [token.content, token]))
+	const byContent = new Map(Object.values(added_tokens_decoder ?? {}).map((token) => [token.content, token]))
 	const named: Partial<Record<Name, AddedToken>> = {}
 	for (const name of NAMES) {
 		const token = sources.map((tokens) => tokens[name]).find(Boolean)
@@ -95,5 +94,13 @@ export async function readSpecialTokens(folder: string, kind: keyof typeof DEFAU
 			named[name] = byContent.get(token.content) ?? token
 		}
 	}
-	return { added, named }
+	return { named, added: added_tokens_decoder ?? (await readOlder(path.join(folder, 'added_tokens.json'), Object.values(named))) }
+}
+
+/** As transformers wrote it until 4.34: the ids of textual inversion's words, which are looked for in the normalised text. */
+async function readOlder(file: string, named: readonly AddedToken[]): Promise<SpecialTokens['added']> {
+	const ids = existsSync(file) ? await readConfig(file, z.record(z.string(), z.int().nonnegative())) : {}
+	const tokenOf = (content: string) =>
+		named.find((token) => token.content === content) ?? { ...plain(content), normalized: true, special: false }
+	return Object.fromEntries(Object.entries(ids).map(([content, id]) => [id, tokenOf(content)]))
 }

@@ -204,6 +204,9 @@ function addedTokens(
 }
 
 const read = (file: string): Promise<string> =>
-	readFile(file, 'utf8').catch((error: Error) => {
-		throw new ModelError(file, `expected a text file, got: ${error.message}`, { cause: error })
-	})
+	readFile(file, 'utf8').then(
+		(text) => text.replace(/^\ufeff/, ''), // Editors on Windows begin with a mark.
+		(error: Error) => {
+			throw new ModelError(file, `expected a text file, got: ${error.message}`, { cause: error })
+		}
+	)

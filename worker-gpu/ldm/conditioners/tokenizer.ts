@@ -122,14 +122,37 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	const after = around.slice(around.indexOf(text) + 1).map(idOf)
 	const room = total - before.length - after.length
 
+	const severalOf = vectorsOf(added.map(({ content }) => content))
+
 	return (text) => {
-		const words = tokenize(text).map(idOf)
+		const words = tokenize(severalOf(text, tokenize)).map(idOf)
 		const ids = [...before, ...words.slice(0, room), ...after]
 		const rest = words.slice(room)
 		return {
 			ids: [...ids, ...Array<number>(total - ids.length).fill(pad)],
 			cutOff: rest.length > 0 ? library.decode(rest, { clean_up_tokenization_spaces: false }).trim() : ''
 		}
+	}
+}
+
+/**
+ * Textual inversion may have learnt several vectors for a word: "<cat>" then stands for "<cat> <cat>_1 <cat>_2", of which each is a token. As diffusers'
+ * `maybe_convert_prompt`.
+ */
+function vectorsOf(contents: readonly string[]): (text: string, tokenize: (text: string) => string[]) => string {
+	const known = new Set(contents)
+	const several = [...known]
+		.filter((token) => known.has(`${token}_1`))
+		.map((token) => {
+			const all = [token]
+			while (known.has(`${token}_${all.length}`)) {
+				all.push(`${token}_${all.length}`)
+			}
+			return [token, all.join(' ')] as const
+		})
+	return (text, tokenize) => {
+		const words = several.length > 0 ? tokenize(text) : []
+		return several.reduce((said, [token, all]) => (words.includes(token) ? said.replaceAll(token, () => all) : said), text)
 	}
 }
 
