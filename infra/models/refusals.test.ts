@@ -101,6 +101,10 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /^text_encoder: .*indices element out of data bounds/
 		},
+		'a text encoder that is told what is padding': {
+			spoil: () => setting('text_encoder/config.json', { use_attention_mask: true }),
+			message: /text_encoder\/config.json: .*expected false: the graph has no input for what is masked.*use_attention_mask/
+		},
 		'a tokenizer of another kind': {
 			spoil: () =>
 				writeFile(

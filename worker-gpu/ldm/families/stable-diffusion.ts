@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
 import type { Checkpoint, Family } from '../checkpoint.ts'
@@ -28,7 +31,18 @@ export const stableDiffusion: Family = async (folder) => {
 	return byText(folder, parts, { ...parts, ...(await loadSamplers(folder, { steps_offset: 1, skip_prk_steps: true })) })
 }
 
+/** diffusers' pipelines then tell the encoder where a text ends; exported graphs are told its tokens alone. */
+const Masking = z.object({
+	use_attention_mask: z
+		.literal(false, 'expected false: the graph has no input for what is masked, and would read the padding too')
+		.nullish()
+})
+
 export async function loadText(folder: ModelFolder): Promise<Conditioner<Text>> {
+	const file = path.join(folder.at('text_encoder'), 'config.json')
+	if (existsSync(file)) {
+		await readConfig(file, Masking)
+	}
 	return text(await loadReader(folder))
 }
 
