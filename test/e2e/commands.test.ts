@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { bindingFolder } from '../../worker-gpu/onnx/provider.ts'
@@ -81,3 +82,43 @@ it.runIf(isInstalled('python3'))('python infra/model-kit/reference makes nothing
 	})
 	expect((await reference('--help')).stdout).toContain('stable-diffusion')
 })
+
+it.runIf(isInstalled('python3'))(
+	'python infra/model-kit/export takes a variant of weights where a download has no others',
+	async () => {
+		const folder = mkdtempSync(join(tmpdir(), 'darkroom-'))
+		const lay = (...files: string[]) => {
+			rmSync(folder, { recursive: true })
+			for (const file of files) {
+				mkdirSync(dirname(join(folder, file)), { recursive: true })
+				writeFileSync(join(folder, file), '')
+			}
+		}
+		const program = `import sys, pathlib; sys.path.insert(0, ${JSON.stringify(join(root, 'infra/model-kit/export'))}); from variant import variant; print(variant(pathlib.Path(sys.argv[1]), ["unet", "vae", "tokenizer"]))`
+		const variant = async () => (await promisify(execFile)('python3', ['-c', program, folder])).stdout.trim()
+		try {
+			const tokenizer = 'tokenizer/vocab.json'
+			lay(
+				'unet/diffusion_pytorch_model.safetensors',
+				'unet/diffusion_pytorch_model.fp16.safetensors',
+				'vae/diffusion_pytorch_model.bin',
+				tokenizer
+			)
+			expect(await variant()).toBe('None')
+			lay(
+				'unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors',
+				'unet/diffusion_pytorch_model.safetensors.index.fp16.json',
+				'vae/diffusion_pytorch_model.bin'
+			)
+			expect(await variant()).toBe('fp16')
+			lay('unet/diffusion_pytorch_model-00001-of-00002.non_ema.safetensors', 'vae/model-00001-of-00002.safetensors')
+			expect(await variant()).toBe('non_ema')
+			lay('unet/model.bf16.safetensors', 'vae/model.fp16.safetensors')
+			await expect(variant()).rejects.toMatchObject({
+				stderr: expect.stringContaining('weights of one variant, got unet of bf16, vae of fp16')
+			})
+		} finally {
+			rmSync(folder, { recursive: true })
+		}
+	}
+)

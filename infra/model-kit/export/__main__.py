@@ -18,6 +18,7 @@ import lora
 import one_file
 import torch
 from parts import NETWORKS, TEXT
+from variant import variant
 
 warnings.filterwarnings("ignore")
 
@@ -54,7 +55,13 @@ def main() -> None:
     # A null leaves a part out; what is left out here is not needed to draw, or was not there when it was saved, as Stable Diffusion 3's T5 may be.
     left_out = {name: None for name, part in saved.items() if name in UNUSED or part == [None, None]}
     if weights is None:
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, **left_out)
+        files = variant(folder, [name for name in saved if name not in left_out])
+        if files:
+            print(f"weights: {files}, for not all parts have others", flush=True)
+        try:
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, variant=files, **left_out)
+        except (OSError, ValueError, RuntimeError) as error:
+            sys.exit(f"{folder}: expected a pipeline that diffusers loads, got: {one_file.first_line(error)}")
     else:
         pipeline = one_file.load(given.source, weights, folder, **left_out)
         del weights

@@ -2,6 +2,8 @@
 
 from unittest.mock import patch
 
+import sys
+
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
@@ -63,6 +65,8 @@ def unet_with_context(folder, name, network, time_ids=6, tokens=None):
 
 
 def unet(folder, name, network):
+    if network.config.num_class_embeds or network.config.class_embed_type:
+        sys.exit(f"{name}/config.json: expected num_class_embeds and class_embed_type of null, for no pipeline of diffusers' tells a UNet2DModel its class")
     inputs = {
         "sample": (torch.randn(2, network.config.in_channels, 16, 16, dtype=network.dtype), SPACE),
         "timestep": (torch.tensor([1.0, 2.0]), BATCH),
