@@ -5,6 +5,7 @@ import { readFamily } from '../../worker-gpu/ldm/checkpoint.ts'
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import { type Graph, readGraph } from './graph.ts'
+import { refusePointer } from './lfs.ts'
 
 /** An export, as it lies on the disk: nothing was run yet. */
 export interface Export {
@@ -65,6 +66,7 @@ export async function readExport(given: string): Promise<Export> {
 		if (!isPlain(file) && !(blobs && isIn(blobs, file))) {
 			throw new ModelError(file, 'expected a plain file, got something else (`cp -rL` makes files of links)')
 		}
+		refusePointer(file)
 		files.push(name)
 	}
 

@@ -5,6 +5,7 @@ import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Declared } from '../../worker-gpu/onnx/new-node.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
 import { type Field, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
+import { refusePointer } from './lfs.ts'
 
 /** What a `model.onnx` says of itself, before anything runs it. */
 export interface Graph {
@@ -121,13 +122,15 @@ function externalSize(file: string, location: string, end: number): number {
 	if (location === '' || /[\\:\0]/.test(location) || path.isAbsolute(location) || normal.split(path.sep)[0] === '..') {
 		throw new ModelError(file, `expected weights in files beside the graph, got ${shown}, which leads elsewhere`)
 	}
-	const stat = statSync(path.join(path.dirname(file), normal), { throwIfNoEntry: false })
+	const weights = path.join(path.dirname(file), normal)
+	const stat = statSync(weights, { throwIfNoEntry: false })
 	if (!stat?.isFile()) {
 		throw new ModelError(
 			file,
 			`expected its weights in ${shown} beside it, found ${stat ? 'no plain file' : 'no file'} of that name`
 		)
 	}
+	refusePointer(weights)
 	if (!Number.isSafeInteger(end) || end < 0 || end > stat.size) {
 		throw new ModelError(file, `expected ${shown} to hold at least ${end} bytes of weights, got ${stat.size}: it was cut off`)
 	}

@@ -222,7 +222,7 @@ describe('refuses, and writes nothing:', () => {
 			message: /Tiny SD\/unet\/model.onnx: expected an ONNX graph, got a file that is broken or cut off \(30000 bytes/
 		},
 		'no graph at all': {
-			spoil: () => writeFile(at('vae_decoder/model.onnx'), 'version https://git-lfs.github.com/spec/v1\n'),
+			spoil: () => writeFile(at('vae_decoder/model.onnx'), '<!doctype html><title>Not Found</title>'),
 			message: /vae_decoder\/model.onnx: expected an ONNX graph/
 		},
 		'an empty graph': { spoil: () => truncate(at('vae_decoder/model.onnx'), 0), message: /got a file without one/ },
@@ -241,6 +241,18 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /expected "model.onnx_data" to hold at least \d+ bytes of weights, got 1000/
 		},
+		...Object.fromEntries(
+			['unet/model.onnx', 'unet/model.onnx_data', 'tokenizer/vocab.json'].map((name) => [
+				`what Git LFS has in the place of ${name}`,
+				{
+					spoil: async () => {
+						await moveWeights(at('unet'))
+						await writeFile(at(name), 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n')
+					},
+					message: new RegExp(`${name}: expected the file itself, got a pointer of Git LFS to it: .git lfs pull. fetches it`)
+				}
+			])
+		),
 		'weights that are a link': {
 			spoil: async () => {
 				await moveWeights(at('unet'))
