@@ -1,6 +1,8 @@
 import { type Endpoint, type EndpointChange, type EndpointRequest, EventName } from '../../../shared/contract/webhooks.ts'
 import { newId } from '../../../shared/ids.ts'
 import { ProblemError } from '../../errors.ts'
+import { describe } from '../../issues.ts'
+import { refuse } from '../../refuse.ts'
 
 /** Each is told of every generation, so there cannot be many. */
 const mostEndpoints = 20
@@ -52,6 +54,9 @@ export class Endpoints {
 	change(id: string, change: EndpointChange): Endpoint {
 		const before = this.read(id)
 		const { url = before.url, events = before.events, enabled = before.enabled } = change
+		if (this.list().some((other) => other.id !== id && other.url === url)) {
+			refuse('/url', 'a URL that no other webhook has', describe(url))
+		}
 		const values = [url, JSON.stringify(unique(events)), Number(enabled), id]
 		this.#sql.exec('UPDATE endpoints SET url = ?, events = ?, enabled = ? WHERE id = ?', ...values)
 		return this.read(id)

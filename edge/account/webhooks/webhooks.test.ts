@@ -326,6 +326,27 @@ describe('Webhooks', () => {
 		expect(await (await get('/v1/webhooks', key)).json()).toMatchObject({ webhooks: [same] })
 	})
 
+	it('do not become two of one URL', async () => {
+		const { id } = await subscribe('https://example.com/x')
+		await subscribe('https://example.com/y')
+		expect(await change(id, { url: 'https://example.com/y' })).toMatchObject({
+			status: 422,
+			errors: [{ pointer: '/url', expected: 'a URL that no other webhook has', received: '"https://example.com/y"' }]
+		})
+		expect(await change(id, { url: 'https://example.com/x' })).toMatchObject({ id, url: 'https://example.com/x' })
+	})
+
+	it('are told once where the URL of an endpoint came with the generation, too', async () => {
+		const place = receiver(randomText(8))
+		await subscribe(place.url, ['generation.started', 'generation.canceled'])
+		const { id } = await submit({ webhook: place.url })
+		await call({ account, generation: id, epoch: 1 }, 'start', { run: 'run-one-one' })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) => expect(all.map(({ status }) => status)).toEqual(['delivered', 'delivered']))
+		const types = (await place.letters()).map(({ body }) => JSON.parse(body).type)
+		expect(types.toSorted()).toEqual(['generation.canceled', 'generation.started'])
+	})
+
 	it('belong to one account, and there are not too many', async () => {
 		const { id } = await subscribe('https://example.com/x')
 		const { key: strange } = await newAccount()

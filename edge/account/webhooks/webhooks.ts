@@ -57,11 +57,12 @@ export class Webhooks {
 
 	observe({ id, at, type, ...rest }: Happening): void {
 		const event = `generation.${type}` as const
-		const own = this.#at.targetOf(id)
-		const places: { endpoint: string | null; url: string }[] = this.#endpoints
-			.subscribed(event)
-			.map(({ id: endpoint, url }) => ({ endpoint, url }))
-		if (own?.events.includes(event)) {
+		const target = this.#at.targetOf(id)
+		const own = target?.events.includes(event) ? target : undefined
+		// An endpoint of the same URL would have the same message under another id.
+		const others = this.#endpoints.subscribed(event).filter(({ url }) => own?.format !== 'darkroom' || own.url !== url)
+		const places = others.map(({ id, url }): Pick<NewDelivery, 'endpoint' | 'url'> => ({ endpoint: id, url }))
+		if (own) {
 			places.push({ endpoint: null, url: own.url })
 		}
 		for (const place of places) {
