@@ -251,6 +251,16 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect((await stack.fetch(`/v1/generations/${id}`)).status).toBe(404)
 	})
 
+	it('what was deleted elsewhere: it is taken down where somebody asks for it', async () => {
+		const { page } = await open()
+		await enter(page)
+		const id = await develop(page)
+		await stack.fetch(`/v1/generations/${id}`, { method: 'DELETE' })
+		await page.locator(`#gallery [data-id="${id}"]`).getByRole('button').click()
+		await page.getByText('Deleted.').waitFor()
+		expect(await page.locator(`[data-id="${id}"]`).count()).toBe(0)
+	})
+
 	it('answers that overtake each other: the price is that of what is asked for', async () => {
 		const { page } = await open()
 		await enter(page)

@@ -1,5 +1,5 @@
 import type { Model } from '../../../shared/catalog.ts'
-import type { Darkroom } from '../../../shared/client.ts'
+import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
 import type { Generation, GenerationRequest } from '../../../shared/contract/generation.ts'
 import { fileOf } from '../api.ts'
 import { attempt } from '../attempt.ts'
@@ -41,7 +41,25 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 		const article = card(generation)
 		before ? before.replaceWith(article) : put(article)
 	}
-	const look = (id: string, at?: number) => void attempt(find('said'), async () => open(await client.generation(id), at))
+	const takeDown = (id: string) => {
+		for (const shown of document.querySelectorAll(`[data-id="${id}"]`)) {
+			shown.remove()
+		}
+		find('nothing').hidden = gallery.childElementCount > 0
+		detail.close()
+		find('said').textContent = 'Deleted.'
+	}
+	const look = (id: string, at?: number) =>
+		void attempt(find('said'), async () => {
+			try {
+				open(await client.generation(id), at)
+			} catch (error) {
+				if (!(error instanceof DarkroomError && error.status === 404)) {
+					throw error
+				}
+				takeDown(id) // It was deleted elsewhere.
+			}
+		})
 	const card = (generation: Generation): HTMLElement => {
 		const { id, request, images } = generation
 		return h(
@@ -88,12 +106,7 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 					return
 				}
 				await client.remove(id)
-				for (const shown of document.querySelectorAll(`[data-id="${id}"]`)) {
-					shown.remove()
-				}
-				find('nothing').hidden = gallery.childElementCount > 0
-				detail.close()
-				find('said').textContent = 'Deleted.'
+				takeDown(id)
 			})
 		/** Storage is elsewhere, where no page may look into a file, or make a browser keep one: this brings it from here. */
 		const file = () => fileOf(`/v1/generations/${id}/images/${image!.n}`)
