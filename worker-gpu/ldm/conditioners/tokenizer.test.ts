@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -82,7 +82,7 @@ test("words of textual inversion have the ids that added_tokens.json gives them,
 	await cp(path.join(folder, 'clip'), copy, { recursive: true })
 	await writeFile(path.join(copy, 'added_tokens.json'), '{"<cat>":1214,"<cat>_1":1215,"<cat>_2":1216,"<Dog>":1217}')
 	const merges = path.join(copy, 'merges.txt')
-	await writeFile(merges, `\ufeff${readFileSync(merges, 'utf8')}`) // As editors on Windows write it.
+	await writeFile(merges, `\ufeff${await readFile(merges, 'utf8')}`) // As editors on Windows write it.
 	await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(await tokenizerJson(copy)))
 	const tokenize = await loadTokenizer(copy, 32)
 	const ids = (text: string) => tokenize(text).ids.slice(0, tokenize(text).ids.indexOf(1213) + 1)
