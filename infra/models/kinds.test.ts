@@ -216,6 +216,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'sd3.5': images,
 		'flux-dev': images,
 		'flux-schnell': images,
+		'flux-schnell-fp16': images,
 		'text2im-kl': ['text-to-image'],
 		'text2im-vq': ['text-to-image'],
 		'super-resolution': ['super-resolution'],

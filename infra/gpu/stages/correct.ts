@@ -15,7 +15,7 @@ const CHILD = 'DARKROOM_GPU_CORRECT'
 
 const DONE = 'done'
 
-/** Drawings of each model: on CUDA, which plans for every new shape, all 384 would take too long. */
+/** Drawings of each model: on CUDA, which plans for every new shape, all 500 would take too long. */
 const EACH = 2
 /** What graphs/golden.py wrote. */
 const HALVES = path.join(root, '.data/gpu/models/golden')
@@ -98,7 +98,7 @@ export async function compare(): Promise<void> {
 		try {
 			for (const [what, bySampler] of await worstMisses(model, { provider, each: quick ? 1 : EACH, placeOf })) {
 				const most = (of: keyof Worst) => Math.max(...Array.from(bySampler.values(), (each) => each[of])).toExponential(0)
-				const bounds = model.name === 'sd-fp16' ? ways['half precision']!.within : within
+				const bounds = model.name.endsWith('-fp16') ? ways['half precision']!.within : within
 				const shown = isBound(model, bounds) ? bounds : bounds.slice(0, 1)
 				tell(what, `latent ${most('latent')}, pixels ${most('pixels')}`, `≤ ${shown.join(', ')}`)
 			}

@@ -90,27 +90,32 @@ def dit(folder, name, network):
 
 
 def sd3(folder, name, network):
-    """As Optimum names it, but that every row has a timestep of its own, in float32: those of a flow are no whole numbers."""
-    config = network.config
-    dtype = network.dtype
+    export(folder / name, network, *sd3_graph(network))
+    gather(folder / name)
+
+
+def sd3_graph(network):
+    """
+    Stable Diffusion 3's transformer: how it is called, with which inputs, and what it answers. Names are Optimum's, but every row has a timestep of its own, in
+    float32: those of a flow are no whole numbers.
+    """
+    config, dtype = network.config, network.dtype
     inputs = {
         "hidden_states": (torch.randn(2, config.in_channels, 16, 16, dtype=dtype), SPACE),
         "encoder_hidden_states": (torch.randn(2, 7, config.joint_attention_dim, dtype=dtype), WORDS),
         "pooled_projections": (torch.randn(2, config.pooled_projection_dim, dtype=dtype), BATCH),
         "timestep": (torch.tensor([1.0, 2.0]), BATCH),
     }
-    export(folder / name, network, lambda *given: network(*given).sample, inputs, "out_hidden_states")
-    gather(folder / name)
+    return lambda *given: network(*given).sample, inputs, "out_hidden_states"
 
 
 def flux(folder, name, network):
-    forward, inputs, output = flux_graph(network)
-    export(folder / name, network, forward, inputs, output)
+    export(folder / name, network, *flux_graph(network))
     gather(folder / name)
 
 
 def flux_graph(network):
-    """FLUX's transformer: how it is called, with which inputs, and what it answers. Names are Optimum's."""
+    """The same of FLUX's."""
     config, dtype = network.config, network.dtype
     inputs = {
         "hidden_states": (torch.randn(2, 16, config.in_channels, dtype=dtype), {0: "batch_size", 1: "packed_height_width"}),
@@ -124,9 +129,18 @@ def flux_graph(network):
     if config.guidance_embeds:
         inputs["guidance"] = (torch.tensor([3.5, 1.0]), BATCH)
 
+    embed = network.time_text_embed
+
     def forward(*given):
+        told = dict(zip(inputs, given))
+
+        def embed_exactly(*rounded):
+            # diffusers rounds both to the weights' type before it multiplies them: in float16 that moves the fastest of their sines by up to half a radian.
+            scaled = (told[name] * 1000 for name in ("timestep", "guidance") if name in told)
+            return type(embed).forward(embed, *scaled, rounded[-1])
+
         # The tracer takes the lengths of the examples for those of all, where diffusers turns pairs of numbers.
-        with patch.object(transformer_flux, "apply_rotary_emb", turned):
+        with patch.object(embed, "forward", embed_exactly), patch.object(transformer_flux, "apply_rotary_emb", turned):
             return network(*given, return_dict=False)[0]
 
     return forward, inputs, "out_hidden_states"

@@ -1,20 +1,21 @@
 """FLUX with tiny networks of random weights, exported, and what diffusers draws with them. Its first stage is Stable Diffusion 3's."""
 
+import copy
+
 import diffusers
 import stable_diffusion_3
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from export import export
-from golden import fresh, keep, write
-from parts import flux_graph
-from stable_diffusion import LENGTH, SAMPLES, loud, masks, picture, sampled, text_encoder
+from flows import CLASSES, draw, requests, write_all
+from golden import fresh
+from parts import WORDS, flux_graph
+from stable_diffusion import LENGTH, text_encoder
 from stable_diffusion_3 import t5, t5_tokenizer
 from tiny import tiny_tokenizer
 from transformers import CLIPTextModel
 
-CLASSES = stable_diffusion_3.CLASSES
 POOLED, WIDTH = 8, 6
-TEXT = {0: "batch_size", 1: "sequence_length"}
 
 
 def transformer(guidance_embeds: bool) -> FluxTransformer2DModel:
@@ -48,8 +49,10 @@ class Parts:
         self.tokenizer_2.save_pretrained(self.target / "tokenizer_2")
         for name, network in self.transformers.items():
             export(self.target / name, network, *flux_graph(network), fold=network.config.guidance_embeds)
+        half = copy.deepcopy(self.transformers["transformer-schnell"]).half()
+        export(self.target / "transformer-schnell-fp16", half, *flux_graph(half), fold=False)
         clip, t5 = self.text_encoder, self.text_encoder_2
-        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), TEXT)}
+        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), WORDS)}
         export(self.target / "text_encoder", clip, lambda ids: clip(input_ids=ids).to_tuple()[:2], ids, ["last_hidden_state", "pooler_output"])
         export(self.target / "text_encoder_2", t5, lambda ids: t5(input_ids=ids).last_hidden_state, ids, "last_hidden_state")
 
@@ -71,58 +74,31 @@ SCHNELL = {**DEV, "shift": 1.0, "use_dynamic_shifting": False}
 MODELS = {
     "flux-dev": ("FluxPipeline", folders("transformer-dev"), DEV),
     "flux-schnell": ("FluxImg2ImgPipeline", folders("transformer-schnell"), SCHNELL),
+    "flux-schnell-fp16": ("FluxPipeline", folders("transformer-schnell-fp16"), SCHNELL),
 }
 
 
-def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    """The latent and the pixels that diffusers draws."""
+def latent(parts: Parts, name: str, request: dict) -> torch.Tensor:
     _, files, scheduler = MODELS[name]
-    task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
-    pipeline = getattr(diffusers, f"Flux{CLASSES[task]}Pipeline")(
-        transformer=parts.transformers[files["transformer"].split("/")[1]], scheduler=FlowMatchEulerDiscreteScheduler.from_config(scheduler), vae=parts.vae,
+    network = parts.transformers[files["transformer"].split("/")[1].removesuffix("-fp16")]
+    pipeline = getattr(diffusers, f"Flux{CLASSES[request['task']]}Pipeline")(
+        transformer=network, scheduler=FlowMatchEulerDiscreteScheduler.from_config(scheduler), vae=parts.vae,
         text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2,
     )
-    pipeline.set_progress_bar_config(disable=True)
     if name == "flux-dev":
-        call = {"guidance_scale": request["guidance"], "max_sequence_length": 512}
+        more = {"guidance_scale": request["guidance"], "max_sequence_length": 512}
     else:
         # Nobody tells it a scale: guidance is between two answers.
-        call = {"true_cfg_scale": request["guidance"], "negative_prompt": request["negative_prompt"] or "", "max_sequence_length": 256}
-    if task != "text-to-image":
-        call |= {"image": picture(height, width, seed + 1), "strength": request["strength"]}
-    if task == "inpainting":
-        call["mask_image"] = masks(height, width, seed + 2)
-    packed = pipeline(
-        prompt=request["prompt"], width=width, height=height, num_inference_steps=request["steps"], generator=torch.Generator("cpu").manual_seed(seed),
-        output_type="latent", **call,
-    ).images  # fmt: skip
-    latent = pipeline._unpack_latents(packed, height, width, pipeline.vae_scale_factor)
-    return latent, parts.vae.decode(latent / parts.vae.config.scaling_factor + parts.vae.config.shift_factor).sample
+        more = {"true_cfg_scale": request["guidance"], "negative_prompt": request["negative_prompt"] or "", "max_sequence_length": 256}
+    return pipeline._unpack_latents(draw(pipeline, request, **more), request["height"], request["width"], pipeline.vae_scale_factor)
 
 
-def requests(name: str, task: str) -> list[dict]:
-    sizes = ((32, 32), (16, 40), (48, 24))
-    made = []
-    for i, steps in enumerate((6, 1, 20, 5) if name == "flux-dev" else (4, 1, 8, 3)):
-        width, height = sizes[i % len(sizes)]
-        made.append({
-            "task": task, "prompt": ("a large red sphere on the floor", "a small cone and a zebra " * 70)[i % 2], "negative_prompt": (None, "shiny", "")[i % 3],
-            "width": width, "height": height, "steps": steps, "guidance": (3.5, 1, 7, 0)[i] if name == "flux-dev" else (1, 3, 2, 1)[i], "guidance_rescale": 0,
-            "sampler": (None, "euler")[i % 2], "eta": None, "strength": (0.75, 1, 0.52, 0.35)[i] if task != "text-to-image" else 1, "seed": 100 * i + 11,
-        })
-    return made
+def asked(name: str) -> list[dict]:
+    if name == "flux-dev":
+        return requests((6, 1, 20, 5), (3.5, 1, 7, 0), seed=11)
+    return requests((6, 3), (3, 1), seed=11) if name.endswith("-fp16") else requests((4, 1, 8, 3), (1, 3, 2, 1), seed=11)
 
 
 @torch.no_grad()
 def flux() -> None:
-    parts = Parts()
-    parts.export()
-    models, drawn = {}, []
-    for name, (cls, files, scheduler) in MODELS.items():
-        models[name] = {"class": cls, "parts": files, "scheduler": scheduler}
-        for task in CLASSES:
-            for request in requests(name, task):
-                latent, pixels = draw(parts, name, request)
-                drawn.append({"model": name, "request": request, **{key: sampled(value, SAMPLES[key]) for key, value in (("latent", latent), ("pixels", pixels))}})
-    keep(parts.target)
-    write("flux.json", {"models": models, "samples": SAMPLES, "drawn": drawn})
+    write_all("flux.json", Parts(), MODELS, asked, latent)

@@ -15,6 +15,8 @@ SPACE = {0: "batch_size", 2: "height", 3: "width"}
 BATCH = {0: "batch_size"}
 LENGTH = 12
 SAMPLES = {"latent": 128, "pixels": 32}
+# How far they may be from float32.
+OF_HALVES = {"latent": 5e-3, "pixels": 2e-2}
 PROJECTION = 6
 SCALING = 0.6
 
@@ -315,7 +317,7 @@ def stable_diffusion() -> None:
     for name, (cls, tasks, files, scheduler, index) in MODELS.items():
         models[name] = {"class": cls, "index": index, "parts": files, "scheduler": scheduler}
         if files is HALF:
-            models[name]["tolerance"] = {"latent": 5e-3, "pixels": 2e-2}
+            models[name]["tolerance"] = OF_HALVES
         if cls == "StableDiffusionUpscalePipeline":
             models[name]["low_res_scheduler"] = LOW_RES
         for task in tasks:

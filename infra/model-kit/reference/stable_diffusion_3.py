@@ -4,14 +4,16 @@ import diffusers
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
 from export import export
-from golden import fresh, keep, write
-from stable_diffusion import BATCH, HIDDEN, LENGTH, PROJECTION, SAMPLES, SPACE, loud, masks, picture, read, sampled, text_encoder
+from flows import CLASSES, draw, requests, write_all
+from golden import fresh
+from parts import WORDS as TEXT
+from parts import sd3_graph
+from stable_diffusion import HIDDEN, LENGTH, PROJECTION, SPACE, loud, read, text_encoder
 from tiny import WORDS, tiny_tokenizer
 from transformers import CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
 
 WIDTHS = (8, 4)
 JOINT = 16
-CLASSES = {"text-to-image": "", "image-to-image": "Img2Img", "inpainting": "Inpaint"}
 
 
 def t5_tokenizer() -> T5Tokenizer:
@@ -69,16 +71,9 @@ class Parts:
 
     def export(self) -> None:
         self.target = fresh("stable-diffusion-3")
-        text = {0: "batch_size", 1: "sequence_length"}
         for name, network in self.transformers.items():
-            inputs = {
-                "hidden_states": (torch.zeros(2, 16, 8, 8), SPACE),
-                "encoder_hidden_states": (torch.zeros(2, LENGTH, JOINT), text),
-                "pooled_projections": (torch.zeros(2, 2 * PROJECTION), BATCH),
-                "timestep": (torch.tensor([1.0, 2.0]), {0: "step"}),
-            }
-            export(self.target / name, network, lambda *given, network=network: network(*given).sample, inputs, "out_hidden_states")
-        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), text)}
+            export(self.target / name, network, *sd3_graph(network))
+        ids = {"input_ids": (torch.zeros(2, LENGTH, dtype=torch.int64), TEXT)}
         for name in ("text_encoder", "text_encoder_2"):
             encoder = getattr(self, name)
             export(self.target / name, encoder, lambda *given, encoder=encoder: read("text_embeds")(encoder, *given), ids, ["text_embeds", *HIDDEN])
@@ -106,51 +101,16 @@ MODELS = {
 }
 
 
-def draw(parts: Parts, name: str, request: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    """The latent and the pixels that diffusers draws."""
+def latent(parts: Parts, name: str, request: dict) -> torch.Tensor:
     _, files, scheduler = MODELS[name]
-    task, width, height, seed = (request[key] for key in ("task", "width", "height", "seed"))
-    pipeline = getattr(diffusers, f"StableDiffusion3{CLASSES[task]}Pipeline")(
+    pipeline = getattr(diffusers, f"StableDiffusion3{CLASSES[request['task']]}Pipeline")(
         transformer=parts.transformers[files["transformer"].split("/")[1]], scheduler=FlowMatchEulerDiscreteScheduler.from_config(scheduler), vae=parts.vae,
         text_encoder=parts.text_encoder, tokenizer=parts.tokenizer, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2,
         **({"text_encoder_3": parts.text_encoder_3, "tokenizer_3": parts.tokenizer_3} if "text_encoder_3" in files else {"text_encoder_3": None, "tokenizer_3": None}),
     )
-    pipeline.set_progress_bar_config(disable=True)
-    call = {"width": width, "height": height}
-    if task != "text-to-image":
-        call |= {"image": picture(height, width, seed + 1), "strength": request["strength"]}
-    if task == "inpainting":
-        call["mask_image"] = masks(height, width, seed + 2)
-    latent = pipeline(
-        prompt=request["prompt"], negative_prompt=request["negative_prompt"], guidance_scale=request["guidance"], num_inference_steps=request["steps"],
-        generator=torch.Generator("cpu").manual_seed(seed), output_type="latent", **call,
-    ).images
-    return latent, parts.vae.decode(latent / parts.vae.config.scaling_factor + parts.vae.config.shift_factor).sample
-
-
-def requests(task: str) -> list[dict]:
-    sizes = ((32, 32), (16, 40), (48, 24))
-    made = []
-    for i, steps in enumerate((6, 1, 20, 5)):
-        width, height = sizes[i % len(sizes)]
-        made.append({
-            "task": task, "prompt": ("a large red sphere on the floor", "a small cone and a zebra " * 70)[i % 2], "negative_prompt": (None, "shiny", "")[i % 3],
-            "width": width, "height": height, "steps": steps, "guidance": (3, 7.5, 1, 2.5)[i], "guidance_rescale": 0, "sampler": (None, "euler")[i % 2], "eta": None,
-            "strength": (0.75, 1, 0.52, 0.35)[i] if task != "text-to-image" else 1, "seed": 100 * i + 7,
-        })
-    return made
+    return draw(pipeline, request, negative_prompt=request["negative_prompt"], guidance_scale=request["guidance"])
 
 
 @torch.no_grad()
 def stable_diffusion_3() -> None:
-    parts = Parts()
-    parts.export()
-    models, drawn = {}, []
-    for name, (cls, files, scheduler) in MODELS.items():
-        models[name] = {"class": cls, "parts": files, "scheduler": scheduler}
-        for task in CLASSES:
-            for request in requests(task):
-                latent, pixels = draw(parts, name, request)
-                drawn.append({"model": name, "request": request, **{key: sampled(value, SAMPLES[key]) for key, value in (("latent", latent), ("pixels", pixels))}})
-    keep(parts.target)
-    write("stable-diffusion-3.json", {"models": models, "samples": SAMPLES, "drawn": drawn})
+    write_all("stable-diffusion-3.json", Parts(), MODELS, lambda _: requests((6, 1, 20, 5), (3, 7.5, 1, 2.5), seed=7), latent)
