@@ -111,7 +111,7 @@ describe('refuses, and writes nothing:', () => {
 					at('tokenizer/tokenizer.json'),
 					'{"normalizer":null,"pre_tokenizer":{"type":"Metaspace"},"model":{"type":"BPE"}}'
 				),
-			message: /tokenizer.json: .*expected a step of CLIP's or BERT's, got {"type":"Metaspace"} .*pre_tokenizer/
+			message: /tokenizer.json: .*expected a step of CLIP's, BERT's or T5's, got {"type":"Metaspace"} .*pre_tokenizer/
 		},
 		'graphs a folder deeper': {
 			spoil: async () => {

@@ -4,9 +4,9 @@ import { Charsmap } from './charsmap.ts'
 import { ByteLevelPreTokenizer, ReplaceNormalizer, SplitPreTokenizer } from './hugging-face.ts'
 
 /*
- * The first half of a tokenizer: a text, normalised and cut into words. These are the steps that CLIP's and BERT's `tokenizer.json`
- * name. @huggingface/tokenizers has all of them, but four are not what the Rust crate behind transformers does: with them, 59 of the
- * golden's 1,000 texts come out with other ids for CLIP, 105 for BERT. Those four are written here.
+ * The first half of a tokenizer: a text, normalised and cut into words. These are the steps that the `tokenizer.json` of CLIP, BERT and T5
+ * names. @huggingface/tokenizers has all of them, but four of CLIP's and BERT's are not what the Rust crate behind transformers does: with
+ * them, 59 of the golden's 1,000 texts come out with other ids for CLIP, 105 for BERT. Those four are written here, and all of T5's.
  */
 
 const Type = <T extends string>(type: T) => z.looseObject({ type: z.literal(type) })
@@ -14,7 +14,9 @@ const Type = <T extends string>(type: T) => z.looseObject({ type: z.literal(type
 type Normalise = (text: string) => string
 
 const oneOf = <T>(steps: readonly z.ZodType<T>[]) =>
-	z.union(steps, { error: ({ input }) => `expected a step of CLIP's or BERT's, got ${JSON.stringify(input)?.slice(0, 100)}` })
+	z.union(steps, {
+		error: ({ input }) => `expected a step of CLIP's, BERT's or T5's, got ${JSON.stringify(input)?.slice(0, 100)}`
+	})
 
 const Form = z.looseObject({ type: z.enum(['NFC', 'NFD', 'NFKC', 'NFKD']) }).transform(
 	({ type }): Normalise =>
