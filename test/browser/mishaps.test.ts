@@ -261,6 +261,19 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(await page.locator(`[data-id="${id}"]`).count()).toBe(0)
 	})
 
+	it('older pictures: a keyboard goes on where they begin', async () => {
+		for (const steps of [1, 2]) {
+			await stack.finished((await stack.submit({ model: 'scenes', prompt: 'a cone', steps })).id)
+		}
+		const { page } = await open()
+		await page.route('**/v1/generations?limit=24*', (route) =>
+			route.continue({ url: route.request().url().replace('limit=24', 'limit=1') })
+		)
+		await enter(page)
+		await page.getByRole('button', { name: 'Older ones' }).press('Enter')
+		await page.locator('#gallery article:nth-child(2) button:focus').waitFor()
+	})
+
 	it('answers that overtake each other: the price is that of what is asked for', async () => {
 		const { page } = await open()
 		await enter(page)

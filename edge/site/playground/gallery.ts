@@ -191,7 +191,13 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 	}
 	// Whoever clicks beside it is done with it.
 	detail.addEventListener('click', (event) => event.target === detail && detail.close())
-	more.addEventListener('click', () => void attempt(find('said'), async () => void (await show())))
+	const showMore = async () => {
+		const last = gallery.lastElementChild
+		await show()
+		// The button may have gone, and with it whoever came there by keyboard.
+		last?.nextElementSibling?.querySelector('button')?.focus()
+	}
+	more.addEventListener('click', () => void attempt(find('said'), showMore))
 	return {
 		show,
 		/** Hangs it first. Gives a way to look at it, and at one of its pictures. */
