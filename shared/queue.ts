@@ -41,6 +41,8 @@ export interface Producer {
 	prepare(): Promise<void>
 	/** Adds jobs to a model's queue. Those that are there already stay as they are, unless they are raised. */
 	add(model: string, jobs: readonly Queued[]): Promise<void>
+	/** Takes a job out of a model's queue, where it is there and no node has it. */
+	remove(model: string, id: string): Promise<void>
 	/** The ids of the first `most` jobs that wait in a model's queue, the next one first. */
 	waiting(model: string, most: number): Promise<string[]>
 	close(): Promise<void>
@@ -94,6 +96,9 @@ export function openProducer(url: string): Producer {
 					await added[i]?.changePriority({ priority: place }).catch(() => {})
 				}
 			}
+		},
+		async remove(model, id) {
+			await (await queueOf(model)).remove(id, { removeChildren: false })
 		},
 		async waiting(model, most) {
 			return (await queueOf(model)).getRanges(['prioritized'], 0, most - 1, true)

@@ -25,8 +25,10 @@ import {
 } from '../../shared/contract/webhooks.ts'
 import { newId } from '../../shared/ids.ts'
 import { priceOf } from '../../shared/pricing.ts'
+import { jobId } from '../../shared/queue.ts'
 import type { Work } from '../callbacks/capability.ts'
 import type { Caller } from '../caller.ts'
+import { dispatcherOf } from '../dispatcher/dispatcher.ts'
 import { type Env, parseEnv } from '../env.ts'
 import { type Answer, answer, ProblemError } from '../errors.ts'
 import { type Json, pack, unpack } from '../json.ts'
@@ -585,6 +587,12 @@ export class Account extends DurableObject {
 		return done
 	}
 
+	/** A job of work that has ended would be counted by whoever waits behind it, and stay where no node takes it. Should the transaction fail, it is added again. */
+	#leaveQueue(generation: string, { model, epoch }: { model: string; epoch: number }): void {
+		const dispatcher = dispatcherOf(this.#env, this.ctx.storage.kv.get('account') as string)
+		this.ctx.waitUntil(dispatcher.remove(model, jobId({ generation, epoch })).catch(() => {}))
+	}
+
 	/** Inside the transaction: here is the place of whatever follows from a happening. */
 	#observe(happening: Happening): void {
 		const { id, type } = happening
@@ -594,6 +602,9 @@ export class Account extends DurableObject {
 		}
 		if (type !== 'started' && type !== 'image') {
 			this.#watchers.see(id)
+			if (happening.queued) {
+				this.#leaveQueue(id, happening.queued)
+			}
 		}
 	}
 }

@@ -255,7 +255,9 @@ export class Generations {
 		if (row.status === 'queued') {
 			this.#lineup.advance(row.model, now)
 		}
-		this.#tell({ id, type: ends[status], at: now })
+		const { model, epoch } = row
+		const queued = row.status === 'queued' && row.place !== null ? { model, epoch } : undefined
+		this.#tell({ id, type: ends[status], at: now, queued })
 	}
 
 	/** Gives back what was charged for it, once it has ended: all of it, once. */

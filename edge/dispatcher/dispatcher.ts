@@ -83,6 +83,17 @@ export class Dispatcher extends DurableObject {
 		return added
 	}
 
+	/** Takes a job out of the queue after those that came before were added. Of a queue that does not answer a node takes it, and is told that it has ended. */
+	async remove(model: string, id: string): Promise<void> {
+		await this.#last
+		if (this.#isLost) {
+			return
+		}
+		const { producer } = this.#connect()
+		await within(patience, producer.remove(model, id)).catch(() => {})
+		this.#closeWhenIdle()
+	}
+
 	/**
 	 * Where a job stands, or will: `before` so many more go into the queue before it, null where it is there. However many ask, the queue is
 	 * looked at once a second.

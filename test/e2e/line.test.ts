@@ -100,6 +100,24 @@ it('tells where a generation stands, and when it is likely to begin', async () =
 	expect(seen.at(-1)!.type).toBe('end')
 })
 
+it('counts nobody who does not wait any more', async () => {
+	const [first, second] = await Promise.all([edge.key('leaving'), edge.key('staying')])
+	const gone = [await submit(first), await submit(first)]
+	const id = await submit(second)
+	await vi.waitFor(async () => expect((await standing(second, id))?.position).toBe(1), patience)
+	for (const id of gone) {
+		await call(first, `/v1/generations/${id}/cancel`, { method: 'POST' })
+	}
+	await vi.waitFor(async () => expect((await standing(second, id))?.position).toBe(0), patience)
+	await call(second, `/v1/generations/${id}`, { method: 'DELETE' })
+	const producer = openProducer(edge.queue.url)
+	await vi.waitFor(async () => {
+		const waiting = await producer.waiting('scenes', 100)
+		expect([...gone, id].filter((one) => waiting.includes(`${one}.1`))).toEqual([])
+	}, patience)
+	await producer.close()
+})
+
 it('answers without it while nobody knows', async () => {
 	const key = await edge.key('third')
 	const id = await submit(key)
@@ -112,7 +130,7 @@ it('answers without it while nobody knows', async () => {
 const isProcessing = (event: GenerationEvent) => event.type === 'status' && event.status === 'processing'
 
 it.each([{ name: 'PostgreSQL', open: postgresServer }, ...(withRedis ? [{ name: 'Redis', open: () => redisServer() }] : [])])(
-	'$name lists those who wait in the order in which they will go',
+	'$name lists those who wait in the order in which they will go, without those who have left',
 	async ({ open }) => {
 		const queue: QueueServer = await open()
 		await queue.start()
@@ -128,6 +146,10 @@ it.each([{ name: 'PostgreSQL', open: postgresServer }, ...(withRedis ? [{ name: 
 			expect(await producer.waiting('scenes', 10)).toEqual(['gen_b.1', 'gen_d.1', 'gen_a.1', 'gen_c.1', 'gen_e.1'])
 			expect(await producer.waiting('scenes', 2)).toEqual(['gen_b.1', 'gen_d.1'])
 			expect(await producer.waiting('others', 2)).toEqual([])
+			for (const id of ['gen_d.1', 'gen_e.1', 'gen_f.1']) {
+				await producer.remove('scenes', id)
+			}
+			expect(await producer.waiting('scenes', 10)).toEqual(['gen_b.1', 'gen_a.1', 'gen_c.1'])
 		} finally {
 			await producer.close()
 			await queue.remove()
