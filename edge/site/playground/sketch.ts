@@ -98,8 +98,8 @@ export function sketch({ width, height, ground: first, brush, backdrop, label }:
 		(offsetY * height) / canvas.clientHeight
 	]
 	canvas.addEventListener('pointerdown', (event) => {
-		// A second finger, or another button, is no stroke.
-		if (!event.isPrimary || event.button !== 0 || drawing !== undefined) {
+		// A second finger, another button, or what comes while the space bar paints, is no stroke.
+		if (!event.isPrimary || event.button !== 0 || drawing === ' ') {
 			return
 		}
 		canvas.setPointerCapture(event.pointerId)
