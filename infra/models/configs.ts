@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Export } from './folder.ts'
+import { channelsOf } from './graph.ts'
 
 /**
  * Configs for parts that have none, as diffusers' own script leaves them (convert_stable_diffusion_checkpoint_to_onnx.py): what a graph can tell. All
@@ -12,10 +13,9 @@ export function missingConfigs({ folder, pipeline, graphs, files }: Export, fact
 	const without = (name: string) => graphs.has(name) && !files.includes(path.join(name, 'config.json'))
 	const made: Record<string, object> = {}
 	if (without('unet')) {
-		const { inputs, outputs } = graphs.get('unet')!
-		const [, channels] = inputs.get('sample')?.dims ?? []
-		const [, latents] = [...outputs.values()][0]?.dims ?? []
-		made.unet = { in_channels: channels, ...(typeof latents === 'number' && { out_channels: latents }) }
+		const graph = graphs.get('unet')!
+		const [, latents] = [...graph.outputs.values()][0]?.dims ?? []
+		made.unet = { in_channels: channelsOf(graph, 'sample'), ...(typeof latents === 'number' && { out_channels: latents }) }
 	}
 	for (const name of ['vae_decoder', 'vae_encoder'].filter(without)) {
 		// How many widths there are says how often sides are halved. What they are says nothing here.

@@ -12,6 +12,8 @@ export interface Graph {
 	readonly file: string
 	readonly inputs: ReadonlyMap<string, Port>
 	readonly outputs: ReadonlyMap<string, Port>
+	/** How many channels inputs have whose first convolution says it. */
+	readonly convolved: ReadonlyMap<string, number | undefined>
 	/** Whether any of its weights is in float16. */
 	readonly half: boolean
 	/** Files that hold weights in its place, relative to its folder. */
@@ -65,7 +67,7 @@ export function readGraph(file: string): Graph {
 	}
 }
 
-function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'half'> {
+function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'convolved' | 'half'> {
 	const graph = new Nodes(file)
 	try {
 		const { inputs, outputs, weights } = graph
@@ -76,11 +78,27 @@ function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'half'> {
 		return {
 			inputs: new Map(inputs.map((name) => [name, portOf(graph.inputOf(name))])),
 			outputs: new Map(outputs.map((name) => [name, portOf(graph.outputOf(name))])),
+			convolved: new Map(inputs.map((name) => [name, convolvedChannels(graph, name)] as const)),
 			half: weights.some((name) => graph.weightType(name) === HALF)
 		}
 	} finally {
 		graph.close()
 	}
+}
+
+/** Of the convolution that reads an input, perhaps as another type: its weights are [channels out, channels in, height, width]. */
+function convolvedChannels(graph: Nodes, name: string): number | undefined {
+	const readers = (value: string) => graph.users.get(value) ?? []
+	const casts = readers(name).filter(({ operator }) => operator === 'Cast')
+	const all = [...readers(name), ...casts.flatMap(({ outputs: [cast] }) => readers(cast!))]
+	const [, weights] = all.find(({ operator }) => operator === 'Conv')?.inputs ?? []
+	return weights ? graph.dims(weights)?.[1] : undefined
+}
+
+/** How many channels an input has: exports of Optimum 1.17 and before leave them free, and those of diffusers' own script. */
+export function channelsOf({ inputs, convolved }: Graph, name: string): number | undefined {
+	const declared = inputs.get(name)?.dims[1]
+	return typeof declared === 'number' ? declared : convolved.get(name)
 }
 
 /** Calls `found` for each tensor whose data lies in another file, with the byte there where it ends. */

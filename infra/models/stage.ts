@@ -15,7 +15,7 @@ import type { Entry } from './catalog-file.ts'
 import { missingConfigs } from './configs.ts'
 import { catalogEntry, type Sizes, tryTasks } from './entry.ts'
 import { type Export, enumerate } from './folder.ts'
-import type { Graph } from './graph.ts'
+import { channelsOf, type Graph } from './graph.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { endWithMoments } from './moments.ts'
 import { explainedBy, fitPreview } from './preview.ts'
@@ -215,12 +215,11 @@ async function firstStageFactor(staged: string, { graphs }: Export, provider: Pr
 		return 1
 	}
 	return withPart(path.join(staged, name), provider, async (part) => {
-		const [pictures, declared, ...sides] = port(part, 'inputs', 'latent_sample').dims
+		const [pictures, , ...sides] = port(part, 'inputs', 'latent_sample').dims
 		if (typeof pictures === 'number' && pictures !== 1) {
 			throw new ModelError(part.folder, `expected the input latent_sample for one picture or any number, got ${pictures}`)
 		}
-		// Exports of Optimum 1.17 and before leave them free.
-		const channels = typeof declared === 'number' ? declared : await latentChannels(part.folder)
+		const channels = channelsOf(graphs.get(name)!, 'latent_sample') ?? (await latentChannels(part.folder))
 		const dims = [1, channels, ...[0, 1].map((side) => (typeof sides[side] === 'number' ? sides[side] : 8))]
 		const latent = { data: new Float32Array(volume(dims)), dims }
 		const [image] = await part.run({ latent_sample: latent }, [[...part.outputs.keys()][0]!])
