@@ -9,3 +9,22 @@ export const volume = (dims: readonly number[]): number => dims.reduce((product,
 
 export const sameDims = (a: readonly number[], b: readonly number[]): boolean =>
 	a.length === b.length && a.every((dim, i) => dim === b[i])
+
+/** Joins tensors, one or more, that differ at most in that axis. */
+export function concatenate(tensors: readonly Tensor[], axis: number): Tensor {
+	const dims = tensors[0]!.dims.with(
+		axis,
+		tensors.reduce((sum, { dims }) => sum + dims[axis]!, 0)
+	)
+	const outer = volume(dims.slice(0, axis))
+	const data = new Float32Array(volume(dims))
+	let at = 0
+	for (let o = 0; o < outer; o++) {
+		for (const tensor of tensors) {
+			const run = tensor.data.length / outer
+			data.set(tensor.data.subarray(o * run, (o + 1) * run), at)
+			at += run
+		}
+	}
+	return { data, dims }
+}

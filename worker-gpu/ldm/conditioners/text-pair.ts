@@ -1,6 +1,6 @@
 import { ModelError } from '../../onnx/model-error.ts'
 import { type Part, port } from '../../onnx/part.ts'
-import type { Tensor } from '../../onnx/tensor.ts'
+import { concatenate } from '../../onnx/tensor.ts'
 import type { Inputs } from '../denoiser.ts'
 import type { Pause } from '../pause.ts'
 import type { Conditioner, Text } from './conditioner.ts'
@@ -30,7 +30,7 @@ export function textPair(first: Reader | undefined, second: Reader, { zeros, sco
 		const [hidden] = first ? await read(first, text, [penultimate(first.encoder)]) : []
 		await pause?.()
 		const [also, text_embeds] = await read(second, text, [penultimate(second.encoder), 'text_embeds'])
-		return { encoder_hidden_states: hidden ? sideBySide(hidden, also!) : also!, text_embeds: text_embeds! }
+		return { encoder_hidden_states: hidden ? concatenate([hidden, also!], 1) : also!, text_embeds: text_embeds! }
 	}
 	/** As large as a text is. */
 	let nothing: Inputs | undefined
@@ -61,15 +61,4 @@ export function penultimate({ folder, outputs }: Part): string {
 		throw new ModelError(folder, `expected hidden_states.0, hidden_states.1, … among the graph's outputs, got ${names}`)
 	}
 	return `hidden_states.${layers - 1}`
-}
-
-/** [L, D] and [L, D'] → [L, D + D'] */
-export function sideBySide(a: Tensor, b: Tensor): Tensor {
-	const [[length, left], [, right]] = [a.dims, b.dims] as [[number, number], [number, number]]
-	const data = new Float32Array(length * (left + right))
-	for (let i = 0; i < length; i++) {
-		data.set(a.data.subarray(i * left, (i + 1) * left), i * (left + right))
-		data.set(b.data.subarray(i * right, (i + 1) * right), i * (left + right) + left)
-	}
-	return { data, dims: [length, left + right] }
 }

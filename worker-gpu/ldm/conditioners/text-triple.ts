@@ -1,9 +1,9 @@
 import { ModelError } from '../../onnx/model-error.ts'
 import { port } from '../../onnx/part.ts'
-import type { Tensor } from '../../onnx/tensor.ts'
+import { concatenate, type Tensor } from '../../onnx/tensor.ts'
 import type { Conditioner, Text } from './conditioner.ts'
 import { type Reader, read } from './reader.ts'
-import { penultimate, sideBySide } from './text-pair.ts'
+import { penultimate } from './text-pair.ts'
 
 export interface Readers {
 	/** CLIP's, with projections. */
@@ -36,9 +36,14 @@ export function textTriple({ first, second, third }: Readers, width: number, len
 			const [also, another] = await read(second, told, [penultimate(second.encoder), 'text_embeds'])
 			await pause?.()
 			const [sentences] = third ? await read(third, told, ['last_hidden_state']) : [nothing(length, width)]
+			if (third && sentences!.dims[1] !== width) {
+				const expected = `expected hidden states that are ${width} wide, as joint_attention_dim says`
+				throw new ModelError(third.encoder.folder, `${expected}, got ${sentences!.dims[1]}`)
+			}
+			const words = widened(concatenate([hidden!, also!], 1), width, second.encoder.folder)
 			return {
-				encoder_hidden_states: stacked(widened(sideBySide(hidden!, also!), width, second.encoder.folder), sentences!),
-				pooled_projections: { data: joined(summary!, another!), dims: [summary!.dims[0]! + another!.dims[0]!] }
+				encoder_hidden_states: concatenate([words, sentences!], 0), // [L + L′, width]
+				pooled_projections: concatenate([summary!, another!], 0)
 			}
 		},
 		// T5 reads three times as much as CLIP.
@@ -49,27 +54,13 @@ export function textTriple({ first, second, third }: Readers, width: number, len
 const nothing = (length: number, width: number): Tensor => ({ data: new Float32Array(length * width), dims: [length, width] })
 
 /** [L, D] → [L, width], with zeros. */
-function widened({ data, dims }: Tensor, width: number, folder: string): Tensor {
-	const [length, own] = dims as [number, number]
+function widened(hidden: Tensor, width: number, folder: string): Tensor {
+	const [length, own] = hidden.dims as [number, number]
 	if (own > width) {
 		throw new ModelError(
 			folder,
 			`expected hidden states that are ${width} wide at most with those of the first encoder, got ${own}`
 		)
 	}
-	const wide = nothing(length, width)
-	for (let i = 0; i < length; i++) {
-		wide.data.set(data.subarray(i * own, (i + 1) * own), i * width)
-	}
-	return wide
-}
-
-/** [L, D] and [L', D] → [L + L', D] */
-const stacked = (a: Tensor, b: Tensor): Tensor => ({ data: joined(a, b), dims: [a.dims[0]! + b.dims[0]!, a.dims[1]!] })
-
-function joined(a: Tensor, b: Tensor): Float32Array {
-	const data = new Float32Array(a.data.length + b.data.length)
-	data.set(a.data)
-	data.set(b.data, a.data.length)
-	return data
+	return concatenate([hidden, nothing(length, width - own)], 1)
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../onnx/tensor.ts'
+import { concatenate, type Tensor } from '../../onnx/tensor.ts'
 import type { Pause } from '../pause.ts'
 import type { Autoencoder } from './autoencoder.ts'
 
@@ -104,22 +104,4 @@ function crop({ data, dims }: Tensor, top: number, left: number, height: number,
 		}
 	}
 	return { data: cropped, dims: [channels, h, w] }
-}
-
-/** Joins tensors that differ at most in that axis: 1 one below the other, 2 side by side. */
-function concatenate(tensors: readonly Tensor[], axis: 1 | 2): Tensor {
-	const [channels, height, width] = tensors[0]!.dims as [number, number, number]
-	const total = tensors.reduce((sum, { dims }) => sum + dims[axis]!, 0)
-	const dims = axis === 1 ? [channels, total, width] : [channels, height, total]
-	const outer = axis === 1 ? channels : channels * height
-	const data = new Float32Array(dims[0]! * dims[1]! * dims[2]!)
-	let at = 0
-	for (let o = 0; o < outer; o++) {
-		for (const tensor of tensors) {
-			const run = tensor.data.length / outer
-			data.set(tensor.data.subarray(o * run, (o + 1) * run), at)
-			at += run
-		}
-	}
-	return { data, dims }
 }

@@ -1,6 +1,7 @@
+import { concatenate } from '../../onnx/tensor.ts'
 import type { Drawing } from '../drawing.ts'
 import type { Pipeline } from '../plan.ts'
-import { binary, blend, concatenate, given, shrunk, without } from './inputs.ts'
+import { binary, blend, given, shrunk, without } from './inputs.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
@@ -21,7 +22,7 @@ export const inpainting: Pipeline<Parts> = async (drawing, parts, pause) => {
 		begin(noise) {
 			const x0 = whole?.(noise)
 			const e = noise.normal(dims)
-			return { x: x0 ? sampler.renoise(x0, e, 0) : pureNoise(sampler, e), given: [concatenate(small, rest(noise))] }
+			return { x: x0 ? sampler.renoise(x0, e, 0) : pureNoise(sampler, e), given: [concatenate([small, rest(noise)], 0)] }
 		},
 		beside: ({ given: [known] }) => known!,
 		finish: firstStage.decode

@@ -12,18 +12,6 @@ export function given(drawing: Drawing, name: InputName): Tensor {
 	return tensor
 }
 
-/** [C_i, h, w] → [Σ C_i, h, w] */
-export function concatenate(...tensors: readonly [Tensor, ...Tensor[]]): Tensor {
-	const [, ...space] = tensors[0].dims
-	const data = new Float32Array(tensors.reduce((length, { data }) => length + data.length, 0))
-	let at = 0
-	for (const tensor of tensors) {
-		data.set(tensor.data, at)
-		at += tensor.data.length
-	}
-	return { data, dims: [tensors.reduce((channels, { dims }) => channels + dims[0]!, 0), ...space] }
-}
-
 /** 1 from a half on, 0 below. */
 export const binary = ({ data, dims }: Tensor): Tensor => ({ data: data.map((value) => (value < 0.5 ? 0 : 1)), dims })
 

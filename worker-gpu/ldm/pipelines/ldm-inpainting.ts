@@ -1,8 +1,9 @@
+import { concatenate } from '../../onnx/tensor.ts'
 import { unguided } from '../guidance.ts'
 import { generator } from '../noise.ts'
 import type { Pipeline } from '../plan.ts'
 import { fromNoise, type WalkParts } from './from-noise.ts'
-import { binary, blend, concatenate, given, shrunk } from './inputs.ts'
+import { binary, blend, given, shrunk } from './inputs.ts'
 
 /**
  * The paper's inpainting (§4.5), as the authors' scripts/inpaint.py: the network is shown the latent, the first stage's code of the image with
@@ -16,7 +17,7 @@ export const ldmInpainting: Pipeline<WalkParts> = async (drawing, parts, pause) 
 	// VQ knows no distribution: nothing is drawn.
 	const rest = (await firstStage.encode(blend(image, black, mask), pause))(generator(0))
 	const small = shrunk(mask, firstStage.factor)
-	const beside = concatenate(rest, { data: small.data.map((value) => 2 * value - 1), dims: small.dims })
+	const beside = concatenate([rest, { data: small.data.map((value) => 2 * value - 1), dims: small.dims }], 0)
 	return fromNoise(drawing, parts, unguided({}), () => ({
 		beside: () => beside,
 		finish: async (x, pause) => blend(image, clamped(await firstStage.decode(x, pause)), mask)

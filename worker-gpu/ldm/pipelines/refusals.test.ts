@@ -87,7 +87,7 @@ test('an upscaler’s U-Net is none of Stable Diffusion’s', async () => {
 	await expect(open({ ...golden.models.sd!, parts })).rejects.toThrow('in_channels: expected 4, or 9 for inpainting, got 7')
 })
 
-test('Stable Diffusion 3 whose encoders together are wider than its transformer takes, and one of another sampler, are refused', async () => {
+test('Stable Diffusion 3 whose encoders are wider than its transformer takes, or its T5 narrower, and one of another sampler, are refused', async () => {
 	const config = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	const { parts } = flows.models.sd3!
 	await cp(path.join(path.dirname(file), parts.transformer!), config, { recursive: true })
@@ -97,6 +97,10 @@ test('Stable Diffusion 3 whose encoders together are wider than its transformer 
 	const { request } = flows.drawn.find(({ model }) => model === 'sd3')!
 	await expect(planFor(narrow, drawingOf(request))).rejects.toThrow('expected hidden states that are 11 wide at most')
 	await rm(config, { recursive: true })
+	const other = { ...flows.models['sd3-t5']!.parts, text_encoder_3: flux.models['flux-dev']!.parts.text_encoder_2! }
+	await expect(planFor(await open({ ...flows.models['sd3-t5']!, parts: other }), drawingOf(request))).rejects.toThrow(
+		'text_encoder_3: expected hidden states that are 16 wide, as joint_attention_dim says, got 6'
+	)
 	await expect(open({ ...flows.models.sd3!, scheduler: { _class_name: 'EulerDiscreteScheduler' } })).rejects.toThrow(
 		'scheduler_config.json: ✖ expected FlowMatchEulerDiscreteScheduler, got EulerDiscreteScheduler'
 	)
