@@ -14,7 +14,7 @@ import { readFacts } from '../../worker-gpu/ldm/facts.ts'
 import { attribute, constantNode, encoded, newNode } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw, exampleDrawing } from './draw.ts'
-import { readGraph } from './graph.ts'
+import { channelsOf, readGraph } from './graph.ts'
 import { proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
@@ -88,6 +88,24 @@ test("an export of diffusers' own script has no configs, which are made of its g
 		const drawn = await draw(await planFor(checkpoint, drawing), seed)
 		expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 	}
+})
+
+test('a convolution of whole numbers, as quantize_dynamic writes it, says how many channels an input has', async () => {
+	const nodes = [
+		{ operator: 'DynamicQuantizeLinear', inputs: ['sample'], outputs: ['q', 'scale', 'zero'], attributes: [] },
+		{ operator: 'ConvInteger', inputs: ['q', 'weights', 'zero'], outputs: ['out_sample'], attributes: [] }
+	]
+	const weights = [...[8, 5, 3, 3].map((dim) => varintField(1, dim)), varintField(2, 3), bytesField(8, 'weights')]
+	const free: Ports[string] = [1, ['batch', 'channels', 'height', 'width']]
+	const graph = [
+		...nodes.map((node) => bytesField(1, encoded(node))),
+		bytesField(5, Buffer.concat(weights)),
+		bytesField(11, port('sample', free)),
+		bytesField(12, port('out_sample', free))
+	]
+	const file = path.join(place.work, 'model.onnx')
+	await writeFile(file, bytesField(7, Buffer.concat(graph)))
+	expect(channelsOf(readGraph(file), 'sample')).toBe(5)
 })
 
 test('a model that needs no change stays as it is, byte for byte', async () => {

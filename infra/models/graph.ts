@@ -86,12 +86,12 @@ function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'convolved' |
 	}
 }
 
-/** Of the convolution that reads an input, perhaps as another type: its weights are [channels out, channels in, height, width]. */
+/** Of the convolution that reads an input, perhaps as another type or as whole numbers: its weights are [channels out, channels in, height, width]. */
 function convolvedChannels(graph: Nodes, name: string): number | undefined {
 	const readers = (value: string) => graph.users.get(value) ?? []
-	const casts = readers(name).filter(({ operator }) => operator === 'Cast')
+	const casts = readers(name).filter(({ operator }) => ['Cast', 'DynamicQuantizeLinear'].includes(operator))
 	const all = [...readers(name), ...casts.flatMap(({ outputs: [cast] }) => readers(cast!))]
-	const [, weights] = all.find(({ operator }) => operator === 'Conv')?.inputs ?? []
+	const [, weights] = all.find(({ operator }) => ['Conv', 'ConvInteger'].includes(operator))?.inputs ?? []
 	return weights ? graph.dims(weights)?.[1] : undefined
 }
 
