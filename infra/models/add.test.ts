@@ -208,7 +208,8 @@ test("a download in huggingface_hub's cache, whose files are links to its blobs,
 	// As whoever gives its folder may have called it.
 	const given = path.join(place.work, 'given')
 	await symlink(source, given)
-	const { folder, found } = await add({ id: 'mine', source: given })
+	const { folder, found, entry } = await add({ source: given })
+	expect(entry.id).toBe('tiny-sd')
 	expect(readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => entry.isSymbolicLink())).toBe(false)
 	expect(found.size).toBeGreaterThan(100_000)
 	expect(readdirSync(path.join(folder, 'unet')).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])

@@ -8,7 +8,7 @@ import type { Staged } from './stage.ts'
 export interface AddOptions {
 	/** The export. */
 	readonly source: string
-	/** The name of the source's folder by default. */
+	/** The name of the source's folder by default, or of the repository that it is a download of. */
 	readonly id?: string | undefined
 	/** Where a folder for it is made. */
 	readonly modelsDir: string
@@ -35,7 +35,7 @@ export interface Added extends Staged {
 export async function addModel(options: AddOptions): Promise<Added> {
 	const { modelsDir, catalogFile, dryRun = false } = options
 	const found = await readExport(options.source)
-	const id = Model.shape.id.safeParse(options.id ?? slug(path.basename(found.folder)))
+	const id = Model.shape.id.safeParse(options.id ?? slug(nameOf(found.folder)))
 	if (!id.success) {
 		throw new Error(`--id: expected small letters, digits and hyphens, at most 63 of them, got ${JSON.stringify(options.id)}`)
 	}
@@ -73,6 +73,10 @@ export async function addModel(options: AddOptions): Promise<Added> {
 		rmSync(staged, { recursive: true, force: true })
 	}
 }
+
+/** Its own, or where that is of a commit, in huggingface_hub's cache, the repository's: `models--me--tiny-sd/snapshots/0123abc`. */
+const nameOf = (folder: string): string =>
+	/\/models--(?:[^/]*--)?([^/]+)\/snapshots\/[^/]+$/.exec(folder)?.[1] ?? path.basename(folder)
 
 const slug = (name: string): string =>
 	name

@@ -9,7 +9,8 @@ const usage = `npm run models -- COMMAND
 
   add DIR [--id ID] [--dry-run]   imports a diffusers or Optimum ONNX export: checks it, lets its U-Net take a timestep for each row,
                                   measures it, draws with it, copies it into the models' folder and writes its entry in the catalog.
-                                  ID is the folder's name by default. --dry-run does all of that and keeps nothing.
+                                  ID is by default the folder's name, in Hugging Face's cache the repository's. --dry-run does all of
+                                  that and keeps nothing.
   list                            the models of the catalog, and folders that belong to none, such as a killed import leaves
   check [ID]                      compares the files of a model, or of all, with those that were added, and draws with each task
   remove ID                       takes a model out of the catalog and deletes its folder
