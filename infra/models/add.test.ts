@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { cp, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
 import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
@@ -208,8 +208,12 @@ test("a download in huggingface_hub's cache, whose files are links to its blobs,
 	// As whoever gives its folder may have called it.
 	const given = path.join(place.work, 'given')
 	await symlink(source, given)
+	const warned = vi.spyOn(console, 'warn')
 	const { folder, found, entry } = await add({ source: given })
+	expect(warned, 'opened as it is').not.toHaveBeenCalled()
 	expect(entry.id).toBe('tiny-sd')
+	expect(readdirSync(folder)).not.toContain('unet-as-exported')
+	warned.mockRestore()
 	expect(readdirSync(folder, { recursive: true, withFileTypes: true }).some((entry) => entry.isSymbolicLink())).toBe(false)
 	expect(found.size).toBeGreaterThan(100_000)
 	expect(readdirSync(path.join(folder, 'unet')).sort()).toEqual(['config.json', 'model.onnx', 'model.onnx_data'])

@@ -1,5 +1,5 @@
-import { constants, existsSync } from 'node:fs'
-import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { constants, existsSync, lstatSync } from 'node:fs'
+import { chmod, copyFile, link, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { loadCheckpoint } from '../../worker-gpu/ldm/checkpoint.ts'
@@ -83,7 +83,9 @@ export async function stage(
 	const { probes, ...latents } = await latentSizes(network, graph!.inputs, factor, fixedSides(found, factor))
 
 	const proven = progress('proving  ', 1)
-	const rows = await rowsOfCalls(path.join(found.folder, denoiser), network, provider, probes[0]!, graph!)
+	const original = await withoutLinks(path.join(found.folder, denoiser), network, `${network}-as-exported`, graph!)
+	const rows = await rowsOfCalls(original, network, provider, probes[0]!, graph!)
+	await rm(`${network}-as-exported`, { recursive: true, force: true })
 	proven()
 	const change = isPerRow(timestep)
 		? 'one for each row as it is'
@@ -161,6 +163,25 @@ async function copyFiles(
 		}
 		copied()
 	}
+}
+
+/**
+ * The folder of a graph as it was exported, or `target` with the same where its weights are links, as in huggingface_hub's cache: ONNX Runtime follows none
+ * out of the folder when it is given a graph that was rewritten, and a graph that was not rounds otherwise.
+ *
+ * @param copied has the weights
+ */
+async function withoutLinks(folder: string, copied: string, target: string, { external }: Graph): Promise<string> {
+	if (!external.some((name) => lstatSync(path.join(folder, name)).isSymbolicLink())) {
+		return folder
+	}
+	await mkdir(target)
+	await copyFile(path.join(folder, 'model.onnx'), path.join(target, 'model.onnx'))
+	for (const name of external) {
+		await mkdir(path.dirname(path.join(target, name)), { recursive: true })
+		await link(path.join(copied, name), path.join(target, name))
+	}
+	return target
 }
 
 /**
