@@ -77,6 +77,8 @@ export const Model = only({
 		(count) => count.default <= count.max,
 		'expected default ≤ max'
 	),
+	/** Of a model with a ControlNet, which a `control_image` steers in all of its tasks: how strongly where a request does not say, and at most. */
+	control: only({ default: z.number().min(0), max: z.number().min(0) }).optional(),
 	/** Characters, 0 where the model takes no text; `negative`: whether it can be told what to keep away from. */
 	prompt: only({ max: z.int().min(0), negative: z.boolean() }),
 	price: Price.default(usualPrice),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** The fields of a request that are pictures. */
-export const InputName = z.enum(['image', 'mask', 'semantic_map'])
+export const InputName = z.enum(['image', 'mask', 'semantic_map', 'control_image'])
 export type InputName = z.infer<typeof InputName>
 
 /** Formats that an input may have, by what its bytes say. */

@@ -1,4 +1,5 @@
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
+import { InputName } from '../../shared/inputs.ts'
 import { ProblemError } from '../errors.ts'
 import { describe } from '../issues.ts'
 import { refuse } from '../refuse.ts'
@@ -34,8 +35,9 @@ export class Inputs {
 		this.#due.putOnce('sweep', firstPage, now + unusedFor)
 	}
 
-	use(generation: string, { image, mask, semantic_map }: ResolvedRequest): void {
-		for (const [name, upload] of Object.entries({ image, mask, semantic_map })) {
+	use(generation: string, request: ResolvedRequest): void {
+		for (const name of InputName.options) {
+			const upload = request[name]
 			if (upload) {
 				if (this.#gone.has(upload)) {
 					refuse(`/${name}`, 'an upload of this account whose bytes were PUT', describe(upload))

@@ -66,7 +66,7 @@ export async function resolveOrder(
 	await takeAll(given.filter(isWithin))
 	release()
 	await takeAll(given.filter((name) => !isWithin(name)))
-	const image = inputs.image ?? inputs.semantic_map
+	const image = inputs.image ?? inputs.semantic_map ?? inputs.control_image
 	if (image && task === 'super-resolution') {
 		expectEnlargeable(model, image)
 	}

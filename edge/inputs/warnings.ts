@@ -12,30 +12,34 @@ export function warningsOf(
 	request: ResolvedRequest,
 	sizes: Sizes
 ): Warning[] {
-	const { mask } = sizes
-	const image = sizes.image ?? sizes.semantic_map
-	if (!image) {
-		return []
-	}
-	const name = sizes.image ? 'image' : 'semantic map'
+	const { mask, image } = sizes
 	const { task } = request
 	const taken = takenSize(model, request)
-	const covered = covering(task ?? 'text-to-image', image, taken)
 	const warnings: Warning[] = []
 	const warn = (code: string, detail: string) => warnings.push({ code, detail })
-	if (asked.width === undefined && asked.height === undefined && task !== 'super-resolution' && !same(image, taken)) {
-		warn(
-			'size-rounded',
-			`The picture is ${text(taken)} pixels, which the model can draw, and not ${text(image)} as the ${name} is.`
-		)
+	const names = { image: 'image', semantic_map: 'semantic map', control_image: 'control image' } as const
+	const given = Object.entries(names).flatMap(([input, name]) => {
+		const size = sizes[input as keyof typeof names]
+		return size ? [{ name, size }] : []
+	})
+	for (const [i, { name, size }] of given.entries()) {
+		const covered = covering(task ?? 'text-to-image', size, taken)
+		// The picture's size follows from the first alone.
+		const isAsked = i > 0 || asked.width !== undefined || asked.height !== undefined
+		if (!isAsked && task !== 'super-resolution' && !same(size, taken)) {
+			warn(
+				'size-rounded',
+				`The picture is ${text(taken)} pixels, which the model can draw, and not ${text(size)} as the ${name} is.`
+			)
+		}
+		if (!same(size, covered)) {
+			warn('image-resized', `The ${name} of ${text(size)} pixels was scaled to ${text(covered)}.`)
+		}
+		if (!same(covered, taken)) {
+			warn('image-cropped', `Of the ${name}'s ${text(covered)} pixels the ${text(taken)} in the middle were taken.`)
+		}
 	}
-	if (!same(image, covered)) {
-		warn('image-resized', `The ${name} of ${text(image)} pixels was scaled to ${text(covered)}.`)
-	}
-	if (!same(covered, taken)) {
-		warn('image-cropped', `Of the ${name}'s ${text(covered)} pixels the ${text(taken)} in the middle were taken.`)
-	}
-	if (mask && !same(mask, image)) {
+	if (mask && image && !same(mask, image)) {
 		warn('mask-resized', `The mask of ${text(mask)} pixels was stretched over the image of ${text(image)}.`)
 	}
 	return warnings

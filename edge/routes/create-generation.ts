@@ -24,7 +24,7 @@ import { json, problem } from './responses.ts'
 
 /** What an order would cost, in micro-units, and what the account has. Inputs are looked at and not stored, so `request` has none. */
 export const DryRun = z.strictObject({
-	request: ResolvedRequest.omit({ image: true, mask: true, semantic_map: true }),
+	request: ResolvedRequest.omit({ image: true, mask: true, semantic_map: true, control_image: true }),
 	cost: z.strictObject({ picture: Amount, total: Amount }),
 	available: Amount,
 	warnings: z.array(Warning)
@@ -82,7 +82,7 @@ export const createGeneration = (app: OpenAPIHono<App>) => {
 		const { order, warnings } = await resolveOrder(env, key, body, { isKept: !dry, release: () => c.var.body?.release() })
 		if (dry) {
 			const { available, ...cost } = unwrap(await account().quote(key.hash, order))
-			const { image, mask, semantic_map, ...request } = order.request
+			const { image, mask, semantic_map, control_image, ...request } = order.request
 			return c.json({ request, cost, available, warnings } satisfies z.input<typeof DryRun>, 200)
 		}
 		const answered: Json<Answer<Accepted>> = await promptly(account().submit(key.hash, pack({ order, warnings, repeat })))

@@ -91,6 +91,8 @@ async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flag
 		image_guidance: numberOf('--image-guidance', flags['image-guidance']),
 		mask: await inputOf('--mask', flags.mask),
 		semantic_map: await inputOf('--map', flags.map),
+		control_image: await inputOf('--control-image', flags['control-image']),
+		control_scale: numberOf('--control-scale', flags['control-scale']),
 		layout: flags.box?.map(boxOf),
 		class_label: flags.class !== undefined && /^\d+$/.test(flags.class) ? Number(flags.class) : flags.class
 	}

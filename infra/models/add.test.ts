@@ -15,7 +15,7 @@ import { attribute, constantNode, encoded, newNode } from '../../worker-gpu/onnx
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import { draw, exampleDrawing } from './draw.ts'
 import { channelsOf, readGraph } from './graph.ts'
-import { proveTimestep } from './prove.ts'
+import { proveSteering, proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
 import { declare, declareWeights, graphOf, moveWeights, network, type Ports, port } from './testing-graphs.ts'
@@ -243,7 +243,7 @@ async function proven(graph: Buffer, half = false) {
 	await Promise.all([mkdir(whole), mkdir(each)])
 	await writeFile(path.join(whole, 'model.onnx'), graph)
 	rewriteTimestep(path.join(whole, 'model.onnx'), path.join(each, 'model.onnx'))
-	await proveTimestep(whole, each, provider, [4, 8, 8], 2, half)
+	await proveTimestep(whole, each, provider, [4, 8, 8, 2], 2, half)
 	return readGraph(path.join(each, 'model.onnx')).inputs
 }
 
@@ -455,4 +455,58 @@ test('names that would write on the terminal are shown as no more than that', as
 	expect(found).toMatch(/\ufffd\[2Jsample +float32 +\[\ufffdbatch, 4\]/)
 	expect(found).not.toMatch(/[^\P{Cc}\n]/u)
 	nothingWritten()
+})
+
+describe('what steers', () => {
+	/** Adds to each row the mean of its map, times a factor made of the scales. */
+	const steeredBy = async (nodes: Parameters<typeof network>[1]) => {
+		const constant = (values: number[]) => constantNode(values, '').attributes
+		const graph = network(
+			{
+				timestep: [1, ['batch']],
+				controlnet_cond: [1, ['batch', 3, 'map_height', 'map_width']],
+				conditioning_scale: [1, ['batch']]
+			},
+			[
+				['Constant', [], 'each', constant([-1, 1, 1, 1])],
+				['ReduceMean', ['controlnet_cond'], 'mean', [attribute('axes', [1, 2, 3])]],
+				...nodes,
+				['Mul', ['mean', 'factor'], 'steering'],
+				['Add', ['sample', 'steering'], 'out_sample']
+			]
+		)
+		await writeFile(path.join(place.work, 'model.onnx'), graph)
+		return proveSteering(place.work, provider, [4, 8, 8, 2])
+	}
+
+	test('does so row by row', async () => {
+		await steeredBy([['Reshape', ['conditioning_scale', 'each'], 'factor']])
+	})
+
+	test.each([
+		[
+			'is there with a scale of 0',
+			[
+				['Cos', ['conditioning_scale'], 'shifted'],
+				['Reshape', ['shifted', 'each'], 'factor']
+			]
+		],
+		[
+			'follows the scale of another row',
+			[
+				['ReduceMax', ['conditioning_scale'], 'most'],
+				['Reshape', ['most', 'each'], 'factor']
+			]
+		]
+	] as const)('and %s is refused', async (_, nodes) => {
+		await expect(steeredBy(nodes as never)).rejects.toThrow('expected conditioning_scale 0 to leave a row as it is without a map')
+	})
+
+	test('and does nothing is refused', async () => {
+		const nodes = [
+			['Sub', ['conditioning_scale', 'conditioning_scale'], 'none'],
+			['Reshape', ['none', 'each'], 'factor']
+		]
+		await expect(steeredBy(nodes as never)).rejects.toThrow('expected controlnet_cond to matter with conditioning_scale 1')
+	})
 })

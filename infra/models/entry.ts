@@ -174,7 +174,7 @@ function hue(turn: number): string {
 export async function catalogEntry(
 	id: string,
 	staged: string,
-	{ pipeline, scheduler, graphs, files }: Export,
+	{ pipeline, scheduler, graphs, denoiser, files }: Export,
 	sizes: Sizes,
 	{ tasks, guidance, steps }: Tried
 ): Promise<Entry> {
@@ -183,6 +183,7 @@ export async function catalogEntry(
 	const lcm = scheduler === 'LCMScheduler'
 	const flow = scheduler === FLOW
 	const flux = /^(ORT)?Flux/.test(pipeline)
+	const isSteered = graphs.get(denoiser)!.inputs.has('controlnet_cond')
 	const t5 = flux || graphs.has('text_encoder_3')
 	const fewSteps =
 		lcm ||
@@ -204,6 +205,7 @@ export async function catalogEntry(
 			? { default: unguided ? 1 : flux ? 3.5 : flow ? 7 : text ? 7.5 : 3, min: 0, max: 20 }
 			: { default: 1, min: 0, max: 1 },
 		count: { default: 1, max: 8 },
+		...(isSteered && { control: { default: 1, max: 2 } }),
 		// CLIP reads some 350 letters, T5 2,000: more is cut off, which a warning tells.
 		prompt: { max: t5 ? 4000 : text ? 1000 : 0, negative: text && guidance.negative },
 		price: usualPrice

@@ -131,9 +131,10 @@ describe('a model of every kind that the reference draws with', () => {
 	})
 
 	test.each([
-		['pix2pix', 'image_guidance', [1, 8]],
-		['upscaler', 'noise_level', [0, 39]]
-	] as const)('the engine tells %s its %s', async (name, field, values) => {
+		['pix2pix', 'image', 'image_guidance', [1, 8]],
+		['upscaler', 'image', 'noise_level', [0, 39]],
+		['control', 'control_image', 'control_scale', [0, 0.5]]
+	] as const)('the engine tells %s, beside its %s, the %s', async (name, input, field, values) => {
 		await layModel(models.find((model) => model.name === name)!, {})
 		const model = Model.parse((await add({ id: 'mine' })).entry)
 		const engine = await startEngine({
@@ -147,7 +148,7 @@ describe('a model of every kind that the reference draws with', () => {
 			const [task] = Object.keys(model.tasks) as [keyof typeof model.tasks]
 			const asked = {
 				model: 'mine',
-				image: 'upl_00000000000000000000000000',
+				[input]: 'upl_00000000000000000000000000',
 				prompt: 'a sphere',
 				width: 32,
 				height: 32,
@@ -156,9 +157,9 @@ describe('a model of every kind that the reference draws with', () => {
 			}
 			const pixels = values.map(async (value) => {
 				const request = requestFor(model, { task }).parse({ ...asked, [field]: value })
-				const side = name === 'pix2pix' ? 32 : 8
+				const side = name === 'upscaler' ? 8 : 32
 				const image = { pixels: new Uint8Array(3 * side ** 2).map((_, i) => i % 251), width: side, height: side }
-				const { pictures } = await engine.develop(request, { inputs: { image } })
+				const { pictures } = await engine.develop(request, { inputs: { [input]: image } })
 				return pictures[0]!.pixels
 			})
 			const [one, other] = await Promise.all(pixels)
@@ -209,6 +210,8 @@ describe('a model of every kind that the reference draws with', () => {
 		'sd-taesd': images,
 		pix2pix: ['image-to-image'],
 		'xl-pix2pix': ['image-to-image'],
+		control: images,
+		'xl-control': images,
 		lcm: ['text-to-image', 'image-to-image'],
 		upscaler: ['super-resolution'],
 		sd3: images,
@@ -237,6 +240,10 @@ describe('a model of every kind that the reference draws with', () => {
 		guidance: { default: 7.5 },
 		prompt: { negative: true }
 	}
+	const steered = {
+		tasks: { 'text-to-image': {}, 'image-to-image': { strength: 0.8 }, inpainting: { strength: 1 } },
+		control: { default: 1, max: 2 }
+	}
 	const flow = {
 		tasks: { 'text-to-image': {}, 'image-to-image': { strength: 0.6 }, inpainting: { strength: 0.6 } },
 		samplers: ['euler'],
@@ -253,6 +260,8 @@ describe('a model of every kind that the reference draws with', () => {
 		refiner: { tasks: { 'image-to-image': { strength: 0.3 }, inpainting: { strength: 1 } } },
 		pix2pix: edits,
 		'xl-pix2pix': edits,
+		control: steered,
+		'xl-control': steered,
 		lcm: {
 			tasks: { 'image-to-image': { strength: 0.8, original_steps: 50 } },
 			samplers: ['lcm'],

@@ -63,6 +63,40 @@ export async function proveTimestep(
 	}
 }
 
+/**
+ * Shows that a U-Net with a ControlNet in its graph is steered by each row's own map, as strongly as the row's own scale says, and by a scale of 0 not at all: it is what
+ * draws where nothing steers. Throws a ModelError where that is not so. The batch has two rows.
+ */
+export async function proveSteering(folder: string, provider: Provider, shape: Shape, half = false): Promise<void> {
+	const [unsteered, steered] = await withPart(folder, provider, async (part) => {
+		const rows = Object.entries(madeUpRows(part, 2, shape)).map(([name, { data, dims }]): [string, Tensor] => {
+			const first = data.subarray(0, data.length / 2)
+			return [name, { data: name === 'controlnet_cond' ? data : Float32Array.of(...first, ...first), dims }]
+		})
+		const timestep = { data: [TIMESTEPS[0], TIMESTEPS[0]], dims: [2] }
+		const by = (...scales: number[]) =>
+			ask(part, { ...Object.fromEntries(rows), conditioning_scale: { data: Float32Array.from(scales), dims: [2] } }, timestep, 2)
+		return [await by(0, 0), await by(1, 0)]
+	})
+	const [plain, other] = unsteered as [Tensor, Tensor]
+	const largest = plain.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+	const apart = (tensor: Tensor) => furthest(plain, tensor) / largest
+	const tolerance = half ? TOLERANCE_OF_HALVES : TOLERANCE
+	const off = Math.max(apart(other), apart(steered![1]!))
+	if (!(off <= tolerance)) {
+		throw new ModelError(
+			folder,
+			`expected conditioning_scale 0 to leave a row as it is without a map, but rows with different maps are ${off.toExponential(1)} of the largest value apart`
+		)
+	}
+	if (!(apart(steered![0]!) > 10 * tolerance)) {
+		throw new ModelError(
+			folder,
+			'expected controlnet_cond to matter with conditioning_scale 1, but it gives the same answer as with 0'
+		)
+	}
+}
+
 function furthest(a: Tensor, b: Tensor): number {
 	return a.data.reduce((most, value, i) => {
 		const distance = Math.abs(value - b.data[i]!)

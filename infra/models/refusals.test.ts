@@ -51,8 +51,8 @@ describe('refuses, and writes nothing:', () => {
 				writeFile(
 					at('model_index.json'),
 					JSON.stringify({
-						_class_name: 'StableDiffusionControlNetPipeline',
-						controlnet: ['diffusers', 'ControlNetModel'],
+						_class_name: 'StableDiffusionXLControlNetUnionPipeline',
+						controlnet: ['diffusers', 'ControlNetUnionModel'],
 						feature_extractor: ['transformers', 'CLIPImageProcessor'],
 						image_encoder: [null, null],
 						safety_checker: ['stable_diffusion', 'StableDiffusionSafetyChecker'],
@@ -63,7 +63,13 @@ describe('refuses, and writes nothing:', () => {
 						vae: ['diffusers', 'AutoencoderKL']
 					})
 				),
-			message: /got StableDiffusionControlNetPipeline, with controlnet \(ControlNetModel\), which nothing here runs. It/
+			message:
+				/got StableDiffusionXLControlNetUnionPipeline, with controlnet \(ControlNetUnionModel\), which nothing here runs. It/
+		},
+		'a ControlNet that is in no graph with its U-Net': {
+			spoil: () => setting('model_index.json', { _class_name: 'StableDiffusionControlNetPipeline' }),
+			message:
+				/unet\/model.onnx: expected the U-Net and its ControlNet in one graph.*got the inputs sample, timestep, encoder_hidden_states/
 		},
 		'weights of PyTorch': {
 			spoil: () =>

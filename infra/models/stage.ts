@@ -19,7 +19,7 @@ import { channelsOf, type Graph } from './graph.ts'
 import { LARGEST_BATCH, measureInvariance } from './invariance.ts'
 import { endWithMoments } from './moments.ts'
 import { explainedBy, fitPreview } from './preview.ts'
-import { proveTimestep } from './prove.ts'
+import { proveSteering, proveTimestep } from './prove.ts'
 import { writeSums } from './sums.ts'
 import { isPerRow, rewriteTimestep } from './timestep.ts'
 import { fixedRows, latentSizes, type Shape, withPart } from './unet.ts'
@@ -86,11 +86,19 @@ export async function stage(
 	const original = await withoutLinks(path.join(found.folder, denoiser), network, `${network}-as-exported`, graph!)
 	const rows = await rowsOfCalls(original, network, provider, probes[0]!, graph!)
 	await rm(`${network}-as-exported`, { recursive: true, force: true })
+	const isSteered = graph!.inputs.has('controlnet_cond')
+	if (isSteered) {
+		await proveSteering(network, provider, probes[0]!, graph!.half)
+	}
 	proven()
 	const change = isPerRow(timestep)
 		? 'one for each row as it is'
 		: `${timestep.type} [${timestep.dims}] was rewritten to one float for each row`
 	notes.push(`timestep: ${change}, and two timesteps ${rows === 1 ? 'after one another' : 'in one batch'} proven`)
+
+	if (isSteered) {
+		notes.push('controlnet_cond: proven to steer each row by its own map and scale')
+	}
 
 	const facts: Facts = rows === undefined ? await sameBits(network, provider, probes, progress) : { rows }
 	if (rows !== undefined) {

@@ -29,7 +29,7 @@ export function describeExport({ folder, pipeline, scheduler, graphs, size }: Ex
 
 /** What was made of it. */
 export function describeAdded({ entry, facts, folder, notes }: Added): string {
-	const { size, steps, guidance, count } = entry
+	const { size, steps, guidance, control, count } = entry
 	const range = (values: { default: number; min?: number; max: number }) =>
 		`${values.default} (${values.min ?? 1} to ${values.max})`
 	return table([
@@ -39,6 +39,7 @@ export function describeAdded({ entry, facts, folder, notes }: Added): string {
 		['size', `${range(size)}, in steps of ${size.multiple}`],
 		['steps', range(steps)],
 		['guidance', range(guidance)],
+		...(control ? [['control', range({ ...control, min: 0 })]] : []),
 		['count', range(count)],
 		['samplers', entry.samplers.join(', ') || "the model's own alone"],
 		['same bits', sameBits(facts)],

@@ -31,8 +31,8 @@ const PACKED = { patch_size: SIDE, sample_size: 128 }
 /** Largest side of a picture that is offered unasked, in pixels, where the model was trained on smaller ones. */
 const LARGEST = 1024
 
-/** Of what the U-Net is shown of a picture. */
-export type Shape = readonly [channels: number, height: number, width: number]
+/** Of what the U-Net is shown of a picture; and how many pixels a latent stands for, along each side. */
+export type Shape = readonly [channels: number, height: number, width: number, factor: number]
 
 /** Latents along each side. */
 export interface LatentSizes {
@@ -77,7 +77,7 @@ export async function latentSizes(
 		if (typeof height !== 'number' || height !== width) {
 			throw new ModelError(folder, `expected latents with a free height and width or square, got ${height} × ${width}`)
 		}
-		return { default: height, min: height, max: height, multiple, probes: [[channels, height, height]] }
+		return { default: height, min: height, max: height, multiple, probes: [[channels, height, height, factor]] }
 	}
 	const whole = (latents: number) => Math.max(1, Math.round(latents / multiple)) * multiple
 	// diffusers' own default for U-Nets that do not say.
@@ -90,9 +90,9 @@ export async function latentSizes(
 		max: Math.max(trained, whole(Math.min(2 * trained, LARGEST / factor, places ? places * multiple : Infinity))),
 		multiple,
 		probes: [
-			[channels, small, small],
+			[channels, small, small, factor],
 			// With an odd number of places in its innermost level, where rows may lie unlike one another in memory.
-			[channels, odd * multiple, (odd + 2) * multiple]
+			[channels, odd * multiple, (odd + 2) * multiple, factor]
 		]
 	}
 }
@@ -110,8 +110,10 @@ export interface Rows {
 
 export function madeUpRows({ inputs, folder }: Part, count: number, shape: Shape): Rows {
 	const latent = latentInput(inputs)
+	const [channels, height, width, factor] = shape
 	const rows = Array.from(inputs, ([name, { dims, type }], i): [string, Tensor] => {
-		const free = name === latent ? shape : []
+		const picture = name === 'controlnet_cond' ? [3, height * factor, width * factor] : []
+		const free = name === latent ? [channels, height, width] : picture
 		const row = dims.slice(1).map((dim, axis) => (typeof dim === 'number' ? dim : (free[axis] ?? 8)))
 		if (name === latent && dims.length !== 4) {
 			throw new ModelError(

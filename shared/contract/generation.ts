@@ -41,6 +41,9 @@ export const GenerationRequest = z.strictObject({
 	image: Input.nullish().describe('Where to start from, or what to enlarge: the id of an upload, a `data:` URI or an https URL.'),
 	mask: Input.nullish().describe('White (or transparent, in a picture that has transparent parts) is drawn anew.'),
 	semantic_map: Input.nullish().describe("A picture in the colours of the model's classes."),
+	control_image: Input.nullish().describe(
+		'A map that steers a model with a ControlNet: edges, depths, a pose, whatever it was trained with.'
+	),
 	layout: z
 		.array(z.strictObject({ label: Label, box: Box }))
 		.min(1)
@@ -54,6 +57,11 @@ export const GenerationRequest = z.strictObject({
 		.min(1)
 		.nullish()
 		.describe('How closely a model that is guided by an image too keeps to it: s_I of Brooks et al. (2023), eq. 3.'),
+	control_scale: z
+		.number()
+		.min(0)
+		.nullish()
+		.describe('How strongly `control_image` steers: 1 as the ControlNet was trained, 0 not at all.'),
 	noise_level: z.int().min(0).nullish().describe('How much noise the upscaler adds to the image, as a timestep.'),
 	width: z.int().min(1).optional().describe("Pixels. With an `image` or a map its own size, in the model's multiples."),
 	height: z.int().min(1).optional().describe('Pixels, as `width`.'),
@@ -102,6 +110,7 @@ export const ResolvedRequest = GenerationRequest.extend({
 	image: UploadId.optional(),
 	mask: UploadId.optional(),
 	semantic_map: UploadId.optional(),
+	control_image: UploadId.optional(),
 	layout: z
 		.array(z.strictObject({ label: z.int(), box: Box }))
 		.optional()
@@ -109,6 +118,7 @@ export const ResolvedRequest = GenerationRequest.extend({
 	class_label: z.int().optional(),
 	strength: Part.optional(),
 	image_guidance: z.number().optional(),
+	control_scale: z.number().optional(),
 	noise_level: z.int().optional(),
 	width: z.int(),
 	height: z.int(),

@@ -116,6 +116,30 @@ describe('task', () => {
 		expect(error!.issues).toMatchObject([{ code: 'unrecognized_keys', keys: ['image_guidance'] }])
 	})
 
+	test('is steered, where the model says so, by a map that may be left out, and then has no scale', () => {
+		const steered = { ...able, control: { default: 0.8, max: 2 } }
+		for (const fields of [{ prompt: 'x' }, { image: upload }, { image: upload, mask: upload }]) {
+			const said = (more: object) => ask(steered, { ...fields, ...more })
+			const { data } = said({ control_image: upload })
+			expect(data).toMatchObject({ control_image: upload, control_scale: 0.8 })
+			expect(ask(steered, data!).data).toEqual(data)
+			expect(ResolvedRequest.parse(data)).toEqual(data)
+			expect(said({ control_image: upload, control_scale: 0 }).data).toMatchObject({ control_scale: 0 })
+			expect(said({}).data).not.toHaveProperty('control_scale')
+			for (const control_scale of [-0.1, 2.1, '1']) {
+				expect(said({ control_image: upload, control_scale }).error!.issues).toMatchObject([{ path: ['control_scale'] }])
+			}
+			expect(said({ control_scale: 1 }).error!.issues).toMatchObject([
+				{ path: ['control_scale'], message: 'none: there is no control_image, whose scale it is' }
+			])
+			expect(ask(able, { ...fields, control_image: upload }).error!.issues).toMatchObject([
+				{ code: 'unrecognized_keys', keys: ['control_image'] }
+			])
+		}
+		const wide = { width: 512, height: 256 }
+		expect(ask(steered, { prompt: 'x', control_image: upload }, wide).data).toMatchObject(wide)
+	})
+
 	test('is super-resolution or unconditional where the model can do nothing else with the fields', () => {
 		expect(ask(upscaler, { image: upload }).data).toMatchObject({ task: 'super-resolution', noise_level: 20, prompt: '' })
 		const free = Model.parse({ ...model, tasks: { unconditional: {} }, prompt: { max: 0, negative: false } })

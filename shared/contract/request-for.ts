@@ -35,7 +35,7 @@ export function taskOf({ tasks }: Model, body: Readonly<Record<string, unknown>>
 interface Options {
 	/** Text-to-image by default; see `taskOf`. */
 	readonly task?: Task
-	/** Of `image` or `semantic_map`, upright, once it is known. */
+	/** Of `image`, `semantic_map` or `control_image`, upright, once it is known. */
 	readonly image?: Size | undefined
 	/** Whether inputs must be uploads by now. */
 	readonly stored?: boolean
@@ -60,6 +60,7 @@ export function requestFor(model: Model, options: Options = {}): z.ZodType<Resol
 			task: z.enum(able).default(task),
 			...textFields(model, task),
 			...taskFields(model, task, stored),
+			...controlFields(model, stored),
 			width: side(width),
 			height: side(height),
 			steps: z.int().min(model.steps.min).max(model.steps.max).default(model.steps.default),
@@ -76,7 +77,9 @@ export function requestFor(model: Model, options: Options = {}): z.ZodType<Resol
 		{ error: ({ code }) => (code === 'unrecognized_keys' ? refusal : undefined) }
 	)
 	// Which fields the shape has, is known at run time alone; each is what ResolvedRequest says.
-	return (schema as unknown as z.ZodType<ResolvedRequest>).check(checkTogether(model)).overwrite(withQuality)
+	return (schema as unknown as z.ZodType<ResolvedRequest>)
+		.check(checkTogether(model))
+		.overwrite((request) => withControl(model, withQuality(request)))
 }
 
 function textFields({ prompt }: Model, task: Task) {
@@ -123,6 +126,11 @@ function taskFields({ tasks }: Model, task: Task, stored: boolean) {
 	}
 }
 
+function controlFields({ control }: Model, stored: boolean) {
+	const input = stored ? UploadId : z.string().min(1)
+	return control && { control_image: input.optional(), control_scale: z.number().min(0).max(control.max).optional() }
+}
+
 /** A name or a number, as the number. */
 function numbered(what: string, names: readonly string[]) {
 	return z.unknown().transform((label, { issues, value }) => {
@@ -139,7 +147,8 @@ function numbered(what: string, names: readonly string[]) {
 /** What holds between fields. */
 const checkTogether =
 	(model: Model): z.core.CheckFn<ResolvedRequest> =>
-	({ value: { task, sampler = null, steps, eta, strength, output_format, output_quality }, issues }) => {
+	({ value, issues }) => {
+		const { task, sampler = null, steps, eta, strength, control_image, control_scale, output_format, output_quality } = value
 		const original = task === 'image-to-image' ? model.tasks[task]?.original_steps : undefined
 		const maximum = mostSteps(sampler, model.steps.max)
 		// Beyond the model's own limit, the field itself has said so.
@@ -159,6 +168,10 @@ const checkTogether =
 					: `${strength} of ${walk} steps is fewer than ${steps}`
 			const message = `at least ${leastStrength(walk, needed)}: ${few}`
 			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
+		}
+		if (control_scale !== undefined && control_image === undefined) {
+			const message = 'none: there is no control_image, whose scale it is'
+			issues.push({ code: 'custom', path: ['control_scale'], input: control_scale, message })
 		}
 		if (output_quality !== null && output_format === 'png') {
 			issues.push({ code: 'custom', path: ['output_quality'], input: output_quality, message: 'null: PNG loses nothing' })
@@ -181,3 +194,8 @@ const withQuality = (request: ResolvedRequest): ResolvedRequest => {
 	const { output_format = 'png', output_quality } = request
 	return output_format === 'png' ? request : { ...request, output_quality: output_quality ?? defaultQuality[output_format] }
 }
+
+const withControl = ({ control }: Model, request: ResolvedRequest): ResolvedRequest =>
+	control && request.control_image !== undefined
+		? { ...request, control_scale: request.control_scale ?? control.default }
+		: request

@@ -6,6 +6,7 @@ import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
+import stableDiffusion from '../../worker-gpu/golden/stable-diffusion.json' with { type: 'json' }
 import { root } from '../root.ts'
 import { type Stack, startStack } from '../stack.ts'
 import { copyTree, runModels } from '../tree.ts'
@@ -13,12 +14,12 @@ import { develop, isMissing, openBrowser, openPage } from './chromium.ts'
 
 const things = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [i, `thing ${i}`]))
 
-const names = ['class', 'layout', 'semantic', 'super-resolution', 'unconditional-vq'] as const
+const names = ['class', 'layout', 'semantic', 'super-resolution', 'unconditional-vq', 'control'] as const
 
-/** An export of one of the paper's models, tiny and with random weights. */
+/** An export of one of the paper's models, or of Stable Diffusion with a ControlNet, tiny and with random weights. */
 function lay(name: (typeof names)[number]): string {
 	const dir = mkdtempSync(join(tmpdir(), 'darkroom-export-'))
-	const model = paper.models[name]
+	const model = name === 'control' ? stableDiffusion.models.control : paper.models[name]
 	for (const [part, from] of Object.entries(model.parts)) {
 		cpSync(join(root, 'worker-gpu/golden', from), join(dir, part), { recursive: true })
 	}
@@ -114,6 +115,33 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 			return `#${data.subarray(at, at + 3).toString('hex')}`
 		}
 		expect([colourAt(0.5, 0.5), colourAt(0.5, 0.1), colourAt(0.1, 0.9)]).toEqual([5, 2, 2].map((i) => labels[i]!.color))
+	})
+
+	it('a map steers, as strongly as is asked for, until it is removed', async () => {
+		await choose('control')
+		await page.locator('textarea[name=prompt]').fill('a red sphere')
+		const edges = sharp({ create: { width: 40, height: 24, channels: 3, background: 'white' } })
+		const buffer = await edges.extend({ bottom: 24, background: 'black' }).png().toBuffer()
+		await page.getByLabel('Control image').setInputFiles({ name: 'edges.png', mimeType: 'image/png', buffer })
+		await page.getByAltText('What steers').waitFor()
+		// The picture becomes as large.
+		expect(await page.getByLabel('Width').inputValue()).toBe('40')
+		expect(await page.getByLabel('Height').inputValue()).toBe('48')
+		expect(await page.getByLabel('How strongly it steers').inputValue()).toBe('1')
+		await page.getByLabel('How strongly it steers').fill('0.5')
+		const { request } = await developed()
+		expect(request).toMatchObject({ task: 'text-to-image', width: 40, height: 48, control_scale: 0.5 })
+		expect(request.control_image).toMatch(/^upl_/)
+		// It is there again for whoever uses it again, and for another task.
+		await page.locator('#gallery article button').first().click()
+		await page.getByRole('button', { name: 'Use again' }).click()
+		await page.getByAltText('What steers').waitFor()
+		expect(await page.getByLabel('How strongly it steers').inputValue()).toBe('0.5')
+		expect((await developed()).request).toMatchObject({ control_image: request.control_image, control_scale: 0.5 })
+		await page.getByRole('button', { name: 'Remove' }).click()
+		const { request: free } = await developed()
+		expect(free).not.toHaveProperty('control_image')
+		expect(free).not.toHaveProperty('control_scale')
 	})
 
 	it('a class is chosen by its name', async () => {

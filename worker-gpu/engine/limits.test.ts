@@ -21,6 +21,7 @@ function network(cost: (size: number) => number) {
 		latentChannels: 4,
 		multiple: 1,
 		guidanceInput: undefined,
+		isSteered: false,
 		async predict(evaluations) {
 			sizes.push(evaluations.length)
 			clock += cost(evaluations.length)

@@ -324,7 +324,7 @@ let told = 0
 let seen = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
-	const { layout, class_label, image_guidance, noise_level } = request
+	const { layout, class_label, image_guidance, control_scale, noise_level } = request
 	return {
 		task: request.task ?? 'text-to-image',
 		prompt: request.prompt,
@@ -340,6 +340,7 @@ const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 		...(layout && { layout: layout.map(({ label, box }) => ({ label, box: box as [number, number, number, number] })) }),
 		...(class_label !== undefined && { class_label }),
 		...(image_guidance !== undefined && { image_guidance }),
+		...(control_scale !== undefined && { control_scale }),
 		...(noise_level !== undefined && { noise_level }),
 		...tensorsOf(inputs)
 	}

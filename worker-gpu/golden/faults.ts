@@ -17,12 +17,23 @@ const swapped: Change = ([first, second]) => [
 /** What is shown beside the latent comes before it. */
 const before: Change = (evaluations) => evaluations.map(({ x, beside, ...rest }) => ({ ...rest, x: beside!, beside: x }))
 
+const unsteered: Change = (evaluations) =>
+	evaluations.map((each) => ({ ...each, cond: { ...each.cond, conditioning_scale: { data: Float32Array.of(0), dims: [] } } }))
+
+const steeredByAnother: Change = (evaluations) =>
+	evaluations.map((each) => {
+		const { data, dims } = each.cond.controlnet_cond!
+		return { ...each, cond: { ...each.cond, controlnet_cond: { data: data.toReversed(), dims } } }
+	})
+
 /** The plan with each of the faults that it can have. */
 export function spoilt(plan: Plan, row: Row): Record<string, Plan> {
 	const evaluations = plan.evaluate(row)
+	const isSteered = evaluations[0]!.cond.conditioning_scale?.data.some((scale) => scale > 0)
 	const changes: Record<string, Change> = {
 		'timesteps off by one': later,
 		...(evaluations.length === 2 && { 'conditions swapped': swapped }),
+		...(isSteered && { 'not steered': unsteered, 'steered by another map': steeredByAnother }),
 		...(evaluations[0]!.beside && { 'concatenation the other way round': before })
 	}
 	return Object.fromEntries(

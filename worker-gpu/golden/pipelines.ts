@@ -74,7 +74,7 @@ export async function open(model: Model, provider?: Provider, stopwatch: Stopwat
 	}
 }
 
-/** The drawing of a request: soft noise for an image, and for a mask; a map of eleven classes. */
+/** The drawing of a request: soft noise for an image, for a mask, and for what steers where the request says how strongly; a map of eleven classes. */
 export function drawingOf(request: Request): Drawing {
 	const { task, width, height, seed } = request
 	const shrink = task === 'super-resolution' ? 4 : 1
@@ -84,7 +84,10 @@ export function drawingOf(request: Request): Drawing {
 		const y = Math.floor(i / width)
 		return (Math.floor((3 * y * y) / 7) + 5 * (i % width) + seed) % 11
 	})
-	return { ...request, image, mask, semantic_map: { data: classes, dims: [1, height, width] } }
+	const steers = request.control_scale !== undefined
+	const control = noise([3, height, width], seed + 3, (value) => Math.min(Math.max(value / 3 + 0.5, 0), 1))
+	const semantic_map = { data: classes, dims: [1, height, width] }
+	return { ...request, image, mask, semantic_map, ...(steers && { control_image: control }) }
 }
 
 function noise(dims: readonly number[], seed: number, change: (value: number) => number): Tensor {

@@ -288,3 +288,18 @@ describe('a JPEG', () => {
 		}
 	)
 })
+
+test('what steers is scaled and cropped as an image is, and black where it is transparent', async () => {
+	const decodeBoth = async (image: Sharp) => {
+		const bytes = await file(image)
+		return decodeInputs(request, {}, { image: bytes, control_image: bytes })
+	}
+	const { image, control_image } = await decodeBoth(picture(96, 128).png())
+	expect(control_image).toEqual(image)
+	const clear = sharp({ create: { width: 64, height: 64, channels: 4, background: '#00000000' } }).png()
+	const over = await decodeBoth(clear)
+	expect([pixel(over.image!, 0, 0), pixel(over.control_image!, 0, 0)]).toEqual([
+		[255, 255, 255],
+		[0, 0, 0]
+	])
+})

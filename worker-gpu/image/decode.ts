@@ -29,10 +29,10 @@ export async function decodeInputs(request: ResolvedRequest, tasks: ModelTasks, 
 		return { covered: covering(task, autoOrient, taken), taken }
 	}
 	const rasters: { -readonly [Name in InputName]?: Raster } = {}
-	const { image, mask, semantic_map } = files
+	const { image, mask, semantic_map, control_image } = files
 	if (image) {
 		const cut = await cutFor('image', image)
-		rasters.image = await decodeImage(image, cut)
+		rasters.image = await decodeImage('image', image, cut, '#ffffff')
 		if (mask) {
 			rasters.mask = await decodeMask(mask, cut)
 		}
@@ -40,13 +40,18 @@ export async function decodeInputs(request: ResolvedRequest, tasks: ModelTasks, 
 	if (semantic_map) {
 		rasters.semantic_map = await decodeMap(semantic_map, await cutFor('semantic_map', semantic_map), tasks)
 	}
+	if (control_image) {
+		// Where nothing was seen, such maps are black.
+		const cut = await cutFor('control_image', control_image)
+		rasters.control_image = await decodeImage('control_image', control_image, cut, '#000000')
+	}
 	return rasters
 }
 
-/** RGB; transparent parts over white. */
-async function decodeImage(file: Uint8Array, cut: Cut): Promise<Raster> {
-	const flat = (image: Sharp) => image.flatten({ background: '#ffffff' })
-	return { pixels: await withSamples('image', file, flat, (samples) => lanczos(samples, cut)), ...cut.taken }
+/** RGB; transparent parts over the background. */
+async function decodeImage(name: InputName, file: Uint8Array, cut: Cut, background: string): Promise<Raster> {
+	const flat = (image: Sharp) => image.flatten({ background })
+	return { pixels: await withSamples(name, file, flat, (samples) => lanczos(samples, cut)), ...cut.taken }
 }
 
 /** 255 where it is drawn anew: what is white; in a picture with transparent parts, what is transparent, as OpenAI's API has it. */

@@ -5,7 +5,7 @@ import type { Tensor } from '../onnx/tensor.ts'
 
 /** A decoded input: upright, as large as its task needs, rows from the top; it travels between processes. */
 export interface Raster {
-	/** 8 bits a sample: RGB of an image, 255 in a mask where it is drawn anew; or one class number a pixel of a map. */
+	/** 8 bits a sample: RGB of an image or of what steers, 255 in a mask where it is drawn anew; or one class number a pixel of a map. */
 	readonly pixels: Uint8Array | Uint16Array
 	readonly width: number
 	readonly height: number
@@ -15,11 +15,12 @@ export interface Raster {
 export type Rasters = Readonly<Partial<Record<InputName, Raster>>>
 
 /** The inputs as pipelines take them; see Drawing. */
-export function tensorsOf({ image, mask, semantic_map }: Rasters): Pick<Drawing, InputName> {
+export function tensorsOf({ image, mask, semantic_map, control_image }: Rasters): Pick<Drawing, InputName> {
 	return {
 		...(image && { image: planes(image, (value) => 2 * Math.fround(value / 255) - 1) }),
 		...(mask && { mask: planes(mask, (value) => value / 255) }),
-		...(semantic_map && { semantic_map: planes(semantic_map, (value) => value) })
+		...(semantic_map && { semantic_map: planes(semantic_map, (value) => value) }),
+		...(control_image && { control_image: planes(control_image, (value) => value / 255) })
 	}
 }
 

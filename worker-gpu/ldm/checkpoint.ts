@@ -18,9 +18,9 @@ import { ldmLayoutToImagePipeline } from './families/ldm-layout-to-image.ts'
 import { ldmSemanticSynthesisPipeline } from './families/ldm-semantic-synthesis.ts'
 import { ldmSuperResolutionPipeline } from './families/ldm-super-resolution.ts'
 import { ldmTextToImagePipeline } from './families/ldm-text-to-image.ts'
-import { stableDiffusion } from './families/stable-diffusion.ts'
+import { stableDiffusion, stableDiffusionControlNet } from './families/stable-diffusion.ts'
 import { stableDiffusion3 } from './families/stable-diffusion-3.ts'
-import { stableDiffusionXl } from './families/stable-diffusion-xl.ts'
+import { stableDiffusionXl, stableDiffusionXlControlNet } from './families/stable-diffusion-xl.ts'
 import { ddimPipeline, ddpmPipeline, ldmPipeline, pndmPipeline } from './families/unconditional.ts'
 import { stableDiffusionUpscale } from './families/upscale.ts'
 import { type ModelFolder, openFolder } from './model-folder.ts'
@@ -41,6 +41,12 @@ const families: Readonly<Record<string, Family>> = {
 	StableDiffusionXLPipeline: stableDiffusionXl,
 	StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
 	StableDiffusionXLInpaintPipeline: stableDiffusionXl,
+	StableDiffusionControlNetPipeline: stableDiffusionControlNet,
+	StableDiffusionControlNetImg2ImgPipeline: stableDiffusionControlNet,
+	StableDiffusionControlNetInpaintPipeline: stableDiffusionControlNet,
+	StableDiffusionXLControlNetPipeline: stableDiffusionXlControlNet,
+	StableDiffusionXLControlNetImg2ImgPipeline: stableDiffusionXlControlNet,
+	StableDiffusionXLControlNetInpaintPipeline: stableDiffusionXlControlNet,
 	StableDiffusion3Pipeline: stableDiffusion3,
 	StableDiffusion3Img2ImgPipeline: stableDiffusion3,
 	StableDiffusion3InpaintPipeline: stableDiffusion3,

@@ -35,6 +35,8 @@ export interface Denoiser {
 	readonly multiple: number
 	/** What tells a network that was distilled with guidance how strong to guide; undefined for others. */
 	readonly guidanceInput: ((scale: number) => Inputs) | undefined
+	/** Whether a ControlNet is in its graph, which takes a map and a scale: `controlnet_cond` [3, H, W], `conditioning_scale`. */
+	readonly isSteered: boolean
 	/** Answers [latentChannels, h, w] in the order of the evaluations, which must have the same shapes. Timesteps may differ. */
 	predict(evaluations: readonly Evaluation[]): Promise<Tensor[]>
 	/** Whether that takes no longer than the next calls like it: see engine/steady-sizes.ts. */
@@ -126,6 +128,7 @@ export async function unet(part: Part, invariantFrom: number, rows?: number, set
 		latentChannels: config.out_channels,
 		multiple: multipleOf(config),
 		guidanceInput: guidanceInputOf(part, config),
+		isSteered: part.inputs.has('controlnet_cond'),
 		async predict(evaluations) {
 			const answers: Tensor[] = []
 			const each = rows ?? evaluations.length

@@ -26,11 +26,15 @@ export interface Drawing {
 	readonly mask?: Tensor
 	/** [1, H, W], as large as the picture: the class of each pixel, whole numbers. */
 	readonly semantic_map?: Tensor
+	/** [3, H, W], 0 to 1, as large as the picture: what a ControlNet is shown. */
+	readonly control_image?: Tensor
 	/** Labels by their number in the catalog; boxes in parts of the picture, from the top left corner. */
 	readonly layout?: readonly { readonly label: number; readonly box: readonly [x0: number, y0: number, x1: number, y1: number] }[]
 	readonly class_label?: number
 	/** s_I of Brooks et al. (2023), eq. 3, 1 or more. */
 	readonly image_guidance?: number
+	/** How strongly `control_image` steers, 0 or more. */
+	readonly control_scale?: number
 	/** Timestep up to which the upscaler's small picture is noised. */
 	readonly noise_level?: number
 }

@@ -34,7 +34,9 @@ const sizes: Readonly<Record<string, number>> = {
 	height: 8,
 	width: 12,
 	sequence_length: 5,
-	packed_height_width: 6
+	packed_height_width: 6,
+	map_height: 32,
+	map_width: 48
 }
 
 async function feedsOf(session: InferenceSession, more: Readonly<Record<string, number>> = {}): Promise<Record<string, Tensor>> {
@@ -76,6 +78,8 @@ describe.each([
 	['models/scenes/unet', 'attention', fusedAttention, 14],
 	['golden/stable-diffusion/unet', 'attention', fusedAttention, 8],
 	['golden/paper/unet-7', 'attention', fusedAttention, 4],
+	// With a ControlNet's beside its own.
+	['golden/stable-diffusion/unet-control', 'attention', fusedAttention, 4],
 	['golden/first-stages/kl/vae_decoder', 'attention', fusedAttention, 1],
 	// Of heads that are normalised, and put together with those of the text.
 	['golden/stable-diffusion-3/transformer', 'attention', fusedAttention, 2],
@@ -98,6 +102,7 @@ describe.each([
 	['golden/first-stages/kl/vae_decoder', 'biases', movedBiases, 2],
 	['models/scenes/unet', 'projected timesteps', mergedTimesteps, 11],
 	['golden/stable-diffusion/unet-xl', 'projected timesteps', mergedTimesteps, 8],
+	['golden/stable-diffusion/unet-control', 'projected timesteps', mergedTimesteps, 10],
 	['golden/stable-diffusion-3/transformer', 'projected timesteps', mergedTimesteps, 5],
 	['golden/flux/transformer-dev', 'projected timesteps', mergedTimesteps, 4]
 ] as const)('%s, its %s', (part, _, rewrite, places) => {

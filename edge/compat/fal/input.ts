@@ -17,6 +17,8 @@ const sizes = new Map<unknown, Size>([
 ])
 
 const names = new Map([
+	['control_image_url', 'control_image'],
+	['controlnet_conditioning_scale', 'control_scale'],
 	['guidance_scale', 'guidance'],
 	['image_guidance_scale', 'image_guidance'],
 	['image_url', 'image'],

@@ -7,6 +7,7 @@ import { Fields } from '../fields.ts'
 
 /** Fields of a form that are no text in JSON. */
 const numbers = new Set([
+	'control_scale',
 	'count',
 	'deadline',
 	'eta',

@@ -9,6 +9,7 @@ import { uploadIn } from './files.ts'
 
 /** Native fields by the names that most models on Replicate have for them. */
 const names = new Map<string, string>([
+	['control_scale', 'condition_scale'],
 	['count', 'num_outputs'],
 	['guidance', 'guidance_scale'],
 	['image_guidance', 'image_guidance_scale'],
@@ -19,6 +20,7 @@ const names = new Map<string, string>([
 const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native]))
 	.set('input_image', 'image')
 	.set('image_cfg_scale', 'image_guidance')
+	.set('controlnet_conditioning_scale', 'control_scale')
 /** Of models that take several images. */
 const lists = new Set(['image_input', 'images', 'input_images'])
 

@@ -1,6 +1,7 @@
 import type { Model, ModelTasks } from '../../../shared/catalog.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import { inputLimits } from '../../../shared/input-limits.ts'
+import { sizeOf } from '../../../shared/size.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { fileOf } from '../api.ts'
 import { find, h } from '../h.ts'
@@ -10,7 +11,15 @@ import { type Sketch, sketch } from './sketch.ts'
 /** The fields of a request that are a task's own. */
 export type Given = Pick<
 	Partial<GenerationRequest>,
-	'image' | 'mask' | 'semantic_map' | 'layout' | 'class_label' | 'image_guidance' | 'noise_level'
+	| 'image'
+	| 'mask'
+	| 'semantic_map'
+	| 'control_image'
+	| 'control_scale'
+	| 'layout'
+	| 'class_label'
+	| 'image_guidance'
+	| 'noise_level'
 >
 /** Gives those that the inputs come to, and what is to be done where they are not all there. */
 type Read = () => Promise<{ fields: Given; missing?: string | undefined }>
@@ -18,10 +27,19 @@ type Read = () => Promise<{ fields: Given; missing?: string | undefined }>
 /** Sides of a mask in pixels, at most: it is fitted to its image anyway. */
 const mostSide = 1_024
 
-/** Puts the inputs of a task into the form, with what was given before. */
+/** Puts the inputs of a task, and of what steers it, into the form, with what was given before. */
 export function showInputs(model: Model, task: Task, given: Given): Read {
 	const place = find('inputs')
 	place.replaceChildren()
+	const read = showOwn(place, model, task, given)
+	const steering = model.control && controlInput(place, model, task, model.control, given)
+	return async () => {
+		const { fields, missing } = await read()
+		return { fields: { ...fields, ...steering?.() }, missing }
+	}
+}
+
+function showOwn(place: HTMLElement, model: Model, task: Task, given: Given): Read {
 	const { tasks, size } = model
 	switch (task) {
 		case 'image-to-image':
@@ -85,7 +103,15 @@ function picture(label: string, given: string | null | undefined, changed: (url:
 			: Promise.resolve(given)
 		void take(source, 'What it starts from cannot be shown here.', given)
 	}
-	return { element: h('div', { class: 'picture' }, h('label', {}, label, file), note), read: () => url, shown: () => shown }
+	const clear = () => {
+		latest = undefined // What was still being read is not wanted any more, either.
+		url = undefined
+		shown = undefined
+		file.value = ''
+		note.textContent = ''
+	}
+	const element = h('div', { class: 'picture' }, h('label', {}, label, file), note)
+	return { element, read: () => url, shown: () => shown, clear }
 }
 
 export const dataUrl = (file: Blob): Promise<string> =>
@@ -127,6 +153,45 @@ function imageInput(place: HTMLElement, given: Given, field: keyof typeof number
 		const from = image.read()
 		const fields = { ...(from && { image: from }), ...(limits && number.value && { [field]: Number(number.value) }) }
 		return { fields, missing: from ? undefined : noImage }
+	}
+}
+
+/** A map that steers what is drawn, which may do without; a picture that nothing else gives its size is as large. */
+function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonNullable<Model['control']>, given: Given) {
+	const shown = h('div', { class: 'picture' })
+	const number = h('input', {
+		type: 'number',
+		min: 0,
+		max: limits.max,
+		step: 'any',
+		value: given.control_scale ?? limits.default
+	})
+	const scale = h('label', {}, 'How strongly it steers', number)
+	const remove = () => {
+		image.clear()
+		shown.replaceChildren()
+		place.dispatchEvent(new Event('input', { bubbles: true }))
+	}
+	const image = picture('Control image (edges, depths, a pose: what the model knows)', given.control_image, async (url) => {
+		const map = await loaded(url)
+		if (image.shown() !== url) {
+			return // Another was chosen meanwhile, or none.
+		}
+		map.className = 'source'
+		map.alt = 'What steers'
+		shown.replaceChildren(map, scale, h('button', { type: 'button', click: remove }, 'Remove'))
+		if (task === 'text-to-image' && image.read() !== given.control_image) {
+			const size = sizeOf(model, task, { width: map.naturalWidth, height: map.naturalHeight })
+			for (const side of ['width', 'height'] as const) {
+				place.closest('form')!.querySelector<HTMLInputElement>(`[name=${side}]`)!.value = String(size[side])
+			}
+			place.dispatchEvent(new Event('input', { bubbles: true }))
+		}
+	})
+	place.append(image.element, shown)
+	return (): Given => {
+		const map = image.read()
+		return map ? { control_image: map, ...(number.value && { control_scale: Number(number.value) }) } : {}
 	}
 }
 

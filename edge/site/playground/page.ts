@@ -117,7 +117,7 @@ signIn(async () => {
 	/** For whoever comes back to the page. There may be no room for pictures. */
 	const keep = async () => {
 		const whole = await order()
-		const { image, mask, semantic_map, ...words } = whole
+		const { image, mask, semantic_map, control_image, ...words } = whole
 		try {
 			sessionStorage.setItem(slot, JSON.stringify(whole))
 		} catch {

@@ -1,10 +1,10 @@
 """Exports a diffusers pipeline, or a model of one file, to ONNX as Darkroom reads it.
 
-    python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--lora FILE[=SCALE]] [--half]
-    python infra/model-kit/export MODEL.safetensors OUT_DIR [--config DIR] [--lora FILE[=SCALE]] [--half]
+    python infra/model-kit/export DIFFUSERS_DIR OUT_DIR [--control DIR] [--lora FILE[=SCALE]] [--half]
+    python infra/model-kit/export MODEL.safetensors OUT_DIR [--config DIR] [--control DIR] [--lora FILE[=SCALE]] [--half]
 
 Networks of Stable Diffusion (3 and 3.5, too), FLUX, InstructPix2Pix, SDXL and its refiner, LCM, the upscaler, DiT, and the LDM, DDPM, DDIM and PNDM pipelines. Every row of a U-Net has a timestep of its own, and encoders give
-distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR.
+distributions, so nothing has to be rewritten when the model is imported: npm run models -- add OUT_DIR. A ControlNet of Stable Diffusion or SDXL is exported with its U-Net, as one graph.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import control
 import diffusers
 import lora
 import one_file
@@ -24,6 +25,7 @@ warnings.filterwarnings("ignore")
 
 # These run a first stage whose config says `force_upcast` in float32, whatever the rest: in less it overflows, and importing one would have to widen it.
 UPCASTING = json.loads((Path(__file__).parents[3] / "worker-gpu/ldm/first-stages/upcasting.json").read_text())
+CONTROL = "ControlNetModel"
 UNUSED = {"safety_checker", "feature_extractor", "image_encoder", "watermark"}
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("target", metavar="OUT_DIR", type=Path, help="must not exist")
     parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs, but of a first stage that must not (force_upcast)")
     parser.add_argument("--config", metavar="DIR", help="for a file: the diffusers folder, or its name on Hugging Face, whose settings it is built with; by default that of its base")
+    parser.add_argument("--control", metavar="DIR", type=Path, help="a ControlNet's folder, where the model has none of its own")
     parser.add_argument("--lora", metavar="FILE[=SCALE]", action="append", default=[], type=lora.parse, help="added to the weights, times SCALE; may be given again")
     given = parser.parse_args()
     if given.target.exists():
@@ -50,12 +53,19 @@ def main() -> None:
     # Told before gigabytes are read, and before a class is looked for that this version may not have.
     strange = [f"{name} ({part[1]})" for name, part in saved.items() if isinstance(part, list) and part[1] and name not in UNUSED and is_strange(part[1])]
     if strange:
-        sys.exit(f"{index}: expected networks of {', '.join(NETWORKS | TEXT)}, got {', '.join(strange)}")
+        sys.exit(f"{index}: expected networks of {', '.join([*NETWORKS, *TEXT, CONTROL])}, got {', '.join(strange)}")
+    own = ["controlnet"] if (saved.get("controlnet") or [None, None])[1] else []
+    if given.control and own:
+        sys.exit(f"--control: expected a model without a ControlNet, got {folder}, which has one: two of them at once are not served")
+    if given.control or own:
+        saved["_class_name"] = control.steered_class(index, saved["_class_name"])
+    controlnet = control.load(given.control) if given.control else None
+    saved.pop("controlnet", None)  # Of what is exported, the U-Net has it.
 
     # A null leaves a part out; what is left out here is not needed to draw, or was not there when it was saved, as Stable Diffusion 3's T5 may be.
     left_out = {name: None for name, part in saved.items() if name in UNUSED or part == [None, None]}
     if weights is None:
-        files = variant(folder, [name for name in saved if name not in left_out])
+        files = variant(folder, [*(name for name in saved if name not in left_out), *own])
         if files:
             print(f"weights: {files}, for not all parts have others", flush=True)
         try:
@@ -67,7 +77,10 @@ def main() -> None:
         del weights
     for file, scale in given.lora:
         lora.fuse(pipeline, file, scale)
-    parts = {name: part for name, part in pipeline.components.items() if part is not None and name not in UNUSED}
+    if controlnet or own:
+        control.join(pipeline, controlnet or pipeline.controlnet, given.control or folder / "controlnet")
+        print("controlnet: ControlNetModel, in one graph with the unet", flush=True)
+    parts = {name: part for name, part in pipeline.components.items() if part is not None and name not in UNUSED and kind(part) != CONTROL}
 
     for name, part in parts.items():
         print(f"{name}: {kind(part)}", flush=True)
@@ -88,7 +101,7 @@ def main() -> None:
 
 
 def is_strange(name: str) -> bool:
-    return name not in NETWORKS | TEXT and not name.endswith(("Scheduler", "Tokenizer", "TokenizerFast", "TokenizersBackend", "Processor", "Extractor"))
+    return name not in [*NETWORKS, *TEXT, CONTROL] and not name.endswith(("Scheduler", "Tokenizer", "TokenizerFast", "TokenizersBackend", "Processor", "Extractor"))
 
 
 def kind(part) -> str:

@@ -33,7 +33,10 @@ def unet_of_classes(folder, name, network):
 
 
 def unet_with_context(folder, name, network, time_ids=6, tokens=None):
-    """`time_ids`: how many numbers SDXL's are; the refiner's are five. `tokens`: how many the context has, where that is always the same."""
+    """
+    `time_ids`: how many numbers SDXL's are; the refiner's are five. `tokens`: how many the context has, where that is always the same. Rows of a U-Net that
+    a ControlNet was joined to have a map and a scale of their own: with 0 it draws as without.
+    """
     config = network.config
     dtype = network.dtype
     # What it attends to may be projected inside.
@@ -53,15 +56,31 @@ def unet_with_context(folder, name, network, time_ids=6, tokens=None):
         inputs["timestep_cond"] = (torch.randn(2, config.time_cond_proj_dim, dtype=dtype), BATCH)
     if config.num_class_embeds:
         inputs["class_labels"] = (torch.zeros(2, dtype=torch.int64), BATCH)
+    control = getattr(network, "controlnet", None)
+    if control:
+        side = 16 * 2 ** (len(control.config.conditioning_embedding_out_channels) - 1)
+        # 0 to 1, as large as the picture.
+        inputs["controlnet_cond"] = (torch.rand(2, 3, side, side, dtype=dtype), {0: "batch_size", 2: "map_height", 3: "map_width"})
+        # As the timestep, in float32 whatever the weights are.
+        inputs["conditioning_scale"] = (torch.tensor([1.0, 0.5]), BATCH)
     names = list(inputs)[3:]
 
     def forward(x, t, y, *rest):
         more = dict(zip(names, rest))
-        added = {key: more.pop(key) for key in ("text_embeds", "time_ids") if key in more}
-        return network(x, t, y, added_cond_kwargs=added or None, **more).sample
+        added = {key: more.pop(key) for key in ("text_embeds", "time_ids") if key in more} or None
+        if control:
+            more |= steer(control, x, t, y, added, more.pop("controlnet_cond"), more.pop("conditioning_scale"))
+        return network(x, t, y, added_cond_kwargs=added, **more).sample
 
     export(folder / name, network, forward, inputs, "out_sample")
     gather(folder / name)
+
+
+def steer(control, x, t, y, added, cond, scale):
+    """What a ControlNet gives its U-Net more. x [B, C, h, w], of which a ControlNet sees the latent alone; cond [B, 3, H, W], 0 to 1; scale [B]."""
+    down, middle = control(x[:, : control.config.in_channels], t, y, controlnet_cond=cond, added_cond_kwargs=added, return_dict=False)
+    scale = scale.to(x.dtype).view(-1, 1, 1, 1)
+    return {"down_block_additional_residuals": [residual * scale for residual in down], "mid_block_additional_residual": middle * scale}
 
 
 def unet(folder, name, network):

@@ -1,4 +1,4 @@
-"""What diffusers draws of Stable Diffusion in one file, and with LoRAs, and the exports of the same files.
+"""What diffusers draws of Stable Diffusion in one file, with LoRAs, and with ControlNets, and the exports of the same files.
 
     pip install peft==0.21.2
     python infra/model-kit/reference/files.py OUT_DIR
@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import diffusers
 import torch
 from safetensors.torch import save_file
-from stable_diffusion import MODELS, SAMPLES, Parts, draw, requests, sampled
+from stable_diffusion import MODELS, SAMPLES, Parts, draw, requests, sampled, steered
 from torch import nn
 
 EXPORT = Path(__file__).parents[1] / "export"
@@ -153,7 +153,7 @@ def of_peft(pipeline, file: Path, parts=("unet", "text_encoder"), **settings) ->
     pipeline.save_lora_weights(file.parent, weight_name=file.name, **made)
 
 
-def built(parts: Parts, cls: str, files: dict, scheduler: dict, index: dict):
+def built(parts: Parts, cls: str, files: dict, scheduler: dict, index: dict, **others):
     common = {"vae": parts.vae, "unet": parts.unets[files["unet"].split("/")[1]], "scheduler": getattr(diffusers, scheduler["_class_name"]).from_config(scheduler)}
     common |= {"tokenizer": parts.tokenizer, "text_encoder": parts.text_encoder} if "text_encoder" in files else {"tokenizer": None, "text_encoder": None}
     if "XL" in cls:
@@ -162,7 +162,7 @@ def built(parts: Parts, cls: str, files: dict, scheduler: dict, index: dict):
         more = {"low_res_scheduler": diffusers.DDPMScheduler(beta_schedule="scaled_linear")}
     else:
         more = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    return getattr(diffusers, cls)(**common, **more, **index)
+    return getattr(diffusers, cls)(**common, **more, **index, **others)
 
 
 def original(pipeline, text: str) -> dict:
@@ -258,6 +258,44 @@ def make(out: Path, name: str) -> None:
     shutil.rmtree(work)
 
 
+# Each: its like among the golden models, the order of the map's channels, and whether the model's folder has the ControlNet.
+STEERED = {
+    "control": ("sd", "rgb", False),
+    "control-within": ("sd", "bgr", True),
+    "control-inpainting": ("inpainting", "rgb", False),
+    "control-xl": ("xl", "bgr", False),
+    "control-xl-within": ("xl", "rgb", True),
+}
+
+
+def make_steered(out: Path, name: str) -> None:
+    like, order, within = STEERED[name]
+    cls, tasks, files, scheduler, index = MODELS[like]
+    parts = Parts()
+    network = parts.unets[files["unet"].split("/")[1]]
+    # It sees the latent alone, of whichever U-Net.
+    control = steered(parts.unets["unet-xl" if like == "xl" else "unet"], order)._modules.pop("controlnet")
+    work = out / f"{name}.work"
+    for folder in (work, out / name):
+        shutil.rmtree(folder, ignore_errors=True)
+    if within:
+        built(parts, cls.replace("Pipeline", "ControlNetPipeline"), files, scheduler, index, controlnet=control).save_pretrained(work / "model")
+    else:
+        built(parts, cls, files, scheduler, index).save_pretrained(work / "model")
+        control.save_pretrained(work / "control")
+    subprocess.run([sys.executable, EXPORT, work / "model", out / name, *([] if within else ["--control", work / "control"])], check=True)
+
+    network.add_module("controlnet", control)
+    saved = json.loads((work / "model/scheduler/scheduler_config.json").read_text())
+    drawn = []
+    for task in tasks:
+        for request in requests("control", task):
+            latent, pixels = draw(parts, like, request, (cls, tasks, files, saved, index))
+            drawn.append({"request": request, "latent": sampled(latent, SAMPLES["latent"]), "pixels": sampled(pixels, SAMPLES["pixels"])})
+    (out / name / "drawn.json").write_text(json.dumps({"samples": SAMPLES, "drawn": drawn}))
+    shutil.rmtree(work)
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python infra/model-kit/reference/files.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -266,9 +304,9 @@ def main() -> None:
     given = parser.parse_args()
     diffusers.logging.set_verbosity_error()
     given.out.mkdir(exist_ok=True)
-    for name in given.names or CASES:
+    for name in given.names or [*CASES, *STEERED]:
         print(name, flush=True)
-        make(given.out, name)
+        (make if name in CASES else make_steered)(given.out, name)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ import copy
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, UNet2DConditionModel, UNet2DModel
 from export import export
 from golden import fresh, keep, packed, write
+from parts import steer
 from samplers import NAMES, STABLE_DIFFUSION
 from tiny import tiny_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -39,16 +40,31 @@ def loud(network: torch.nn.Module, *, seed: int = 0) -> torch.nn.Module:
     return network
 
 
-def unet(channels: int = 4, context: int = 8, **more) -> UNet2DConditionModel:
+DOWN, UP = ("DownBlock2D", "CrossAttnDownBlock2D"), ("CrossAttnUpBlock2D", "UpBlock2D")
+
+
+def unet(channels: int = 4, context: int = 8, widths=(4, 8), down=DOWN, up=UP, **more) -> UNet2DConditionModel:
     return loud(
         UNet2DConditionModel(
-            sample_size=8, in_channels=channels, block_out_channels=(4, 8), layers_per_block=1, norm_num_groups=2, cross_attention_dim=context,
-            attention_head_dim=2, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **more,
+            sample_size=8, in_channels=channels, block_out_channels=widths, layers_per_block=1, norm_num_groups=2, cross_attention_dim=context,
+            attention_head_dim=2, down_block_types=down, up_block_types=up, **more,
         ).eval()
     )
 
 
-def conditions(network: UNet2DConditionModel) -> dict:
+def steered(network: UNet2DConditionModel, order: str) -> UNet2DConditionModel:
+    """With a ControlNet, whose answers no zeros hold back, and which looks at its map."""
+    control = ControlNetModel.from_unet(network, order, conditioning_embedding_out_channels=(2, 2, 2)).eval()
+    for weight in control.parameters():
+        if weight.dim() > 1 and not weight.any():
+            torch.nn.init.normal_(weight, std=0.25)
+    for weight in control.controlnet_cond_embedding.parameters():
+        weight.mul_(5)
+    network.add_module("controlnet", control)
+    return network
+
+
+def conditions(network: UNet2DConditionModel | UNet2DModel) -> dict:
     """What the network takes beside a latent, a timestep and a text: examples, and their free axes."""
     config = network.config
     made = {}
@@ -61,13 +77,18 @@ def conditions(network: UNet2DConditionModel) -> dict:
         made["timestep_cond"] = (torch.ones(1, config.time_cond_proj_dim), BATCH)
     if config.num_class_embeds:
         made["class_labels"] = (torch.ones(1, dtype=torch.int64), BATCH)
+    if hasattr(network, "controlnet"):
+        made["controlnet_cond"] = (torch.ones(1, 3, 32, 32), {0: "batch_size", 2: "map_height", 3: "map_width"})
+        made["conditioning_scale"] = (torch.ones(1), BATCH)
     return made
 
 
-def asked(network: UNet2DConditionModel | UNet2DModel, x, t, y=None, text_embeds=None, time_ids=None, **more):
+def asked(network: UNet2DConditionModel | UNet2DModel, x, t, y=None, text_embeds=None, time_ids=None, controlnet_cond=None, conditioning_scale=None, **more):
     if y is None:
         return network(x, t).sample
     added = {"text_embeds": text_embeds, "time_ids": time_ids} if text_embeds is not None else None
+    if controlnet_cond is not None:
+        more |= steer(network.controlnet, x, t, y, added, controlnet_cond, conditioning_scale)
     return network(x, t, y, added_cond_kwargs=added, **more).sample
 
 
@@ -116,6 +137,13 @@ class Parts:
         # Without a middle, as those that were distilled to fewer weights (SSD-1B, Vega, KOALA).
         self.unets["unet-xl-pix2pix"] = unet(
             8, context=12, mid_block_type=None, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=6 * 4 + PROJECTION
+        )
+        self.unets["unet-control"] = steered(unet(widths=(4, 4), up=("UpBlock2D", "UpBlock2D"), mid_block_type="UNetMidBlock2D"), "rgb")
+        self.unets["unet-xl-control"] = steered(
+            unet(
+                context=12, widths=(4,), down=("CrossAttnDownBlock2D",), up=("UpBlock2D",), mid_block_type="UNetMidBlock2D",
+                addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=6 * 4 + PROJECTION,
+            ), "bgr",
         )
 
     def export(self) -> None:
@@ -197,6 +225,8 @@ MODELS = {
     "sd-taesd": ("StableDiffusionPipeline", ("text-to-image", IMAGE, MASK), TINY, STABLE, {}),
     "pix2pix": ("StableDiffusionInstructPix2PixPipeline", (IMAGE,), folders("unet-pix2pix"), STABLE, {}),
     "xl-pix2pix": ("StableDiffusionXLInstructPix2PixPipeline", (IMAGE,), folders("unet-xl-pix2pix", two=True), XL, {"force_zeros_for_empty_prompt": True}),
+    "control": ("StableDiffusionControlNetPipeline", ("text-to-image", IMAGE, MASK), folders("unet-control"), STABLE, {}),
+    "xl-control": ("StableDiffusionXLControlNetPipeline", ("text-to-image", IMAGE, MASK), folders("unet-xl-control", two=True), XL, {"force_zeros_for_empty_prompt": True}),
     "lcm": ("LatentConsistencyModelPipeline", ("text-to-image", IMAGE), folders("unet-lcm"), {"_class_name": "LCMScheduler"}, {}),
     "upscaler": ("StableDiffusionUpscalePipeline", ("super-resolution",), folders("unet-upscaler", encoder=False), UPSCALER, {"max_noise_level": 39}),
 }
@@ -205,6 +235,10 @@ MODELS = {
 def picture(height: int, width: int, seed: int) -> torch.Tensor:
     """The tests make the same: noise about grey."""
     return (torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) / 3).clamp(-1, 1)
+
+
+def maps(height: int, width: int, seed: int) -> torch.Tensor:
+    return (torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
 
 
 def masks(height: int, width: int, seed: int) -> torch.Tensor:
@@ -227,8 +261,12 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     checked = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     size = {"width": width, "height": height}
     call = {}
+    # Without a scale nothing steers, as if there were nothing to do so.
+    steers = "control_scale" in request
+    control = "ControlNet" if steers else ""
+    common |= {"controlnet": network.controlnet} if steers else {}
     if "XL" in cls:
-        made = getattr(diffusers, cls if "Pix2Pix" in cls else f"StableDiffusionXL{CLASSES[task]}Pipeline")
+        made = getattr(diffusers, cls if "Pix2Pix" in cls else f"StableDiffusionXL{control}{CLASSES[task]}Pipeline")
         common |= {} if "text_encoder" in files else {"text_encoder": None, "tokenizer": None}
         pipeline = made(**common, text_encoder_2=parts.text_encoder_2, tokenizer_2=parts.tokenizer_2, add_watermarker=False, **index)
     elif "Consistency" in cls:
@@ -240,7 +278,7 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     elif "Pix2Pix" in cls:
         pipeline = diffusers.StableDiffusionInstructPix2PixPipeline(**common, **checked)
     else:
-        made = getattr(diffusers, f"StableDiffusion{CLASSES[task]}Pipeline")
+        made = getattr(diffusers, f"StableDiffusion{control}{CLASSES[task]}Pipeline")
         pipeline = made(**common, **checked)
     pipeline.set_progress_bar_config(disable=True)
     if request["sampler"]:
@@ -256,6 +294,10 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         call |= size  # It takes another one for its own where none is given.
     if task == MASK:
         call |= {"mask_image": masks(height, width, seed + 2), **size}
+    if steers:
+        # Where there is no image, they call the map so.
+        shown = "image" if task == "text-to-image" else "control_image"
+        call |= {shown: maps(height, width, seed + 3), "controlnet_conditioning_scale": float(request["control_scale"]), **size}
     if request["guidance_rescale"] > 0:
         call["guidance_rescale"] = request["guidance_rescale"]
     if "Consistency" not in cls:
@@ -286,6 +328,8 @@ def requests(name: str, task: str) -> list[dict]:
     if name in ("refiner", "sd-taesd", "pix2pix", "xl-pix2pix"):
         others = [("ddim", 6, None), (None, 5, None)] if "pix2pix" in name else []
         chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None), *others]
+    if "control" in name:
+        chosen = [(None, 6, None), ("euler-ancestral", 6, None), ("heun", 5, None)] if name == "control" else [(None, 6, None), ("dpm++-2m", 5, None)]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":
         chosen = [(sampler, 3, None) for sampler in (None, "ddpm", "euler", "heun")]
@@ -303,6 +347,10 @@ def requests(name: str, task: str) -> list[dict]:
         }
         if "pix2pix" in name and i > 0:
             request["image_guidance"] = (1.5, 1, 4, 2.25, 8, 1.2)[i]
+        if "control" in name:
+            request["guidance_rescale"] = 0  # Not theirs.
+        if "control" in name and i < 2:
+            request["control_scale"] = (1, 0.6)[i]
         if task == "super-resolution":
             request["noise_level"] = (20, 0, 39)[i % 3]
         made.append(request)

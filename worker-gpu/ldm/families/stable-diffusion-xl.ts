@@ -8,7 +8,7 @@ import { loadReader } from '../conditioners/reader.ts'
 import { textPair } from '../conditioners/text-pair.ts'
 import type { ModelFolder } from '../model-folder.ts'
 import type { Parts } from '../pipelines/text.ts'
-import { byText, loadParts } from './stable-diffusion.ts'
+import { byText, expectSteered, loadParts } from './stable-diffusion.ts'
 
 const Index = z.object({
 	force_zeros_for_empty_prompt: z.boolean().default(true),
@@ -23,6 +23,12 @@ export const stableDiffusionXl: Family = async (folder) => {
 	const { parts, refines } = await loadXlParts(folder)
 	const { 'text-to-image': drawn, ...fromImages } = byText(folder, parts)
 	return refines ? fromImages : { ...(drawn && { 'text-to-image': drawn }), ...fromImages }
+}
+
+/** The same with a ControlNet, which is one graph with the U-Net. */
+export const stableDiffusionXlControlNet: Family = async (folder) => {
+	await expectSteered(folder)
+	return stableDiffusionXl(folder)
 }
 
 /** @param meanOnly see `kl` */

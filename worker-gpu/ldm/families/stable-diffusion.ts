@@ -31,6 +31,24 @@ export const stableDiffusion: Family = async (folder) => {
 	return byText(folder, parts, { ...parts, ...(await loadSamplers(folder, { steps_offset: 1, skip_prk_steps: true })) })
 }
 
+/** The same with a ControlNet, which is one graph with the U-Net. diffusers amends none of its schedulers. */
+export const stableDiffusionControlNet: Family = async (folder) => {
+	await expectSteered(folder)
+	return byText(folder, await loadParts(folder, { conditioner: await loadText(folder) }))
+}
+
+/** Refuses a U-Net without a ControlNet in its graph, as exporters write it that know of none, or keep it apart. */
+export async function expectSteered(folder: ModelFolder): Promise<void> {
+	const { inputs } = await folder.part('unet')
+	if (!inputs.has('controlnet_cond') || !inputs.has('conditioning_scale')) {
+		throw new ModelError(
+			path.join(folder.path, 'unet/model.onnx'),
+			'expected the U-Net and its ControlNet in one graph, as infra/model-kit/export writes them, with the inputs controlnet_cond and ' +
+				`conditioning_scale, got the inputs ${[...inputs.keys()].join(', ')}`
+		)
+	}
+}
+
 /** diffusers' pipelines then tell the encoder where a text ends; exported graphs are told its tokens alone. */
 const Masking = z.object({
 	use_attention_mask: z
