@@ -15,7 +15,7 @@ const CHILD = 'DARKROOM_GPU_CORRECT'
 
 const DONE = 'done'
 
-/** Drawings of each model: on CUDA, which plans for every new shape, all 500 would take too long. */
+/** Drawings of each model: on CUDA, which plans for every new shape, all of them would take too long. */
 const EACH = 2
 /** What graphs/golden.py wrote. */
 const HALVES = path.join(root, '.data/gpu/models/golden')

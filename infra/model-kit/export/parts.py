@@ -1,8 +1,7 @@
 """What is exported of each class of network: names of graphs, inputs and outputs as Darkroom reads them."""
 
-from unittest.mock import patch
-
 import sys
+from unittest.mock import patch
 
 import torch
 from diffusers import UNet2DConditionModel

@@ -5,7 +5,7 @@ import type { Drawing } from '../drawing.ts'
 /** An input of a drawing, as large as the picture, or a clear refusal. */
 export function given(drawing: Drawing, name: InputName): Tensor {
 	const tensor = drawing[name]
-	const dims = [name.endsWith('image') ? 3 : 1, drawing.height, drawing.width]
+	const dims = [name === 'image' || name === 'control_image' ? 3 : 1, drawing.height, drawing.width]
 	if (!tensor || !sameDims(tensor.dims, dims)) {
 		throw new RangeError(`${name}: expected one of [${dims.join(', ')}], got ${tensor ? `[${tensor.dims.join(', ')}]` : 'none'}`)
 	}
