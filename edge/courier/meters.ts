@@ -31,11 +31,19 @@ interface StripeSettings {
 /** Milliseconds. */
 const patience = 15_000
 
-/** A meter event (Stripe Billing). Stripe refuses an identifier that it has seen within 24 hours, with a message and no code. */
+/**
+ * A meter event (Stripe Billing). Stripe refuses an identifier that it has seen within 24 hours, with a message and no code. Its client takes any JSON without an
+ * `error` for success, whatever its status, follows a redirect with GET, and tells no status of what is no JSON: something on the way may answer so.
+ */
 export async function tellStripe({ key, event, url }: StripeSettings, reading: Reading): Promise<Outcome> {
 	const at = url === undefined ? undefined : new URL(url)
+	let status = 0
 	const stripe = new Stripe(key, {
-		httpClient: Stripe.createFetchHttpClient(),
+		httpClient: Stripe.createFetchHttpClient(async (input: RequestInfo | URL, init?: RequestInit) => {
+			const answer = await fetch(input, { ...init, redirect: 'manual' })
+			status = answer.status
+			return answer
+		}),
 		maxNetworkRetries: 0,
 		timeout: patience,
 		telemetry: false,
@@ -49,13 +57,11 @@ export async function tellStripe({ key, event, url }: StripeSettings, reading: R
 			timestamp: Math.floor(reading.at / 1_000),
 			payload: { stripe_customer_id: customer, value: String(pictures), model, price: String(price) }
 		})
-		return { outcome: 'accepted', text: '' }
+		return answered(status)
 	} catch (error) {
-		const { message, statusCode: status } = error as InstanceType<typeof Stripe.errors.StripeError>
-		if (status === 400 && /event already exists with identifier/i.test(message)) {
-			return { outcome: 'accepted', text: '' }
-		}
-		return { outcome: outcomeOf(status), text: message }
+		const { message } = error as Error
+		const isKnown = status === 400 && /event already exists with identifier/i.test(message)
+		return isKnown ? accepted : { outcome: outcomeOf(status), text: message }
 	}
 }
 
@@ -80,13 +86,17 @@ export async function tellCloudEvents(url: string, token: string | undefined, re
 			signal: AbortSignal.timeout(patience)
 		})
 		await answer.body?.cancel()
-		return answer.ok
-			? { outcome: 'accepted', text: '' }
-			: { outcome: outcomeOf(answer.status), text: `It answered ${answer.status}.` }
+		return answered(answer.status)
 	} catch (error) {
 		return { outcome: 'unknown', text: String(error) }
 	}
 }
 
+const accepted: Outcome = { outcome: 'accepted', text: '' }
+
+/** What an answer comes to by its status alone. */
+const answered = (status: number): Outcome =>
+	status >= 200 && status < 300 ? accepted : { outcome: outcomeOf(status), text: `It answered ${status}.` }
+
 /** What met a redirect or a client error was not counted; a server's, or none at all, says nothing about that. */
-const outcomeOf = (status: number | undefined) => (status !== undefined && status >= 300 && status < 500 ? 'refused' : 'unknown')
+const outcomeOf = (status: number) => (status >= 300 && status < 500 ? 'refused' : 'unknown')

@@ -2,7 +2,8 @@ import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent, SinkName } from '../../../shared/contract/meters.ts'
 import { firstId } from '../../../shared/ids.ts'
-import { type Outcome, tellCloudEvents } from '../../courier/meters.ts'
+import type { Plan } from '../../../test/receivers.ts'
+import { type Outcome, tellCloudEvents, tellStripe } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
@@ -161,7 +162,7 @@ describe('Meters', () => {
 	})
 
 	it('lose nothing in days of outage; only the oldest gets into doubt, is parked, and waits for a person', async () => {
-		await stripe.plan({ status: 500 })
+		await stripe.plan({ status: 500, body: '{}' })
 		for (let i = 0; i < 4; i++) {
 			await charge(2)
 			vi.setSystemTime(Date.now() + minute)
@@ -264,6 +265,27 @@ describe('Meters', () => {
 		await nameCustomer(`cus_${account.slice(2)}`)
 		await untilNothingIsPending(minute)
 		expect(await events()).toMatchObject([{ state: 'sent', value: 2 }])
+	})
+
+	it.each<[string, Plan, Partial<Outcome>]>([
+		[
+			'a server that is down, in JSON',
+			{ status: 503, body: '{"message":"upstream"}' },
+			{ outcome: 'unknown', text: 'It answered 503.' }
+		],
+		['a door that lets nobody in, in JSON', { status: 403, body: '{}' }, { outcome: 'refused', text: 'It answered 403.' }],
+		['a door that lets nobody in, in HTML', { status: 403, body: '<html>' }, { outcome: 'refused' }],
+		['a page', { status: 200, body: '<html>' }, { outcome: 'unknown' }],
+		['half an answer', { status: 200, body: '{"object":"billing.mete' }, { outcome: 'unknown' }],
+		['nothing', { status: 200, body: 'null' }, { outcome: 'unknown' }],
+		['a page elsewhere', { status: 302, headers: { location: '/elsewhere' } }, { outcome: 'refused' }]
+	])('count nothing as told that was answered by %s in the place of Stripe', async (_, plan, outcome) => {
+		await receiver('elsewhere').plan({ status: 200, body: '{}' })
+		await stripe.plan(plan)
+		const reading = { id: 'mtr_1', customer: 'cus_1', model: 'scenes', price: 100, pictures: 3, at: 0 }
+		const settings = { key: 'sk_test', event: 'pictures', url: new URL(stripe.url).origin }
+		expect(await tellStripe(settings, reading)).toMatchObject(outcome)
+		expect(await receiver('elsewhere').letters()).toEqual([])
 	})
 
 	it('tell any receiver of CloudEvents', async () => {
