@@ -261,6 +261,23 @@ describe('The archive', () => {
 		expect(await kept()).toEqual([])
 	})
 
+	it('is none that nothing refers to, where one of an order that was made after the clock was set back lies within its range', async () => {
+		const noon = Date.now()
+		const first = await drawn(1)
+		vi.setSystemTime(noon + 3_600_000)
+		const last = await drawn(1)
+		await pass(32)
+		expect(await archives()).toMatchObject([{ first, last }])
+		vi.setSystemTime(noon + 1_800_000)
+		const between = await drawn(1)
+		await pass(32)
+		expect(await archives()).toMatchObject([
+			{ first, last },
+			{ first: between, last: between }
+		])
+		expect(await audit()).toEqual({ differences: [], objects: 2 })
+	})
+
 	it('goes through what has gathered chunk by chunk, while orders are accepted, and gives the room back', async () => {
 		const sample = await drawn(2)
 		await pass(30)

@@ -169,12 +169,10 @@ export class Archives {
 		}
 	}
 
-	/** The one that begins with this generation. */
+	/** The one that begins with this generation: the next to end, unless the clock was set back, and an archive lies within the range of another. */
 	find(first: string): ArchiveRow | undefined {
-		const [row] = this.#sql
-			.exec<ArchiveRow & Record<string, SqlStorageValue>>('SELECT * FROM archives WHERE last >= ? ORDER BY last LIMIT 1', first)
-			.toArray()
-		return row?.first === first ? row : undefined
+		const query = 'SELECT * FROM archives WHERE last >= ?1 AND first = ?1 ORDER BY last LIMIT 1'
+		return this.#sql.exec<ArchiveRow & Record<string, SqlStorageValue>>(query, first).toArray()[0]
 	}
 
 	/** Whether a file in R2 is one that is remembered, or that a try has left which comes again: what it begins with is still here. */
