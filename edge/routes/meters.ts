@@ -1,6 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { MeterEvent, SinkName } from '../../shared/contract/meters.ts'
 import type { Page } from '../account/page.ts'
+import { mostRows } from '../account/usage.ts'
 import type { App } from '../app.ts'
 import { withAdmin } from '../bearer.ts'
 import { limitBody } from '../body.ts'
@@ -34,6 +35,7 @@ const list = createRoute({
 	method: 'get',
 	path: '/v1/admin/accounts/{account}/metering/events',
 	summary: 'Meter events with the pictures that each counts, newest first',
+	description: `A page ends early where its events count more than ${mostRows} pictures.`,
 	middleware: [withAdmin] as const,
 	request: {
 		params: z.object({ account: AccountId }),

@@ -9,6 +9,7 @@ import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post,
 import type { Account } from '../account.ts'
 import { Due } from '../due.ts'
 import { mostLooked } from '../page.ts'
+import { mostRows } from '../usage.ts'
 import { Meters } from './meters.ts'
 
 const minute = 60_000
@@ -144,6 +145,24 @@ describe('Meters', () => {
 		const first = await page('state=pending&limit=2')
 		expect(first).toEqual({ listed: ofStripe.slice(0, 1), next: all.listed[1] })
 		expect(await page(`state=pending&cursor=${first.next}`)).toEqual({ listed: ofStripe.slice(1), next: null })
+	})
+
+	it('are listed by pages of no more pictures than an object can hold, and of one at least', async () => {
+		await runInDurableObject(env.ACCOUNT.getByName(account), (_: Account, { storage: { sql } }) => {
+			for (const [n, pictures] of [-mostRows / 2, mostRows / 2, mostRows + 1, 1].entries()) {
+				const id = `mtr_${String(n).padStart(26, '0')}`
+				sql.exec("INSERT INTO batches (id, minute, model, price, pictures) VALUES (?, 0, 'scenes', 1, ?)", id, pictures)
+				sql.exec("INSERT INTO meter_events (batch, sink, state, due_at) VALUES (?, 'stripe', 'sent', 0)", id)
+			}
+		})
+		const pages: number[][] = []
+		for (let next: string | null = ''; next !== null; ) {
+			const answer = await get(admin(`/events?limit=1000${next && `&cursor=${next}`}`), env.ADMIN_TOKEN)
+			const page = await answer.json<{ events: MeterEvent[]; next: string | null }>()
+			pages.push(page.events.map(({ value }) => value))
+			next = page.next
+		}
+		expect(pages).toEqual([[1], [mostRows + 1], [mostRows / 2, -mostRows / 2]])
 	})
 
 	it('take back what was refunded, in whichever minutes it was charged, at once', async () => {

@@ -5,6 +5,7 @@ import { ProblemError } from '../../errors.ts'
 import type { Due } from '../due.ts'
 import type { Happening } from '../happenings.ts'
 import { firstOf, mostLooked, type Page } from '../page.ts'
+import { mostRows } from '../usage.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -96,7 +97,7 @@ export class Meters {
 		this.#schedule(sink, now)
 	}
 
-	/** Newest first; those after the event `cursor`, where there is one: its batch and its sink. */
+	/** Newest first; those after the event `cursor`, where there is one: its batch and its sink. A page ends early where its events count very many pictures. */
 	list(state: MeterEvent['state'] | undefined, cursor: string | undefined, limit: number): Page<MeterEvent> {
 		const { sql } = this.#at
 		const [batch = '', sink = ''] = cursor?.split('.') ?? ['~']
@@ -108,7 +109,7 @@ export class Meters {
 				...[batch, sink, state ?? null, limit + 1]
 			)
 			.toArray()
-		const { items, next } = firstOf(rows, limit, cursorOf)
+		const { items, next } = firstOf(rows, Math.min(limit, fitting(rows)), cursorOf)
 		const looked = sql.exec<Row>(`${range} LIMIT 1 OFFSET ${mostLooked - 1}`, batch, sink).toArray()[0]
 		return { items: items.map((row) => this.#event(row)), next: next ?? (looked ? cursorOf(looked) : null) }
 	}
@@ -234,6 +235,16 @@ export class Meters {
 		const sent = sent_at === null ? null : time(sent_at)
 		return { id: batch, sink, state, minute: time(minute), model, price, value, pictures, tries, error, sent_at: sent }
 	}
+}
+
+/** How many of the first, one at least, are told of at once with all their pictures. */
+function fitting(rows: Row[]): number {
+	let told = 0
+	const over = rows.findIndex(({ pictures }) => {
+		told += Math.abs(pictures)
+		return told > mostRows
+	})
+	return over === -1 ? rows.length : Math.max(over, 1)
 }
 
 const cursorOf = ({ batch, sink }: Row) => `${batch}.${sink}`
