@@ -143,7 +143,9 @@ export class Allowances {
 		] as const
 		for (const [span, limit, since, until] of spends) {
 			if (limit) {
-				const left = limit - this.#usage.spent(since, subject || undefined) - held
+				// Not of days to come, which there are where the clock was set back.
+				const spent = this.#usage.spent(since, dayOf(until), subject || undefined)
+				const left = limit - spent - held
 				const full = Math.ceil((until - now) / 1_000)
 				const window = (until - Date.parse(since)) / 1_000
 				const end = new Date(until).toISOString()

@@ -26,13 +26,14 @@ export class UsageCounts {
 		)
 	}
 
-	/** Micro-units charged since the beginning of a day, by the keys of one lineage where it is named. */
-	spent(since: string, lineage?: string): number {
+	/** Micro-units charged from one day to before another, by the keys of one lineage where it is named. */
+	spent(from: string, before: string, lineage?: string): number {
 		return this.#sql
 			.exec<{ amount: number }>(
 				`SELECT coalesce(sum(amount), 0) AS amount FROM usage
-				WHERE day >= ?1 AND (?2 IS NULL OR key IN (SELECT hash FROM keys WHERE lineage = ?2))`,
-				since,
+				WHERE day >= ?1 AND day < ?2 AND (?3 IS NULL OR key IN (SELECT hash FROM keys WHERE lineage = ?3))`,
+				from,
+				before,
 				lineage ?? null
 			)
 			.one().amount

@@ -1,5 +1,6 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import type { Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import { call, codeOf, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
 
@@ -181,6 +182,38 @@ describe('limits', () => {
 		expect(await codeOf(month)).toBe('429 spend-limit')
 		vi.setSystemTime('2026-12-01T00:00:00Z')
 		expect((await submit({ count: 2 })).status).toBe(202)
+	})
+
+	it('bound what is spent of a day and a month by the clock as it is, though it was ahead before', async () => {
+		vi.setSystemTime('2028-06-10T12:00:00Z')
+		await put({ limits: { spend_per_day: price, spend_per_month: price } })
+		vi.setSystemTime('2029-06-10T12:00:00Z')
+		await deliver(await (await submit()).json<Generation>())
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+		vi.setSystemTime('2028-06-10T12:00:00Z')
+		expect((await submit()).status).toBe(202)
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+	})
+
+	it('count what is accepted before midnight and charged after it in the day and the month of the charge', async () => {
+		vi.setSystemTime('2027-12-31T23:59:59.900Z')
+		await put({
+			limits: { requests_per_minute: null, pictures_in_flight: null, spend_per_day: 2 * price, spend_per_month: 3 * price }
+		})
+		const accepted = await submit({ count: 2 })
+		const stand = ({ headers }: Response) =>
+			[headers.get('ratelimit-policy'), headers.get('ratelimit')].join(' ').match(/(w|r|t)=\d+/g)
+		expect(stand(accepted)).toEqual(['w=86400', 'w=2678400', 'r=0', 't=1', `r=${price}`, 't=1'])
+		vi.setSystemTime('2028-01-01T00:00:00Z')
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+		await deliver(await accepted.json<Generation>())
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+		vi.setSystemTime('2028-01-31T23:59:59.999Z')
+		expect(stand(await submit())).toEqual(['w=86400', 'w=2678400', `r=${price}`, 't=1', 'r=0', 't=1'])
+		vi.setSystemTime('2028-02-01T00:00:00Z')
+		expect(stand(await submit())).toEqual(['w=86400', 'w=2505600', 'r=0', 't=86400', `r=${price}`, 't=2505600'])
+		const { usage } = await (await get('/v1/usage?from=2027-12-01&to=2028-02-29', key)).json<{ usage: Usage[] }>()
+		expect(usage).toMatchObject([{ day: '2028-01-01', pictures: 2, amount: 2 * price }])
 	})
 
 	it('space out what is no order and costs nothing, each for itself', async () => {
