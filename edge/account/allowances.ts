@@ -145,11 +145,11 @@ export class Allowances {
 			if (limit) {
 				// Not of days to come, which there are where the clock was set back.
 				const spent = this.#usage.spent(since, dayOf(until), subject || undefined)
-				const left = limit - spent - held
+				const left = Math.max(0, limit - spent - held)
 				const full = Math.ceil((until - now) / 1_000)
 				const window = (until - Date.parse(since)) / 1_000
 				const end = new Date(until).toISOString()
-				const detail = `The order may cost ${inUnits(amount)}, and the ${name}'s limit of ${inUnits(limit)} a ${span} leaves ${inUnits(Math.max(0, left))} until ${end}.`
+				const detail = `The order may cost ${inUnits(amount)}, and the ${name}'s limit of ${inUnits(limit)} a ${span} leaves ${inUnits(left)} until ${end}.`
 				const stand = { code: 'spend-limit', subject, name: `${name}-spend-${span}`, unit: 'micro-units', detail } as const
 				stands.push({ ...stand, quota: limit, window, left, takes: amount, full, again: full })
 			}

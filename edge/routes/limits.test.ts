@@ -1,8 +1,9 @@
 import { runInDurableObject } from 'cloudflare:test'
-import { beforeEach, describe, expect, inject, it, vi } from 'vitest'
+import { beforeEach, describe, expect, inject, it, onTestFinished, vi } from 'vitest'
+import { findModel } from '../../shared/catalog.ts'
 import type { Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { call, codeOf, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
+import { auditOf, call, codeOf, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
 const price = 1_410
@@ -214,6 +215,20 @@ describe('limits', () => {
 		expect(stand(await submit())).toEqual(['w=86400', 'w=2505600', 'r=0', 't=86400', `r=${price}`, 't=2505600'])
 		const { usage } = await (await get('/v1/usage?from=2027-12-01&to=2028-02-29', key)).json<{ usage: Usage[] }>()
 		expect(usage).toMatchObject([{ day: '2028-01-01', pictures: 2, amount: 2 * price }])
+	})
+
+	it('refuse nothing that costs nothing, though more was spent than they allow by now', async () => {
+		await deliver(await (await submit()).json<Generation>())
+		await put({ limits: { spend_per_day: 1 } })
+		expect(await codeOf(await submit())).toBe('429 spend-limit')
+		const { price: usual } = findModel('scenes')!
+		const charged = { ...usual }
+		onTestFinished(() => void Object.assign(usual, charged))
+		Object.assign(usual, { picture: 0, megapixel_step: 0 })
+		const free = await submit({ count: 2 })
+		expect([free.status, free.headers.get('ratelimit')]).toEqual([202, expect.stringContaining('"account-spend-day";r=0;')])
+		await deliver(await free.json<Generation>())
+		expect((await auditOf(account)).differences).toEqual([])
 	})
 
 	it('space out what is no order and costs nothing, each for itself', async () => {
