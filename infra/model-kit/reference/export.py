@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 sys.path.append(str(Path(__file__).parents[1] / "export"))
 import graph  # noqa: E402
+import names  # noqa: E402
 
 
 def export(folder: Path, *given, fold: bool = True) -> None:
@@ -19,7 +20,7 @@ def export(folder: Path, *given, fold: bool = True) -> None:
     file = folder / "model.onnx"
     if fold:
         fold_constants(file)
-    shorten_names(file)
+    onnx.save(names.shorten(onnx.load(file)), file)
 
 
 def fold_constants(file: Path) -> None:
@@ -28,21 +29,6 @@ def fold_constants(file: Path) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(file)
     onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
-
-
-def shorten_names(file: Path) -> None:
-    """They are most of what is left."""
-    model = onnx.load(file)
-    body = model.graph
-    short = {port.name: port.name for port in (*body.input, *body.output)} | {"": ""}
-    for tensor in body.initializer:
-        tensor.name = short.setdefault(tensor.name, f"{len(short):x}")
-    for node in body.node:
-        node.ClearField("name")
-        for names in (node.input, node.output):
-            names[:] = [short.setdefault(name, f"{len(short):x}") for name in names]
-    del body.value_info[:]
-    onnx.save(model, file)
 
 
 def scalar_timestep(folder: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from export.names import shorten
 from transformers import BertModel
 
 from . import denoiser, export, first_stage, pipeline, tokenizer, translator, translator_training
@@ -22,13 +23,13 @@ from .storage import stored
 
 
 def _weights(model: onnx.ModelProto) -> dict:
-    """Weights by where they are read: (node, number of its input). Equal ones are stored once, so names alone do not find them."""
+    """Weights by where they are read: (what the node makes, number of its input). Equal ones are stored once, so names alone do not find them."""
     arrays = stored(model)
     for node in model.graph.node:
         if node.op_type == "Identity" and node.input[0] in arrays:
             arrays[node.output[0]] = arrays[node.input[0]]
-    places = ((node.name, number, name) for node in model.graph.node for number, name in enumerate(node.input))
-    return {(node, number): arrays[name] for node, number, name in places if name in arrays}
+    places = ((node.output[0], number, name) for node in model.graph.node for number, name in enumerate(node.input))
+    return {(made, number): arrays[name] for made, number, name in places if name in arrays}
 
 
 def _restore(path: Path, network: torch.nn.Module, graph: tuple) -> set:
@@ -41,7 +42,7 @@ def _restore(path: Path, network: torch.nn.Module, graph: tuple) -> set:
                           opset_version=17, do_constant_folding=True, dynamo=False)
     weights = _weights(onnx.load(path))
     # One number tells a weight: all are random and different.
-    traced = {float(w.flat[0]): (w, weights.get(place)) for place, w in _weights(onnx.load_from_string(buffer.getvalue())).items() if w.size}
+    traced = {float(w.flat[0]): (w, weights.get(place)) for place, w in _weights(shorten(onnx.load_from_string(buffer.getvalue()))).items() if w.size}
     found = set()
     for number, parameter in enumerate(network.parameters()):
         mine, shipped = traced.get(parameter.detach().flatten()[0].item(), (None, None))

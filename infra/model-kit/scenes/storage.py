@@ -1,4 +1,4 @@
-"""Stores a graph's float32 weights in less, each followed by what makes them float32 again.
+"""Stores a graph's float32 weights in less, each followed by what makes them float32 again, and under short names.
 
 The same arithmetic and the same speed: ONNX Runtime folds the added nodes while it loads, and computes in float32. (It would not fold
 DequantizeLinear, which it keeps for integer kernels.)
@@ -9,6 +9,7 @@ DequantizeLinear, which it keeps for integer kernels.)
 
 import numpy as np
 import onnx
+from export.names import shorten
 from onnx import TensorProto, helper, numpy_helper
 
 SMALL = 1024  # numbers; below that a weight is not worth a scale
@@ -40,12 +41,13 @@ def _rounded(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def store(model: onnx.ModelProto, as_int8: bool = True) -> onnx.ModelProto:
+    shorten(model)
     axes = _output_axes(model.graph) if as_int8 else {}
     kept, added = [], []
 
     def cast(stored: np.ndarray, name: str, suffix: str, result: str) -> None:
         kept.append(numpy_helper.from_array(stored, name + suffix))
-        added.append(helper.make_node("Cast", [name + suffix], [result], name=f"{name}{suffix}.cast", to=TensorProto.FLOAT))
+        added.append(helper.make_node("Cast", [name + suffix], [result], to=TensorProto.FLOAT))
 
     for weight in model.graph.initializer:
         if weight.data_type != TensorProto.FLOAT:
@@ -56,7 +58,7 @@ def store(model: onnx.ModelProto, as_int8: bool = True) -> onnx.ModelProto:
             whole, scale = _rounded(values, axes[name])
             cast(whole, name, ".int8", name + ".whole")
             kept.append(numpy_helper.from_array(scale, name + ".scale"))
-            added.append(helper.make_node("Mul", [name + ".whole", name + ".scale"], [name], name=name + ".scaled"))
+            added.append(helper.make_node("Mul", [name + ".whole", name + ".scale"], [name]))
         else:
             cast(values.astype("float16"), name, ".half", name)
     nodes = list(model.graph.node)
@@ -67,7 +69,7 @@ def store(model: onnx.ModelProto, as_int8: bool = True) -> onnx.ModelProto:
 
 
 def stored(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """The weights of a stored graph by their names before."""
+    """The weights of a stored graph by the names that `shorten` gave them."""
     arrays = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
     found = {}
     for name, values in arrays.items():
