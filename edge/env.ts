@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { QueueUrl } from '../shared/queue-url.ts'
 import type { Account } from './account/account.ts'
 import type { Dispatcher } from './dispatcher/dispatcher.ts'
 import type { Viewer } from './viewer/viewer.ts'
@@ -34,7 +35,7 @@ const Environment = z
 		STRIPE_API_URL: HttpUrl.optional(),
 		METER_SINK_URL: z.url({ protocol: /^https?$/ }).optional(),
 		METER_SINK_TOKEN: z.string().min(1).optional(),
-		QUEUE_URL: z.url().optional(),
+		QUEUE_URL: QueueUrl.optional(),
 		HYPERDRIVE: binding<Hyperdrive>().optional()
 	})
 	.refine((env) => env.QUEUE_URL || env.HYPERDRIVE, { path: ['QUEUE_URL'], message: 'is missing, and HYPERDRIVE is not bound' })

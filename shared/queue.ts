@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { StandaloneConnector } from 'ioredis/built/connectors/index.js'
 import pg from 'pg'
 import { z } from 'zod'
+import { QueueUrl } from './queue-url.ts'
 
 /** What a job carries: where to ask for the work, and the right to ask. Prompts and pictures never enter the queue. */
 export const Job = z.object({
@@ -138,17 +139,11 @@ interface Backend {
 }
 
 function openBackend(url: string, side: 'producer' | 'consumer'): Backend {
-	const protocol = URL.canParse(url) && new URL(url).protocol
-	switch (protocol) {
-		case 'postgres:':
-		case 'postgresql:':
-			return postgres(url)
-		case 'redis:':
-		case 'rediss:':
-			return redis(url, side)
-		default:
-			throw new Error(`QUEUE_URL: expected postgres://, redis:// or rediss://, got ${protocol ? `${protocol}//` : 'no URL'}`)
+	const { error } = QueueUrl.safeParse(url)
+	if (error) {
+		throw new Error(`QUEUE_URL: ${error.issues[0]!.message}`)
 	}
+	return url.startsWith('postgres') ? postgres(url) : redis(url, side)
 }
 
 /** Milliseconds without an answer after which a connection counts as lost, though nobody closed it: longer than BullMQ's commands block. */
@@ -231,7 +226,8 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 	})
 	return {
 		options: (options) => [{ ...options, connection }],
-		prepare: async () => {},
+		// Where it has no database of that number, ioredis would go on in the first one.
+		prepare: async () => void (connection.options.db && (await connection.select(connection.options.db))),
 		// The command that fails says that it was tried often enough, and not why.
 		answers: () => connection.ping().catch((error) => Promise.reject(latest ?? error)),
 		loosen: async () => {},

@@ -2,6 +2,7 @@ import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { z } from 'zod'
 import { models } from '../shared/catalog.ts'
+import { QueueUrl } from '../shared/queue-url.ts'
 import { shippedModels } from './engine/client.ts'
 
 const known = models.map(({ id }) => id)
@@ -16,7 +17,7 @@ function home(): string {
 }
 
 const Environment = z.object({
-	QUEUE_URL: z.url({ protocol: /^(postgres(ql)?|rediss?)$/, error: 'expected postgres://, redis:// or rediss://' }),
+	QUEUE_URL: QueueUrl,
 	EDGE_ORIGINS: z
 		.string()
 		.transform((list) => list.split(',').map((url) => url.trim()))

@@ -13,6 +13,7 @@ const queue = 'redis://127.0.0.1:1'
 test.each([
 	['no queue', {}, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
 	['a queue of no known kind', { QUEUE_URL: 'http://queue' }, 'QUEUE_URL: expected postgres://, redis:// or rediss://'],
+	['a password that is not escaped', { QUEUE_URL: 'redis://:100%@queue' }, 'QUEUE_URL: expected a URL whose user and password'],
 	[
 		'an edge that is none',
 		{ QUEUE_URL: queue, EDGE_ORIGINS: 'https://a.example,edge' },
@@ -54,7 +55,7 @@ test.runIf(spawnSync('unshare', [...nobody, 'true']).status === 0)('works for a 
 		env,
 		encoding: 'utf8'
 	})
-	expect(stderr).toBe('QUEUE_URL: expected postgres://, redis:// or rediss://\n')
+	expect(stderr).toBe('QUEUE_URL: expected postgres://, redis:// or rediss://, got no URL\n')
 })
 
 test('--help names every variable', async () => {

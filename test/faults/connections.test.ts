@@ -5,7 +5,7 @@ import pg from 'pg'
 import { expect, it } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
 import { models } from '../../shared/catalog.ts'
-import { mostConnections, openConsumer, openProducer } from '../../shared/queue.ts'
+import { mostConnections, openConsumer, openProducer, type Producer } from '../../shared/queue.ts'
 import { postgresServer, redisServer, withRedis } from '../queues.ts'
 
 /** Of the edge (edge/dispatcher). */
@@ -77,6 +77,22 @@ it.runIf(withRedis)('a Redis whose certificate nobody trusts fails who connects,
 		await consumer.close()
 		await sleep(200)
 	}
+	await server.remove()
+})
+
+it.runIf(withRedis)('a database that Redis does not have fails who writes there, and nothing lands in another', async () => {
+	const server = await redisServer()
+	await server.start()
+	const job = { generation: 'gen_1', epoch: 1, callback: 'http://127.0.0.1/', token: '' }
+	const [none, second, first] = ['/99', '/1', ''].map((database) => openProducer(server.url + database)) as [
+		Producer,
+		Producer,
+		Producer
+	]
+	await expect(none.add('model', [{ job, place: 1, isRaised: false }])).rejects.toThrow('out of range')
+	await second.add('model', [{ job, place: 1, isRaised: false }])
+	expect([await second.waiting('model', 9), await first.waiting('model', 9)]).toEqual([['gen_1.1'], []])
+	await Promise.all([none, second, first].map((producer) => producer.close()))
 	await server.remove()
 })
 
