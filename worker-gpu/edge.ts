@@ -55,7 +55,7 @@ export class SignatureRefused extends EdgeRefused {
 	override name = 'SignatureRefused'
 }
 
-/** The work is ours, but its request is none that this version knows: the edge may be newer. */
+/** The work is ours, but its request is none that this version knows, or its catalog: the edge's may be newer. */
 export class RequestUnknown extends Error {
 	override name = 'RequestUnknown'
 }

@@ -19,6 +19,7 @@ import { type Encoded, encodePicture } from './image/encode.ts'
 import { InputUnreadable } from './image/input-unreadable.ts'
 import { encodePartial, encodePreview } from './image/preview.ts'
 import { readInputs } from './inputs.ts'
+import { expectKnown } from './known.ts'
 import { wait } from './wait.ts'
 
 const PROGRESS_MS = 500
@@ -100,6 +101,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 	let granted: StartAnswer
 	try {
 		granted = await edge.start(run)
+		expectKnown(granted.request)
 	} catch (error) {
 		if (!(error instanceof RequestUnknown)) {
 			throw error

@@ -37,6 +37,7 @@ test.each([
 	['sd', 'image-to-image', { strength: 1.5 }, 'strength: expected a number from 0 to 1, got 1.5'],
 	['sd', 'image-to-image', { strength: Number.NaN }, 'strength: expected a number from 0 to 1, got NaN'],
 	['sd', 'image-to-image', { image: image(32, 24) }, 'image: expected one of [3, 32, 32], got [3, 32, 24]'],
+	['sd', 'text-to-image', { control_image: image(32, 32) }, 'control_image: expected none, for the U-Net has no ControlNet'],
 	['inpainting', 'inpainting', { strength: 0 }, 'strength: expected at least'],
 	['inpainting', 'inpainting', { mask: image(32, 32) }, 'mask: expected one of [1, 32, 32], got [3, 32, 32]'],
 	['lcm', 'text-to-image', { sampler: 'ddim' }, 'sampler: expected lcm, which the model was distilled for, or null, got ddim'],

@@ -5,13 +5,17 @@ import { given } from './inputs.ts'
 
 /**
  * What steers a U-Net that is one graph with its ControlNet (Zhang et al., 2023): a map [3, H, W], and how strongly. Both branches of guidance have it, as in
- * diffusers' StableDiffusionControlNetPipeline. Without a map the scale is 0, which adds nothing: it draws as the U-Net alone. Nothing for other U-Nets.
+ * diffusers' StableDiffusionControlNetPipeline. Without a map the scale is 0, which adds nothing: it draws as the U-Net alone. Nothing for other U-Nets, which take no map:
+ * nobody would see that it was left out of account.
  */
 export function steering(drawing: Drawing, { isSteered }: Denoiser): Inputs {
+	const { control_image: map, control_scale: scale = 1, width, height } = drawing
 	if (!isSteered) {
+		if (map) {
+			throw new RangeError('control_image: expected none, for the U-Net has no ControlNet, got one')
+		}
 		return {}
 	}
-	const { control_image: map, control_scale: scale = 1, width, height } = drawing
 	if (!(scale >= 0)) {
 		throw new RangeError(`control_scale: expected a number from 0 on, got ${scale}`)
 	}
