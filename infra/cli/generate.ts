@@ -93,6 +93,8 @@ async function orderOf(client: Darkroom, prompt: string | undefined, flags: Flag
 		semantic_map: await inputOf('--map', flags.map),
 		control_image: await inputOf('--control-image', flags['control-image']),
 		control_scale: numberOf('--control-scale', flags['control-scale']),
+		control_start: numberOf('--control-start', flags['control-start']),
+		control_end: numberOf('--control-end', flags['control-end']),
 		layout: flags.box?.map(boxOf),
 		class_label: flags.class !== undefined && /^\d+$/.test(flags.class) ? Number(flags.class) : flags.class
 	}

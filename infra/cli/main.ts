@@ -22,7 +22,8 @@ const usages = {
   --image-guidance <x>     how closely a model that is guided by the image too keeps to it
   --mask <file or URL>     its white parts are drawn anew; of one with transparency, the transparent ones
   --map <file or URL>      a semantic map
-  --control-image <file or URL>   a map that steers a model with a ControlNet; with --control-scale <x>, how strongly
+  --control-image <file or URL>   a map that steers a model with a ControlNet; with --control-scale <x>, how strongly;
+                           --control-start <0 to 1>  --control-end <0 to 1>, from which part of the steps on, and to which
   --box <label>:<x0>,<y0>,<x1>,<y1>   in parts of the picture from its top left corner; once for each box
   --class <name or number>
   --json                   prints the generation instead of a line for each file`,
@@ -49,6 +50,8 @@ const options = {
 	map: { type: 'string' },
 	'control-image': { type: 'string' },
 	'control-scale': { type: 'string' },
+	'control-start': { type: 'string' },
+	'control-end': { type: 'string' },
 	box: { type: 'string', multiple: true },
 	class: { type: 'string' },
 	json: { type: 'boolean' },

@@ -62,6 +62,10 @@ export const GenerationRequest = z.strictObject({
 		.min(0)
 		.nullish()
 		.describe('How strongly `control_image` steers: 1 as the ControlNet was trained, 0 not at all.'),
+	control_start: Part.nullish().describe(
+		'When `control_image` begins to steer, in parts of the way from noise (0, and where it is absent) to the picture.'
+	),
+	control_end: Part.nullish().describe('When it ceases to steer, in the same parts: 1 where it is absent.'),
 	noise_level: z.int().min(0).nullish().describe('How much noise the upscaler adds to the image, as a timestep.'),
 	width: z.int().min(1).optional().describe("Pixels. With an `image` or a map its own size, in the model's multiples."),
 	height: z.int().min(1).optional().describe('Pixels, as `width`.'),
@@ -119,6 +123,8 @@ export const ResolvedRequest = GenerationRequest.extend({
 	strength: Part.optional(),
 	image_guidance: z.number().optional(),
 	control_scale: z.number().optional(),
+	control_start: Part.optional(),
+	control_end: Part.optional(),
 	noise_level: z.int().optional(),
 	width: z.int(),
 	height: z.int(),

@@ -121,23 +121,41 @@ describe('task', () => {
 		for (const fields of [{ prompt: 'x' }, { image: upload }, { image: upload, mask: upload }]) {
 			const said = (more: object) => ask(steered, { ...fields, ...more })
 			const { data } = said({ control_image: upload })
-			expect(data).toMatchObject({ control_image: upload, control_scale: 0.8 })
+			expect(data).toMatchObject({ control_image: upload, control_scale: 0.8, control_start: 0, control_end: 1 })
 			expect(ask(steered, data!).data).toEqual(data)
 			expect(ResolvedRequest.parse(data)).toEqual(data)
 			expect(said({ control_image: upload, control_scale: 0 }).data).toMatchObject({ control_scale: 0 })
-			expect(said({}).data).not.toHaveProperty('control_scale')
+			for (const field of ['control_scale', 'control_start', 'control_end']) {
+				expect(said({}).data).not.toHaveProperty(field)
+				expect(said({ [field]: 0.5 }).error!.issues).toMatchObject([
+					{ path: [field], message: `none: there is no control_image, whose ${field.slice(8)} it is` }
+				])
+			}
 			for (const control_scale of [-0.1, 2.1, '1']) {
 				expect(said({ control_image: upload, control_scale }).error!.issues).toMatchObject([{ path: ['control_scale'] }])
 			}
-			expect(said({ control_scale: 1 }).error!.issues).toMatchObject([
-				{ path: ['control_scale'], message: 'none: there is no control_image, whose scale it is' }
-			])
 			expect(ask(able, { ...fields, control_image: upload }).error!.issues).toMatchObject([
 				{ code: 'unrecognized_keys', keys: ['control_image'] }
 			])
 		}
 		const wide = { width: 512, height: 256 }
 		expect(ask(steered, { prompt: 'x', control_image: upload }, wide).data).toMatchObject(wide)
+	})
+
+	test.each([
+		[{ control_end: 0.5 }, undefined],
+		[{ control_start: 0.5 }, undefined],
+		[{ control_start: 0.2, control_end: 0.3 }, undefined],
+		[{ control_start: 1 }, ['control_start', 'less than control_end, which is 1']],
+		[{ control_end: 0 }, ['control_end', 'more than control_start, which is 0']],
+		[{ control_start: 0.5, control_end: 0.5 }, ['control_end', 'more than control_start, which is 0.5']],
+		[{ control_start: -0.1 }, ['control_start', expect.any(String)]],
+		[{ control_end: 1.1 }, ['control_end', expect.any(String)]]
+	])('is steered on a part of its way: %o', (fields, refused) => {
+		const steered = { ...able, control: { default: 1, max: 2 } }
+		const { data, error } = ask(steered, { prompt: 'x', control_image: upload, ...fields })
+		expect(error?.issues.map(({ path, message }) => [path[0], message])).toEqual(refused && [refused])
+		expect(data).toEqual(refused ? undefined : expect.objectContaining(fields))
 	})
 
 	test('is super-resolution or unconditional where the model can do nothing else with the fields', () => {

@@ -128,7 +128,15 @@ function taskFields({ tasks }: Model, task: Task, stored: boolean) {
 
 function controlFields({ control }: Model, stored: boolean) {
 	const input = stored ? UploadId : z.string().min(1)
-	return control && { control_image: input.optional(), control_scale: z.number().min(0).max(control.max).optional() }
+	const { control_start, control_end } = GenerationRequest.shape
+	return (
+		control && {
+			control_image: input.optional(),
+			control_scale: z.number().min(0).max(control.max).optional(),
+			control_start: control_start.unwrap().unwrap().optional(),
+			control_end: control_end.unwrap().unwrap().optional()
+		}
+	)
 }
 
 /** A name or a number, as the number. */
@@ -148,7 +156,7 @@ function numbered(what: string, names: readonly string[]) {
 const checkTogether =
 	(model: Model): z.core.CheckFn<ResolvedRequest> =>
 	({ value, issues }) => {
-		const { task, sampler = null, steps, eta, strength, control_image, control_scale, output_format, output_quality } = value
+		const { task, sampler = null, steps, eta, strength, output_format, output_quality } = value
 		const original = task === 'image-to-image' ? model.tasks[task]?.original_steps : undefined
 		const maximum = mostSteps(sampler, model.steps.max)
 		// Beyond the model's own limit, the field itself has said so.
@@ -169,9 +177,19 @@ const checkTogether =
 			const message = `at least ${leastStrength(walk, needed)}: ${few}`
 			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
 		}
-		if (control_scale !== undefined && control_image === undefined) {
-			const message = 'none: there is no control_image, whose scale it is'
-			issues.push({ code: 'custom', path: ['control_scale'], input: control_scale, message })
+		for (const field of value.control_image === undefined ? (['control_scale', 'control_start', 'control_end'] as const) : []) {
+			if (value[field] !== undefined) {
+				const message = `none: there is no control_image, whose ${field.slice('control_'.length)} it is`
+				issues.push({ code: 'custom', path: [field], input: value[field], message })
+			}
+		}
+		const { control_start: start = 0, control_end: end = 1 } = value
+		if (start >= end) {
+			const [field, message] =
+				value.control_end === undefined
+					? ['control_start', `less than control_end, which is ${end}`]
+					: ['control_end', `more than control_start, which is ${start}`]
+			issues.push({ code: 'custom', path: [field], input: value[field as 'control_end'], message })
 		}
 		if (output_quality !== null && output_format === 'png') {
 			issues.push({ code: 'custom', path: ['output_quality'], input: output_quality, message: 'null: PNG loses nothing' })
@@ -197,5 +215,10 @@ const withQuality = (request: ResolvedRequest): ResolvedRequest => {
 
 const withControl = ({ control }: Model, request: ResolvedRequest): ResolvedRequest =>
 	control && request.control_image !== undefined
-		? { ...request, control_scale: request.control_scale ?? control.default }
+		? {
+				...request,
+				control_scale: request.control_scale ?? control.default,
+				control_start: request.control_start ?? 0,
+				control_end: request.control_end ?? 1
+			}
 		: request

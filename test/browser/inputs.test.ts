@@ -129,15 +129,21 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 		expect(await page.getByLabel('Height').inputValue()).toBe('48')
 		expect(await page.getByLabel('How strongly it steers').inputValue()).toBe('1')
 		await page.getByLabel('How strongly it steers').fill('0.5')
+		await page.getByLabel('To which part of them').fill('0.75')
 		const { request } = await developed()
-		expect(request).toMatchObject({ task: 'text-to-image', width: 40, height: 48, control_scale: 0.5 })
+		expect(request).toMatchObject({ task: 'text-to-image', width: 40, height: 48, control_scale: 0.5, control_end: 0.75 })
 		expect(request.control_image).toMatch(/^upl_/)
 		// It is there again for whoever uses it again, and for another task.
 		await page.locator('#gallery article button').first().click()
 		await page.getByRole('button', { name: 'Use again' }).click()
 		await page.getByAltText('What steers').waitFor()
 		expect(await page.getByLabel('How strongly it steers').inputValue()).toBe('0.5')
-		expect((await developed()).request).toMatchObject({ control_image: request.control_image, control_scale: 0.5 })
+		expect((await developed()).request).toMatchObject({
+			control_image: request.control_image,
+			control_scale: 0.5,
+			control_start: 0,
+			control_end: 0.75
+		})
 		await page.getByRole('button', { name: 'Remove' }).click()
 		const { request: free } = await developed()
 		expect(free).not.toHaveProperty('control_image')

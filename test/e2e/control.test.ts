@@ -73,8 +73,21 @@ describe('a model with a ControlNet', () => {
 		}
 	})
 
+	it('is steered on the part of its steps that was asked for, of a shortened walk too', async () => {
+		const image = await dataUri(plain(side, side, '#808080'))
+		for (const start of [{}, { image, strength: 0.5 }]) {
+			const parts = [{}, { control_end: 0.5 }, { control_start: 0.5 }, { control_start: 0.6, control_end: 0.7 }]
+			const drawn = await Promise.all(parts.map((more) => draw({ ...start, ...more, control_image: map })))
+			const free = await draw(start)
+			expect(new Set([...drawn, free].map(({ pixels }) => pixels)).size).toBe(4)
+			// No step of four or two lies within a tenth of the way.
+			expect(drawn[3]!.pixels).toBe(free.pixels)
+			expect(drawn[1]!.generation.request).toMatchObject({ control_start: 0, control_end: 0.5 })
+		}
+	})
+
 	it('draws the same again when its request is posted again', async () => {
-		const { generation, pixels } = await draw({ control_image: map, control_scale: 0.7 })
+		const { generation, pixels } = await draw({ control_image: map, control_scale: 0.7, control_end: 0.6 })
 		expect((await draw(generation.request)).pixels).toBe(pixels)
 	})
 
@@ -106,18 +119,25 @@ describe('a model with a ControlNet', () => {
 	it('takes its map from a file on the command line', async () => {
 		const file = join(tree, 'map.png')
 		writeFileSync(file, Buffer.from(map.slice(map.indexOf(',') + 1), 'base64'))
-		const steered = ['--control-image', file, '--control-scale', '0.5', '--steps', '4', '--seed', '5']
+		const control = ['--control-image', file, '--control-scale', '0.5', '--control-start', '0.25', '--control-end', '0.75']
+		const steered = [...control, '--steps', '4', '--seed', '5']
 		const args = ['generate', 'a red sphere', '--model', 'steered', ...steered, '-o', join(tree, 'drawn.png'), '--json']
 		const env = { ...process.env, DARKROOM_URL: stack.url, DARKROOM_API_KEY: stack.apiKey }
 		const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'infra/cli/main.ts'), ...args], { env })
 		const { control_image } = JSON.parse(stdout).request
-		expect(JSON.parse(stdout).request).toMatchObject({ control_scale: 0.5, width: side, height: side })
+		expect(JSON.parse(stdout).request).toMatchObject({
+			control_scale: 0.5,
+			control_start: 0.25,
+			control_end: 0.75,
+			width: side,
+			height: side
+		})
 		const kept = await stack.fetch(`/openai/v1/files/${control_image}/content`)
 		expect(Buffer.from(await kept.arrayBuffer())).toEqual(readFileSync(file))
 	})
 
 	it("is called by fal's and Replicate's names, which Replicate's schema tells", async () => {
-		const native = await draw({ control_image: map, control_scale: 0.5 })
+		const native = await draw({ control_image: map, control_scale: 0.5, control_start: 0.25, control_end: 0.75 })
 		const post = async (path: string, body: object) => {
 			const answer = await stack.fetch(path, {
 				method: 'POST',
@@ -136,7 +156,7 @@ describe('a model with a ControlNet', () => {
 			).toBe(native.pixels)
 
 		const { prompt, steps: num_inference_steps, seed, width, height } = order
-		const ours = { prompt, num_inference_steps, seed }
+		const ours = { prompt, num_inference_steps, seed, control_guidance_start: 0.25, control_guidance_end: 0.75 }
 		const byFal = await post('/fal/run/darkroom/steered', {
 			...ours,
 			image_size: { width, height },
@@ -159,7 +179,9 @@ describe('a model with a ControlNet', () => {
 							Input: {
 								properties: {
 									control_image: { type: 'string', format: 'uri' },
-									condition_scale: { type: 'number', minimum: 0, maximum: 2 }
+									condition_scale: { type: 'number', minimum: 0, maximum: 2 },
+									control_guidance_start: { type: 'number', minimum: 0, maximum: 1 },
+									control_guidance_end: { type: 'number', minimum: 0, maximum: 1 }
 								}
 							}
 						}

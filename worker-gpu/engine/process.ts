@@ -324,7 +324,7 @@ let told = 0
 let seen = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
-	const { layout, class_label, image_guidance, control_scale, noise_level } = request
+	const { layout, class_label, image_guidance, control_scale, control_start, control_end, noise_level } = request
 	return {
 		task: request.task ?? 'text-to-image',
 		prompt: request.prompt,
@@ -341,6 +341,8 @@ const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 		...(class_label !== undefined && { class_label }),
 		...(image_guidance !== undefined && { image_guidance }),
 		...(control_scale !== undefined && { control_scale }),
+		...(control_start !== undefined && { control_start }),
+		...(control_end !== undefined && { control_end }),
 		...(noise_level !== undefined && { noise_level }),
 		...tensorsOf(inputs)
 	}

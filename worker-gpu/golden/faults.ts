@@ -17,8 +17,13 @@ const swapped: Change = ([first, second]) => [
 /** What is shown beside the latent comes before it. */
 const before: Change = (evaluations) => evaluations.map(({ x, beside, ...rest }) => ({ ...rest, x: beside!, beside: x }))
 
-const unsteered: Change = (evaluations) =>
-	evaluations.map((each) => ({ ...each, cond: { ...each.cond, conditioning_scale: { data: Float32Array.of(0), dims: [] } } }))
+const steeredBy =
+	(scale: number): Change =>
+	(evaluations) =>
+		evaluations.map((each) => ({
+			...each,
+			cond: { ...each.cond, conditioning_scale: { data: Float32Array.of(scale), dims: [] } }
+		}))
 
 const steeredByAnother: Change = (evaluations) =>
 	evaluations.map((each) => {
@@ -29,14 +34,21 @@ const steeredByAnother: Change = (evaluations) =>
 /** The plan with each of the faults that it can have. */
 export function spoilt(plan: Plan, row: Row): Record<string, Plan> {
 	const evaluations = plan.evaluate(row)
-	const isSteered = evaluations[0]!.cond.conditioning_scale?.data.some((scale) => scale > 0)
+	const scaleAt = (k: number) => plan.evaluate({ ...row, k })[0]!.cond.conditioning_scale?.data[0] ?? 0
+	const scales = Array.from({ length: plan.evaluations }, (_, k) => scaleAt(k))
+	const most = Math.max(...scales)
 	const changes: Record<string, Change> = {
 		'timesteps off by one': later,
 		...(evaluations.length === 2 && { 'conditions swapped': swapped }),
-		...(isSteered && { 'not steered': unsteered, 'steered by another map': steeredByAnother }),
+		...(most > 0 && { 'not steered': steeredBy(0), 'steered by another map': steeredByAnother }),
+		...(scales.some((scale) => scale < most) && { 'steered all the way': steeredBy(most) }),
 		...(evaluations[0]!.beside && { 'concatenation the other way round': before })
 	}
-	return Object.fromEntries(
-		Object.entries(changes).map(([fault, change]) => [fault, { ...plan, evaluate: (row) => change(plan.evaluate(row)) }])
-	)
+	const late = (row: Row) => steeredBy(scales[Math.max(0, row.k - 1)]!)(plan.evaluate(row))
+	return {
+		...Object.fromEntries(
+			Object.entries(changes).map(([fault, change]) => [fault, { ...plan, evaluate: (row: Row) => change(plan.evaluate(row)) }])
+		),
+		...(scales.some((scale) => scale < most) && { 'steered an evaluation late': { ...plan, evaluate: late } })
+	}
 }

@@ -35,6 +35,9 @@ export interface Drawing {
 	readonly image_guidance?: number
 	/** How strongly `control_image` steers, 0 or more. */
 	readonly control_scale?: number
+	/** From which part of the evaluations on, and to which, it steers: 0 ≤ start < end ≤ 1. */
+	readonly control_start?: number
+	readonly control_end?: number
 	/** Timestep up to which the upscaler's small picture is noised. */
 	readonly noise_level?: number
 }

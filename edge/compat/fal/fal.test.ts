@@ -124,6 +124,8 @@ it.each([
 	[{ constructor: 1 }, ['constructor']],
 	[{ control_image_url: 'https://example.com/edges.png' }, ['control_image_url']],
 	[{ controlnet_conditioning_scale: 0.5 }, ['controlnet_conditioning_scale']],
+	[{ control_guidance_start: 0.5 }, ['control_guidance_start']],
+	[{ control_guidance_end: 0.5 }, ['control_guidance_end']],
 	[{ aspect_ratio: '0:0' }, ['aspect_ratio'], 'Expected a ratio such as 16:9, got "0:0"']
 ])('tells where %j is wrong', async (input, path, msg: unknown = expect.any(String)) => {
 	const { key } = await newAccount()

@@ -17,6 +17,8 @@ const sizes = new Map<unknown, Size>([
 ])
 
 const names = new Map([
+	['control_guidance_end', 'control_end'],
+	['control_guidance_start', 'control_start'],
 	['control_image_url', 'control_image'],
 	['controlnet_conditioning_scale', 'control_scale'],
 	['guidance_scale', 'guidance'],

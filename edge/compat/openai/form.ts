@@ -7,7 +7,9 @@ import { Fields } from '../fields.ts'
 
 /** Fields of a form that are no text in JSON. */
 const numbers = new Set([
+	'control_end',
 	'control_scale',
+	'control_start',
 	'count',
 	'deadline',
 	'eta',

@@ -9,7 +9,9 @@ import { uploadIn } from './files.ts'
 
 /** Native fields by the names that most models on Replicate have for them. */
 const names = new Map<string, string>([
+	['control_end', 'control_guidance_end'],
 	['control_scale', 'condition_scale'],
+	['control_start', 'control_guidance_start'],
 	['count', 'num_outputs'],
 	['guidance', 'guidance_scale'],
 	['image_guidance', 'image_guidance_scale'],

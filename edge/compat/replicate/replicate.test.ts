@@ -158,15 +158,16 @@ it.each(['image_guidance_scale', 'image_cfg_scale'])('knows %s, which models gui
 	expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [{ field: 'input.image_guidance_scale' }] }])
 })
 
-it.each(['control_scale', 'condition_scale', 'controlnet_conditioning_scale'])(
-	'knows %s, which models with a ControlNet alone have',
-	async (name) => {
-		const { key } = await newAccount()
-		const order = { version: 'darkroom/scenes', input: { ...input, [name]: 1 } }
-		const answer = await post('/replicate/v1/predictions', key, order)
-		expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [{ field: 'input.condition_scale' }] }])
-	}
-)
+it.each([
+	...['control_scale', 'condition_scale', 'controlnet_conditioning_scale'].map((name) => [name, 'condition_scale'] as const),
+	...['control_start', 'control_guidance_start'].map((name) => [name, 'control_guidance_start'] as const),
+	...['control_end', 'control_guidance_end'].map((name) => [name, 'control_guidance_end'] as const)
+])('knows %s, which models with a ControlNet alone have', async (name, theirs) => {
+	const { key } = await newAccount()
+	const order = { version: 'darkroom/scenes', input: { ...input, [name]: 1 } }
+	const answer = await post('/replicate/v1/predictions', key, order)
+	expect([answer.status, await answer.json()]).toMatchObject([422, { invalid_fields: [{ field: `input.${theirs}` }] }])
+})
 
 it.each(['constructor', 'toString'])('knows no field %s', async (field) => {
 	const { key } = await newAccount()

@@ -16,6 +16,8 @@ export type Given = Pick<
 	| 'semantic_map'
 	| 'control_image'
 	| 'control_scale'
+	| 'control_start'
+	| 'control_end'
 	| 'layout'
 	| 'class_label'
 	| 'image_guidance'
@@ -159,14 +161,16 @@ function imageInput(place: HTMLElement, given: Given, field: keyof typeof number
 /** A map that steers what is drawn, which may do without; a picture that nothing else gives its size is as large. */
 function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonNullable<Model['control']>, given: Given) {
 	const shown = h('div', { class: 'picture' })
-	const number = h('input', {
-		type: 'number',
-		min: 0,
-		max: limits.max,
-		step: 'any',
-		value: given.control_scale ?? limits.default
+	const numbers = {
+		control_scale: { label: 'How strongly it steers', max: limits.max, value: limits.default },
+		control_start: { label: 'From which part of the steps', max: 1, value: 0 },
+		control_end: { label: 'To which part of them', max: 1, value: 1 }
+	} as const
+	const told = Object.entries(numbers).map(([name, { label, max, value }]) => {
+		const field = name as keyof typeof numbers
+		const number = h('input', { type: 'number', min: 0, max, step: 'any', value: given[field] ?? value })
+		return { field, number, element: h('label', {}, label, number) }
 	})
-	const scale = h('label', {}, 'How strongly it steers', number)
 	const remove = () => {
 		image.clear()
 		shown.replaceChildren()
@@ -179,7 +183,7 @@ function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonN
 		}
 		map.className = 'source'
 		map.alt = 'What steers'
-		shown.replaceChildren(map, scale, h('button', { type: 'button', click: remove }, 'Remove'))
+		shown.replaceChildren(map, ...told.map(({ element }) => element), h('button', { type: 'button', click: remove }, 'Remove'))
 		if (task === 'text-to-image' && image.read() !== given.control_image) {
 			const size = sizeOf(model, task, { width: map.naturalWidth, height: map.naturalHeight })
 			for (const side of ['width', 'height'] as const) {
@@ -191,7 +195,8 @@ function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonN
 	place.append(image.element, shown)
 	return (): Given => {
 		const map = image.read()
-		return map ? { control_image: map, ...(number.value && { control_scale: Number(number.value) }) } : {}
+		const fields = told.flatMap(({ field, number }) => (number.value ? [[field, Number(number.value)]] : []))
+		return map ? { control_image: map, ...Object.fromEntries(fields) } : {}
 	}
 }
 

@@ -298,6 +298,7 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
         # Where there is no image, they call the map so.
         shown = "image" if task == "text-to-image" else "control_image"
         call |= {shown: maps(height, width, seed + 3), "controlnet_conditioning_scale": float(request["control_scale"]), **size}
+        call |= {f"control_guidance_{end}": float(request[f"control_{end}"]) for end in ("start", "end") if f"control_{end}" in request}
     if request["guidance_rescale"] > 0:
         call["guidance_rescale"] = request["guidance_rescale"]
     if "Consistency" not in cls:
@@ -329,7 +330,8 @@ def requests(name: str, task: str) -> list[dict]:
         others = [("ddim", 6, None), (None, 5, None)] if "pix2pix" in name else []
         chosen = [(None, 6, None), (None, 1, None), ("euler-ancestral", 6, None), ("heun", 6, None), *others]
     if "control" in name:
-        chosen = [(None, 6, None), ("euler-ancestral", 6, None), ("heun", 5, None)] if name == "control" else [(None, 6, None), ("dpm++-2m", 5, None)]
+        chosen = [(None, 6, None), ("euler-ancestral", 6, None), ("heun", 5, None), ("heun", 6, None), ("pndm", 5, None), (None, 20, None)]
+        chosen = chosen if name == "control" else [(None, 6, None), ("dpm++-2m", 5, None), ("heun", 4, None)]
     # Clipped guesses, and halves, drift apart in long walks.
     if name == "sd-old":
         chosen = [(sampler, 3, None) for sampler in (None, "ddpm", "euler", "heun")]
@@ -349,8 +351,11 @@ def requests(name: str, task: str) -> list[dict]:
             request["image_guidance"] = (1.5, 1, 4, 2.25, 8, 1.2)[i]
         if "control" in name:
             request["guidance_rescale"] = 0  # Not theirs.
-        if "control" in name and i < 2:
-            request["control_scale"] = (1, 0.6)[i]
+        if "control" in name and i != (2 if name == "control" else 3):
+            request["control_scale"] = (1, 0.6, 0.8)[i % 3]
+            if i > 1:
+                # Between an evaluation's end and the next one's beginning, and at one of them.
+                request["control_start"], request["control_end"] = (0.25, 0.8) if name == "xl-control" else {3: (0.2, 0.7), 4: (0.2, 1), 5: (0, 0.4)}[i]
         if task == "super-resolution":
             request["noise_level"] = (20, 0, 39)[i % 3]
         made.append(request)

@@ -1,5 +1,6 @@
 import type { Pipeline } from '../plan.ts'
 import { given } from './inputs.ts'
+import { steering } from './steering.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, walk } from './walk.ts'
 
@@ -13,6 +14,7 @@ export const imageToImage: Pipeline<Parts> = async (drawing, parts, pause) => {
 		denoiser,
 		sampler,
 		guidance: await textGuidance(drawing, parts, pause),
+		told: steering(drawing, denoiser, sampler),
 		begin(noise) {
 			const x0 = image(noise)
 			return { x: sampler.renoise(x0, noise.normal(dims), 0) }

@@ -2,6 +2,7 @@ import { concatenate } from '../../onnx/tensor.ts'
 import type { Drawing } from '../drawing.ts'
 import type { Pipeline } from '../plan.ts'
 import { binary, blend, given, shrunk, without } from './inputs.ts'
+import { steering } from './steering.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
@@ -19,6 +20,7 @@ export const inpainting: Pipeline<Parts> = async (drawing, parts, pause) => {
 		denoiser,
 		sampler,
 		guidance: await textGuidance(drawing, parts, pause),
+		told: steering(drawing, denoiser, sampler),
 		begin(noise) {
 			const x0 = whole?.(noise)
 			const e = noise.normal(dims)
@@ -38,6 +40,7 @@ export const inpaintingByBlending: Pipeline<Parts> = async (drawing, parts, paus
 		denoiser,
 		sampler,
 		guidance: await textGuidance(drawing, parts, pause),
+		told: steering(drawing, denoiser, sampler),
 		begin(noise) {
 			const x0 = whole(noise)
 			const e = noise.normal(dims)

@@ -45,6 +45,8 @@ test.each([
 	['lcm', 'image-to-image', { steps: 51 }, 'steps: expected an integer from 1 to 50, got 51'],
 	['upscaler', 'super-resolution', { image: image(8, 16) }, 'image: expected one of 8 × 8, 0.25 of the picture'],
 	['pix2pix', 'image-to-image', { image_guidance: 0.9 }, 'image_guidance: expected a number from 1 on, got 0.9'],
+	['control', 'text-to-image', { control_scale: -1 }, 'control_scale: expected a number from 0 on, got -1'],
+	['control', 'text-to-image', { control_start: 0.5, control_end: 0.5 }, 'expected 0 ≤ start < end ≤ 1, got 0.5 and 0.5'],
 	['upscaler', 'super-resolution', { noise_level: 40 }, 'noise_level: expected an integer from 0 to 39, got 40'],
 	['upscaler', 'super-resolution', { noise_level: 0.5 }, 'noise_level: expected an integer from 0 to 39, got 0.5'],
 	['sd3', 'text-to-image', { width: 36 }, 'width: expected a multiple of 8, got 36'],

@@ -1,4 +1,5 @@
 import type { Pipeline } from '../plan.ts'
+import { steering } from './steering.ts'
 import { type Parts, textGuidance } from './text.ts'
 import { latentDims, pureNoise, walk } from './walk.ts'
 
@@ -11,6 +12,7 @@ export const textToImage: Pipeline<Parts> = async (drawing, parts, pause) => {
 		denoiser,
 		sampler,
 		guidance: await textGuidance(drawing, parts, pause),
+		told: steering(drawing, denoiser, sampler),
 		begin: (noise) => ({ x: pureNoise(sampler, noise.normal(dims)) }),
 		finish: firstStage.decode
 	})

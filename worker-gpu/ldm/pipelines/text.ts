@@ -5,7 +5,6 @@ import type { FirstStage } from '../first-stages/first-stage.ts'
 import { type Guidance, guided, unguided } from '../guidance.ts'
 import type { Pause } from '../pause.ts'
 import type { Sampler } from '../samplers/sampler.ts'
-import { steering } from './steering.ts'
 
 /** What Stable Diffusion's pipelines need of a model. */
 export interface Parts {
@@ -31,10 +30,9 @@ export async function textGuidance(
 	more: Inputs = {}
 ): Promise<Guidance> {
 	const { prompt, negative_prompt, guidance, guidance_rescale, width, height } = drawing
-	const both = { ...more, ...steering(drawing, denoiser) }
 	const encode = async (text: string | null, negative = false) => ({
 		...(await conditioner.encode({ text, negative, width, height }, pause)),
-		...both
+		...more
 	})
 	if (denoiser.guidanceInput) {
 		return unguided({ ...(await encode(prompt)), ...denoiser.guidanceInput(guidance) })

@@ -1,5 +1,5 @@
 import type { Tensor } from '../../onnx/tensor.ts'
-import type { Denoiser } from '../denoiser.ts'
+import type { Denoiser, Inputs } from '../denoiser.ts'
 import type { Drawing } from '../drawing.ts'
 import type { FirstStage } from '../first-stages/first-stage.ts'
 import type { Guidance } from '../guidance.ts'
@@ -17,6 +17,8 @@ export interface Walk {
 	begin(noise: Generator): { readonly x: Tensor; readonly given?: readonly Tensor[] }
 	/** What the network is shown beside the latent, the same for each of guidance's branches or one for each. Where it is the same from step to step, so is the tensor. */
 	beside?(row: Row): Tensor | readonly Tensor[]
+	/** What it is told at evaluation k beside its condition, the same for each of guidance's branches. */
+	told?(k: number): Inputs
 	/** What becomes of the latent after each evaluation, `row.k` of which are done by then. */
 	settle?(row: Row): Tensor
 	/** The picture of the last latent. */
@@ -24,7 +26,7 @@ export interface Walk {
 }
 
 /** A plan: evaluate at each of the sampler's places, guide, advance. */
-export function walk({ denoiser, sampler, guidance, begin, beside, settle, finish }: Walk): Plan {
+export function walk({ denoiser, sampler, guidance, begin, beside, told, settle, finish }: Walk): Plan {
 	return {
 		denoiser,
 		evaluations: sampler.timesteps.length,
@@ -37,7 +39,8 @@ export function walk({ denoiser, sampler, guidance, begin, beside, settle, finis
 			const x = sampler.scale(row.x, row.k)
 			const shown = beside?.(row)
 			const of = (branch: number) => (shown && !('data' in shown) ? shown[branch] : shown)
-			return guidance.branches.map((cond, i) => ({ x, beside: of(i), t: sampler.timesteps[row.k]!, cond }))
+			const more = told?.(row.k)
+			return guidance.branches.map((cond, i) => ({ x, beside: of(i), t: sampler.timesteps[row.k]!, cond: { ...cond, ...more } }))
 		},
 		advance(row, outputs) {
 			const { x, history, x0 } = sampler.advance(row, guidance.merge(outputs), row.k, row.noise)
