@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { lock } from './lock.ts'
 
 let dataDir: string
 beforeEach(() => {
@@ -78,4 +79,12 @@ it('ends what goes on without the leader of its group, as the runtime of an edge
 	writeFileSync(join(dataDir, 'lock.json'), JSON.stringify({ pid: 2147483647, children: [leader.pid] }))
 	expect(await compete(1)).toEqual(['held\n'])
 	await ended
+})
+
+it('makes a folder for data that is for its owner alone, and those above it as folders are usually made', () => {
+	const above = join(dataDir, 'above')
+	lock(join(above, 'data')).release()
+	const mode = (folder: string) => statSync(folder).mode & 0o777
+	expect(mode(join(above, 'data'))).toBe(0o700)
+	expect(mode(above)).toBe(0o777 & ~process.umask())
 })

@@ -21,7 +21,8 @@ export function lock(dataDir: string): { note(children: number[]): void; release
 	const text = (children: number[]) => JSON.stringify({ pid: process.pid, children } satisfies Holder)
 	const own = `${file}.${process.pid}`
 	try {
-		makeFolder(dataDir)
+		// Prompts, pictures and the webhooks' secrets lie in there, in files that the runtime makes for anyone to read.
+		makeFolder(dataDir, 0o700)
 		writeWhole(own, text([]))
 	} catch (error) {
 		throw new Error(`DATA_DIR: expected ${dataDir} to be a folder that can be written to, got ${(error as Error).message}`)
@@ -39,11 +40,11 @@ export function lock(dataDir: string): { note(children: number[]): void; release
 }
 
 /** Node.js's own way to make all that is missing never ends where a file system has no such place and takes none, as /proc. */
-function makeFolder(folder: string): void {
+function makeFolder(folder: string, mode = 0o777): void {
 	if (!statSync(folder, { throwIfNoEntry: false })) {
 		makeFolder(dirname(folder))
 		try {
-			mkdirSync(folder)
+			mkdirSync(folder, mode)
 		} catch (error) {
 			if (!existsSync(folder)) {
 				throw error // And not another one who starts, and was quicker.
