@@ -10,7 +10,10 @@ import { type BareEdge, secrets, startBareEdge } from './edge.ts'
 
 const day = 86_400_000
 
-/** A bare edge, and the key of an account with an archive of one order: it was made some days older while the edge was down. */
+/**
+ * A bare edge, and the key of an account with an archive of one order: it was made some days older while the edge was down. A picture of 1,410 micro-units was charged
+ * on the first of January 2020.
+ */
 export async function startArchivedEdge(name: string): Promise<{ edge: BareEdge; key: string }> {
 	const dataDir = mkdtempSync(join(tmpdir(), 'darkroom-'))
 	await buildEdge()
@@ -38,6 +41,7 @@ export async function startArchivedEdge(name: string): Promise<{ edge: BareEdge;
 				UPDATE generations SET created_at = ${then}, completed_at = ${then};
 				DELETE FROM due;
 				INSERT INTO due (kind, subject, at) VALUES ('archive', 'books', 0);
+				INSERT INTO usage (day, key, model, pictures, amount) SELECT '2020-01-01', hash, 'scenes', 1, 1410 FROM keys;
 			`)
 		}
 		database.close()

@@ -129,6 +129,19 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('counts what was spent in a month from its first day on, on its thirty-first, too', async () => {
+		const { page, faults } = await openPage(browser)
+		await page.clock.setFixedTime('2020-01-31T12:00:00Z')
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		// Two more pictures are held.
+		await page.getByRole('row', { name: 'spending a day 0.00282 none' }).waitFor()
+		await page.getByRole('row', { name: 'spending a month 0.00423 none' }).waitFor()
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('makes and revokes keys, for whoever has one that may', async () => {
 		const keys = `${edge.url}/v1/admin/accounts/tester/keys`
 		const may = { name: `chief ${performance.now()}`, scopes: ['read', 'admin'] } // No other try's.

@@ -17,11 +17,18 @@ import { table } from './table.ts'
 const days = 30
 
 signIn(async () => {
-	const [account, { usage }] = await Promise.all([api<AccountView>('/v1/account'), api<{ usage: Usage[] }>('/v1/usage')])
+	const today = new Date().toISOString().slice(0, 10)
+	// Of its own, for a month may have a day more than the usual ones.
+	const ofMonth = `/v1/usage?from=${today.slice(0, 7)}-01&to=${today}`
+	const [account, { usage }, { usage: monthly }] = await Promise.all([
+		api<AccountView>('/v1/account'),
+		api<{ usage: Usage[] }>('/v1/usage'),
+		api<{ usage: Usage[] }>(ofMonth)
+	])
 	showFigures(account, usage)
 	showChart(usage)
 	showSpend(usage)
-	showLimits(account, usage)
+	showLimits(account, today, monthly)
 	offerKeys()
 	await Promise.all([generations(), deliveries(), archives()])
 })
@@ -69,23 +76,17 @@ function showSpend(usage: readonly Usage[]): void {
 	)
 }
 
-/** What is held counts as spent, for it may be. */
-function showLimits({ limits, retention_days, in_flight, balance }: AccountView, usage: readonly Usage[]): void {
-	const today = new Date().toISOString().slice(0, 10)
-	const spent = (since: string) =>
-		money(
-			sum(
-				usage.filter(({ day }) => day >= since),
-				'amount'
-			) + balance.held
-		)
+/** `monthly`: of the month up to `today`. What is held counts as spent, for it may be. */
+function showLimits({ limits, retention_days, in_flight, balance }: AccountView, today: string, monthly: readonly Usage[]): void {
+	const spent = (usage: readonly Usage[]) => money(sum(usage, 'amount') + balance.held)
+	const daily = monthly.filter(({ day }) => day === today)
 	const amount = (limit: number | null) => (limit === null ? 'none' : money(limit))
 	const most = (limit: number | null) => (limit === null ? 'none' : count(limit))
 	const rows: [name: string, used: string, limit: string][] = [
 		['orders a minute', '', most(limits.requests_per_minute)],
 		['pictures in flight', count(in_flight), most(limits.pictures_in_flight)],
-		['spending a day', spent(today), amount(limits.spend_per_day)],
-		['spending a month', spent(`${today.slice(0, 7)}-01`), amount(limits.spend_per_month)],
+		['spending a day', spent(daily), amount(limits.spend_per_day)],
+		['spending a month', spent(monthly), amount(limits.spend_per_month)],
 		['days that pictures are kept', '', count(retention_days)]
 	]
 	const cells = rows.map(([name, used, limit]) => h('tr', {}, h('td', {}, name), number(used), number(limit)))
