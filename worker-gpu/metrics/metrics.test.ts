@@ -55,6 +55,7 @@ test('what an engine and a node count can be scraped', async () => {
 			'darkroom_pictures_total 1',
 			'darkroom_failures_total{type="NotFinite"} 0',
 			'darkroom_failures_total{type="EdgeUnreachable"} 0',
+			'darkroom_failures_total{type="StorageSilent"} 0',
 			'darkroom_failures_total{type="Not \\"finite\\""} 1',
 			'darkroom_certificate_expiry_timestamp_seconds{subject="O=Tests"} 1893456000'
 		]) {

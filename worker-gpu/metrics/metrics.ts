@@ -1,4 +1,4 @@
-import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused } from '../edge.ts'
+import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused, StorageSilent } from '../edge.ts'
 import { EngineCrashed, EngineHung } from '../engine/errors.ts'
 import type { EngineStats } from '../engine/messages.ts'
 import { InputUnreadable } from '../image/input-unreadable.ts'
@@ -31,7 +31,8 @@ const expected = [
 	RequestUnknown,
 	EdgeRefused,
 	SignatureRefused,
-	EdgeUnreachable
+	EdgeUnreachable,
+	StorageSilent
 ]
 
 export function createMetrics(): Metrics {
