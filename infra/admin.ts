@@ -170,10 +170,25 @@ async function call(account: string, method: string, below = '', body?: Json): P
 		throw new Error(`no answer from ${url}: ${(error.cause as Error | undefined)?.message || error.message}`)
 	})
 	const text = await answer.text()
-	if (!answer.ok) {
-		throw new Error(`the edge answered ${answer.status}: ${/^{/.test(text) ? JSON.parse(text).detail : text}`)
+	const said = parsed(text || '{}')
+	if (said === undefined) {
+		throw new Error(
+			`expected JSON from ${answer.url}, got ${answer.status} with ${answer.headers.get('content-type') ?? 'no type'}`
+		)
 	}
-	return text ? JSON.parse(text) : {}
+	if (!answer.ok) {
+		throw new Error(`the edge answered ${answer.status}: ${said.detail ?? text}`)
+	}
+	return said
+}
+
+/** Undefined where it is no JSON, as a page of whatever stands between. */
+function parsed(text: string): Json | undefined {
+	try {
+		return JSON.parse(text)
+	} catch {
+		return undefined
+	}
 }
 
 /** A path with what somebody typed in it, each as one part of it. */

@@ -78,7 +78,7 @@ export class Darkroom {
 		const headers = { 'idempotency-key': newId('order') }
 		for (let sent = 1; ; sent++) {
 			try {
-				return await (await this.#call('/v1/generations', 'POST', order, headers)).json()
+				return await said(await this.#call('/v1/generations', 'POST', order, headers))
 			} catch (error) {
 				const isAnswered = error instanceof DarkroomError && error.status < 500
 				if (isAnswered || sent === sendings) {
@@ -143,7 +143,7 @@ export class Darkroom {
 	}
 
 	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
-		return (await this.#call(path, method, body)).json() as Promise<T>
+		return said<T>(await this.#call(path, method, body))
 	}
 
 	async #call(path: string, method = 'GET', body?: unknown, more: Record<string, string> = {}, signal?: AbortSignal) {
@@ -162,6 +162,17 @@ export class Darkroom {
 			throw await DarkroomError.of(answer)
 		}
 		return answer
+	}
+}
+
+/** What an answer says. A page of whatever stands between, that of a sign-in for one, may come as a success. */
+async function said<T>(answer: Response): Promise<T> {
+	const text = await answer.text()
+	try {
+		return JSON.parse(text)
+	} catch {
+		const type = answer.headers.get('content-type') ?? 'nothing that says what it is'
+		throw new DarkroomError(answer.status, { detail: `Expected JSON from ${answer.url}, got ${type}.` })
 	}
 }
 

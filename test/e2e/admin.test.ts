@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -131,6 +133,20 @@ it('encodes what it puts into paths, so that no name leads to another account', 
 	await expect(admin('revoke', 'acme', '../../acme/keys/x?y#z')).rejects.toMatchObject({
 		stderr: expect.stringContaining('the edge answered 4')
 	})
+})
+
+it('says what stands between it and its edge', async () => {
+	let status = 502
+	const between = createServer((_, response) => response.writeHead(status, { 'content-type': 'text/html' }).end('<html>'))
+	await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
+	const url = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
+	for (status of [502, 200]) {
+		await expect(adminIn({ DARKROOM_URL: url, ADMIN_TOKEN: 'x' }, 'accounts')).rejects.toMatchObject({
+			stderr: `admin: expected JSON from ${url}/v1/admin/accounts, got ${status} with text/html\n`
+		})
+	}
+	between.closeAllConnections()
+	between.close()
 })
 
 it('says where it had no answer, and never goes to another Darkroom than the one that is named', async () => {

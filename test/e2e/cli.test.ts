@@ -294,6 +294,18 @@ it('says where it had no answer', async () => {
 	})
 })
 
+it('says what answers in the place of the API', async () => {
+	const between = createServer((_, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'))
+	await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
+	const DARKROOM_URL = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
+	await expect(run(process.execPath, [cli, 'models'], { env: env({ DARKROOM_URL }) })).rejects.toMatchObject({
+		code: 1,
+		stderr: `Expected JSON from ${DARKROOM_URL}/v1/models, got text/html.\n`
+	})
+	between.closeAllConnections()
+	between.close()
+})
+
 it("says what is wrong, in the API's words", async () => {
 	await expect(darkroom('generate', 'a red sphere', '--count', '99')).rejects.toMatchObject({
 		code: 1,
