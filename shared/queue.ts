@@ -30,6 +30,9 @@ export interface Queued {
 	isRaised: boolean
 }
 
+/** The last place of normal work. Work of low priority waits behind it, until it is raised or was begun. */
+export const lastNormal = 64
+
 /** Milliseconds for which a node has a job to itself before it has to say again that it is at it. */
 export const lock = 30_000
 /** Milliseconds between two looks at locks that a clock that is wrong has set. */
@@ -125,6 +128,30 @@ export function openConsumer(url: string): Consumer {
 			await Promise.allSettled(backends.map((backend) => backend.close()))
 		}
 	}
+}
+
+/** Whether a job has a place of normal work. */
+export const isNormal = ({ priority = 0 }: { readonly priority?: number }): boolean => priority <= lastNormal
+
+/**
+ * Takes the job that is next in a worker's queue, however many it has, if that is normal work. The queue forgets it at once: who has taken it is to ask the edge,
+ * which adds it again for as long as nobody has.
+ */
+export async function takeNormal(worker: Worker): Promise<QueueJob<unknown> | undefined> {
+	const queue = worker.getBackend()
+	const [[next] = []] = await queue.getRanges(['prioritized'], 0, 0, true)
+	const seen = next === undefined ? undefined : await queue.getJobData(next)
+	if (!seen || !isNormal(seen)) {
+		return undefined
+	}
+	const token = crypto.randomUUID()
+	const job = await worker.getNextJob(token, { block: false })
+	if (job && !isNormal(job)) {
+		await job.moveToWait(token) // Another node was faster. It is first of its place again.
+		return undefined
+	}
+	await job?.moveToCompleted(undefined, token, false)
+	return job
 }
 
 interface Backend {

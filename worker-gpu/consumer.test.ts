@@ -2,9 +2,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { freePort } from '../infra/ports.ts'
-import { openProducer } from '../shared/queue.ts'
+import { lastNormal, openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer, redisServer, withRedis } from '../test/queues.ts'
 import { consume } from './consumer.ts'
 import { EdgeUnreachable } from './edge.ts'
@@ -100,6 +100,71 @@ test('a queue that comes back finds as much room as what was taken before leaves
 	expect(active).toBe(0)
 	expect(most).toBeLessThanOrEqual(17)
 })
+
+describe.each([['PostgreSQL', () => queue], ...(withRedis ? [['Redis', redisServer] as const] : [])] as const)(
+	'on %s',
+	(_, start) => {
+		test('normal work finds room beside as much work of low priority, which finds no more', async () => {
+			const server = await start()
+			await server.start()
+			const producer = openProducer(server.url)
+			const model = 'low-and-normal'
+			const add = (kind: string, count: number, place: number) =>
+				producer.add(
+					model,
+					Array.from({ length: count }, (_, i) => ({
+						job: { generation: `${kind}_${i}`, epoch: 1, callback: 'https://edge.example/callbacks/a', token: 'x' },
+						place,
+						isRaised: false
+					}))
+				)
+			const taken: string[] = []
+			const ending = new Map<string, () => void>()
+			const stop = new AbortController()
+			const consuming = consume(
+				{
+					queueUrl: server.url,
+					model,
+					log() {},
+					async work({ generation }) {
+						taken.push(generation)
+						await new Promise<void>((end) => ending.set(generation, end))
+					}
+				},
+				stop.signal
+			)
+			const takenOf = (kind: string) => taken.filter((generation) => generation.startsWith(kind)).length
+			await add('low', 40, lastNormal + 1)
+			await vi.waitFor(() => expect(takenOf('low')).toBe(16), { timeout: 20_000 })
+			await add('normal', 20, lastNormal)
+			await vi.waitFor(() => expect(takenOf('normal')).toBe(16), { timeout: 20_000 })
+			await delay(1_500) // Time to take more, if that were to happen.
+			expect(taken).toHaveLength(32)
+			// Of both kinds one ends: it is normal work that comes next.
+			for (const generation of ['low_0', 'normal_0']) {
+				ending.get(generation)?.()
+			}
+			await vi.waitFor(() => expect(takenOf('normal')).toBe(17), { timeout: 20_000 })
+			// No more of low priority until there is room for either.
+			for (let i = 1; i < 10; i++) {
+				ending.get(`low_${i}`)?.()
+				await delay(50)
+			}
+			expect(takenOf('low')).toBe(16)
+			stop.abort()
+			for (const left of taken) {
+				await vi.waitFor(() => expect(ending.has(left)).toBe(true))
+				ending.get(left)?.()
+			}
+			await consuming
+			expect(await producer.waiting(model, 99)).toHaveLength(60 - taken.length)
+			await producer.close()
+			if (server !== queue) {
+				await server.remove()
+			}
+		})
+	}
+)
 
 test('who cannot load a model leaves its queue to others for a while', async () => {
 	const producer = openProducer(queue.url)

@@ -1,10 +1,15 @@
 import type { Job as QueueJob } from 'bullmq'
-import { Job, lock, openConsumer } from '../shared/queue.ts'
+import { isNormal, Job, lock, openConsumer, takeNormal } from '../shared/queue.ts'
 import { EdgeUnreachable } from './edge.ts'
 import { wait } from './wait.ts'
 
-/** Generations of one model that this node works on at once. More wait in the queue, for whichever node is free first. */
+/**
+ * Generations of one model that this node works on at once. More wait in the queue, for whichever node is free first. But normal work does not wait for work of low
+ * priority: as many of it find room beside that, which rests meanwhile (engine/schedule.ts).
+ */
 const CONCURRENCY = 16
+/** Milliseconds between two looks for normal work that there is such room for. */
+const LOOK_MS = 500
 /** Milliseconds between attempts at a queue that is lost. */
 const RETRY_MS = 1_000
 /**
@@ -25,10 +30,12 @@ export interface ConsumerOptions {
 	work(job: Job, waited: number): Promise<void>
 }
 
-/** Of the workers that were thrown away. */
-interface Earlier {
-	/** What they took, and what goes on. */
+/** What outlives a worker that is thrown away. */
+interface Kept {
+	/** What goes on without the present worker: what earlier ones took, and what was taken beside work of low priority. */
 	readonly jobs: Set<Promise<void>>
+	/** How many of all that goes on are normal work, and how many of low priority. */
+	readonly count: Record<'normal' | 'low', number>
 	/** The last one could do none, and nothing has come to an end since: others are better off with all but one. */
 	wasUnable: boolean
 	/** Told when any of this changes. */
@@ -43,16 +50,16 @@ interface Earlier {
  * meanwhile, and leaves the next one less room; the edge is its judge, not the queue.
  */
 export async function consume(options: ConsumerOptions, signal: AbortSignal): Promise<void> {
-	const earlier: Earlier = { jobs: new Set(), wasUnable: false, onChange() {} }
+	const kept: Kept = { jobs: new Set(), count: { normal: 0, low: 0 }, wasUnable: false, onChange() {} }
 	let lost = false
 	while (!signal.aborted) {
-		const trouble = await consumeUntilTrouble(options, signal, earlier, () => {
+		const trouble = await consumeUntilTrouble(options, signal, kept, () => {
 			if (lost) {
 				options.log(`queue of ${options.model}: back`)
 			}
 			lost = false
 		})
-		earlier.wasUnable ||= trouble !== undefined && isUnable(trouble)
+		kept.wasUnable ||= trouble !== undefined && isUnable(trouble)
 		if (trouble instanceof EdgeUnreachable) {
 			options.log(`queue of ${options.model}: left to others until ${trouble.origin} answers (${trouble.message})`)
 			await untilAnswered(trouble.origin, signal)
@@ -67,14 +74,14 @@ export async function consume(options: ConsumerOptions, signal: AbortSignal): Pr
 		}
 		await wait(rests ? REST_MS : RETRY_MS, signal).catch(() => {})
 	}
-	await Promise.all(earlier.jobs)
+	await Promise.all(kept.jobs)
 }
 
 /** Resolves with the first error of the worker, or of a job that says why this node can do none, or with nothing when the signal ended it. */
 async function consumeUntilTrouble(
 	{ queueUrl, model, edges, log, work }: ConsumerOptions,
 	signal: AbortSignal,
-	earlier: Earlier,
+	kept: Kept,
 	onAnswer: () => void
 ): Promise<Error | undefined> {
 	const end = Promise.withResolvers<Error | undefined>()
@@ -82,27 +89,45 @@ async function consumeUntilTrouble(
 	signal.addEventListener('abort', stop, { once: true })
 	const consumer = openConsumer(queueUrl)
 	const jobs = new Set<Promise<void>>()
-	const workOn = async ({ id, data, timestamp }: QueueJob<unknown>) => {
+	const workOn = async (queued: QueueJob<unknown>, among = jobs) => {
+		const { id, data, timestamp } = queued
 		const job = Job.safeParse(data)
 		if (!job.success || !(edges?.includes(new URL(job.data.callback).origin) ?? true)) {
 			log(`queue of ${model}: passed over ${id}, which is no job of ours`)
 			return
 		}
+		const kind = isNormal(queued) ? 'normal' : 'low'
 		const working = work(job.data, Date.now() - timestamp)
-		const over = working
+		const going = working
 			.then(() => {
-				earlier.wasUnable = false
+				kept.wasUnable = false
 			})
 			.catch((error: Error) => isUnable(error) && end.resolve(error))
 			.then(() => {
-				jobs.delete(over)
-				earlier.jobs.delete(over)
-				earlier.onChange()
+				jobs.delete(going)
+				kept.jobs.delete(going)
+				kept.count[kind] -= 1
+				kept.onChange()
 			})
-		jobs.add(over)
+		among.add(going)
+		kept.count[kind] += 1
+		kept.onChange()
 		await working
 	}
-	const worker = consumer.worker(model, workOn, {
+	/** Until the signal. */
+	const lookForNormal = async (signal: AbortSignal): Promise<never> => {
+		for (;;) {
+			await wait(LOOK_MS, signal)
+			while (kept.count.low > 0 && kept.count.normal < CONCURRENCY && !kept.wasUnable) {
+				const job = await takeNormal(worker).catch(() => undefined) // The worker itself tells of a queue that is lost.
+				if (!job) {
+					break
+				}
+				void workOn(job, kept.jobs).catch(() => {})
+			}
+		}
+	}
+	const worker = consumer.worker(model, (job) => workOn(job), {
 		concurrency: CONCURRENCY,
 		lockDuration: lock,
 		stalledInterval: 15_000,
@@ -110,16 +135,18 @@ async function consumeUntilTrouble(
 		maxStalledCount: 1_000_000,
 		runRetryDelay: RETRY_MS
 	})
-	earlier.onChange = () => {
-		worker.concurrency = earlier.wasUnable ? 1 : Math.max(1, CONCURRENCY - earlier.jobs.size)
+	kept.onChange = () => {
+		worker.concurrency = kept.wasUnable ? 1 : Math.max(1, CONCURRENCY - kept.jobs.size)
 	}
-	earlier.onChange()
+	kept.onChange()
 	worker.on('error', (error) => {
 		if (!isAboutOneJob(error)) {
 			end.resolve(error)
 		}
 	})
 	worker.waitUntilReady().catch(end.resolve)
+	const over = new AbortController()
+	const looking = lookForNormal(over.signal).catch(() => {})
 	// It has given a job, or said that there is none: a Redis that is full, or a replica now, connects, and then refuses.
 	for (const answered of ['active', 'drained'] as const) {
 		worker.once(answered, onAnswer)
@@ -128,12 +155,14 @@ async function consumeUntilTrouble(
 		return await end.promise
 	} finally {
 		signal.removeEventListener('abort', stop)
+		over.abort()
 		if (signal.aborted) {
+			await looking
 			await worker.close() // When its jobs have ended.
 			await consumer.close()
 		} else {
 			for (const job of jobs) {
-				earlier.jobs.add(job)
+				kept.jobs.add(job)
 			}
 			// By force: its jobs go on by themselves. Not awaited: a lost connection can take long to close.
 			void worker

@@ -1,4 +1,5 @@
 import type { Priority } from '../../shared/contract/terms.ts'
+import { lastNormal } from '../../shared/queue.ts'
 import { longest } from '../dispatcher/line.ts'
 import type { Due } from './due.ts'
 import type { Row } from './rows.ts'
@@ -8,8 +9,6 @@ import type { Row } from './rows.ts'
  * from normal work, which would wait behind it.
  */
 const windowSize = 32
-/** What work of low priority is behind everyone's normal work by. */
-const behind = 64
 /** Milliseconds without a start after which the oldest of its model and priority goes to the front, whoever else comes. */
 const patience = 5 * 60_000
 
@@ -128,5 +127,5 @@ export class Lineup {
 /** Null where there is no room. */
 function placeAfter({ low, normal }: Shown, priority: Priority): number | null {
 	const shown = priority === 'low' ? normal + low : normal
-	return shown < windowSize ? 1 + shown + (priority === 'low' ? behind : 0) : null
+	return shown < windowSize ? 1 + shown + (priority === 'low' ? lastNormal : 0) : null
 }

@@ -143,8 +143,8 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 	const checkpoint = lanes === 1 ? here : there
 	const orders = ordersOf(seed)
 	let ticks = 0
-	/** Of the rows that are there: the tick of their latest turn. */
-	const turns = new Map<Row, number>()
+	/** Of the rows that are there: the tick of their latest turn, or below the highest priority of that of any of theirs. */
+	const turns = new Map<Row, { at: number; readonly priority: number }>()
 	const rows: WeakRef<Row>[] = []
 	const copies = new Map<Order, Uint8Array>()
 	let most = 0
@@ -178,7 +178,7 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 			start(seed) {
 				const row = plan.start(seed)
 				rows.push(new WeakRef(row))
-				turns.set(row, ticks)
+				turns.set(row, { at: ticks, priority })
 				most = Math.max(most, turns.size)
 				return row
 			},
@@ -190,10 +190,14 @@ async function check(seed: number, lanes: 1 | 2): Promise<void> {
 					: evaluations
 			},
 			advance(row, outputs) {
-				const waited = ticks - turns.get(row)!
+				const waited = ticks - turns.get(row)!.at
 				// Overdue, and then behind those alone that have waited longer, each once; `lanes` calls may have been chosen before.
 				expect(waited).toBeLessThanOrEqual(PATIENCE * (1 + HIGHEST - priority) + most + lanes)
-				turns.set(row, ticks)
+				for (const [other, turn] of turns) {
+					if (other === row || (turn.priority === priority && priority < HIGHEST)) {
+						turn.at = ticks
+					}
+				}
 				plan.advance(row, outputs)
 				if (row.k === plan.evaluations) {
 					turns.delete(row)

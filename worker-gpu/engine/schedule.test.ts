@@ -143,6 +143,18 @@ describe('what goes first', () => {
 		expect(first('high')).toBe(2)
 	})
 
+	test('those of lower priority rest, whatever room there is, until nobody is above them', () => {
+		const { ticks } = run(16, { 0: many(3, () => 6), 2: [row('high', 3, { priority: 1, group: 'b' })] }, { light: 8 })
+		expect(ticks.slice(1, 7)).toEqual([['r0', 'r1', 'r2'], ['high'], ['high'], ['high'], ['r0', 'r1', 'r2'], ['r0', 'r1', 'r2']])
+	})
+
+	test.each([1, 30, 300])('of %i that rest some have one tick in so many, those that came first', (count) => {
+		const { ticks } = run(8, { 0: [...many(count, () => 3), row('high', 100, { priority: 1 })] })
+		const others = ticks.slice(0, 100).map((names, i) => ({ i, names: names.filter((name) => name !== 'high') }))
+		const first = others.filter(({ names }) => names.length > 0).slice(0, 3)
+		expect(first).toEqual([16, 33, 50].map((i) => ({ i, names: ['r0', 'r1', 'r2', 'r3'].slice(0, count) })))
+	})
+
 	test('but no priority holds off a lower one for ever', () => {
 		const { longest, ticks } = run(2, { 0: [row('low', 3, { priority: 1 }), row('high', 200, { priority: 4 })] })
 		expect(longest.get('low')).toBe(PATIENCE * 4)
@@ -203,6 +215,14 @@ function runTwo(most: number, arrivals: Record<number, Row[]>, { stay = true, li
 }
 
 describe('in two lanes', () => {
+	test('beside a call there is none of those that rest', () => {
+		const { calls } = runTwo(16, { 0: many(8, () => 2), 1: [row('high', 5, { priority: 1 })] }, { light: 8 })
+		expect(calls.map(({ names, beside }) => ({ names, beside })).slice(1, 6)).toEqual([
+			{ names: ['high'], beside: true },
+			...Array(4).fill({ names: ['high'], beside: false })
+		])
+	})
+
 	test('rows that fill two calls take turns in halves of one size', () => {
 		const { calls } = runTwo(16, { 0: many(8, () => 10) }, { light: 8 })
 		expect(calls.map(({ size }) => size)).toEqual(Array(20).fill(8))

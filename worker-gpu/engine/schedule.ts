@@ -3,7 +3,7 @@
  * tested to the tick.
  */
 
-/** Ticks that a row may wait for another one of its own priority; then it is overdue. */
+/** Ticks that a row may wait for others; then it is overdue. Where it rests for those of a higher priority, that many more for each step between them. */
 export const PATIENCE = 8
 
 /** What decides about a row. */
@@ -13,7 +13,7 @@ export interface Turn {
 	readonly deadline: number
 	/** Rows are numbered as they arrive. */
 	readonly arrival: number
-	/** Ticks since it arrived, and since it last took part in one. */
+	/** Ticks since it arrived, and since it last took part in one; of a row that rests, since any of its priority did. */
 	age: number
 	waited: number
 	/** Whether it has taken part in any tick. */
@@ -51,7 +51,10 @@ interface Ways {
  * Chooses who takes part in the next tick: one group, whose rows can share a call, and as many of its rows as there is room for
  * (one row always); in the order of their arrival, so that the same rows come in the same order tick after tick. Marks every row.
  *
- * Overdue rows come first, whoever has waited longest before all; then priority, then the earlier deadline. What is equal in all of these:
+ * Rows below the highest priority that there is rest, for each of them in a call makes it longer for those that are in it. But they are not put off for ever: of
+ * priority p, P being the highest, they are overdue once none of them has taken part for PATIENCE · (1 + P − p) ticks. However many rest, that is one tick in so many.
+ *
+ * Overdue rows come first, whoever has waited longest before all; then the earlier deadline. What is equal in both:
  *
  * - Groups take turns, and a row that has not begun comes before those that have.
  * - What a row still needs, over the ticks that it has been there, says whose turn it is: the least goes first. So short ones end soon, and long ones are
@@ -66,8 +69,8 @@ interface Ways {
  * With `stay`, the group that had the last tick has the next ones too, until a row of another one is overdue: for where a change of groups costs time of
  * its own (steady-sizes.ts).
  *
- * So no row waits for another's fifty steps. One of priority p is overdue after PATIENCE · (1 + P − p) ticks, P being the highest priority
- * there is, and from then on only rows ahead of it that have waited longer still: each of them takes part at most once before it does.
+ * So no row of the highest priority waits for another's fifty steps. It is overdue after PATIENCE ticks, and from then on only rows ahead of it that have waited
+ * longer still: each of them takes part at most once before it does.
  */
 export function chooseRows<R extends Candidate>(
 	groups: ReadonlyMap<string, readonly R[]>,
@@ -75,15 +78,17 @@ export function chooseRows<R extends Candidate>(
 	{ stay = false, lanes = 1 }: Ways = {}
 ): { key: string; rows: R[] } | undefined {
 	const all = [...groups].flatMap(([key, rows]) => rows.map((row) => ({ key, row })))
-	const first = stay ? all : all.filter(({ row }) => !row.busy)
+	const top = Math.max(...all.map(({ row }) => row.turn.priority))
+	const overdue = isOverdue(top)
+	const isAwake = ({ turn }: Candidate) => turn.priority === top || overdue(turn)
+	const first = all.filter(({ row }) => isAwake(row) && (stay || !row.busy))
 	if (first.length === 0) {
 		return undefined
 	}
-	const overdue = isOverdue(Math.max(...all.map(({ row }) => row.turn.priority)))
 	const urgency = byUrgency(overdue)
 	const { key } = first.reduce((one, other) => (urgency(other.row, one.row, stay ? byStay : byAge) < 0 ? other : one))
 
-	const group = groups.get(key)!
+	const group = groups.get(key)!.filter(isAwake)
 	const free = group.filter(({ busy }) => !busy)
 	const { usual, pressed } = roomIn(lanes, sum(group), roomOf(key))
 	if (free.length < group.length && sum(free) < usual) {
@@ -99,8 +104,10 @@ export function chooseRows<R extends Candidate>(
 			size += evaluations
 		}
 	}
+	const served = new Set(Array.from(chosen, ({ turn }) => turn.priority))
 	for (const { row } of all) {
-		mark(row.turn, chosen.has(row))
+		const { priority } = row.turn
+		mark(row.turn, chosen.has(row), priority < top && served.has(priority))
 	}
 	return { key, rows: [...chosen].sort((a, b) => a.turn.arrival - b.turn.arrival) }
 }
@@ -120,9 +127,10 @@ function roomIn(lanes: 1 | 2, all: number, { most, light }: Room): { usual: numb
 
 const sum = (rows: readonly Candidate[]) => rows.reduce((total, { evaluations }) => total + evaluations, 0)
 
-function mark(turn: Turn, chosen: boolean): void {
+/** @param rests while others of its priority had their turn */
+function mark(turn: Turn, chosen: boolean, rests: boolean): void {
 	turn.age += 1
-	turn.waited = chosen ? 0 : turn.waited + 1
+	turn.waited = chosen || rests ? 0 : turn.waited + 1
 	turn.begun ||= chosen
 }
 
@@ -142,7 +150,7 @@ const byUrgency =
 			return Number(overdue(b)) - Number(overdue(a)) || b.waited - a.waited || a.arrival - b.arrival
 		}
 		// Two infinite deadlines have no difference that is a number.
-		return b.priority - a.priority || (a.deadline === b.deadline ? 0 : a.deadline - b.deadline) || then(one, other)
+		return (a.deadline === b.deadline ? 0 : a.deadline - b.deadline) || then(one, other)
 	}
 
 const byAge: Order = ({ turn: a }, { turn: b }) =>
