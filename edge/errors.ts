@@ -38,7 +38,7 @@ const problems = {
 	unavailable: [503, 'Not to be reached for a moment'],
 	internal: [500, 'Something went wrong on our side']
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
-export type Code = keyof typeof problems
+type Code = keyof typeof problems
 
 export const problemType = (code: string): string => `urn:darkroom:problem:${code}`
 

@@ -66,7 +66,7 @@ Takes generations from the queue, develops their pictures and delivers them to t
   C2PA_CERTIFICATE   signs pictures (C2PA): a certificate and its chain in PEM, its own first
   C2PA_PRIVATE_KEY   that certificate's, in PEM`
 
-export class EnvironmentError extends Error {
+class EnvironmentError extends Error {
 	override name = 'EnvironmentError'
 }
 

@@ -72,7 +72,7 @@ export interface DevelopOptions {
 	readonly signal?: AbortSignal
 }
 
-export interface Progress {
+interface Progress {
 	readonly done: number
 	readonly total: number
 	/** From which the unfinished pictures can go on, here or elsewhere. */

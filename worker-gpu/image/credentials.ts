@@ -18,7 +18,7 @@ interface Signer {
 }
 
 /** The certificate or its key will not do. */
-export class CredentialsUnusable extends Error {
+class CredentialsUnusable extends Error {
 	override name = 'CredentialsUnusable'
 }
 

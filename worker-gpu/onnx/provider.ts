@@ -47,7 +47,7 @@ export async function chooseProvider(choice: ProviderChoice, threads = available
 	return cpu(`no CUDA: ${obstacle}`, threads)
 }
 
-export class CudaUnavailable extends Error {
+class CudaUnavailable extends Error {
 	override name = 'CudaUnavailable'
 
 	constructor(obstacle: string) {

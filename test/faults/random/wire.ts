@@ -6,11 +6,11 @@ import { freePort } from '../../../infra/ports.ts'
 import { happens, oneOf } from './chance.ts'
 
 /** Which calls of a node: those to the edge, or those to storage. */
-export type Line = 'callbacks' | 'storage'
+type Line = 'callbacks' | 'storage'
 
 /** How a call can fail, on its way there or back. */
 export const whims = ['refused', 'deaf', 'cut', 'late', 'twice', 'error', 'lie'] as const
-export type Whim = (typeof whims)[number]
+type Whim = (typeof whims)[number]
 
 export interface Trouble {
 	line: Line

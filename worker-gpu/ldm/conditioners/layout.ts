@@ -22,7 +22,7 @@ const Config = z.object({
 	unconditional_layout: z.boolean().default(false)
 })
 
-export type Layout = NonNullable<Drawing['layout']>
+type Layout = NonNullable<Drawing['layout']>
 
 export interface Layouts extends Conditioner<Layout> {
 	/** What the network attends to where there are no boxes; undefined where it was never trained without. */

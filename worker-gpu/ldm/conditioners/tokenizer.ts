@@ -8,7 +8,7 @@ import { unigram } from './unigram.ts'
 import { Normalizer, PreTokenizer } from './words.ts'
 
 /** A text as the text encoder takes it. */
-export interface Tokens {
+interface Tokens {
 	/** Always as many as the text encoder was trained on: cut off or padded. */
 	readonly ids: number[]
 	/** The end of the text that did not fit, as the tokens say it; empty where all of it did. */
