@@ -237,12 +237,9 @@ def picture(height: int, width: int, seed: int) -> torch.Tensor:
     return (torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) / 3).clamp(-1, 1)
 
 
-def maps(height: int, width: int, seed: int) -> torch.Tensor:
-    return (torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
-
-
-def masks(height: int, width: int, seed: int) -> torch.Tensor:
-    return (torch.randn(1, 1, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
+def masks(height: int, width: int, seed: int, channels: int = 1) -> torch.Tensor:
+    """From 0 to 1; with three channels they are maps that steer."""
+    return (torch.randn(1, channels, height, width, generator=torch.Generator().manual_seed(seed)) / 3 + 0.5).clamp(0, 1)
 
 
 CLASSES = {
@@ -297,7 +294,7 @@ def draw(parts: Parts, name: str, request: dict, model=None) -> tuple[torch.Tens
     if steers:
         # Where there is no image, they call the map so.
         shown = "image" if task == "text-to-image" else "control_image"
-        call |= {shown: maps(height, width, seed + 3), "controlnet_conditioning_scale": float(request["control_scale"]), **size}
+        call |= {shown: masks(height, width, seed + 3, channels=3), "controlnet_conditioning_scale": float(request["control_scale"]), **size}
         call |= {f"control_guidance_{end}": float(request[f"control_{end}"]) for end in ("start", "end") if f"control_{end}" in request}
     if request["guidance_rescale"] > 0:
         call["guidance_rescale"] = request["guidance_rescale"]
