@@ -28,11 +28,16 @@ export function exampleDrawing(task: Task, side: number, factor: number, change:
 		semantic_map: { data: new Float32Array(side ** 2), dims: [1, side, side] },
 		layout: [{ label: 0, box: [0, 0, 0.5, 0.5] }],
 		class_label: 0,
-		control_image: { data: gradient(3, side).data.map((value) => (value + 1) / 2), dims: [3, side, side] },
 		noise_level: 20,
 		...change
 	}
 }
+
+/** What may steer such a drawing, of a model with a ControlNet. */
+export const exampleMap = (side: number): Tensor => ({
+	data: gradient(3, side).data.map((value) => (value + 1) / 2),
+	dims: [3, side, side]
+})
 
 const colours = ['red', 'green', 'blue', 'yellow', 'white', 'black', 'purple', 'orange']
 

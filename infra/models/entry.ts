@@ -14,7 +14,7 @@ import { loadSampler, type SamplerFor } from '../../worker-gpu/ldm/samplers/load
 import { readConfig } from '../../worker-gpu/onnx/config.ts'
 import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Entry } from './catalog-file.ts'
-import { colourfulDrawings, draw, exampleDrawing } from './draw.ts'
+import { colourfulDrawings, draw, exampleDrawing, exampleMap } from './draw.ts'
 import type { Export } from './folder.ts'
 import type { Pair } from './preview.ts'
 
@@ -47,9 +47,12 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 	let pairs: readonly Pair[] = []
 	let guidance = { has: false, negative: false }
 	let steps = { min: 1, max: 1 }
+	const { inputs } = found.graphs.get(found.denoiser)!
+	const steered = inputs.has('controlnet_cond') && { control_image: exampleMap(sizes.min) }
 	for (const task of Task.options.filter((task) => checkpoint[task])) {
 		const first = pairs.length === 0
-		const plan = (change: Partial<Drawing>) => planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, change))
+		const plan = (change: Partial<Drawing>) =>
+			planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, { ...steered, ...change }))
 		try {
 			const settings = await settingsOf(task, sizes, found, plan)
 			const { classes = [{}], labels = classes } = settings as { classes?: object[]; labels?: object[] }
@@ -71,7 +74,6 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 			steps = first ? await stepsOf(plan) : steps
 			pairs = first ? drawn : pairs
 			tasks[task] = settings
-			const { inputs } = found.graphs.get(found.denoiser)!
 			const embedded = inputs.has('timestep_cond') || inputs.has('guidance')
 			guidance = { has: guidance.has || embedded || branches > 1, negative: guidance.negative || branches > 1 }
 		} catch (error) {
