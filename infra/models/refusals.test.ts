@@ -107,6 +107,16 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /^text_encoder: .*indices element out of data bounds/
 		},
+		'a tokenizer of more tokens than its text encoder has places for': {
+			spoil: () => setting('tokenizer/tokenizer_config.json', { model_max_length: 512 }),
+			message:
+				/tokenizer\/tokenizer_config.json: model_max_length: expected at most 77, max_position_embeddings of text_encoder, got 512$/
+		},
+		'a tokenizer whose length nobody has set': {
+			spoil: () => setting('tokenizer/tokenizer_config.json', { model_max_length: 1e30 }),
+			message:
+				/tokenizer\/tokenizer_config.json: expected model_max_length as an integer from 3 to 100000, got 1e\+30, which transformers writes where nobody has set it$/
+		},
 		'a text encoder that is told what is padding': {
 			spoil: () => setting('text_encoder/config.json', { use_attention_mask: true }),
 			message: /text_encoder\/config.json: .*expected false: the graph has no input for what is masked.*use_attention_mask/

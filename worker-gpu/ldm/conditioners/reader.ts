@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { z } from 'zod'
+import { readConfig } from '../../onnx/config.ts'
 import { assertFinite } from '../../onnx/finite.ts'
+import { ModelError } from '../../onnx/model-error.ts'
 import type { Part } from '../../onnx/part.ts'
 import { unstack } from '../../onnx/rows.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
@@ -17,10 +21,29 @@ export interface Reader {
  *
  * @param length see `loadTokenizer`
  */
-export const loadReader = async (folder: ModelFolder, number: '' | '_2' | '_3' = '', length?: number): Promise<Reader> => ({
-	encoder: await folder.part(`text_encoder${number}`),
-	tokenize: await loadTokenizer(folder.at(`tokenizer${number}`), length)
-})
+export async function loadReader(folder: ModelFolder, number: '' | '_2' | '_3' = '', length?: number): Promise<Reader> {
+	const encoder = await folder.part(`text_encoder${number}`)
+	const tokenizer = folder.at(`tokenizer${number}`)
+	const tokenize = await loadTokenizer(tokenizer, length)
+	const tokens = tokenize('').ids.length
+	const config = path.join(encoder.folder, 'config.json')
+	const { max_position_embeddings: places } = existsSync(config) ? await readConfig(config, Places) : {}
+	if (places != null && tokens > places) {
+		throw length === undefined
+			? new ModelError(
+					path.join(tokenizer, 'tokenizer_config.json'),
+					`model_max_length: expected at most ${places}, max_position_embeddings of text_encoder${number}, got ${tokens}`
+				)
+			: new ModelError(
+					config,
+					`max_position_embeddings: expected at least ${length}, as many tokens as it is given, got ${places}`
+				)
+	}
+	return { encoder, tokenize }
+}
+
+/** CLIP's and BERT's; T5 knows no places, only distances. With more tokens the reference raises an error, and a graph adds what does not fit. */
+const Places = z.object({ max_position_embeddings: z.int().nullish() })
 
 /** What the encoder makes of a text, without the batch axis: [L, D], [D]. Texts run one at a time, so company cannot change their bits. */
 export async function read({ encoder, tokenize }: Reader, text: string, outputs: readonly string[]): Promise<Tensor[]> {

@@ -17,8 +17,10 @@ interface Tokens {
 
 export type Tokenize = (text: string) => Tokens
 
+/** transformers' VERY_LARGE_INTEGER. */
+const UNSET = 1e30
+
 const Config = z.looseObject({
-	/** transformers writes 1e30 where it is not known. */
 	model_max_length: z.number().optional(),
 	tokenizer_class: z.string().nullish(),
 	// What CLIP, BERT and T5 do. The other side would change the picture: better refused than ignored.
@@ -75,7 +77,8 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 
 	const total = length ?? config.model_max_length
 	if (total === undefined || !Number.isInteger(total) || total < 3 || total > 100_000) {
-		throw new ModelError(configFile, `expected model_max_length as an integer from 3 to 100000, got ${total}`)
+		const unset = total !== undefined && total >= UNSET ? ', which transformers writes where nobody has set it' : ''
+		throw new ModelError(configFile, `expected model_max_length as an integer from 3 to 100000, got ${total}${unset}`)
 	}
 	const pad = named.pad_token && library.token_to_id(named.pad_token.content)
 	if (pad === undefined) {

@@ -142,14 +142,17 @@ test.each([
 	await expect(open(whole)).rejects.toThrow(`model_index.json: requires_aesthetics_score: ${message}`)
 })
 
-test.each([8, 20])('SDXL with texts of 12 tokens for one encoder and %i for the other is refused', async (model_max_length) => {
+test.each([
+	[8, 'expected 12, as the first tokenizer has it, got 8'],
+	[20, 'expected at most 12, max_position_embeddings of text_encoder_2, got 20']
+])('SDXL with texts of 12 tokens for one encoder and %i for the other is refused', async (model_max_length, message) => {
 	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
 	const { parts } = golden.models.xl!
 	await cp(path.join(path.dirname(file), parts.tokenizer_2!), folder, { recursive: true })
 	const config = path.join(folder, 'tokenizer_config.json')
 	await writeFile(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), model_max_length }))
 	await expect(open({ ...golden.models.xl!, parts: { ...parts, tokenizer_2: folder } })).rejects.toThrow(
-		`tokenizer_2/tokenizer_config.json: model_max_length: expected 12, as the first tokenizer has it, got ${model_max_length}`
+		`tokenizer_2/tokenizer_config.json: model_max_length: ${message}`
 	)
 	await rm(folder, { recursive: true })
 })
