@@ -15,7 +15,7 @@ import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { checkModel } from './check.ts'
 import { exampleDrawing } from './draw.ts'
 import { exports, provider, workspace } from './testing.ts'
-import { network } from './testing-graphs.ts'
+import { declare, network } from './testing-graphs.ts'
 import { withPart } from './unet.ts'
 
 const place = workspace()
@@ -91,6 +91,36 @@ describe('a model of every kind that the reference draws with', () => {
 		await rm(at('vae_decoder/config.json'))
 		await expect(add()).rejects.toThrow(/vae_decoder\/config.json: .* not of StableDiffusion3Pipeline/)
 		nothingWritten()
+	})
+
+	test('a FLUX that was exported for the tokens of one picture, and rows as many as come, is offered in that size', async () => {
+		await layModel(models.find(({ name }) => name === 'flux-dev')!, {})
+		const fixed = (tokens: number) => ({
+			hidden_states: ['batch', tokens, 64],
+			encoder_hidden_states: ['batch', 512, 6],
+			img_ids: [tokens, 3],
+			txt_ids: [512, 3]
+		})
+		await declare(at('transformer/model.onnx'), fixed(16))
+		const { entry, folder, facts } = await add()
+		expect(entry.size).toEqual({ default: 32, min: 32, max: 32, multiple: 8 })
+		expect(facts.rows).toBeUndefined()
+		const checkpoint = await loadCheckpoint(folder, provider, { milliseconds: 0 })
+		const golden = flux as unknown as Golden
+		const same = golden.drawn.filter(
+			({ model, request }) => model === 'flux-dev' && request.width === 32 && request.height === 32
+		)
+		expect(same.length).toBeGreaterThan(3)
+		for (const drawn of same) {
+			const { request } = drawn
+			expect(
+				misses(await develop(await planFor(checkpoint, drawingOf(request)), request.seed), drawn, golden).latent
+			).toBeLessThan(1e-4)
+		}
+		await declare(at('transformer/model.onnx'), fixed(15))
+		await expect(add({ id: 'other' })).rejects.toThrow(
+			'expected the input hidden_states of any number of tokens, or of a square, got 15'
+		)
 	})
 
 	test('a DiT of latents that nothing halves is offered in its size, which is no multiple of eight of them', async () => {

@@ -97,9 +97,12 @@ export async function latentSizes(
 	}
 }
 
+/** Inputs whose first axis may not be rows: one timestep, or places of tokens, for all of them. */
+const SHARED = new Set(['timestep', 'img_ids', 'txt_ids'])
+
 /** How many rows a U-Net was exported for; undefined where that is free. */
 export function fixedRows(inputs: ReadonlyMap<string, Port>): number | undefined {
-	const counts = Array.from(inputs, ([name, { dims }]) => (name === 'timestep' ? undefined : dims[0]))
+	const counts = Array.from(inputs, ([name, { dims }]) => (SHARED.has(name) ? undefined : dims[0]))
 	return counts.find((count) => typeof count === 'number')
 }
 

@@ -60,15 +60,20 @@ export function unpacked(part: Part): Part {
 	}
 }
 
-/** The inputs that it shows. Throws a ModelError where the graph does not say how wide its tokens are. */
+/** The inputs that it shows. Throws a ModelError where the graph does not say how wide its tokens are, and where as many as it is for are none of a square. */
 export function unpackedInputs({ folder, inputs }: Pick<Part, 'folder' | 'inputs'>): ReadonlyMap<string, Port> {
 	const { dims = [], type = '' } = inputs.get('hidden_states') ?? {}
-	const [batch = '', , width] = dims
+	const [batch = '', tokens = '', width] = dims
 	if (dims.length !== 3 || typeof width !== 'number' || width % SIDE ** 2 !== 0) {
 		const expected = 'expected the input hidden_states as [batch, tokens, channels], four channels for each of the latent'
 		throw new ModelError(folder, `${expected}, got [${dims.join(', ')}]`)
 	}
-	const latent = { type, dims: [batch, width / SIDE ** 2, 'height', 'width'] }
+	// Which of their shapes it is, tokens do not say.
+	const side = typeof tokens === 'number' ? SIDE * Math.sqrt(tokens) : undefined
+	if (side !== undefined && !Number.isInteger(side / SIDE)) {
+		throw new ModelError(folder, `expected the input hidden_states of any number of tokens, or of a square, got ${tokens}`)
+	}
+	const latent = { type, dims: [batch, width / SIDE ** 2, side ?? 'height', side ?? 'width'] }
 	const others = [...inputs].filter(([name]) => !['hidden_states', 'img_ids', 'txt_ids'].includes(name))
 	return new Map([['hidden_states', latent], ...others])
 }
