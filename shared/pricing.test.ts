@@ -17,7 +17,8 @@ test.each([
 	[0, '0.00'],
 	[1_410, '0.00141'],
 	[1_500_000, '1.50'],
-	[999_999_995_771, '999999.995771']
+	[999_999_995_771, '999999.995771'],
+	[Number.MAX_SAFE_INTEGER, '9007199254.740991']
 ])('%i micro-units are told as %s', (micro, told) => {
 	expect(inUnits(micro)).toBe(told)
 })

@@ -5,7 +5,13 @@ import type { ResolvedRequest } from './contract/generation.ts'
 export const Amount = z.int().min(0)
 
 /** An amount as people are told it: 1410 micro-units are 0.00141. At least two digits, at most six. */
-export const inUnits = (micro: number): string => (micro / 1_000_000).toFixed(6).replace(/0{1,4}$/, '')
+export function inUnits(micro: number): string {
+	// Not divided: a quotient has too few digits for all that an account may have.
+	const rest = micro % 1_000_000
+	return `${(micro - rest) / 1_000_000}.${String(rest)
+		.padStart(6, '0')
+		.replace(/0{1,4}$/, '')}`
+}
 
 /** What one picture costs, in micro-units: `picture`, and `megapixel_step` for each million pixels of a step, rounded up. */
 export const Price = z.strictObject({ picture: Amount, megapixel_step: Amount })
