@@ -76,12 +76,12 @@ const commands: Record<string, Command> = {
 	},
 	credit: {
 		takes: 3,
-		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: numeric(amount), reference })
+		run: (account, amount, reference) => call(account, 'POST', '/credits', { amount: sum(amount), reference })
 	},
 	debit: {
 		takes: 3,
 		run: (account, text, reference) => {
-			const amount = numeric(text)
+			const amount = sum(text)
 			return call(account, 'POST', '/credits', { amount: typeof amount === 'number' ? -amount : amount, reference })
 		}
 	},
@@ -199,6 +199,12 @@ function path(parts: TemplateStringsArray, ...typed: string[]): string {
 /** A number that somebody typed; what is none goes as it is, for the edge to tell what it expected. */
 function numeric(text?: string): number | string | undefined {
 	return text?.trim() && Number.isFinite(Number(text)) ? Number(text) : text
+}
+
+/** An amount of money: one below zero would do what the other command is there for. */
+function sum(text?: string): number | string | undefined {
+	const amount = numeric(text)
+	return typeof amount === 'number' && amount <= 0 ? fail(`${name}: expected an amount above 0, got ${text}`) : amount
 }
 
 /** Undefined where they stay as they are. */

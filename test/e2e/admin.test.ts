@@ -41,6 +41,11 @@ it('makes an account that can order, and shows its books', async ({ task }) => {
 	await expect(admin('debit', acme, 'all', 'invoice-1c')).rejects.toMatchObject({
 		stderr: expect.stringMatching(/expected .*number.*, got "all"/)
 	})
+	for (const command of ['credit', 'debit']) {
+		await expect(admin(command, '--', acme, '-90', 'invoice-1d')).rejects.toMatchObject({
+			stderr: `admin: ${command}: expected an amount above 0, got -90\n`
+		})
+	}
 	expect((await admin('set', acme, '--limit', 'spend_per_day=none')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 16/)
 	expect((await admin('set', acme, '--limit', 'pictures_in_flight=7')).stdout).toMatch(/trial[\s\S]*pictures_in_flight 7/)
 	expect((await admin('set', acme, '--plan', 'standard')).stdout).toMatch(/standard[\s\S]*pictures_in_flight 7/)
