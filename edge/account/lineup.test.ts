@@ -54,6 +54,19 @@ describe("An account's line", () => {
 		}, patience)
 	})
 
+	it('moves the oldest to the front also where its line was moved before the clock was set back', async () => {
+		vi.setSystemTime(Date.now() + 30 * 86_400_000)
+		const first = await order({ priority: 'low' })
+		expect(await place(first)).toBe(65)
+		vi.setSystemTime(Date.now() - 30 * 86_400_000)
+		await order()
+		await vi.waitFor(async () => {
+			vi.setSystemTime(Date.now() + 60_000)
+			await runDurableObjectAlarm(stub)
+			expect(await place(first)).toBe(1)
+		}, patience)
+	})
+
 	it('takes no room from normal work for work of low priority, which has what room that leaves', async () => {
 		const low: string[] = []
 		for (let i = 0; i < 17; i++) {

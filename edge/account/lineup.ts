@@ -80,11 +80,14 @@ export class Lineup {
 		}
 	}
 
-	/** Moves the oldest of every line that has stood still for too long to the front. */
+	/** Moves the oldest of every line that has stood still for too long to the front, or that has moved at a time to come: the clock was set back since. */
 	raise(now: number): Set<string> {
 		const raised = new Set<string>()
 		const still = this.#sql
-			.exec<{ model: string; priority: Priority }>('SELECT model, priority FROM lines WHERE moved_at <= ?', now - patience)
+			.exec<{ model: string; priority: Priority }>(
+				'SELECT model, priority FROM lines WHERE moved_at <= ? OR moved_at > ?',
+				...[now - patience, now]
+			)
 			.toArray()
 		for (const { model, priority } of still) {
 			this.#move(model, priority, now)
