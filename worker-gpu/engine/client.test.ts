@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { globSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isAlive } from '../../test/processes.ts'
+import { copyTree } from '../../test/tree.ts'
 import { tinyRequest } from '../golden/tiny.ts'
 import { startEngine } from './client.ts'
 import type { Developed, Engine } from './engine.ts'
@@ -248,7 +249,44 @@ test('rows of other work are ignored', async () => {
 	})
 	stop.abort()
 	expect((await engine.develop(request, { rows })).pictures).toHaveLength(3)
-	expect(logged.at(-1)).toBe('engine: begins anew: expected rows of the same request and model, got others')
+	expect(logged.at(-1)).toBe('engine: begins anew: expected rows of the same request, model and version, got others')
+})
+
+test.each([
+	[
+		'another version, whose samplers remember otherwise, begin anew',
+		(ldm: string) => {
+			const sampler = path.join(ldm, 'samplers/pndm.ts')
+			writeFileSync(sampler, readFileSync(sampler, 'utf8').replaceAll('answers', 'slopes'))
+		},
+		['engine: begins anew: expected rows of the same request, model and version, got others']
+	],
+	[
+		'the same version, in a container, go on',
+		(ldm: string) => {
+			for (const file of globSync('**/*.test.ts', { cwd: ldm })) {
+				rmSync(path.join(ldm, file))
+			}
+		},
+		[]
+	]
+])('rows in %s', async (_, change, begins) => {
+	const tree = copyTree()
+	change(path.join(tree, 'worker-gpu/ldm'))
+	const other: typeof import('./client.ts') = await import(path.join(tree, 'worker-gpu/engine/client.ts'))
+	const told: string[] = []
+	const elsewhere = await other.startEngine({ ...options, log: (line) => told.push(line) })
+	const stop = new AbortController()
+	const plms = { ...long, sampler: 'pndm' } as const
+	const rows = await new Promise<Uint8Array>((resolve) => {
+		const onProgress = ({ done, rows }: { done: number; rows: Uint8Array }) => done > 0 && resolve(rows)
+		engine.develop(plms, { signal: stop.signal, onProgress }).catch(() => {})
+	})
+	stop.abort()
+	expect(await pixelsOf(elsewhere.develop(plms, { rows }))).toEqual(await pixelsOf(engine.develop(plms)))
+	expect(told).toEqual(begins)
+	await elsewhere.close()
+	rmSync(tree, { recursive: true })
 })
 
 test('previews come while they are wanted', async () => {

@@ -8,7 +8,7 @@ import { type Checkpoint, loadCheckpoint, planFor, readFamily } from '../ldm/che
 import type { Drawing } from '../ldm/drawing.ts'
 import { readFacts } from '../ldm/facts.ts'
 import { lentParts } from '../ldm/model-folder.ts'
-import { modelHash } from '../ldm/model-hash.ts'
+import { codeHash, modelHash } from '../ldm/model-hash.ts'
 import type { Row } from '../ldm/plan.ts'
 import { isDeviceLost } from '../onnx/device-lost.ts'
 import { ModelNotLoaded } from '../onnx/model-error.ts'
@@ -39,7 +39,7 @@ const GUESS_POSITIONS = { cpu: 16 * 16 ** 2, cuda: 32 * 64 ** 2 }
 interface Model {
 	readonly checkpoint: Checkpoint
 	readonly previews: PreviewMap
-	/** Tells it from other models and versions of it, as far as rows differ: the U-Net, and the scheduler by which they go. */
+	/** Tells it from other models and versions of it and of the code that walks, as far as rows differ. */
 	readonly hash: string
 }
 
@@ -69,6 +69,7 @@ const stopwatch: Stopwatch = {
 }
 /** Those that are served: each is loaded when it is first asked for, if it was not at the start. */
 const models = new Map<string, () => Promise<Model>>()
+const code = codeHash()
 const works = new Map<number, Work>()
 let batcher: Batcher
 let ticks: Tick[] = []
@@ -118,7 +119,7 @@ async function load(config: EngineConfig): Promise<void> {
 					const model = {
 						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
 						previews: previewMap((await readFacts(folder)).preview),
-						hash: await modelHash(folder)
+						hash: `${await modelHash(folder)} ${await code}`
 					}
 					send({ type: 'loaded', model: id, loadMs: performance.now() - loads })
 					return model

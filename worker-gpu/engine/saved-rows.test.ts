@@ -53,7 +53,7 @@ test('rows of another shape, or further than there is to go, are refused', async
 test('no bytes are taken for rows but rows of the same origin', async () => {
 	const plan = await planFor(checkpoint, drawing)
 	const bytes = saveRows('here', [{ n: 0, row: plan.start(5) }])
-	expect(() => readRows('there', bytes)).toThrow('expected rows of the same request and model, got others')
+	expect(() => readRows('there', bytes)).toThrow('expected rows of the same request, model and version, got others')
 	for (const spoilt of [
 		new Uint8Array(),
 		bytes.subarray(0, 20),

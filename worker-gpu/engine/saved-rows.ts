@@ -34,7 +34,7 @@ export class RowsRefused extends Error {
 	override name = 'RowsRefused'
 }
 
-/** @param origin names the request and the model; rows go on only where it is the same */
+/** @param origin names the request, the model and what walks; rows go on only where it is the same */
 export function saveRows(origin: string, rows: readonly { readonly n: number; readonly row: Row }[]): Uint8Array {
 	const saved = rows.map(({ n, row: { x, k, history, unshown, noise } }) => ({ n, k, x, history, unshown, noise: noise.state }))
 	const body = serialize({ origin, rows: saved })
@@ -62,7 +62,7 @@ export function readRows(origin: string, bytes: Uint8Array): Map<number, SavedRo
 		throw new RowsRefused('expected saved rows, got those of another version', { cause: error })
 	}
 	if (saved.origin !== origin) {
-		throw new RowsRefused('expected rows of the same request and model, got others')
+		throw new RowsRefused('expected rows of the same request, model and version, got others')
 	}
 	return new Map(saved.rows.map((row) => [row.n, row]))
 }
