@@ -9,7 +9,7 @@ import { progress } from './callbacks/progress.ts'
 import { start } from './callbacks/start.ts'
 import { upload } from './callbacks/upload.ts'
 import { handBack } from './callbacks/yield.ts'
-import { hintFor } from './compat/astray.ts'
+import { respondNothing } from './compat/astray.ts'
 import { fal } from './compat/fal/fal.ts'
 import { openai } from './compat/openai/openai.ts'
 import { replicate } from './compat/replicate/replicate.ts'
@@ -81,7 +81,7 @@ app.notFound((c) => {
 		.filter((other) => app.router.match(other, path)[0].some(([[, route]]) => route.method === other))
 		.flatMap((other) => (other === 'GET' ? ['GET', 'HEAD'] : [other]))
 	if (allowed.length === 0 || allowed.includes(method)) {
-		return respond(c, { code: 'not-found', detail: `There is nothing at ${path}${hintFor(path)}.` })
+		return respondNothing(c)
 	}
 	const allow = allowed.join(', ')
 	return respond(c, { code: 'method-not-allowed', detail: `Expected ${allow}, got ${method}.` }, { allow })

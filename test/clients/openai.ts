@@ -159,6 +159,8 @@ export const openai: Client = {
 				assert.match(error.message, /is not served here/)
 				return true
 			})
+			const lost = new OpenAI({ baseURL: `${stack.url}/v1`, apiKey: client.apiKey })
+			await assert.rejects(lost.images.generate({ prompt: 'a red sphere' }), /take \/openai\/v1 here as their base URL/)
 		},
 		async 'too many requests'(stack) {
 			const apiKey = await stack.key({ pictures_in_flight: long.count })
