@@ -168,6 +168,30 @@ it.each([
 	expect(await ordered(key, { model: 'scenes', ...asked })).toMatchObject({ steps })
 })
 
+it('knows steps and guidance by the names that other servers of diffusion models have for them, in a form too', async () => {
+	const { key } = await newAccount()
+	const asked = { num_inference_steps: 7, guidance_scale: 2.5, prompt_enhancement: false }
+	expect(await ordered(key, { model: 'scenes', ...asked })).toMatchObject({ steps: 7, guidance: 2.5 })
+	const form = new FormData()
+	form.set('image', new File([Buffer.from(inject('files')['plain.png']!, 'base64')], 'a.png', { type: 'image/png' }))
+	for (const [name, value] of Object.entries({ model: 'scenes', prompt: 'a red sphere', stream: true, ...asked })) {
+		form.set(name, String(value))
+	}
+	const headers = { authorization: `Bearer ${key}` }
+	const answer = await fetchEdge('/openai/v1/images/edits', { method: 'POST', headers, body: form })
+	expect(answer.status).toBe(200)
+	await answer.body?.cancel()
+	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
+	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', steps: 7, guidance: 2.5 })
+})
+
+it('says why no background is transparent', async () => {
+	const { key } = await newAccount()
+	const answer = await post(generations, key, { model: 'gpt-image-1', prompt: 'a red sphere', background: 'transparent' })
+	const message = 'background: expected auto or opaque: pictures have no transparent parts, got "transparent".'
+	expect([answer.status, await answer.json()]).toMatchObject([400, { error: { message, param: 'background' } }])
+})
+
 it('says what is there in place of what is not', async () => {
 	const { key } = await newAccount()
 	const answer = await post('/openai/v1/responses', key, { model: 'gpt-5', input: 'x', tools: [{ type: 'image_generation' }] })

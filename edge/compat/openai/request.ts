@@ -15,15 +15,33 @@ const ImagesRequest = z.object({
 	response_format: z.enum(['url', 'b64_json']).optional(),
 	output_format: z.string().optional(),
 	output_compression: z.int().min(0).max(100).optional(),
-	background: z.enum(['auto', 'opaque'], { error: 'auto or opaque: pictures have no transparent parts' }).optional(),
+	background: z
+		.string()
+		.refine((background) => ['auto', 'opaque'].includes(background), 'auto or opaque: pictures have no transparent parts')
+		.optional(),
 	stream: z.boolean().optional(),
 	partial_images: z.int().min(0).max(3).optional()
 })
 
 export const theirFields = Object.keys(ImagesRequest.shape)
 
-/** Of their fields, those that mean nothing here. */
-const meaningless = new Set(['complexity', 'input_fidelity', 'moderation', 'safety_identifier', 'style', 'user'])
+/** Native fields by OpenAI's name, or by diffusers', as other servers of this shape have them (vLLM-Omni, SiliconFlow). */
+const names = new Map([
+	['n', 'count'],
+	['num_inference_steps', 'steps'],
+	['guidance_scale', 'guidance']
+])
+
+/** Of their fields, those that mean nothing here. `prompt_enhancement` is SiliconFlow's, which Cherry Studio sends to whatever has this shape. */
+const meaningless = new Set([
+	'complexity',
+	'input_fidelity',
+	'moderation',
+	'prompt_enhancement',
+	'safety_identifier',
+	'style',
+	'user'
+])
 
 /** How the answer is to look. */
 export interface Wanted {
@@ -66,7 +84,7 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 	} = parse(ImagesRequest, given)
 	const others = Object.entries(given)
 		.filter(([field]) => !theirFields.includes(field) && !meaningless.has(field))
-		.map(([field, value]) => [field === 'n' ? 'count' : field, value])
+		.map(([field, value]) => [names.get(field) ?? field, value])
 	const named = deployment ?? name
 	const meant = modelMeant(named)
 	const model = meant?.id ?? named
