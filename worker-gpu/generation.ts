@@ -138,7 +138,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 			log('handed back')
 			return { pictures: 0 }
 		}
-		if (error instanceof StorageSilent) {
+		if (error instanceof StorageSilent || (error as Error).name === 'ModelNotLoaded') {
 			await handBack(edge, course.rows)
 			throw error
 		}
@@ -160,7 +160,7 @@ const isVerdict = (error: unknown): error is Error =>
 	error instanceof EngineHung ||
 	(error instanceof EdgeRefused && error.code === 'not-seen')
 
-/** The node is to stop, or is cut off from storage: whoever comes next goes on from these rows. */
+/** The node is to stop, is cut off from storage, or cannot load the model: whoever comes next goes on from these rows. */
 async function handBack(edge: Edge, rows: Uint8Array | undefined): Promise<void> {
 	if (rows) {
 		// An older checkpoint, or none, does as well; it only takes longer.
