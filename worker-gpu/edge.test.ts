@@ -66,10 +66,17 @@ test('asks again where something between answers in the edge’s place', async (
 	answers = ['<html>Please sign in.</html>', { status: 204 }]
 	await open().finish({ outcome: 'failed', detail: 'x' })
 	expect(heard).toHaveLength(7)
-	answers = ['<html>', '<html>', '"no"'].map((body, i) => ({ status: [403, 404, 409][i]!, body }))
+	// As Cloudflare has them for programs, of its own: RFC 9457, too.
+	const blocked = {
+		type: 'https://developers.cloudflare.com/…/error-1020/',
+		title: 'Error 1020',
+		status: 403,
+		detail: 'Blocked.'
+	}
+	answers = ['<html>', '<html>', '"no"', blocked].map((body, i) => ({ status: [403, 404, 409, 403][i]!, body }))
 	answers.push({ status: 408 }, { status: 204 })
 	await open().progress({ done: 1, total: 2 })
-	expect(heard).toHaveLength(12)
+	expect(heard).toHaveLength(13)
 })
 
 test.each(['superseded', 'ended'])('409 %s ends the work', async (code) => {

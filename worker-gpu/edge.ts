@@ -245,9 +245,9 @@ async function insist<T>(
 const textOf = (answer: Response) => answer.text()
 
 /** It may say more one day. */
-const Problem = z.object({ type: z.string(), detail: z.string() })
+const Problem = z.object({ type: z.string().startsWith('urn:darkroom:problem:'), detail: z.string() })
 
-/** The edge refuses with a problem; what is none (a page of a firewall's, of a tunnel's) is not from it. */
+/** The edge refuses with a problem of its own; what is none (a page of a firewall's, of a tunnel's, a problem of Cloudflare's) is not from it. */
 const refusalOfEdge: Refusal = (call, status, text) => {
 	const { data: problem } = Problem.safeParse(parseJson(text))
 	if (!problem) {
