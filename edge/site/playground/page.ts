@@ -84,7 +84,8 @@ signIn(async () => {
 			field(name).value = String(fields[name] ?? '')
 		}
 		for (const [name, value] of Object.entries(fields)) {
-			const element = field(name)
+			// Not all that a request has is a field of the form.
+			const element = form.elements.namedItem(name) as Field | null
 			if (element && value !== null && value !== undefined) {
 				element.value = String(value)
 			}
