@@ -48,11 +48,12 @@ export async function tryTasks(checkpoint: Checkpoint, found: Export, sizes: Siz
 	let guidance = { has: false, negative: false }
 	let steps = { min: 1, max: 1 }
 	const { inputs } = found.graphs.get(found.denoiser)!
-	const steered = inputs.has('controlnet_cond') && { control_image: exampleMap(sizes.min) }
+	const { max_noise_level: noise_level } = await readConfig(path.join(found.folder, 'model_index.json'), Index)
+	const example = { noise_level, ...(inputs.has('controlnet_cond') && { control_image: exampleMap(sizes.min) }) }
 	for (const task of Task.options.filter((task) => checkpoint[task])) {
 		const first = pairs.length === 0
 		const plan = (change: Partial<Drawing>) =>
-			planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, { ...steered, ...change }))
+			planFor(checkpoint, exampleDrawing(task, sizes.min, sizes.factor, { ...example, ...change }))
 		try {
 			const settings = await settingsOf(task, sizes, found, plan)
 			const { classes = [{}], labels = classes } = settings as { classes?: object[]; labels?: object[] }

@@ -38,7 +38,7 @@ describe('a model of every kind that the reference draws with', () => {
 		}
 		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
 			if (name in model) {
-				await mkdir(at(name))
+				await mkdir(at(name), { recursive: true })
 				await writeFile(
 					path.join(place.source, name, 'scheduler_config.json'),
 					JSON.stringify((model as Record<string, unknown>)[name])
@@ -91,6 +91,15 @@ describe('a model of every kind that the reference draws with', () => {
 		await rm(at('vae_decoder/config.json'))
 		await expect(add()).rejects.toThrow(/vae_decoder\/config.json: .* not of StableDiffusion3Pipeline/)
 		nothingWritten()
+	})
+
+	test('an upscaler is tried with the most noise that it is said to know, which may be little, and is refused where it knows less', async () => {
+		await layModel(models.find(({ name }) => name === 'upscaler')!, { max_noise_level: 10 })
+		const { entry } = await add()
+		expect(entry.tasks['super-resolution']!.noise_level).toEqual({ default: 10, max: 10 })
+		// It has 40.
+		await layModel(models.find(({ name }) => name === 'upscaler')!, { max_noise_level: 40 })
+		await expect(add({ id: 'other' })).rejects.toThrow(/unet: .*idx=40 must be within the inclusive range \[-40,39\]/)
 	})
 
 	test('a FLUX that was exported for the tokens of one picture, and rows as many as come, is offered in that size', async () => {
