@@ -8,6 +8,8 @@ export function writeWhole(file: string, text: string): void {
 		renameSync(made, file)
 	} catch (error) {
 		rmSync(made, { force: true })
-		throw error
+		const { path, message } = error as NodeJS.ErrnoException
+		// Of a disk that is full, it does not say which file found no room.
+		throw path === undefined ? new Error(`${file}: ${message}`) : error
 	}
 }
