@@ -180,6 +180,25 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('makes a key that is valid until the end of the day that is named, where its owner is', async () => {
+		const keys = `${edge.url}/v1/admin/accounts/tester/keys`
+		const { key } = (await (await say(keys, edge.adminToken, { scopes: ['read', 'admin'] })).json()) as { key: string }
+		const { page, faults } = await openPage(browser)
+		const session = await page.context().newCDPSession(page)
+		await session.send('Emulation.setTimezoneOverride', { timezoneId: 'Pacific/Honolulu' })
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		await page.getByRole('button', { name: 'Show the keys' }).click()
+		const name = `shop ${performance.now()}` // No other try's.
+		await page.getByLabel('Name').fill(name)
+		await page.getByLabel('Until').fill('2099-12-31')
+		await page.getByRole('button', { name: 'Make a key' }).click()
+		await page.getByRole('row', { name: new RegExp(`^${name} .*31 Dec 2099, 23:59`) }).waitFor()
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('sends a delivery again', async () => {
 		const latest = async () => {
 			const answer = await fetch(`${edge.url}/v1/webhooks/deliveries`, { headers: { authorization: `Bearer ${key}` } })

@@ -42,7 +42,8 @@ export function offerKeys(): void {
 			const { key } = await api<{ key: string }>('/v1/keys', 'POST', {
 				name: given.get('name'),
 				scopes: given.getAll('scope'),
-				expires_at: until ? `${until}T23:59:59Z` : null
+				// Without a zone it is a time of the place where the page is looked at.
+				expires_at: until ? new Date(`${until}T23:59:59`).toISOString() : null
 			})
 			form.reset()
 			await list()
