@@ -126,19 +126,18 @@ test.each([
 	expect(told.map(({ call }) => call)).toEqual(['start', 'yield'])
 })
 
-const scene = { ...request, model: 'scenes', width: 64, height: 64, steps: 4 }
-test.each([
-	['control_image', { ...scene, control_image: 'upl_00000000000000000000000000' }],
-	['image_guidance', { ...scene, task: 'image-to-image', image: 'upl_00000000000000000000000000', image_guidance: 2 }],
-	['task', { ...scene, task: 'class-conditional', class_label: 1 }]
-] as const)(
-	"a request with another %s than this node's catalog has of the model is handed back, and not drawn without",
-	async (_, request) => {
-		answers.start = () => granted(request)
-		expect(await work()).toEqual({ pictures: 0, failure: 'RequestUnknown' })
-		expect(told.map(({ call }) => call)).toEqual(['start', 'yield'])
-	}
-)
+test("a request with a field or a task that this node's catalog does not have of the model is handed back, and not drawn without", async () => {
+	const scene = { ...request, model: 'scenes', width: 64, height: 64 }
+	const input = 'upl_00000000000000000000000000'
+	const others: ResolvedRequest[] = [
+		{ ...scene, control_image: input },
+		{ ...scene, task: 'image-to-image', image: input, strength: 0.5, image_guidance: 2 },
+		{ ...scene, task: 'class-conditional', class_label: 1 }
+	]
+	answers.start = (nth) => granted(others[nth - 1]!)
+	expect(await Promise.all(others.map(() => work()))).toEqual(others.map(() => ({ pictures: 0, failure: 'RequestUnknown' })))
+	expect(told.map(({ call }) => call).sort()).toEqual(['start', 'start', 'start', 'yield', 'yield', 'yield'])
+})
 
 test('what is delivered already is not drawn again', async () => {
 	answers.start = () => granted(request, { delivered: [0] })
