@@ -36,8 +36,8 @@ function left(error: unknown): never {
 
 /** Lets no body on that announces more than `maxSize` bytes; the others are for `go` to judge. */
 function limited(maxSize: number, go: MiddlewareHandler = (_, next) => next()): MiddlewareHandler<App> {
-	const refuse = async ({ req }: Context, length: number) => {
-		await soon(drain(req.raw.body), timeFor(Math.min(length, drained))).catch(() => {})
+	const refuse = async (c: Context, length: number) => {
+		await throwAway(c, length)
 		throw new ProblemError(tooLarge(maxSize))
 	}
 	return (c, next) => {
@@ -90,7 +90,11 @@ export const asJson = createMiddleware<App>(function asJson(c, next) {
 
 /** The whole body, for as long as its request takes, of the account that a door before has found. */
 export async function holdBody(c: Context): Promise<Held> {
-	const held = await Held.read(c.get('account') ?? '', c.req.raw.body, mostInputs, lengthOf(c)).catch(left)
+	const length = lengthOf(c)
+	const held = await Held.read(c.get('account') ?? '', c.req.raw.body, mostInputs, length).catch(async (error) => {
+		await throwAway(c, length ?? mostInputs)
+		return left(error)
+	})
 	c.set('body', held)
 	if (held.bytes.length > mostInputs) {
 		throw new ProblemError(tooLarge(mostInputs))
@@ -225,6 +229,10 @@ export async function readRest({ req }: Context): Promise<void> {
 	const rest: Promise<unknown> = isSmall ? req.raw.text() : drain(req.raw.body)
 	await soon(rest, isSmall ? 1_000 : 10_000).catch(() => {})
 }
+
+/** What is left of a body of so many bytes, unless it is being read, for as long as they may take. */
+const throwAway = ({ req }: Context, length: number) =>
+	soon(drain(req.raw.body), timeFor(Math.min(length, drained))).catch(() => {})
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
 	if (!body || body.locked) {

@@ -81,6 +81,9 @@ export class Held {
 			const length = held.#length
 			held.release()
 			if (error instanceof ProblemError) {
+				if (error.fault.code === 'busy') {
+					reader?.releaseLock() // Nothing is being read: the rest is for whoever throws it away.
+				}
 				throw error
 			}
 			// Whoever sends may have had no patience for that.

@@ -131,6 +131,22 @@ describe('bad input', () => {
 		await problem(answer, 413, 'payload-too-large')
 	})
 
+	it('a large body for which no room is made: who sends it all the same sees why', async () => {
+		const body = JSON.stringify({ ...good, image: `data:image/png;base64,${'A'.repeat(19e6)}` })
+		const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': body.length }
+		const open = () => request(`${edge.url}/v1/generations`, { method: 'POST', headers })
+		const first = open().on('error', () => {})
+		await new Promise((resolve) => first.write(body.slice(1), resolve)) // And the last byte never comes.
+		const second = open()
+		// As clients that give up at the first error of their connection.
+		const answered = Promise.all([once(second, 'response'), once(second, 'finish')])
+		second.end(body)
+		const [[answer]] = (await answered) as [[IncomingMessage], unknown]
+		expect(answer.headers['retry-after']).toBe('5')
+		expect(JSON.parse(await text(answer))).toMatchObject({ type: 'urn:darkroom:problem:busy', status: 503 })
+		first.destroy()
+	})
+
 	it('a deeply nested body', async () => {
 		const answer = await post(`{"model":"scenes","prompt":${'['.repeat(100_000)}${']'.repeat(100_000)}}`)
 		expect([400, 422]).toContain(answer.status)
