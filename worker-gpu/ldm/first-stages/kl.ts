@@ -2,7 +2,7 @@ import path from 'node:path'
 import { z } from 'zod'
 import { readConfig } from '../../onnx/config.ts'
 import { ModelError } from '../../onnx/model-error.ts'
-import type { Part } from '../../onnx/part.ts'
+import { type Part, port } from '../../onnx/part.ts'
 import type { Tensor } from '../../onnx/tensor.ts'
 import type { Generator } from '../noise.ts'
 import { Widths } from '../widths.ts'
@@ -54,6 +54,13 @@ export async function kl(
 	const config = await readConfig(file, Config)
 	if (!config.latents_mean !== !config.latents_std) {
 		throw new ModelError(file, 'expected both of latents_mean and latents_std or neither, got one')
+	}
+	const [, channels] = port(decoder, 'inputs', 'latent_sample').dims
+	for (const key of ['latents_mean', 'latents_std'] as const) {
+		const { length } = config[key] ?? {}
+		if (length !== undefined && typeof channels === 'number' && length !== channels) {
+			throw new ModelError(file, `${key}: expected ${channels} numbers, one for each channel of the latent, got ${length}`)
+		}
 	}
 	for (const part of upcast && config.force_upcast ? [decoder, encoder] : []) {
 		if (part && [...part.inputs.values()].some(({ type }) => type === 'float16')) {

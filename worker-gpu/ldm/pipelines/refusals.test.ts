@@ -157,6 +157,27 @@ test.each([
 	await rm(folder, { recursive: true })
 })
 
+test.each([
+	[
+		{ latents_mean: [0, 0.1, 0.2], latents_std: [1, 1, 1, 1] },
+		'latents_mean: expected 4 numbers, one for each channel of the latent, got 3'
+	],
+	[
+		{ latents_mean: [0, 0, 0, 0], latents_std: [1, 2, 3, 4, 5] },
+		'latents_std: expected 4 numbers, one for each channel of the latent, got 5'
+	]
+])('a first stage whose latents have another number of channels is refused: %o', async (change, message) => {
+	const folder = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const { parts } = golden.models.xl!
+	await cp(path.join(path.dirname(file), parts.vae_decoder!), folder, { recursive: true })
+	const config = path.join(folder, 'config.json')
+	await writeFile(config, JSON.stringify({ ...JSON.parse(readFileSync(config, 'utf8')), ...change }))
+	await expect(open({ ...golden.models.xl!, parts: { ...parts, vae_decoder: folder } })).rejects.toThrow(
+		`vae_decoder/config.json: ${message}`
+	)
+	await rm(folder, { recursive: true })
+})
+
 test('SDXL that edits and scales what it is shown, as CosXL, is refused', async () => {
 	const index = { is_cosxl_edit: true }
 	await expect(open({ ...golden.models['xl-pix2pix']!, index })).rejects.toThrow(
