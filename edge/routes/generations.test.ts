@@ -122,6 +122,8 @@ describe('generations', () => {
 		// Who follows it may send the key along, as curl does within one origin.
 		const picture = await get(location.replace('http://edge.test', ''), key)
 		expect(picture.headers.get('content-disposition')).toBe(`inline; filename="${generation.id}-0.png"`)
+		// A browser that has it of an image on a page elsewhere, for which it names no origin, hands it out to the page's script as well.
+		expect(picture.headers.get('access-control-allow-origin')).toBe('*')
 		expect(await picture.text()).toBe('test')
 		expect(await codeOf(await get(`/v1/generations/${generation.id}/images/-1`, key))).toBe('404 not-found')
 		expect(await codeOf(await get(at, (await newAccount()).key))).toBe('404 not-found')

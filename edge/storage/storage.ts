@@ -67,6 +67,8 @@ export function respondObject({ body, size, httpMetadata }: R2ObjectBody, more: 
 			'content-type': type,
 			'content-length': String(size),
 			'cache-control': 'private, max-age=86400, immutable',
+			// Also where no origin is named: a script would be refused what the browser keeps of an <img> (Fetch, “CORS protocol and HTTP caches”).
+			'access-control-allow-origin': '*',
 			'x-content-type-options': 'nosniff'
 		}
 	})
