@@ -5,12 +5,12 @@ import { inputKey } from './store.ts'
 
 const png = Buffer.from(inject('files')['plain.png']!, 'base64')
 
-async function send(name: string, metadata?: string) {
+async function send(name: string, fields: Record<string, string> = {}) {
 	const { key } = await newAccount()
 	const form = new FormData()
 	form.set('content', new File([png], name))
-	if (metadata !== undefined) {
-		form.set('metadata', metadata)
+	for (const [field, text] of Object.entries(fields)) {
+		form.set(field, text)
 	}
 	const headers = { authorization: `Bearer ${key}` }
 	return fetchEdge('/replicate/v1/files', { method: 'POST', headers, body: form })
@@ -29,12 +29,42 @@ it.each([
 
 it('keeps as much of what its owner says of a file as storage does, beside its name', async () => {
 	const jsonOf = (length: number) => `{"a":"${'漢'.repeat(length)}"}`
-	const answer = await send('漢'.repeat(200), jsonOf(660))
+	const answer = await send('漢'.repeat(200), { metadata: jsonOf(660) })
 	expect([answer.status, await answer.json()]).toMatchObject([201, { metadata: { a: '漢'.repeat(660) } }])
 	for (const metadata of [jsonOf(670), jsonOf(10_000), `{"a":"${'x'.repeat(6_000)}"}`, '[]', 'a']) {
-		const refused = await send('a.png', metadata)
+		const refused = await send('a.png', { metadata })
 		expect([refused.status, await refused.json()]).toMatchObject([422, { invalid_fields: [{ field: 'metadata' }] }])
 	}
+})
+
+// replicate-python 2.0, `files.create(content=bytes, filename=…, metadata={…})`.
+it('knows a file by the name that a field has, and what is said of it field by field', async () => {
+	const answer = await send('upload', { filename: 'a blue half.png', 'metadata[seen]': 'from above', 'metadata[by]': '7' })
+	expect([answer.status, await answer.json()]).toMatchObject([
+		201,
+		{ name: 'a blue half.png', metadata: { seen: 'from above', by: '7' } }
+	])
+})
+
+it.each(['metadata[seen][from]', 'metadata[seen][]'])('refuses %s, of which it would lose the shape', async (field) => {
+	const answer = await send('a.png', { [field]: 'above' })
+	expect([answer.status, await answer.json()]).toMatchObject([
+		422,
+		{ detail: `- metadata: expected texts, or all of it as JSON, got ${field}\n` }
+	])
+})
+
+it.each([
+	['/openai/v1/files', 'file'],
+	['/replicate/v1/files', 'content']
+])('tells whoever sends two files to %s that they are two', async (path, field) => {
+	const { key } = await newAccount()
+	const form = new FormData()
+	for (const name of ['a.png', 'b.png']) {
+		form.append(field, new File([png], name))
+	}
+	const answer = await fetchEdge(path, { method: 'POST', headers: { authorization: `Bearer ${key}` }, body: form })
+	expect(await answer.text()).toContain(`${field}: expected a file, got an array of 2`)
 })
 
 it('hands a page that was uploaded as a picture out as nothing that a browser would open', async () => {

@@ -36,13 +36,25 @@ export interface StoredFile {
 
 const Metadata = z.record(z.string(), z.unknown())
 
+/** What its owner says of a file: another name than it came with, and JSON. */
+interface Said {
+	name?: string | undefined
+	metadata?: string | undefined
+}
+
 /** Keeps a picture that came as a file; its id is an input then. `pointer`: where the file was in the request. */
-export async function storeFile(env: Env, key: Key, file: Given, pointer: string, metadata = '{}'): Promise<StoredFile> {
+export async function storeFile(
+	env: Env,
+	key: Key,
+	file: Given,
+	pointer: string,
+	{ name = file.name ?? '', metadata = '{}' }: Said = {}
+): Promise<StoredFile> {
 	unwrap(await env.ACCOUNT.getByName(key.account).expectInput(key.hash))
 	if (!isMetadata(metadata)) {
 		return refuse('/metadata', `a JSON object of at most ${mostMetadata} characters, percent-encoded`, describe(metadata))
 	}
-	const { bytes, name = '' } = file
+	const { bytes } = file
 	const { type } = look(bytes, pointer)
 	const id = newId('upl')
 	const object = await env.BUCKET.put(inputKey(key.account, id), bytes, {

@@ -7,7 +7,7 @@ import { limitInputs, readForm } from '../../body.ts'
 import { findFile, listFiles, removeFile, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { Given } from '../../inputs/given.ts'
 import { findInput } from '../../inputs/store.ts'
-import { parse } from '../../issues.ts'
+import { describe, parse } from '../../issues.ts'
 import { givenIn } from '../../query.ts'
 import { refuse } from '../../refuse.ts'
 import { respondObject } from '../../storage/storage.ts'
@@ -30,7 +30,7 @@ export const addFiles = (at: OpenAPIHono<App>) => {
 		const { file } = await readForm(c)
 		return file instanceof Given
 			? c.json(fileBody(await storeFile(c.var.env, key, file, '/file')))
-			: refuse('/file', 'a file', file === undefined ? 'nothing' : 'text')
+			: refuse('/file', 'a file', describe(file))
 	})
 	at.get('/files', async (c) => {
 		const key = clientKey(c)

@@ -6,7 +6,7 @@ import type { App } from '../../app.ts'
 import { readForm } from '../../body.ts'
 import { listFiles, type StoredFile, storeFile } from '../../inputs/files.ts'
 import { Given } from '../../inputs/given.ts'
-import { parse } from '../../issues.ts'
+import { describe, parse } from '../../issues.ts'
 import type { Key } from '../../keys.ts'
 import { givenIn } from '../../query.ts'
 import { refuse } from '../../refuse.ts'
@@ -14,13 +14,27 @@ import { base } from './prediction.ts'
 
 /** Files are uploads here: their id is in their URL, which stands for them in a prediction's input. */
 export async function createFile(c: Context<App>, key: Key): Promise<Response> {
-	const { content, metadata } = await readForm(c)
+	const { content, filename, ...said } = await readForm(c)
 	if (!(content instanceof Given)) {
-		return refuse('/content', 'a file', content === undefined ? 'nothing' : 'text')
+		return refuse('/content', 'a file', describe(content))
 	}
-	const text =
-		metadata instanceof Given ? Buffer.from(metadata.bytes).toString() : typeof metadata === 'string' ? metadata : undefined
-	return c.json(fileBody(c, await storeFile(c.var.env, key, content, '/content', text)), 201)
+	const name = typeof filename === 'string' && filename ? filename : undefined
+	const file = await storeFile(c.var.env, key, content, '/content', { name, metadata: metadataIn(said) })
+	return c.json(fileBody(c, file), 201)
+}
+
+/** JSON, as a file or as text; or one field for each thing that is said, `metadata[seen]`, as replicate-python has them from 2.0 on. */
+function metadataIn({ metadata, ...fields }: Record<string, unknown>): string | undefined {
+	if (metadata !== undefined) {
+		return metadata instanceof Given ? Buffer.from(metadata.bytes).toString() : String(metadata)
+	}
+	const said = Object.entries(fields)
+		.filter(([field]) => field.startsWith('metadata['))
+		.map(([field, value]) => {
+			const [, name] = /^metadata\[([^[\]]+)\]$/.exec(field) ?? []
+			return name && typeof value === 'string' ? [name, value] : refuse('/metadata', 'texts, or all of it as JSON', field)
+		})
+	return said.length > 0 ? JSON.stringify(Object.fromEntries(said)) : undefined
 }
 
 export async function filePage(c: Context<App>, key: Key): Promise<Response> {
