@@ -9,8 +9,10 @@ interface Heard {
 	authorization: string | undefined
 	body: string
 }
-/** What the other side answers, call by call; the last one for ever. `hang up` breaks the connection; a string is the body of a 200. */
-type Answers = ({ status: number; body?: unknown } | string)[]
+/** What the other side answers, call by call; the last one for ever. `hang up` breaks the connection; a string is the body of a 200, bytes are an object of storage's. */
+type Answers = ({ status: number; body?: unknown } | string | Buffer)[]
+
+const etag = { etag: '"of what is stored"' }
 
 let server: Server
 let origin: string
@@ -30,6 +32,8 @@ beforeEach(async () => {
 			request.socket.destroy()
 		} else if (typeof answer === 'string') {
 			response.end(answer)
+		} else if (Buffer.isBuffer(answer)) {
+			response.writeHead(200, etag).end(answer)
 		} else {
 			response.writeHead(answer.status).end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
 		}
@@ -115,12 +119,12 @@ test('storage is asked again where another PUT is not over, or the bytes came to
 })
 
 test('storage is asked again where something between answers in its place', async () => {
-	answers = [...[301, 400, 404, 413].map((status) => ({ status, body: '<html>' })), 'the bytes']
+	answers = [...[200, 301, 400, 404, 413].map((status) => ({ status, body: '<html>' })), Buffer.from('the bytes')]
 	expect(`${await open().read(`${origin}/object`, 100)}`).toBe('the bytes')
-	expect(heard).toHaveLength(5)
-	answers = [{ status: 404, body: '<html>' }, { status: 200 }]
+	expect(heard).toHaveLength(6)
+	answers = [{ status: 404, body: '<html>' }, '<html>Please sign in.</html>', Buffer.from('')]
 	await open().put({ url: `${origin}/object`, headers: {} }, new Uint8Array(3))
-	expect(heard).toHaveLength(7)
+	expect(heard).toHaveLength(9)
 })
 
 test('what storage refuses is told by its code and message', async () => {
@@ -133,17 +137,25 @@ test('what storage refuses is told by its code and message', async () => {
 	})
 })
 
-test('what comes slowly is read to its end, for as long as it comes', async () => {
+test('what comes slowly is read to its end, and what trickles is given up', async () => {
 	server.removeAllListeners('request')
 	const drops = 17
-	server.on('request', async (_, response) => {
-		for (let i = 0; i < drops; i++) {
-			response.write('x')
+	const asked: string[] = []
+	server.on('request', async ({ url }, response) => {
+		asked.push(url!)
+		const drop = url === '/slow' ? 65_536 : 1
+		response.writeHead(200, etag)
+		for (let i = 0; i < drops && !response.destroyed; i++) {
+			response.write(Buffer.alloc(drop))
 			await delay(2_000)
 		}
 		response.end()
 	})
-	expect(await open().read(`${origin}/object`, 100)).toHaveLength(drops)
+	const read = (name: string) => open().read(`${origin}/${name}`, drops * 65_536)
+	const trickled = expect(read('trickling')).rejects.toThrow('got less than 65536 bytes came in 30 s')
+	expect(await read('slow')).toHaveLength(drops * 65_536)
+	await trickled
+	expect(asked).toEqual(['/trickling', '/slow'])
 })
 
 test('bytes go to http and https only', async () => {

@@ -82,8 +82,9 @@ const Nothing = z.object({}).optional()
 
 /** Milliseconds that one attempt at a call may take. */
 const CALL_TIMEOUT = 5_000
-/** Milliseconds without a byte that end an attempt at reading; files are large, and ways slow. */
+/** Milliseconds without so many bytes more that end an attempt at reading: files are large, and ways slow, but what trickles may not hold a place for days. */
 const READ_SILENCE = 30_000
+const READ_STEP = 65_536
 /** Longer for more bytes, at 400 kbit/s: a slow way to storage is one all the same. */
 const putTimeout = ({ length }: Uint8Array) => 30_000 + Math.ceil(length / 50)
 /** Milliseconds that a call is attempted again for: as long as a lease lasts, until `start` has told how long that is. */
@@ -142,15 +143,22 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			const attempt = () => {
 				const stalled = new AbortController()
 				clearTimeout(silence)
-				silence = setTimeout(() => stalled.abort(new Error(`nothing came for ${READ_SILENCE / 1000} s`)), READ_SILENCE)
+				silence = setTimeout(
+					() => stalled.abort(new Error(`less than ${READ_STEP} bytes came in ${READ_SILENCE / 1000} s`)),
+					READ_SILENCE
+				)
 				return fetch(url, { redirect: 'manual', signal: AbortSignal.any([signal, stalled.signal]) })
 			}
 			const take = async ({ body }: Response) => {
 				const chunks: Uint8Array[] = []
 				let left = mostBytes
+				let expected = mostBytes - READ_STEP
 				for await (const chunk of body ?? []) {
-					silence?.refresh()
 					left -= chunk.byteLength
+					if (left <= expected) {
+						expected = left - READ_STEP
+						silence?.refresh()
+					}
 					if (left < 0) {
 						// That cancels the rest.
 						throw new EdgeRefused('read', 413, 'too-large', `expected at most ${mostBytes} bytes`)
@@ -209,14 +217,17 @@ async function insist<T>(
 	attempt: () => Promise<Response>
 ): Promise<T> {
 	const until = performance.now() + patience
-	let isSilent = refusalOf === refusalOfStorage
+	const isOfStorage = refusalOf === refusalOfStorage
+	let isSilent = isOfStorage
 	for (let pause = 100; ; pause = Math.min(pause * 2, 2_000)) {
 		let trouble: string
 		try {
 			const response = await attempt()
 			isSilent = false
 			const { status } = response
-			if (status === 412 || response.ok) {
+			// S3 names the ETag of what it takes, and of what it gives: a page of a proxy's has none.
+			const isPage = isOfStorage && response.ok && !response.headers.has('etag')
+			if (status === 412 || (response.ok && !isPage)) {
 				return await take(response)
 			}
 			const text = await textOf(response)
@@ -224,7 +235,7 @@ async function insist<T>(
 			if (refusal) {
 				throw refusal
 			}
-			trouble = `status ${status}`
+			trouble = `status ${status}${isPage ? ' without an ETag' : ''}`
 		} catch (error) {
 			signal.throwIfAborted()
 			if (error instanceof EdgeRefused || error instanceof WorkEnded) {

@@ -54,6 +54,7 @@ beforeEach(async () => {
 			response.destroy()
 			return
 		}
+		response.setHeader('etag', '"as storage has it"')
 		if (call === 'stored' && answer.status === 204) {
 			response.writeHead(200, { 'content-length': stored.length }).end(stored)
 			return
