@@ -19,6 +19,8 @@ export interface Plan {
 	body?: string
 	/** Never answers. */
 	hang?: boolean
+	/** Milliseconds after which it answers. */
+	after?: number
 	/** Behaves as Stripe's meter events do on a bad day: see `count`. */
 	meters?: boolean
 	/** Refuses a body with this text in it. */
@@ -51,7 +53,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 	} else if (request.method === 'GET' && verb === 'letters') {
 		response.end(JSON.stringify(receiver.letters))
 	} else {
-		const { status, headers, body: text = '', hang, meters, refuses } = receiver.plan
+		const { status, headers, body: text = '', hang, after = 0, meters, refuses } = receiver.plan
 		if (refuses !== undefined && body.includes(refuses)) {
 			response.writeHead(400).end('{"error":{"message":"It is refused.","type":"test"}}')
 		} else if (meters) {
@@ -60,7 +62,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 			const letter = { path: request.url ?? '', headers: request.headers as Record<string, string>, body, status }
 			receiver.letters.push(letter)
 			if (!hang) {
-				response.writeHead(status, headers).end(text)
+				setTimeout(() => response.writeHead(status, headers).end(text), after)
 			}
 		}
 	}

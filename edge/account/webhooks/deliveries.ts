@@ -80,8 +80,8 @@ export class Deliveries {
 		return this.#sql.exec<{ at: number | null }>(query, lane, JSON.stringify([...underWay])).one().at ?? undefined
 	}
 
-	/** What an attempt came to. The delivery may have been given up, moved or replayed while it was under way. */
-	record(id: string, at: number, reply: Reply): DeliveryRow {
+	/** What an attempt came to, at the `url` of then: the delivery may have been given up, moved or replayed while it was under way. */
+	record({ id, url }: DeliveryRow, at: number, reply: Reply): DeliveryRow {
 		const row = this.#expect(id)
 		const { status, text, retryAfter, duration } = reply
 		const isDelivered = status !== null && status >= 200 && status < 300
@@ -93,7 +93,8 @@ export class Deliveries {
 			duration_ms: duration
 		}
 		const attempts = [...(JSON.parse(row.attempts) as Attempt[]), attempt].slice(-attemptsKept)
-		const pause = status === 410 ? undefined : pauseAfter(tries, status === 429 || status === 503 ? retryAfter : null)
+		const isOver = status === 410 && row.url === url
+		const pause = isOver ? undefined : pauseAfter(tries, status === 429 || status === 503 ? retryAfter : null)
 		const isGivenUp = row.status === 'failed' || pause === undefined
 		const next: DeliveryStatus = isDelivered || row.status === 'delivered' ? 'delivered' : isGivenUp ? 'failed' : 'pending'
 		this.#sql.exec(

@@ -224,6 +224,20 @@ describe('Webhooks', () => {
 		await settled((all) => expect(all).toMatchObject([{ id: failed?.id, status: 'delivered', attempts: [{}, { status: 200 }] }]))
 	})
 
+	it('go on at the new URL of an endpoint whose old one ends with 410 meanwhile', async () => {
+		const [old, moved] = [receiver(randomText(8)), receiver(randomText(8))]
+		await old.plan({ status: 410, after: 500 })
+		const { id } = await subscribe(old.url, ['generation.canceled'])
+		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
+		await vi.waitFor(async () => expect(await old.letters()).toHaveLength(1), patience)
+		await change(id, { url: moved.url })
+		await settled((all) => expect(all).toMatchObject([{ status: 'pending', url: moved.url, attempts: [{ status: 410 }] }]))
+		expect(await (await get(`/v1/webhooks/${id}`, key)).json()).toMatchObject({ enabled: true, url: moved.url })
+		await goOn()
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
+		expect(await moved.letters()).toHaveLength(1)
+	})
+
 	it("end with 410 where they are a generation's own: an endpoint of the same URL is told all the same", async () => {
 		const place = receiver(randomText(8))
 		await place.plan({ status: 500 })

@@ -167,7 +167,7 @@ export class Webhooks {
 				this.#underWay.delete(row.lane)
 			}
 			this.#schedule(row.lane)
-			const { lane } = this.#deliveries.record(row.id, at, reply)
+			const { lane } = this.#deliveries.record(row, at, reply)
 			if (reply.status === 410) {
 				this.#stopTelling(row)
 			}
@@ -175,11 +175,11 @@ export class Webhooks {
 		})
 	}
 
-	/** 410: the receiver wants no more, now or ever. */
+	/** 410: the receiver wants no more, now or ever. An endpoint may have moved to another meanwhile. */
 	#stopTelling({ endpoint, url }: DeliveryRow): void {
 		if (endpoint === null) {
 			this.#deliveries.giveUp('endpoint IS NULL AND url = ?', url)
-		} else if (this.#endpoints.list().some(({ id }) => id === endpoint)) {
+		} else if (this.#endpoints.list().some((one) => one.id === endpoint && one.url === url)) {
 			this.changeEndpoint(endpoint, { enabled: false })
 		}
 	}
