@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import type { MeterEvent, SinkName } from '../../../shared/contract/meters.ts'
 import { firstId } from '../../../shared/ids.ts'
 import type { Plan } from '../../../test/receivers.ts'
-import { type Outcome, tellCloudEvents, tellStripe } from '../../courier/meters.ts'
+import { type Outcome, type Reading, tellCloudEvents, tellStripe } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
@@ -229,6 +229,105 @@ describe('Meters', () => {
 		await untilNothingIsPending(hour)
 		expect((await counted()).map((form) => form['payload[value]'])).toEqual(['3', '4', '5', '2'])
 	})
+
+	/** Meters of an account that tell one receiver of CloudEvents, which refuses what `refuses` says. */
+	const alone = (work: (at: ReturnType<typeof metersOf>) => Promise<void>) =>
+		runInDurableObject(env.ACCOUNT.getByName(account), async (_: Account, { storage: { sql } }) => {
+			await work(metersOf(sql))
+			sql.exec("DELETE FROM due WHERE kind = 'meter'")
+		})
+	const metersOf = (sql: SqlStorage) => {
+		const told: string[] = []
+		const sink = { told, refuses: (_: Reading) => true }
+		const underWay: Promise<void>[] = []
+		const meters = new Meters({
+			sql,
+			due: new Due(sql),
+			sinks: () => ({ cloudevents: account }),
+			async send(_, reading) {
+				told.push(reading.id)
+				return { outcome: sink.refuses(reading) ? 'refused' : 'accepted', text: '' }
+			},
+			defer: (work) => void underWay.push(work),
+			decide: (work) => work()
+		})
+		return {
+			sink,
+			meters,
+			charge: (n: number, at: number, model = 'scenes') => meters.observe({ id: 'gen_1', type: 'image', n, at, model, price: 1 }),
+			async run(now: number) {
+				meters.run('cloudevents', now)
+				await Promise.all(underWay)
+			},
+			states: () => meters.list(undefined, undefined, 99).items.map(({ state }) => state)
+		}
+	}
+
+	it('are held up for an hour at most behind many that a sink refuses, which are told when it takes them', () =>
+		alone(async ({ sink, charge, run, states }) => {
+			sink.refuses = ({ model }) => model === 'bad'
+			const bad = 20
+			let now = 0
+			const runFor = async (minutes: number) => {
+				for (const until = now + minutes * minute; now < until; now += minute) {
+					await run(now)
+				}
+			}
+			for (let n = 0; n < bad; n++) {
+				charge(n, now, 'bad')
+				await runFor(1)
+			}
+			await runFor(24 * 60)
+			charge(bad, now)
+			await runFor(60)
+			const refused = Array(bad).fill('pending')
+			expect(states()).toEqual(['sent', ...refused])
+			// What comes now is told as ever.
+			charge(bad + 1, now)
+			await runFor(3)
+			expect(states()).toEqual(['sent', 'sent', ...refused])
+			sink.refuses = () => false
+			await runFor(120)
+			expect(states()).toEqual(Array(bad + 2).fill('sent'))
+			expect(new Set(sink.told.slice(-bad)).size).toBe(bad)
+		}))
+
+	it('are not all asked for at once of a sink that refuses all', () =>
+		alone(async ({ sink, charge, run }) => {
+			for (let n = 0; n < 100; n++) {
+				charge(n, n * minute)
+			}
+			for (let seconds = 0; seconds < 1_800; seconds++) {
+				await run(2 * hour + seconds * 1_000)
+			}
+			// Twice as long between each two.
+			expect(new Set(sink.told).size).toBe(10)
+			sink.refuses = () => false
+			for (let minutes = 0; minutes < 120; minutes++) {
+				await run(3 * hour + minutes * minute)
+			}
+			expect(new Set(sink.told).size).toBe(100)
+		}))
+
+	it('are parked where a receiver of CloudEvents has refused them for so long, and told once more where a person says so', () =>
+		alone(async ({ sink, meters, charge, run, states }) => {
+			const day = 24 * hour
+			charge(0, 0)
+			await run(2 * minute)
+			await run(34 * day)
+			expect([states(), sink.told.length]).toEqual([['pending'], 2])
+			await run(36 * day)
+			expect([states(), sink.told.length]).toEqual([['parked'], 2])
+			const [id] = sink.told
+			sink.refuses = () => false
+			meters.resolve('cloudevents', id!, 'lost', 37 * day)
+			await run(37 * day)
+			expect([states(), sink.told]).toEqual([['sent'], [id, id, id]])
+			// What it has not refused is told, however old.
+			charge(1, 0)
+			await run(90 * day)
+			expect(states()).toEqual(['sent', 'sent'])
+		}))
 
 	it('hold nothing up behind what a sink has refused until it was too old', async () => {
 		await stripe.plan({ status: 400, body: '{"error":{"message":"No such customer","type":"invalid_request_error"}}' })

@@ -13,9 +13,9 @@ const day = 24 * hour
 /** Milliseconds for which a batch whose outcome is unknown may be sent again: Stripe knows its identifier for 24 hours at least. */
 const remembered = 23 * hour
 const longestBackoff = hour
-/** Of the oldest batches, how many a sink may refuse while others are told. One that refuses more refuses all, and is not asked for each of thousands. */
+/** Of the batches that a sink has refused, how many of the oldest are tried again, each after a pause of its own. The others follow when those are through. */
 const mostRefused = 10
-/** Milliseconds after which Stripe takes no event any more (docs.stripe.com/api/billing/meter-event/create), and nobody waits for a sink that is not configured. */
+/** Milliseconds after which Stripe takes no event any more (docs.stripe.com/api/billing/meter-event/create), and nobody waits for a sink that refuses it or is not configured. */
 const oldest = 35 * day
 
 type Picture = Extract<Happening, { type: 'image' }>
@@ -50,7 +50,7 @@ interface Surroundings {
  * Tells others how many pictures were charged. Pictures of one model and price make one batch a minute; a batch goes to each sink under its own
  * id, at least once and always under that one. There is one call to a sink at a time, for the oldest batch, or the next while that waits because it was
  * refused. While one is in doubt the others are not tried, so only one can be, and is parked when a repetition might be counted twice, or would be refused
- * for its age. What is for a sink that is not configured any more waits for it as long as Stripe would take it, and is parked then. Methods run inside a transaction.
+ * for its age. What a sink refuses, or is for one that is not configured any more, waits as long as Stripe would take it, and is parked then. Methods run inside a transaction.
  */
 export class Meters {
 	readonly #at: Surroundings
@@ -120,14 +120,18 @@ export class Meters {
 		if (!row) {
 			throw new ProblemError({ code: 'not-found', detail: `No batch ${batch} is parked for ${sink}.` })
 		}
-		this.#set(row, found === 'sent' ? { state: 'sent', sent_at: now } : { state: 'pending', due_at: now, unknown_since: null })
+		this.#set(
+			row,
+			found === 'sent' ? { state: 'sent', sent_at: now } : { state: 'pending', due_at: now, tries: 0, unknown_since: null }
+		)
 		this.#schedule(sink, now)
 		return this.#event(this.#rows('WHERE sink = ? AND batch = ?', sink, batch)[0] as Row)
 	}
 
 	/** The same of all that are parked for a sink. Answers how many they were. */
 	resolveAll(sink: SinkName, found: 'sent' | 'lost', now: number): number {
-		const fields = found === 'sent' ? "state = 'sent', sent_at = ?1" : "state = 'pending', due_at = ?1, unknown_since = NULL"
+		const fields =
+			found === 'sent' ? "state = 'sent', sent_at = ?1" : "state = 'pending', due_at = ?1, tries = 0, unknown_since = NULL"
 		const query = `UPDATE meter_events SET ${fields} WHERE sink = ?2 AND state = 'parked' RETURNING 1`
 		const resolved = this.#at.sql.exec(query, now, sink).toArray().length
 		this.#schedule(sink, now)
@@ -166,7 +170,8 @@ export class Meters {
 		const { sink, minute, tries, unknown_since, error } = head
 		const customer = this.#at.sinks()[sink]
 		const isInDoubt = unknown_since !== null && now - unknown_since >= remembered
-		const isTooOld = now - minute >= oldest && (sink === 'stripe' || !customer)
+		const isRefused = tries > 0 && unknown_since === null
+		const isTooOld = now - minute >= oldest && (sink === 'stripe' || !customer || isRefused)
 		if (isInDoubt || isTooOld) {
 			this.#set(head, { state: 'parked', error: error ?? (customer ? null : `${sink} is not configured for this account.`) })
 		} else if (customer) {
@@ -191,16 +196,38 @@ export class Meters {
 				const pause = Math.min(longestBackoff, 1_000 * 2 ** Math.min(row.tries, 12)) * (0.75 + Math.random() / 4)
 				const inDoubt = outcome === 'unknown' ? (row.unknown_since ?? now) : row.unknown_since
 				this.#set(row, { due_at: Math.round(now + pause), unknown_since: inDoubt, error: text.slice(0, 300) })
+				if (inDoubt === null && row.tries === 0) {
+					this.#spare(row, now)
+				}
 			}
 			this.#schedule(sink, now)
 		})
 	}
 
-	/** What is tried next. */
+	/** What is tried next: what is in doubt; or whatever is due first of the oldest that were refused, and the oldest that was not tried yet. */
 	#head(sink: SinkName): Row | undefined {
-		return this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT ?", sink, mostRefused + 1).sort(
+		const refused = this.#rows("WHERE sink = ? AND state = 'pending' ORDER BY batch LIMIT ?", sink, mostRefused).filter(
+			({ tries }) => tries > 0
+		)
+		return [...refused, ...this.#fresh(sink)].sort(
 			(a, b) => Number(b.unknown_since !== null) - Number(a.unknown_since !== null) || a.due_at - b.due_at
 		)[0]
+	}
+
+	/** The one in doubt, or the oldest that was not tried yet, where there is one. */
+	#fresh(sink: SinkName): Row[] {
+		const isFresh = '(tries = 0 OR unknown_since IS NOT NULL)'
+		return this.#rows(`WHERE sink = ? AND state = 'pending' AND ${isFresh} ORDER BY batch LIMIT 1`, sink)
+	}
+
+	/** A sink that has refused several in a row may refuse all: it is asked for the next one later, twice as late after each, and not for each of thousands at once. */
+	#spare({ sink, batch }: Row, now: number): void {
+		const before = this.#rows('WHERE sink = ? AND batch <= ? ORDER BY batch DESC LIMIT 12', sink, batch)
+		const told = before.findIndex(({ state }) => state === 'sent')
+		const inARow = told === -1 ? before.length : told
+		for (const next of this.#fresh(sink)) {
+			this.#set(next, { due_at: Math.max(next.due_at, now + Math.min(longestBackoff, 1_000 * 2 ** inARow)) })
+		}
 	}
 
 	#schedule(sink: SinkName, now: number): void {
