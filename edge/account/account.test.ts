@@ -106,10 +106,6 @@ describe('Account', () => {
 		expect(await rows('SELECT count(*) AS n FROM generations')).toEqual([{ n: 1 }])
 	})
 
-	it('knows only its own generations', async () => {
-		expect(faultOf(await stub.read(key, 'gen_00000000000000000000000000'))).toBe('not-found')
-	})
-
 	it('grants an epoch to one run, as often as that asks', async () => {
 		const granted = { value: { request, lease, delivered: [], priority: 1, checkpointed: null } }
 		expect(await stub.start(work(), 'run-one-one')).toEqual(granted)

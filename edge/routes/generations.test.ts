@@ -168,13 +168,6 @@ describe('generations', () => {
 		expect(Problem.parse(await answer.json()).errors).toMatchObject([{ pointer }])
 	})
 
-	it('belong to one account', async () => {
-		const { generation } = await submit()
-		const stranger = await newAccount()
-		expect(await codeOf(await get(`/v1/generations/${generation.id}`, stranger.key))).toBe('404 not-found')
-		expect(await codeOf(await get('/v1/generations/gen_x', key))).toBe('404 not-found')
-	})
-
 	it.each([
 		['not JSON', '{"model":', 'application/json', '400 malformed-json'],
 		['nothing', '', 'application/json', '400 malformed-json'],

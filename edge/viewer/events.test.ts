@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { GenerationEvent } from '../../shared/contract/events.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
 import type { Work } from '../callbacks/capability.ts'
-import { call, codeOf, deliver, env, get, newAccount, post } from '../testing.ts'
+import { call, deliver, env, get, newAccount, post } from '../testing.ts'
 import type { Viewer } from './viewer.ts'
 
 type Seen = { id: string; event: GenerationEvent }
@@ -166,12 +166,5 @@ describe('GET /v1/generations/{id}/events', () => {
 		await fail()
 		const after = (await second.until('end')).map(({ event }) => (event.type === 'image' ? event.image.n : event.type))
 		expect(after).toEqual(expect.arrayContaining([0, 1, 'end']))
-	})
-
-	it('is for the owner of the generation', async () => {
-		const { key: other } = await newAccount()
-		expect(await codeOf(await get(path, other))).toBe('404 not-found')
-		expect(await codeOf(await get(path, 'nobody'))).toBe('401 unauthorized')
-		expect(await codeOf(await get('/v1/generations/gen_1/events', key))).toBe('404 not-found')
 	})
 })

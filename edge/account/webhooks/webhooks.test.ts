@@ -361,11 +361,8 @@ describe('Webhooks', () => {
 		expect(types.toSorted()).toEqual(['generation.canceled', 'generation.started'])
 	})
 
-	it('belong to one account, and there are not too many', async () => {
+	it('are not too many', async () => {
 		const { id } = await subscribe('https://example.com/x')
-		const { key: strange } = await newAccount()
-		expect(await codeOf(await get(`/v1/webhooks/${id}`, strange))).toBe('404 not-found')
-		expect(await codeOf(await post(`/v1/webhooks/${id}/ping`, strange, {}))).toBe('404 not-found')
 		for (let i = 1; i < 20; i++) {
 			await subscribe(`https://example.com/x/${i}`)
 		}
