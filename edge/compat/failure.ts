@@ -4,10 +4,14 @@ import type { FieldError, Problem } from '../../shared/contract/problem.ts'
 import { onError, ProblemError, problemType } from '../errors.ts'
 import { Refused } from './native.ts'
 
-/** Whatever was thrown, as the problem that the native API would answer with, and the headers of that answer. */
+/**
+ * Whatever was thrown, as the problem that the native API would answer with, and the headers of that answer; but for a limit of spending. Vendors' clients
+ * repeat a 429 within seconds, in which that does not pass: to vendors it is money that lacks, as for want of credit (help.openai.com, 6891831).
+ */
 export async function problemOf(error: Error, c: Context): Promise<{ problem: Problem; headers: Headers }> {
 	if (error instanceof Refused) {
-		return error
+		const { problem, headers } = error
+		return { problem: problem.type === problemType('spend-limit') ? { ...problem, status: 402 } : problem, headers }
 	}
 	const answer = onError(error, c)
 	return { problem: await answer.json(), headers: answer.headers }
