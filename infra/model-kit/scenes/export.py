@@ -140,17 +140,18 @@ def write_text_encoder(folder: Path, reader: translator.Reader, words: PreTraine
     """The translator and τθ as one."""
     module, *rest = text_graph(reader, text_encoder)
     write_graph(folder, module, *rest)
-    _check_alone(folder / "model.onnx", module)
+    # One prompt, padded: another size than that of the trace.
+    check_alone(folder / "model.onnx", module, nn.functional.pad(torch.randint(4, 40, (1, 9)), (0, translator.LENGTH - 9)))
     _text_config(folder, words, text_encoder)
 
 
-def _check_alone(graph: Path, module: translator.Text) -> None:
-    """One prompt, padded: another size than that of the trace."""
-    ids = nn.functional.pad(torch.randint(4, 40, (1, 9)), (0, translator.LENGTH - 9))
+def check_alone(graph: Path, module: nn.Module, row: torch.Tensor) -> None:
+    """A graph of one input must give one row what torch gives it: the tracer may have taken its example's batch for all."""
     with torch.no_grad():
-        expected = module(ids).numpy()
-    got = session(graph).run(None, {"input_ids": ids.numpy()})[0]
-    assert got.shape == expected.shape and np.abs(got - expected).max() < 0.1, "the text encoder depends on the size of the batch"
+        expected = module(row).numpy()
+    net = session(graph)
+    got = net.run(None, {net.get_inputs()[0].name: row.numpy()})[0]
+    assert got.shape == expected.shape and np.abs(got - expected).max() < 0.1, f"{graph.parent.name}: the graph depends on the size of the batch"
 
 
 def _text_config(folder: Path, words: PreTrainedTokenizerFast, text_encoder) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from scenes import denoiser, diffusion, translator
-from scenes.export import STAGING, replace, write_config, write_graph, write_text_encoder
+from scenes.export import STAGING, check_alone, replace, write_config, write_graph, write_text_encoder
 from scenes.paths import MODEL
 
 from . import inpainting, layout, maps, semantic
@@ -54,6 +54,7 @@ def _unet(net, width: int | None = None) -> None:
 
 def _part(name: str, module: nn.Module, inputs: torch.Tensor, given: str, made: str, axes: dict, config: dict) -> None:
     write_graph(STAGING / name, module.eval(), (inputs,), [given], made, axes)
+    check_alone(STAGING / name / "model.onnx", module, inputs[:1])
     write_config(STAGING / name, config)
 
 

@@ -56,11 +56,12 @@ class LayoutEncoder(nn.Module):
                 table.weight[:SECTIONS, at : at + 32] = torch.cat([waves.sin(), waves.cos()], 1) * 0.5
 
     def forward(self, input_ids):
-        box = input_ids.unflatten(1, (MOST, 3))
+        # Not by flatten and unflatten, for which the tracer takes the size of its example's batch as that of all.
+        box = input_ids.reshape(-1, MOST, 3)
         kinds = self.kinds(box[:, :, :1].clamp(max=NO_CLASS))
         places = self.rows(box[:, :, 1:] // SECTIONS) + self.columns(box[:, :, 1:] % SECTIONS)
-        box = torch.cat([kinds, places], 2).flatten(2)  # [B, 3, 3 · 128]
-        return self.bert(inputs_embeds=(box + self.bind(box)).unflatten(2, (3, -1)).flatten(1, 2))[0]
+        box = torch.cat([kinds, places], 2).reshape(-1, MOST, 3 * denoiser.WIDTH)
+        return self.bert(inputs_embeds=(box + self.bind(box)).reshape(-1, LENGTH, denoiser.WIDTH))[0]
 
 
 class Placed(nn.Module):
