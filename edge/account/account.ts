@@ -175,6 +175,10 @@ export class Account extends DurableObject {
 				webhook: { again: () => 60_000, run: (lane, now) => this.#webhooks.run(lane, now) },
 				meter: { again: () => 60_000, run: (sink, now) => this.#meters.run(sink as SinkName, now) }
 			},
+			bringBack: (now) => {
+				due.bringBack(now)
+				this.#webhooks.bringBack(now)
+			},
 			storage: ctx.storage,
 			transact: (work) => this.#transact(work),
 			defer

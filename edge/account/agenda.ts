@@ -10,6 +10,8 @@ const longestAfterFault = 60_000
 interface Parts {
 	due: Due
 	duties: Record<Kind, Duty>
+	/** Does not wait until the clock has caught up for what was put off by one that was ahead. */
+	bringBack(now: number): void
 	storage: DurableObjectStorage
 	transact<T>(work: () => T): T
 	/** Goes on with it after the answer. */
@@ -36,12 +38,12 @@ export class Agenda {
 
 	/** Makes no one wait. */
 	goOn(): void {
-		const { due, duties, transact, defer } = this.#parts
+		const { due, duties, bringBack, transact, defer } = this.#parts
 		const now = Date.now()
 		// Time goes back between the lives of an object alone: workerd lets it stand still until the clock has caught up.
 		if (this.#isNew) {
 			this.#isNew = false
-			due.bringBack(now)
+			bringBack(now)
 		}
 		const next = due.next()
 		if (next !== undefined && next <= now) {

@@ -104,6 +104,15 @@ export class Deliveries {
 		return this.#expect(id)
 	}
 
+	/** Makes due what happened, or was tried last, at a time to come: the clock was set back since. Answers the lanes. */
+	bringBack(now: number): Set<string> {
+		const rows = this.#sql.exec<{ lane: string }>(
+			"UPDATE deliveries SET due_at = ?1 WHERE status = 'pending' AND (at > ?1 OR json_extract(attempts, '$[#-1].at') > ?2) RETURNING lane",
+			...[now, time(now)]
+		)
+		return new Set(rows.toArray().map(({ lane }) => lane))
+	}
+
 	/** Nobody is there any more. */
 	giveUp(which: 'endpoint = ?' | 'endpoint IS NULL AND url = ?', value: string): void {
 		this.#sql.exec(`UPDATE deliveries SET status = 'failed' WHERE status = 'pending' AND ${which}`, value)

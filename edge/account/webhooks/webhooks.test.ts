@@ -1,4 +1,4 @@
-import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
@@ -371,5 +371,20 @@ describe('Webhooks', () => {
 		const gone = await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
 		expect(gone.status).toBe(204)
 		expect((await (await get('/v1/webhooks', key)).json<{ webhooks: object[] }>()).webhooks).toHaveLength(19)
+	})
+
+	it('wait for no clock that was ahead when they failed', async () => {
+		const sink = receiver(account)
+		await sink.plan({ status: 500 })
+		const real = Date.now()
+		vi.setSystemTime(real + 5 * hour)
+		await subscribe(sink.url, ['generation.canceled'])
+		const { id } = await submit()
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		await settled((all) => expect(all.map(({ attempts }) => attempts.length)).toEqual([1]))
+		vi.setSystemTime(real)
+		await evictDurableObject(env.ACCOUNT.getByName(account))
+		await sink.plan({ status: 200 })
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
 	})
 })

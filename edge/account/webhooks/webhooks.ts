@@ -84,6 +84,13 @@ export class Webhooks {
 		this.#schedule(lane)
 	}
 
+	/** What waits for a time that was set by a clock that was ahead is sent now. */
+	bringBack(now: number): void {
+		for (const lane of this.#deliveries.bringBack(now)) {
+			this.#schedule(lane)
+		}
+	}
+
 	endpoints = (): Endpoint[] => this.#endpoints.list()
 	endpoint = (id: string): Endpoint => this.#endpoints.read(id)
 
