@@ -5,6 +5,8 @@ import { expect, test, vi } from 'vitest'
 import { tinyDrawing as base, tiny } from '../golden/tiny.ts'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Drawing } from '../ldm/drawing.ts'
+import type { Plan } from '../ldm/plan.ts'
+import { assertFinite } from '../onnx/finite.ts'
 import { chooseProvider } from '../onnx/provider.ts'
 import type { Tensor } from '../onnx/tensor.ts'
 import { createBatcher, type Task } from './batcher.ts'
@@ -446,6 +448,37 @@ test('what was to be shown when its rows were saved is shown where they go on, a
 	const again: [number, number, Tensor][] = []
 	await newBatcher().develop(taskFor(again, { restore: ({ n }, row, plan) => restoreRow(row, rows.get(n)!, plan) }))
 	expect(again).toEqual(shown.slice(2))
+})
+
+test('a guess that cannot be shown, as half-precision decoders overflow on early ones, is left out, and its picture is drawn', async () => {
+	const { images } = await develop(newBatcher())
+	const shown: number[] = []
+	const drawn: Tensor[] = []
+	let unshown: number[] | undefined
+	const batcher = newBatcher()
+	const task: Task = {
+		async prepare() {
+			const plan = await planFor(checkpoint, base)
+			const finish: Plan['finish'] = async (row, pause) => {
+				const { data, dims } = await plan.finish(row, pause)
+				assertFinite({ data: row.k === 2 ? data.map(() => Number.POSITIVE_INFINITY) : data, dims }, 'sample')
+				return { data, dims }
+			}
+			return { ...plan, finish }
+		},
+		pictures: [{ n: 0, seed: 1 }],
+		signal: neverAborted,
+		onProgress(done) {
+			unshown = done === 4 ? batcher.rowsOf(task)[0]?.row.unshown?.map(({ k }) => k) : unshown
+		},
+		wantsPartial: (_, { k }) => k === 2 || k === 4,
+		onPartial: (_, step) => shown.push(step),
+		onPicture: (_, image) => drawn.push(image)
+	}
+	await batcher.develop(task)
+	expect(shown).toEqual([4])
+	expect(unshown).toEqual([4])
+	expect(drawn).toEqual(images)
 })
 
 test('halted, it still shows what was to be shown', async () => {

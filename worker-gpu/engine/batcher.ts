@@ -1,7 +1,7 @@
 import type { Denoiser, Evaluation } from '../ldm/denoiser.ts'
 import type { Pause } from '../ldm/pause.ts'
 import type { Guess, Plan, Row } from '../ldm/plan.ts'
-import { assertFinite } from '../onnx/finite.ts'
+import { assertFinite, NotFinite } from '../onnx/finite.ts'
 import { isOutOfMemory } from '../onnx/out-of-memory.ts'
 import { callTime } from '../onnx/part.ts'
 import type { Tensor } from '../onnx/tensor.ts'
@@ -31,7 +31,7 @@ export interface Task {
 	onProgress(done: number, total: number): void
 	/** After each of its evaluations: whether the row is to be decoded as it is now, for `onPartial`. */
 	wantsPartial?(picture: Picture, row: Row): boolean
-	/** The latent's guess of `step` evaluations, decoded: [3, H, W]. */
+	/** The latent's guess of `step` evaluations, decoded: [3, H, W]. Not of one that the first stage can make no picture of. */
 	onPartial?(picture: Picture, step: number, x0: Tensor, image: Tensor): void
 	/** [3, H, W] */
 	onPicture(picture: Picture, image: Tensor, row: Row): void
@@ -380,9 +380,11 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		const { k, x0 } = guess
 		const then = { ...row, k, x: x0, x0 }
 		return chunkOf(job, async (pause) => {
-			const image = await plan.finish(then, pause)
+			const image = await plan.finish(then, pause).catch(unlessNotFinite)
 			if (!job.over) {
-				job.task.onPartial?.(picture, k, x0, image)
+				if (image) {
+					job.task.onPartial?.(picture, k, x0, image)
+				}
 				row.unshown = row.unshown?.filter((other) => other !== guess)
 			}
 		})
@@ -443,6 +445,13 @@ const chunkOf = (job: Job, work: (pause: Pause) => Promise<void>): Chunk => ({
 	job,
 	goOn: inParts((pause) => callTime.run(job, () => work(pause)))
 })
+
+/** A guess, of which a half-precision decoder may be unable to make a picture, where it can of what the guess becomes. */
+function unlessNotFinite(error: unknown): undefined {
+	if (!(error instanceof NotFinite)) {
+		throw error
+	}
+}
 
 /** h · w of a latent [C, h, w]. */
 const positions = ({ data, dims }: Tensor): number => data.length / dims[0]!
