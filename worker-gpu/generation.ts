@@ -45,21 +45,17 @@ export interface Tools {
 	/** Puts a manifest into each picture. */
 	readonly sign?: Sign | undefined
 	log(line: string): void
-}
-
-/** Pictures that were drawn and delivered here; the error's name where the generation failed. */
-export interface Outcome {
-	readonly pictures: number
-	readonly failure?: string
+	/** Of each picture that was drawn and delivered here, whatever becomes of the others. */
+	onDelivered(): void
 }
 
 /**
- * Works on one generation from `start` to `finish`. Resolves when the edge knows the outcome, or when the work is not ours;
+ * Works on one generation from `start` to `finish`. Resolves when the edge knows the outcome, with the error's name where it failed, or when the work is not ours;
  * rejects when the edge could not be told: its lease will run out, and the edge gives the work to someone else.
  *
  * @param signal abandons the work without a word
  */
-export async function workOn(job: Job, tools: Tools, signal: AbortSignal): Promise<Outcome> {
+export async function workOn(job: Job, tools: Tools, signal: AbortSignal): Promise<string | undefined> {
 	// Ends everything that is done for this generation, with its reason.
 	const end = new AbortController()
 	const log = (line: string) => tools.log(`${job.generation}: ${line}`)
@@ -73,7 +69,7 @@ export async function workOn(job: Job, tools: Tools, signal: AbortSignal): Promi
 			throw error
 		}
 		log(`dropped: ${error.message}`)
-		return { pictures: 0 }
+		return undefined
 	} finally {
 		signal.removeEventListener('abort', stop)
 		end.abort()
@@ -93,7 +89,7 @@ interface Course {
 	watch(watched: boolean): void
 }
 
-async function develop(job: Job, tools: Tools, end: AbortController): Promise<Outcome> {
+async function develop(job: Job, tools: Tools, end: AbortController): Promise<string | undefined> {
 	const { log } = tools
 	const began = performance.now()
 	const edge = openEdge(job, end.signal)
@@ -109,7 +105,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		log(`${error.message}; it is left to nodes of a newer version`)
 		await wait(PUZZLED_MS, end.signal)
 		await edge.handBack()
-		return { pictures: 0, failure: error.name }
+		return error.name
 	}
 	const { request } = granted
 	const course: Course = { done: 0, total: request.steps * request.count, shown: Promise.resolve(), previews: [], watch() {} }
@@ -131,12 +127,12 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		// Before the edge is told, so that whoever hears of the end from the edge finds the line.
 		log(`${pictures} in ${seconds(performance.now() - began)}, ${seconds(inferenceMs)} of it inference`)
 		await edge.finish({ outcome: 'succeeded', inference_ms: inferenceMs, warnings: [...warnings] })
-		return { pictures: request.count - granted.delivered.length }
+		return undefined
 	} catch (error) {
 		if (error instanceof EngineHalted) {
 			await handBack(edge, error.rows)
 			log('handed back')
-			return { pictures: 0 }
+			return undefined
 		}
 		if (error instanceof StorageSilent || (error as Error).name === 'ModelNotLoaded') {
 			await handBack(edge, course.rows)
@@ -148,7 +144,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<Ou
 		const reason = error instanceof InputUnreadable && ({ reason: 'input-unreadable' } as const)
 		await edge.finish({ outcome: 'failed', detail: error.message.slice(0, 1000), ...reason })
 		log(`failed: ${error.message}`)
-		return { pictures: 0, failure: error.name }
+		return error.name
 	}
 }
 
@@ -205,7 +201,7 @@ function unlessEnded(error: unknown): void {
 async function drawAll(
 	granted: StartAnswer,
 	run: string,
-	{ engine, sign, log }: Tools,
+	{ engine, sign, log, onDelivered }: Tools,
 	edge: Edge,
 	course: Course,
 	end: AbortSignal
@@ -273,6 +269,7 @@ async function drawAll(
 						log(`picture ${picture.n} is not signed, for the certificate has expired`)
 					}
 					await deliver(encoded, picture, edge, persist, end)
+					onDelivered()
 				}
 				// Its failure ends the drawing of the others.
 				deliveries.push(delivery().catch((error) => undeliverable.abort(error)))

@@ -69,7 +69,7 @@ export async function run(): Promise<void> {
 	const { provider, reason, threads, models, loadMs } = engine.report
 	log(`provider: ${provider} (${reason})`)
 	log(`ready: ${models.join(', ')} on ${provider} (${threads} threads), loaded in ${(loadMs / 1000).toFixed(1)} s`)
-	const tools = { engine, sign: signer?.sign, log }
+	const tools = { engine, sign: signer?.sign, log, onDelivered: metrics.delivered }
 	const queues = DARKROOM_MODELS.models.map((model) => ({ queueUrl: QUEUE_URL, model, edges: EDGE_ORIGINS, log }))
 	await serve(tools, metrics, queues, DRAIN_SECONDS * 1_000, asked.signal)
 	await engine.close()
@@ -92,8 +92,7 @@ async function serve(
 	const work = async (job: Job, waited: number) => {
 		const done = metrics.taken(waited)
 		try {
-			const { pictures, failure } = await workOn(job, tools, abandon.signal)
-			metrics.drawn(pictures)
+			const failure = await workOn(job, tools, abandon.signal)
 			if (failure) {
 				metrics.failed(failure)
 			}

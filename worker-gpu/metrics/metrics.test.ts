@@ -30,7 +30,7 @@ test('what an engine and a node count can be scraped', async () => {
 	try {
 		const done = metrics.taken(1500)
 		await engine.develop(tinyRequest)
-		metrics.drawn(1)
+		metrics.delivered()
 		metrics.failed('Not "finite"')
 		metrics.signing('O=Tests', new Date('2030-01-01'))
 		await heard.promise

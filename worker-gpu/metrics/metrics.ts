@@ -13,7 +13,8 @@ export interface Metrics {
 	engine(stats: EngineStats): void
 	/** A job came from the queue, where it had waited so many milliseconds; its work ends with the function that is returned. */
 	taken(waited: number): () => void
-	drawn(pictures: number): void
+	/** One more picture. */
+	delivered(): void
 	/** @param type the error's name */
 	failed(type: string): void
 	/** Pictures are signed with a certificate, as long as it and its chain are valid. */
@@ -98,7 +99,7 @@ export function createMetrics(): Metrics {
 			generations.add(1)
 			return () => generations.add(-1)
 		},
-		drawn: (count) => pictures.add(count),
+		delivered: () => pictures.add(1),
 		failed: (type) => failures.add(1, type),
 		signing: (subject, until) => certificate.set(until.getTime() / 1000, subject)
 	}
