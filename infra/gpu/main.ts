@@ -102,12 +102,12 @@ if (unknown !== undefined || !provider) {
 const secondsOf = (stage: string) => Number(values.seconds ?? stages[stage]!.seconds)
 if (values.run) {
 	const [stage = ''] = values.run.split(',')
+	// It is ended from outside: an exit waits for whatever threads and libraries do at an end. Also where who started it is gone, for it would keep the GPU.
+	process.once('disconnect', () => process.kill(-process.pid, 'SIGKILL'))
 	await stages[stage]!.run(
 		{ provider, quick: values.quick, seconds: secondsOf(stage), models },
 		reporter(values.run, values.quick)
 	)
-	// It is ended from outside: an exit waits for whatever threads and libraries do at an end.
-	process.channel?.ref()
 	process.send?.('done')
 	await new Promise(() => {})
 }
