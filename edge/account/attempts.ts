@@ -142,6 +142,9 @@ export class Attempts {
 	/** Makes an object that was seen in R2 the generation's picture `n`, and charges it. The first one stays, whatever comes later. */
 	capture(id: string, epoch: number, picture: ImageCall, receipt: Receipt, now: number): void {
 		const row = this.#held(id, epoch)
+		if (row.deadline !== null && row.deadline < now) {
+			throw new ProblemError({ code: 'ended', detail: 'Its deadline has passed.' }) // The alarm is late.
+		}
 		const request = requestOf(row)
 		const { n, width, height, seed, content_type } = picture
 		expectFields([

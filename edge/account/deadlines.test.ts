@@ -48,6 +48,15 @@ describe('A generation with a deadline', () => {
 		expect(await read()).toMatchObject({ status: 'expired', images: [{ n: 0 }, { n: 1 }] })
 	})
 
+	it('is delivered, and charged for, no later, however late the alarm is', async () => {
+		const { cost, request } = await order({ deadline: 5 })
+		await start()
+		await deliver(work, 0, request.seed)
+		vi.setSystemTime(Date.now() + 5_001)
+		await expect(deliver(work, 1, request.seed + 1)).rejects.toThrow(/problem:ended/)
+		expect(await read()).toMatchObject({ status: 'expired', images: [{ n: 0 }], cost: { held: 0, charged: cost.picture } })
+	})
+
 	it('to be started by expires when nobody has, and costs nothing', async () => {
 		const stands = async () => {
 			const { balance, in_flight } = await (await get('/v1/account', key)).json<AccountView>()
