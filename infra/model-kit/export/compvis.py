@@ -109,10 +109,11 @@ class Model:
         self.given = given
         self.config = yaml.safe_load(given.config.read_text())["model"]["params"]
         self.weights = read(given.checkpoint)
-        self.cond = self.config.get("cond_stage_config")
         self.labels = given.labels.read_text().strip().splitlines() if given.labels else None
         self.index = {}
-        self.expect("unet_config" in self.config, "model: params", "those of LatentDiffusion, unet_config and others", ", ".join(self.config))
+        for key in ("unet_config", "first_stage_config", "cond_stage_config"):
+            self.expect(key in self.config, "model: params", f"those of LatentDiffusion, {key} and others", ", ".join(self.config))
+        self.cond = self.config["cond_stage_config"]
 
     def expect(self, right: bool, key: str, expected: str, got) -> None:
         if not right:
@@ -133,6 +134,8 @@ class Model:
         if kind == "BERTEmbedder" and not self.cond["params"].get("use_tokenizer", True):
             name, conditioner = "LDMLayoutToImagePipeline", self.layout_encoder
         unet = self.config["unet_config"]["params"]
+        # The U-Net would look classes up by itself, which is another thing than attending to one, and no model of the paper does it.
+        self.expect(unet.get("num_classes") is None, "unet_config: num_classes", "none", unet.get("num_classes"))
         shown = unet["in_channels"] - self.config["channels"]
         self.expect(beside in (None, shown), "unet_config: in_channels", f"{self.config['channels']} of the latent and {beside} beside them", unet["in_channels"])
         # What may be refused first, before anything is written; the U-Net, which takes longest, last.
@@ -179,21 +182,23 @@ class Model:
 
     def first_stage(self, stage: dict, encoder: bool) -> None:
         """decode_first_stage of ddpm.py:706–763, its division by scale_factor too, which diffusers' super-resolution knows nothing of."""
-        network = Autoencoder(**stage["params"], quantises=stage["target"].endswith("VQModelInterface"))
+        kind, params = stage["target"].rsplit(".", 1)[-1], stage.get("params") or {}
+        known = ("VQModelInterface", "AutoencoderKL", "IdentityFirstStage")
+        self.expect(kind in known, "first_stage_config: target", f"one of {', '.join(known)}", kind)
+        network = Pixels() if kind == "IdentityFirstStage" else Autoencoder(**params, quantises=kind == "VQModelInterface")
         weights = self.under("first_stage_model.")
         network.load_state_dict({name: weights[name] for name in network.state_dict() if name in weights})
         # A number of the config's, or of the first batch of training (scale_by_std).
         scale = float(self.weights.get("scale_factor", self.config.get("scale_factor", 1)))
-        params = stage["params"]["ddconfig"]
-        config = {
-            "block_out_channels": [params["ch"] * each for each in params["ch_mult"]], "scaling_factor": 1, "sample_size": params["resolution"],
-        }
-        name = "vqvae" if network.quantize else "vae"
+        net = params.get("ddconfig") or {"ch": 1, "ch_mult": [1], "resolution": self.config["image_size"], "in_channels": 3}
+        config = {"block_out_channels": [net["ch"] * each for each in net["ch_mult"]], "scaling_factor": 1, "sample_size": net["resolution"]}
+        # The only one that encodes knows no distribution (families/ldm-inpaint.ts): of KL it is shown the mean.
+        name = "vae" if kind == "AutoencoderKL" and not encoder else "vqvae"
         latent = torch.randn(1, self.config["channels"], 8, 8)
         self.write(f"{name}_decoder", network, config, lambda z: network.decode(z / scale), {"latent_sample": (latent, SPACE)}, "sample")
         if encoder:
-            side = 2 ** (len(params["ch_mult"]) + 2)
-            image = torch.randn(1, params["in_channels"], side, side)
+            side = 2 ** (len(net["ch_mult"]) + 2)
+            image = torch.randn(1, net["in_channels"], side, side)
             self.write(f"{name}_encoder", network, config, network.encode, {"sample": (image, SPACE)}, "latent_sample")
 
     def class_embedder(self, params: dict) -> None:
@@ -209,8 +214,10 @@ class Model:
         """ldm/modules/encoders/modules.py:106–136, but mapped first, which comes to the same and needs no map of a channel for each class."""
         count = params["in_channels"]
         self.named(count, count)
-        mapper = nn.Conv2d(count, params["out_channels"], 1, bias=params.get("bias", False))
-        mapper.load_state_dict(self.under("cond_stage_model.channel_mapper."))
+        channels = params.get("out_channels")
+        mapper = nn.Conv2d(count, channels or count, 1, bias=bool(channels and params.get("bias")))
+        mapped = self.under("cond_stage_model.channel_mapper.")
+        mapper.load_state_dict(mapped if channels else {"weight": torch.eye(count)[:, :, None, None]})
 
         def rescale(semantic_map):
             x = functional.embedding(semantic_map, mapper.weight[:, :, 0, 0].T).permute(0, 3, 1, 2)
@@ -258,6 +265,7 @@ class Model:
         """The schedule of ddpm.py:117–142, and ddim.py's timesteps (one later than they are) and its last step."""
         config = self.config
         schedule, prediction = config.get("beta_schedule", "linear"), config.get("parameterization", "eps")
+        self.expect(prediction in PREDICTIONS, "parameterization", f"one of {', '.join(PREDICTIONS)}", prediction)
         self.expect(schedule in SCHEDULES and not config.get("given_betas"), "beta_schedule", f"one of {', '.join(SCHEDULES)}", schedule)
         DDIMScheduler(
             num_train_timesteps=config["timesteps"], beta_start=config.get("linear_start", 1e-4), beta_end=config.get("linear_end", 2e-2),
@@ -266,7 +274,7 @@ class Model:
 
 
 class Autoencoder(nn.Module):
-    """VQModelInterface and AutoencoderKL of ldm/models/autoencoder.py, without what trains them."""
+    """VQModelInterface and AutoencoderKL of ldm/models/autoencoder.py, without what trains them. Of KL, what it encodes is the mean."""
 
     def __init__(self, ddconfig: dict, embed_dim: int, quantises: bool, n_embed: int | None = None, **unused):
         super().__init__()
@@ -279,7 +287,7 @@ class Autoencoder(nn.Module):
         self.quantize = nn.ModuleDict({"embedding": nn.Embedding(n_embed, embed_dim)}) if quantises else None
 
     def encode(self, image):
-        return self.quant_conv(self.encoder(image))
+        return self.quant_conv(self.encoder(image))[:, : self.post_quant_conv.in_channels]
 
     def decode(self, z):
         return self.decoder(self.post_quant_conv(self.nearest(z) if self.quantize else z))
@@ -290,6 +298,12 @@ class Autoencoder(nn.Module):
         flat, table = z.permute(0, 2, 3, 1).float(), codes.float()
         distances = (flat**2).sum(3, keepdim=True) + (table**2).sum(1) - 2 * flat @ table.T
         return functional.embedding(distances.argmin(3), codes).permute(0, 3, 1, 2)
+
+
+class Pixels(nn.Module):
+    """IdentityFirstStage of ldm/models/autoencoder.py: no first stage, the paper's LDM-1."""
+
+    encode = decode = staticmethod(torch.clone)
 
 
 class Nothing(dict):

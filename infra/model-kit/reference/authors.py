@@ -6,7 +6,7 @@
     npm run eval:authors -- OUT_DIR
 
 Every config is built by the authors' LatentDiffusion, saved as their trainer saves it, exported by infra/model-kit/export/compvis.py and drawn by their
-DDIMSampler, PLMSSampler and p_sample_loop. Widths are cut down; what a config says of structure stays.
+DDIMSampler, PLMSSampler and p_sample_loop; so are variants that none of them names. Widths are cut down; what a config says of structure stays.
 """
 
 import argparse
@@ -79,6 +79,38 @@ def configs(source: Path) -> dict[str, dict]:
     return found
 
 
+def variants(found: dict[str, dict]) -> dict[str, dict]:
+    """What the paper draws (LDM-1 of §4.1, table 6's KL) or the authors' code can build, and no config of theirs names."""
+
+    def changed(name: str, unet: dict | None = None, stage: dict | None = None, **params) -> dict:
+        config = copy.deepcopy(found[name])
+        given = config["model"]["params"]
+        given["unet_config"]["params"] |= unet or {}
+        given["first_stage_config"] = copy.deepcopy(stage or given["first_stage_config"])
+        given |= params
+        return config
+
+    pixels = {"target": "ldm.models.autoencoder.IdentityFirstStage", "params": {}}
+    kl = found["kl-f4"]["model"]["params"]["first_stage_config"]
+    linear = copy.deepcopy(found["vq-f4"]["model"]["params"]["first_stage_config"])
+    linear["params"]["ddconfig"] |= {"attn_type": "linear", "resamp_with_conv": False, "tanh_out": True}
+    rescaled = {"target": "ldm.modules.encoders.modules.SpatialRescaler", "params": {"n_stages": 2, "in_channels": 182}}
+    shifted = {"use_scale_shift_norm": True, "resblock_updown": True, "use_new_attention_order": True, "num_heads": -1, "num_head_channels": 16}
+    plain = {"conv_resample": False, "num_heads": 4, "num_heads_upsample": 2, "num_head_channels": -1}
+    return {
+        "celeba256-f1": changed("celeba256", stage=pixels),
+        "cin256-v2-f1": changed("cin256-v2", stage=pixels),
+        "inpainting-f1": changed("inpainting_big", stage=pixels),
+        "inpainting-kl-f4": changed("inpainting_big", stage=kl, scale_by_std=True),
+        "semantic-kl-f4": changed("semantic_synthesis256", stage=kl, scale_factor=0.5),
+        "semantic-unmapped": changed("semantic_synthesis256", unet={"in_channels": 185}, cond_stage_config=rescaled),
+        "celeba256-shifted": changed("celeba256", unet=shifted),
+        "celeba256-plain": changed("celeba256", unet=plain),
+        "cin256-v2-deep": changed("cin256-v2", unet={"transformer_depth": 3, "legacy": False, "num_heads": 2}, beta_schedule="sqrt_linear"),
+        "celeba256-linear": changed("celeba256", stage=linear),
+    }
+
+
 def narrowed(config: dict) -> dict:
     config = copy.deepcopy(config)
     params = config["model"]["params"]
@@ -86,9 +118,10 @@ def narrowed(config: dict) -> dict:
     unet["model_channels"] = WIDTH
     if "context_dim" in unet:
         unet["context_dim"] = WIDTH
-    stage["ddconfig"]["ch"] = WIDTH
-    stage["lossconfig"] = {"target": "torch.nn.Identity"}
-    stage.pop("ckpt_path", None)
+    if "ddconfig" in stage:
+        stage["ddconfig"]["ch"] = WIDTH
+        stage["lossconfig"] = {"target": "torch.nn.Identity"}
+        stage.pop("ckpt_path", None)
     if isinstance(cond, dict) and cond.get("params"):
         wanted = {"n_embed": WIDTH, "n_layer": 3, "embed_dim": WIDTH}
         cond["params"] |= {key: value for key, value in wanted.items() if key in cond["params"]}
@@ -163,7 +196,7 @@ def condition(model, task: str, request: dict):
     if task == "layout-to-image":
         return model.get_learned_conditioning(layout_tokens(request["layout"])), None
     if task == "semantic-synthesis":
-        classes = functional.one_hot(semantic_map(height, width, request["seed"]), model.cond_stage_model.channel_mapper.in_channels)
+        classes = functional.one_hot(semantic_map(height, width, request["seed"]), 182)
         return model.get_learned_conditioning(classes.permute(0, 3, 1, 2).float()), None
     if task == "super-resolution":
         return model.get_learned_conditioning(picture(height // 4, width // 4, request["seed"] + 1)), None
@@ -203,7 +236,7 @@ def draw(model, request: dict, factor: int) -> tuple[torch.Tensor, torch.Tensor]
             mask[mask >= 0.5] = 1
             masked = (1 - mask) * image
             image, mask, masked = (each * 2 - 1 for each in (image, mask, masked))
-            c = model.cond_stage_model.encode(masked)
+            c = model.get_learned_conditioning(masked)
             cond = torch.cat((c, functional.interpolate(mask, size=c.shape[-2:])), dim=1)
             without = None
         else:
@@ -234,7 +267,7 @@ def write(folder: Path, model, requests: list[dict], factor: int) -> None:
             request["seed"] = seed
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 latent, pixels = draw(model, request, factor)
-            quantises = hasattr(model.first_stage_model, "quantize")
+            quantises = isinstance(getattr(model.first_stage_model, "quantize", None), nn.Module)
             clear = not quantises or near_tie(model.first_stage_model, latent, float(model.scale_factor)) > 5e-6 * latent.abs().max()
             if clear:
                 break
@@ -269,7 +302,8 @@ def main() -> None:
     sys.path[:0] = [str(given.latent_diffusion), str(given.taming)]
     stand_ins()
     given.out.mkdir(exist_ok=True)
-    for name, whole in configs(given.latent_diffusion).items():
+    found = configs(given.latent_diffusion)
+    for name, whole in (found | variants(found)).items():
         if given.names and name not in given.names:
             continue
         print(name, flush=True)
@@ -284,7 +318,7 @@ def main() -> None:
             model = build(config)
         shutil.rmtree(given.out / name, ignore_errors=True)
         export(given.latent_diffusion, given.out, name, config, model, task)
-        factor = 2 ** (len(params["first_stage_config"]["params"]["ddconfig"]["ch_mult"]) - 1)
+        factor = 2 ** (len(params["first_stage_config"]["params"].get("ddconfig", {"ch_mult": [1]})["ch_mult"]) - 1)
         multiple = 2 ** (len(params["unet_config"]["params"]["channel_mult"]) - 1)
         guided = task == "text-to-image" or (task == "class-conditional" and cond["params"].get("n_classes") == 1001)
         asked = requests(task, factor, multiple, guided)
