@@ -34,7 +34,9 @@ it.each([
 	)
 })
 
-it('the admin makes keys', async () => {
+it('the admin makes keys, of known fields, and no one whose token only begins like the admin’s', async () => {
+	expect(await codeOf(await post('/v1/admin/accounts/acme/keys', `${env.ADMIN_TOKEN}x`, {}))).toBe('401 unauthorized')
+	expect(await codeOf(await post('/v1/admin/accounts/acme/keys', env.ADMIN_TOKEN, { nam: 'x' }))).toBe('422 invalid-request')
 	const made = await post('/v1/admin/accounts/acme/keys', env.ADMIN_TOKEN, { name: ' first ' })
 	expect(made.status).toBe(201)
 	expect(await made.json()).toMatchObject({ account: 'acme', name: 'first', key: expect.stringMatching(/^dk_acme_/) })
