@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SamplerName } from '../../shared/samplers.ts'
-import { develop, drawingOf, type Golden, misses, open } from '../../worker-gpu/golden/pipelines.ts'
-import { planFor } from '../../worker-gpu/ldm/checkpoint.ts'
-import type { Provider } from '../../worker-gpu/onnx/provider.ts'
+import { assembled, develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
+import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
+import { chooseProvider, type Provider } from '../../worker-gpu/onnx/provider.ts'
 import { root } from '../root.ts'
 
 /** A model of a golden file. */
@@ -45,16 +46,21 @@ export async function worstMisses(
 	const worst = new Map<string, Map<SamplerName | null, Worst>>()
 	const model = golden.models[name]!
 	const parts = Object.fromEntries(Object.entries(model.parts).map(([part, folder]) => [part, placeOf(folder)]))
-	const checkpoint = await open({ ...model, parts }, provider)
-	for (const expected of golden.drawn.filter((drawn) => drawn.model === name).slice(0, each)) {
-		const { request } = expected
-		const plan = await planFor(checkpoint, drawingOf(request))
-		const { latent, pixels } = misses(await develop(plan, request.seed), expected, golden)
-		const pipeline = `${name}, ${request.task}`
-		const row = worst.get(pipeline) ?? new Map<SamplerName | null, Worst>()
-		const before = row.get(request.sampler) ?? { latent: 0, pixels: 0 }
-		row.set(request.sampler, { latent: Math.max(before.latent, latent), pixels: Math.max(before.pixels, pixels) })
-		worst.set(pipeline, row)
+	const folder = await assembled({ ...model, parts })
+	try {
+		const checkpoint = await loadCheckpoint(folder, provider ?? (await chooseProvider('cpu', 1)), { milliseconds: 0 })
+		for (const expected of golden.drawn.filter((drawn) => drawn.model === name).slice(0, each)) {
+			const { request } = expected
+			const plan = await planFor(checkpoint, drawingOf(request))
+			const { latent, pixels } = misses(await develop(plan, request.seed), expected, golden)
+			const pipeline = `${name}, ${request.task}`
+			const row = worst.get(pipeline) ?? new Map<SamplerName | null, Worst>()
+			const before = row.get(request.sampler) ?? { latent: 0, pixels: 0 }
+			row.set(request.sampler, { latent: Math.max(before.latent, latent), pixels: Math.max(before.pixels, pixels) })
+			worst.set(pipeline, row)
+		}
+	} finally {
+		await rm(folder, { recursive: true })
 	}
 	return worst
 }

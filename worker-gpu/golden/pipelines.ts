@@ -54,24 +54,33 @@ export interface Drawn {
 
 const folder = import.meta.dirname
 
-/** Puts a model's parts together in a folder as exporters write it, and loads that; on one core of the CPU by default. */
+/**
+ * Puts a model's parts together and loads them; on one core of the CPU by default. What is opened anew for each shape (onnx/session-per-shape.ts) finds no graph any more:
+ * for that, see `assembled`.
+ */
 export async function open(model: Model, provider?: Provider, stopwatch: Stopwatch = { milliseconds: 0 }): Promise<Checkpoint> {
-	const whole = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	const whole = await assembled(model)
 	try {
-		await writeFile(path.join(whole, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...model.index }))
-		for (const [name, part] of Object.entries(model.parts)) {
-			await symlink(path.resolve(folder, part), path.join(whole, name))
-		}
-		for (const name of ['scheduler', 'low_res_scheduler'] as const) {
-			if (model[name]) {
-				await mkdir(path.join(whole, name))
-				await writeFile(path.join(whole, name, 'scheduler_config.json'), JSON.stringify(model[name]))
-			}
-		}
 		return await loadCheckpoint(whole, provider ?? (await chooseProvider('cpu', 1)), stopwatch)
 	} finally {
 		await rm(whole, { recursive: true })
 	}
+}
+
+/** A new folder of links to a model's parts, as exporters write one. */
+export async function assembled(model: Model): Promise<string> {
+	const whole = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+	await writeFile(path.join(whole, 'model_index.json'), JSON.stringify({ _class_name: model.class, ...model.index }))
+	for (const [name, part] of Object.entries(model.parts)) {
+		await symlink(path.resolve(folder, part), path.join(whole, name))
+	}
+	for (const name of ['scheduler', 'low_res_scheduler'] as const) {
+		if (model[name]) {
+			await mkdir(path.join(whole, name))
+			await writeFile(path.join(whole, name, 'scheduler_config.json'), JSON.stringify(model[name]))
+		}
+	}
+	return whole
 }
 
 /** The drawing of a request: soft noise for an image, for a mask, and for what steers where the request says how strongly; a map of eleven classes. */
