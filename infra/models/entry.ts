@@ -227,14 +227,21 @@ async function isTurbo(scheduler: string, file: string): Promise<boolean> {
 	return timestep_spacing === 'trailing' && prediction_type === 'epsilon' && !rescale_betas_zero_snr
 }
 
-/** The least and the most steps, of a hundred, that a picture can be planned with: no more than its model was trained with, or distilled from. */
+/** As many steps as nearly all models are trained with: the original DDPM takes each of them. */
+const MOST_STEPS = 1000
+
+/** The least and the most steps, of a thousand, that a picture can be planned with: no more than its model was trained with, or distilled from. */
 async function stepsOf(plan: (change: Partial<Drawing>) => Promise<Plan>): Promise<Tried['steps']> {
-	let [min, max] = [1, 100]
-	while (max > min && !(await works(() => plan({ steps: max })))) {
-		max--
-	}
-	while (min < max && !(await works(() => plan({ steps: min })))) {
+	const plans = (steps: number) => works(() => plan({ steps }))
+	let min = 1
+	while (min < MOST_STEPS && !(await plans(min))) {
 		min++
+	}
+	// Halved, for each plan reads its prompt anew.
+	let [max, beyond] = (await plans(MOST_STEPS)) ? [MOST_STEPS, MOST_STEPS] : [min, MOST_STEPS]
+	while (beyond - max > 1) {
+		const middle = Math.floor((max + beyond) / 2)
+		;[max, beyond] = (await plans(middle)) ? [middle, beyond] : [max, middle]
 	}
 	return { min, max }
 }

@@ -287,7 +287,7 @@ describe('a model of every kind that the reference draws with', () => {
 		tasks: { 'text-to-image': {}, 'image-to-image': { strength: 0.6 }, inpainting: { strength: 0.6 } },
 		samplers: ['euler'],
 		size: { default: 32, min: 16, max: 64, multiple: 8 },
-		steps: { default: 28, min: 1, max: 100 },
+		steps: { default: 28, min: 1, max: 1000 },
 		guidance: { default: 7, max: 20 },
 		prompt: { max: 1000, negative: true }
 	}
@@ -316,7 +316,7 @@ describe('a model of every kind that the reference draws with', () => {
 		'flux-schnell': {
 			...flow,
 			...large,
-			steps: { default: 4, min: 1, max: 100 },
+			steps: { default: 4, min: 1, max: 1000 },
 			guidance: { default: 1, max: 20 },
 			prompt: { max: 4000, negative: true }
 		},
@@ -328,9 +328,9 @@ describe('a model of every kind that the reference draws with', () => {
 		pixels: {
 			description: 'Imported from an export of DDPMPipeline, which draws in pixels.',
 			size: { default: 4, multiple: 2 },
-			steps: { default: 30, min: 1, max: 100 },
+			steps: { default: 30, min: 1, max: 1000 },
 			...silent
 		},
-		'pixels-pndm': { steps: { default: 30, min: 4, max: 100 } }
+		'pixels-pndm': { steps: { default: 30, min: 4, max: 1000 } }
 	}
 })
