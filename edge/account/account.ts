@@ -193,6 +193,7 @@ export class Account extends DurableObject {
 				this.ctx.storage.kv.put('account', caller.account)
 			} else {
 				this.#books.keys.confirm(caller.key, now, 'admin')
+				this.#books.keys.expectUnlimited(caller.key)
 			}
 			return this.#books.keys.add(hash, request, now)
 		})
@@ -204,7 +205,12 @@ export class Account extends DurableObject {
 
 	/** `overlap`: milliseconds. */
 	async rotateKey(caller: Caller, id: string, hash: string, overlap: number): Promise<Answer<ApiKey>> {
-		return this.#admit(caller.key, 'admin', (now) => this.#books.keys.rotate(id, hash, overlap, now))
+		return this.#admit(caller.key, 'admin', (now) => {
+			if (caller.key !== null) {
+				this.#books.keys.expectUnlimited(caller.key, id)
+			}
+			return this.#books.keys.rotate(id, hash, overlap, now)
+		})
 	}
 
 	async revokeKey(caller: Caller, id: string): Promise<Answer<void>> {

@@ -76,6 +76,17 @@ export class Keys {
 		return JSON.parse(row.limits)
 	}
 
+	/** Throws where the key `hash` has limits, which another one in the same hands would be a way round; but `id`, if it shares them, may be that one. */
+	expectUnlimited(hash: string, id?: string): void {
+		const { lineage, ...row } = this.#find('hash', hash) as Row
+		const limits: Partial<Limits> = JSON.parse(row.limits)
+		const held = Object.entries(limits).flatMap(([name, limit]) => (limit === null ? [] : name))
+		if (held.length > 0 && (id === undefined || this.#expect(id).lineage !== lineage)) {
+			const detail = `Expected a key without limits of its own, which others would be a way round, got one with ${held.join(', ')}; it may rotate itself.`
+			throw new ProblemError({ code: 'forbidden', detail })
+		}
+	}
+
 	/** Newest first; those older than the key `cursor`, where there is one. */
 	list(cursor: string | undefined, limit: number): Page<ApiKey> {
 		const rows = this.#sql.exec<Row>('SELECT * FROM keys WHERE id < ? ORDER BY id DESC LIMIT ?', cursor ?? '~', limit + 1)

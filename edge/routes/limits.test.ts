@@ -110,6 +110,25 @@ describe('limits', () => {
 		expect((await submit()).status).toBe(202)
 	})
 
+	it('of a key keep it from making keys that have none, and from those of others', async () => {
+		const scopes = ['generate', 'read', 'admin']
+		const make = async (by: string, body: object) => (await post('/v1/keys', by, body)).json<{ id: string; key: string }>()
+		const other = await make(key, {})
+		const limited = await make(key, { scopes, limits: { spend_per_day: price, spend_per_month: null } })
+		const refused = await post('/v1/keys', limited.key, { limits: { spend_per_day: price } })
+		expect(await refused.clone().json()).toMatchObject({
+			detail:
+				'Expected a key without limits of its own, which others would be a way round, got one with spend_per_day; it may rotate itself.'
+		})
+		expect(await codeOf(refused)).toBe('403 forbidden')
+		expect(await codeOf(await post(`/v1/keys/${other.id}/rotate`, limited.key, {}))).toBe('403 forbidden')
+		// As it may what it was before, and what it has become.
+		const next = await (await post(`/v1/keys/${limited.id}/rotate`, limited.key, {})).json<{ key: string }>()
+		expect((await post(`/v1/keys/${limited.id}/rotate`, next.key, {})).status).toBe(201)
+		const free = await make(key, { scopes, limits: { spend_per_month: null } })
+		expect((await post('/v1/keys', free.key, {})).status).toBe(201)
+	})
+
 	it('are those that are left of a key, when it is rotated, for both', async () => {
 		vi.setSystemTime('2026-11-29T12:00:00Z')
 		const limits = { requests_per_minute: 3, pictures_in_flight: 2, spend_per_day: 3 * price }

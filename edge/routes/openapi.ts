@@ -162,7 +162,9 @@ function described(method: string, path: string, { parameters = [], requestBody,
 	const { content = {} } = responses['401'] ?? {}
 	const needsKey = '401' in responses && !isAdmin
 	const known = {
-		...(needsKey && { 403: 'forbidden: the key lacks the scope for it' }),
+		...(needsKey && {
+			403: `forbidden: the key lacks the scope for it${words[0] === 'keys' && requestBody ? ', or has limits itself' : ''}`
+		}),
 		...(path.includes('{') && '401' in responses && { 404: 'not-found' }),
 		...(path.includes('/generations/{id}') && { 410: 'archived: what is kept of it is in `GET /v1/archives`' }),
 		...(parameters.some(({ in: where }) => where === 'query') && { 422: 'invalid-request' }),

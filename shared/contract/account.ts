@@ -45,7 +45,9 @@ export const KeyRequest = z.strictObject({
 	name: KeyName.default('default'),
 	scopes: z.array(Scope).min(1).max(Scope.options.length).default(['generate', 'read']),
 	expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
-	limits: Limits.partial().default({}).describe('Of this key alone, beside those of the account.')
+	limits: Limits.partial()
+		.default({})
+		.describe('Of this key alone, beside those of the account. One that has any makes no others, and rotates none but itself.')
 })
 export type KeyRequest = z.output<typeof KeyRequest>
 
