@@ -99,9 +99,12 @@ export class Keys {
 		if (revoked_at !== null || (expires_at !== null && expires_at <= now)) {
 			throw new ProblemError({ code: 'not-found', detail: `${id} is not valid any more.` })
 		}
+		// Of one that was rotated before, to the end of its overlap, it is the youngest that still has what they were all made with.
+		const youngest = 'SELECT expires_at FROM keys WHERE lineage = ? ORDER BY id DESC LIMIT 1'
+		const until = this.#sql.exec<Pick<Row, 'expires_at'>>(youngest, lineage).one().expires_at
 		this.#sql.exec('UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?) WHERE id = ?', now + overlap, now + overlap, id)
 		this.#known.clear()
-		const request = { name, scopes: JSON.parse(scopes), expires_at: time(expires_at), limits: JSON.parse(limits) }
+		const request = { name, scopes: JSON.parse(scopes), expires_at: time(until), limits: JSON.parse(limits) }
 		return this.add(hash, request, now, lineage)
 	}
 

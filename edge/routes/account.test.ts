@@ -237,6 +237,15 @@ describe('an account', () => {
 		expect(JSON.stringify(keys)).not.toContain('dk_')
 	})
 
+	it('rotates a key once more, whose answer was lost, into one that is valid for as long', async () => {
+		const rotate = async (id: string) => (await post(`/v1/keys/${id}/rotate`, key, {})).json<ApiKey>()
+		for (const expires_at of [null, new Date(Date.now() + 30 * 86_400_000).toISOString()]) {
+			const { id } = await (await post('/v1/keys', key, { expires_at })).json<ApiKey>()
+			expect((await rotate(id)).expires_at).toBe(expires_at)
+			expect((await rotate(id)).expires_at).toBe(expires_at)
+		}
+	})
+
 	it('lists its keys page by page, newest first', async () => {
 		const made = await Promise.all(['a', 'b', 'c'].map(async (name) => (await post('/v1/keys', key, { name })).json<ApiKey>()))
 		const page = async (query: string) => {
