@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -125,6 +126,17 @@ test('storage is asked again where something between answers in its place', asyn
 	answers = [{ status: 404, body: '<html>' }, '<html>Please sign in.</html>', Buffer.from('')]
 	await open().put({ url: `${origin}/object`, headers: {} }, new Uint8Array(3))
 	expect(heard).toHaveLength(9)
+})
+
+test('storage is asked again for what came shorter than it is there, or as something else', async () => {
+	const whole = Buffer.from('the whole of the bytes')
+	const pieces = [whole.subarray(0, 9), Buffer.from('THE WHOLE OF THE BYTES'), whole]
+	server.removeAllListeners('request')
+	server.on('request', (_, response) => {
+		response.writeHead(200, { etag: `"${createHash('md5').update(whole).digest('hex')}"` }).end(pieces.shift())
+	})
+	expect(await open().read(`${origin}/object`, 100)).toEqual(whole)
+	expect(pieces).toEqual([])
 })
 
 test('what storage refuses is told by its code and message', async () => {
