@@ -95,10 +95,12 @@ export async function holdBody(c: Context): Promise<Held> {
 		await throwAway(c, length ?? mostInputs)
 		return left(error)
 	})
-	c.set('body', held)
 	if (held.bytes.length > mostInputs) {
+		held.release()
+		await throwAway(c, length ?? mostInputs)
 		throw new ProblemError(tooLarge(mostInputs))
 	}
+	c.set('body', held)
 	return held
 }
 

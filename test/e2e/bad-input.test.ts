@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Problem } from '../../shared/contract/problem.ts'
@@ -129,6 +131,17 @@ describe('bad input', () => {
 			duplex: 'half'
 		} as RequestInit)
 		await problem(answer, 413, 'payload-too-large')
+	})
+
+	it.each([
+		['JSON', '/v1/generations', 'application/json'],
+		['a form', '/openai/v1/images/edits', 'multipart/form-data; boundary=b']
+	])('%s of 45 MB that does not say its length: who sends all of it sees why', async (_, path, type) => {
+		const headers = { authorization: `Bearer ${key}`, 'content-type': type }
+		const sending = request(`${edge.url}${path}`, { method: 'POST', headers })
+		const pieces = Readable.from(Array.from({ length: 450 }, () => Buffer.alloc(1e5, 'x')))
+		const [[answer]] = (await Promise.all([once(sending, 'response'), pipeline(pieces, sending)])) as [[IncomingMessage], unknown]
+		expect([answer.statusCode, await text(answer)]).toEqual([413, expect.stringContaining('payload')])
 	})
 
 	it('a large body for which no room is made: who sends it all the same sees why', async () => {
