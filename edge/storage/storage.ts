@@ -11,7 +11,7 @@ const signingKeys = new Map<string, ArrayBuffer>()
 
 /** Seconds: S3 takes no more. */
 const longest = 604_800
-/** Seconds for which a URL that reads stays the same, but no more than a quarter of its life. */
+/** Seconds for which a URL that reads stays the same, but no more than a quarter of its life, or than S3 lets it live longer. */
 const steady = 900
 
 /**
@@ -24,7 +24,7 @@ export async function signGet(
 	ttl: number,
 	now = Date.now()
 ): Promise<{ url: string; expires_at: string }> {
-	const same = Math.min(Math.floor(ttl / 4), steady)
+	const same = Math.max(1, Math.min(Math.floor(ttl / 4), steady, longest - ttl))
 	const from = now - (now % (same * 1_000))
 	const expires = Math.min(ttl + same, longest)
 	return { url: await sign(env, 'GET', key, {}, expires, from), expires_at: new Date(from + expires * 1_000).toISOString() }
