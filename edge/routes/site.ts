@@ -26,7 +26,9 @@ export const site = (app: OpenAPIHono<App>) => {
 					"frame-ancestors 'none'"
 				].join('; ')
 			}
-			const isKnown = c.req.header('if-none-match')?.includes(etag) ?? false
+			const known = c.req.header('if-none-match')
+			// RFC 9110, §13.1.2: any at all, or this one, be it called a weak one.
+			const isKnown = known?.trim() === '*' || known?.includes(etag)
 			return isKnown ? c.body(null, 304, headers) : c.body(body, 200, headers)
 		})
 		if (path !== '/' && type.startsWith('text/html')) {
