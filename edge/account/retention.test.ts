@@ -57,6 +57,21 @@ describe('An account keeps', () => {
 		expect(await rows('SELECT key, etag FROM pictures')).toHaveLength(2)
 	})
 
+	it.each([
+		['scale', 90],
+		['trial', 30]
+	])('pictures that there are, when it gets the plan %s, for %d days', async (plan, days) => {
+		const { id, request } = await order()
+		const work = { account, generation: id, epoch: 1 }
+		await call(work, 'start', { run: 'run-one-one' })
+		await deliver(work, 0, request.seed)
+		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+		const headers = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
+		await fetchEdge(`/v1/admin/accounts/${account}`, { method: 'PUT', headers, body: JSON.stringify({ plan }) })
+		await pass(days * day - 1, async () => expect(await stored(`${id}/`)).toHaveLength(1))
+		await pass(1, async () => expect(await stored(`${id}/`)).toEqual([]))
+	})
+
 	it('nothing but pictures of what lost attempts have left behind', async () => {
 		const { id, request } = await order({ count: 2 })
 		await call({ account, generation: id, epoch: 1 }, 'start', { run: 'run-one-one' })

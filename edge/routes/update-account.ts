@@ -12,7 +12,9 @@ const route = createRoute({
 	method: 'put',
 	path: '/v1/admin/accounts/{account}',
 	summary: 'Set the plan of an account and the limits that are its own; make it when it is new',
-	description: 'What is left out stays as it is. A new account has the plan `standard`.',
+	description:
+		'What is left out stays as it is. A new account has the plan `standard`. One that keeps pictures for longer does so with those that there are, ' +
+		'too; one that keeps them for less, with those of generations that end from then on.',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId }),
