@@ -3,7 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import type { App } from './app.ts'
-import { ProblemError, typeOf, unsupported } from './errors.ts'
+import { type Fault, ProblemError, typeOf, unsupported } from './errors.ts'
 import { Held } from './held.ts'
 import { inTime, timeFor } from './in-time.ts'
 import { Given } from './inputs/given.ts'
@@ -145,12 +145,14 @@ export async function readJson(c: Context): Promise<unknown> {
 /** Other letters would come out as U+FFFD, and be drawn. */
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 
-function unreadable(c: Context, fault: string): ProblemError {
-	const encoding = c.req.header('content-encoding')
+const unreadable = (c: Context, fault: string): ProblemError =>
+	notPlain(c, { code: 'malformed-json', detail: `The body ${fault}${isJson(c) ? '' : `; its content-type is ${typeOf(c)}`}.` })
+
+/** The fault of a body that could not be read, unless that is its encoding. */
+function notPlain({ req }: Context, fault: Fault): ProblemError {
+	const encoding = req.header('content-encoding')?.slice(0, 80)
 	return new ProblemError(
-		encoding
-			? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding.slice(0, 80)}.` }
-			: { code: 'malformed-json', detail: `The body ${fault}${isJson(c) ? '' : `; its content-type is ${typeOf(c)}`}.` }
+		encoding ? { code: 'unsupported-media-type', detail: `Expected a body without content-encoding, got ${encoding}.` } : fault
 	)
 }
 
@@ -173,10 +175,8 @@ export async function readForm(c: Context): Promise<Form> {
 		if (error instanceof ProblemError) {
 			throw error
 		}
-		throw new ProblemError({
-			code: 'malformed-form',
-			detail: `The body could not be parsed as a form: ${(error as Error).message}`
-		})
+		const detail = `The body could not be parsed as a form: ${(error as Error).message}`
+		throw notPlain(c, { code: 'malformed-form', detail })
 	}
 	return form
 }

@@ -239,6 +239,14 @@ it('says in OpenAI’s words that a body is too large before it is read', async 
 	expect([answer.status, await answer.json()]).toMatchObject([413, { error: { message, code: 'payload_too_large' } }])
 })
 
+it('says of an encoded form that it is encoded', async () => {
+	const { key } = await newAccount()
+	const headers = { 'content-type': 'multipart/form-data; boundary=x', 'content-encoding': 'gzip' }
+	const answer = await post('/openai/v1/images/edits', key, '\x1f\x8b', headers)
+	const message = 'Expected a body without content-encoding, got gzip.'
+	expect([answer.status, await answer.json()]).toMatchObject([415, { error: { message } }])
+})
+
 it.each(['multipart/form-data', 'Multipart/Form-Data; boundary=x'])('refuses what is no form: %s', async (type) => {
 	const { key } = await newAccount()
 	for (const path of ['/openai/v1/images/edits', '/openai/v1/files', '/replicate/v1/files']) {
