@@ -189,6 +189,30 @@ it('labels lines of the log, for the clients that look for their level there', a
 	])
 })
 
+it('has the log of what has ended, too, and in it what a client should know', async () => {
+	const { account, key } = await newAccount()
+	const { body } = await submit(key, { prompt: 'a red sphere', num_images: 2 })
+	const work = { account, generation: String(body.request_id), epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	const [{ request }] = (await (await get('/v1/generations', key)).json<{ generations: [{ request: { seed: number } }] }>())
+		.generations
+	await deliver(work, 0, request.seed)
+	await deliver(work, 1, request.seed + 1)
+	const warnings = [{ code: 'prompt-truncated', detail: 'The prompt is too long.' }]
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1, warnings })
+	const status = async (query: string) =>
+		(await get(`${app}/requests/${body.request_id}/status${query}`, key)).json<{ status: string; logs: object[] | null }>()
+	const { status: ended, logs } = await status('?logs=1')
+	expect([ended, logs]).toMatchObject([
+		'COMPLETED',
+		[
+			{ level: 'WARN', message: 'The prompt is too long.' },
+			{ level: 'INFO', message: '2/2 pictures' }
+		]
+	])
+	expect((await status('')).logs).toBeNull()
+})
+
 it('answers for a request that was canceled as fal does', async () => {
 	const { key } = await newAccount()
 	const { body } = await submit(key, { prompt: 'a red sphere' })

@@ -12,17 +12,9 @@ export function submitted(queue: string, id: string) {
 }
 
 export function statusOf(queue: string, generation: Generation, withLogs: boolean) {
-	const { id, status, progress, created_at, started_at, completed_at } = generation
+	const { id, status, started_at, completed_at } = generation
 	const urls = submitted(queue, id)
-	// Where their clients for Java and Swift look for them.
-	const labels = { level: 'INFO', source: 'USER' }
-	const line = progress && {
-		message: `${progress.done}/${progress.total} steps`,
-		timestamp: started_at ?? created_at,
-		...labels,
-		labels
-	}
-	const logs = withLogs ? (line ? [line] : []) : null
+	const logs = withLogs ? logsOf(generation) : null
 	if (isTerminal(status)) {
 		const ended = { status: 'COMPLETED', ...urls, logs, metrics: { inference_time: seconds(started_at, completed_at) } }
 		if (status === 'succeeded') {
@@ -34,6 +26,20 @@ export function statusOf(queue: string, generation: Generation, withLogs: boolea
 	return status === 'queued'
 		? { status: 'IN_QUEUE', ...urls, queue_position: generation.queue?.position ?? 0 }
 		: { status: 'IN_PROGRESS', ...urls, logs }
+}
+
+/** How far it is; of what has ended, with that what a client should know: streams would tell it of each change. */
+function logsOf({ progress, images, warnings, request, created_at, started_at, completed_at }: Generation) {
+	const line = (level: 'INFO' | 'WARN', message: string, timestamp: string) => {
+		// Where their clients for Java and Swift look for them.
+		const labels = { level, source: 'USER' }
+		return { message, timestamp, ...labels, labels }
+	}
+	if (completed_at) {
+		const told = warnings.map(({ detail }) => line('WARN', detail, completed_at))
+		return [...told, line('INFO', `${images.length}/${request.count} pictures`, completed_at)]
+	}
+	return progress ? [line('INFO', `${progress.done}/${progress.total} steps`, started_at ?? created_at)] : []
 }
 
 export function resultOf(env: Env, { images, request, started_at, completed_at }: Generation) {

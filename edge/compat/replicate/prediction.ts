@@ -71,13 +71,14 @@ function metricsOf({ created_at, started_at, completed_at }: Generation) {
 	return { total_time: secondsSince(created_at), ...(started_at && { predict_time: secondsSince(started_at) }) }
 }
 
-function logsOf({ status, request, progress }: Generation): string {
+function logsOf({ status, request, progress, warnings }: Generation): string {
 	const seed = `Using seed: ${request.seed}\n`
 	if (status === 'queued') {
 		return ''
 	}
+	const told = warnings.map(({ detail }) => `Warning: ${detail}\n`).join('')
 	const total = progress?.total ?? request.steps * request.count
-	return `${seed}${progressLine(status === 'succeeded' ? total : (progress?.done ?? 0), total)}`
+	return `${seed}${told}${progressLine(status === 'succeeded' ? total : (progress?.done ?? 0), total)}`
 }
 
 /** A line as tqdm writes it, from which clients read the progress: `/^\s*(\d+)%\s*\|.+?\|\s*(\d+)\/(\d+)/`. */

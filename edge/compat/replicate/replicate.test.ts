@@ -469,3 +469,16 @@ it('reads no words without end to look for a model by', async () => {
 	})
 	expect((await ask('x'.repeat(1_100_000))).status).toBe(413)
 })
+
+it('tells in its logs what a client should know, though nothing failed', async () => {
+	const { account, key } = await newAccount()
+	const { id } = await (await order(key, '5m')).json<{ id: string }>()
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	const { request } = await (await get(`/v1/generations/${id}`, key)).json<Generation>()
+	await deliver(work, 0, request.seed)
+	const warnings = [{ code: 'prompt-truncated', detail: 'The prompt is too long.' }]
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1, warnings })
+	const { logs } = await (await get(`/replicate/v1/predictions/${id}`, key)).json<{ logs: string }>()
+	expect(logs).toBe(`Using seed: ${request.seed}\nWarning: The prompt is too long.\n100%|██████████| 25/25\n`)
+})
