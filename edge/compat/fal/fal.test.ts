@@ -34,6 +34,14 @@ it("takes a task after an app's name, and finds nothing at any other path below 
 	const stream = await post('/fal/run/darkroom/scenes/text-to-image/stream', key, { prompt: 'a red sphere' })
 	expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
 	await stream.body?.cancel()
+	// Their documentation has both in the addresses of a request, and programs make these themselves.
+	const { status_url, response_url, cancel_url } = body as Record<string, string>
+	const within = (url: string | undefined) => url!.replace('http://edge.test', '').replace(app, `${app}/image-to-image`)
+	expect(await (await get(within(status_url), key)).json()).toMatchObject({ status: 'IN_QUEUE' })
+	expect((await fetchEdge(within(cancel_url), { method: 'PUT', headers: { authorization: `Key ${key}` } })).status).toBe(202)
+	for (const url of [`${response_url!.replace('http://edge.test', '')}/response`, `${within(response_url)}/response`]) {
+		expect((await get(url, key)).status).toBe(499)
+	}
 	for (const path of ['/dev', '/image-to-images', '/image-to-image/dev', '/requests', '/']) {
 		const { status, body } = await submit(key, { prompt: 'a red sphere' }, `${app}${path}`)
 		expect([path, status, body.detail]).toEqual([path, 404, expect.stringContaining('is not served here')])

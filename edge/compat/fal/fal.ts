@@ -35,12 +35,10 @@ export const fal = (app: OpenAPIHono<App>) => {
 	})
 	at.use(withoutFlood)
 	const handle = (c: Context<App>, { host, pathname, searchParams }: URL, queue: string) => {
-		const [, name, model = '', path = ''] = /^\/([^/]+\/([^/]+))(\/.*)?$/.exec(pathname) ?? []
-		const [, id = '', what = ''] = /^\/requests\/([^/]+)(\/.*)?$/.exec(path) ?? []
-		const [, task, rest = ''] = withTask.exec(path) ?? []
+		const [, name, model = '', task, id = '', rest = ''] = address.exec(pathname) ?? []
 		const native = new Native(app, c, searchParams)
 		const call: Call = { c, native, queue: `${queue}/${name}`, model, task, id, query: searchParams }
-		const asked = host === 'rest.fal.ai' ? pathname : id ? `/requests/:id${what}` : rest
+		const asked = host === 'rest.fal.ai' ? pathname : `${id && '/requests/:id'}${rest}`
 		const handler = handlers[`${c.req.method} ${host}${asked}`]
 		if (!name || !handler) {
 			throw notServed(`${c.req.method} ${host}${pathname}`, served)
@@ -82,8 +80,13 @@ const served =
 	'fal.run/<owner>/<model> with its /stream, queue.fal.run/<owner>/<model>, both also with a task such as /image-to-image, ' +
 	'and uploads, but no realtime connections'
 
-/** What comes after an app's name: a task, as in `fal-ai/fast-sdxl/image-to-image`, and the rest. */
-const withTask = new RegExp(`^(?:/(${Task.options.join('|')})(?![^/]))?(/.*)?$`)
+/**
+ * An app's name, a task, as in `fal-ai/fast-sdxl/image-to-image`, a request, and the rest. Programs that make the addresses of a request themselves keep the
+ * task in them, and end that of the result as fal's documentation does (https://fal.ai/docs/documentation/model-apis/inference/queue).
+ */
+const address = new RegExp(
+	`^/([^/]+/([^/]+))(?:/(${Task.options.join('|')})(?![^/]))?(?:/requests/([^/]+)(?:/response$)?)?(/.*)?$`
+)
 
 /** All that is served, by method and address. */
 const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
