@@ -12,17 +12,23 @@ const endings: Partial<Record<Generation['status'], { status: number; error_type
 	failed: { status: 500, error_type: 'runner_server_error' }
 }
 
-/** 422 has FastAPI's shape, from which their client makes a ValidationError; the others a message. */
+/**
+ * 422 has FastAPI's shape, from which their client makes a ValidationError. Each has a message, too: else that client has the status's words in its place,
+ * and of these HTTP/2 has none.
+ */
 function errorOf({ type, status, detail, errors }: Problem): object {
 	if (statusOf({ type, status }) !== 422) {
 		return { message: detail, detail }
 	}
-	const fields = errors?.map((error) => ({
+	if (!errors) {
+		return { message: detail, detail: [{ loc: ['body'], msg: detail, type: 'value_error' }] }
+	}
+	const fields = errors.map((error) => ({
 		loc: pathOf(error.pointer.split('/').slice(1)),
 		msg: `Expected ${expectedBy((field) => theirPath(field)[0]!, error)}, got ${error.received}`,
 		type: error.received === 'nothing' ? 'missing' : 'value_error'
 	}))
-	return { detail: fields ?? [{ loc: ['body'], msg: detail, type: 'value_error' }] }
+	return { message: fields.map(({ loc, msg }) => `${loc.slice(1).join('.') || 'body'}: ${msg}`).join('; '), detail: fields }
 }
 
 const pathOf = ([first, ...rest]: string[]): string[] =>
