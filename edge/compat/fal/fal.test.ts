@@ -87,6 +87,13 @@ it.each([
 	expect(await (await get(`/v1/generations/${body.request_id}`, key)).json()).toMatchObject({ request: { width, height } })
 })
 
+it('refuses to mind the length of a queue, and says what there is in its place', async () => {
+	const { key } = await newAccount()
+	const { status, body } = await submit(key, { prompt: 'a red sphere' }, `${app}?fal_max_queue_length=10`)
+	expect([status, body.message]).toEqual([422, expect.stringMatching(/^fal_max_queue_length: .* x-fal-request-timeout /)])
+	expect(await (await get('/v1/generations', key)).json()).toMatchObject({ generations: [] })
+})
+
 it.each([
 	['DPM++ 2M SDE Karras', 'dpm++-2m-sde-karras'],
 	['Euler A', 'euler-ancestral'],

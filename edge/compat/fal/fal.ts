@@ -102,6 +102,11 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	},
 	async 'POST queue.fal.run'(call) {
 		const { c, native, queue, query } = call
+		if (query.has('fal_max_queue_length')) {
+			const detail =
+				'fal_max_queue_length: expected none, for no queue here has a longest length; x-fal-request-timeout ends what has not started in time.'
+			throw new ProblemError({ code: 'invalid-request', detail })
+		}
 		const url = query.get('fal_webhook')
 		const webhook = url ? { webhook: { url, format: 'fal' } } : {}
 		const { id } = await native.order({ ...(await orderOf(call)), ...webhook })
