@@ -84,7 +84,10 @@ function narrow(body: unknown): { model: Model; task: Task; fields: Fields; narr
 		const task = taskOf(model, fields)
 		return { model, task, fields, narrowed: parse(orderFor(model, { task, stored: false }), shown(fields)) }
 	}
-	parse(GenerationOrder, fields ? shown(fields) : body)
+	// What else is wrong with what was meant for another model is of no use to anyone.
+	if (typeof name !== 'string') {
+		parse(GenerationOrder, fields ? shown(fields) : body)
+	}
 	const expected = models.map(({ id }) => id).join(', ')
 	const error = { pointer: '/model', detail: 'There is no such model.', expected, received: describe(name) }
 	throw new ProblemError({

@@ -13,10 +13,13 @@ const submit = async (key: string, body: object, path = app, headers = {}) => {
 
 it('refuses an app that is not here as one that is not found', async () => {
 	const { key } = await newAccount()
-	expect(await submit(key, { prompt: 'a red sphere' }, '/fal/queue/some/thing')).toMatchObject({
-		status: 404,
-		body: { detail: expect.stringContaining('"thing"') }
-	})
+	// Whatever is asked of it: fields are other apps'.
+	for (const input of [{}, { image_size: 'square', loras: [] }]) {
+		expect(await submit(key, { prompt: 'a red sphere', ...input }, '/fal/queue/some/thing')).toMatchObject({
+			status: 404,
+			body: { detail: expect.stringContaining('"thing"') }
+		})
+	}
 })
 
 it("takes a task after an app's name, and finds nothing at any other path below it", async () => {
