@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -116,6 +116,34 @@ it.runIf(isInstalled('python3'))(
 			lay('unet/model.bf16.safetensors', 'vae/model.fp16.safetensors')
 			await expect(variant()).rejects.toMatchObject({
 				stderr: expect.stringContaining('weights of one variant, got unet of bf16, vae of fp16')
+			})
+		} finally {
+			rmSync(folder, { recursive: true })
+		}
+	}
+)
+
+it.runIf(isInstalled('python3'))(
+	'python infra/model-kit/export leaves a whole folder, or none for a later try to stumble over',
+	async () => {
+		const folder = mkdtempSync(join(tmpdir(), 'darkroom-'))
+		const program = `import os, sys, pathlib; sys.path.insert(0, ${JSON.stringify(join(root, 'infra/model-kit/export'))})
+from whole import whole
+with whole(pathlib.Path(sys.argv[1])) as target:
+    (target / "unet").mkdir()
+    `
+		const exported = (work: string) => promisify(execFile)('python3', ['-c', program + work, join(folder, 'out/mine')])
+		try {
+			await expect(exported('sys.exit("unet: refused")')).rejects.toMatchObject({ stderr: 'unet: refused\n' })
+			await expect(exported('raise OSError(28, "No space left on device", "unet")')).rejects.toMatchObject({
+				stderr: `${join(folder, 'out/mine')}: expected a disk with room for it, got: No space left on device\n`
+			})
+			expect(readdirSync(join(folder, 'out'))).toEqual([])
+			await exported('pass')
+			expect(readdirSync(join(folder, 'out'), { recursive: true }).sort()).toEqual(['mine', 'mine/unet'])
+			expect(statSync(join(folder, 'out/mine')).mode & 0o777).toBe(0o777 & ~process.umask())
+			await expect(exported('pass')).rejects.toMatchObject({
+				stderr: expect.stringContaining('expected a folder that does not exist yet')
 			})
 		} finally {
 			rmSync(folder, { recursive: true })

@@ -20,6 +20,7 @@ import one_file
 import torch
 from parts import NETWORKS, TEXT
 from variant import variant
+from whole import whole
 
 warnings.filterwarnings("ignore")
 
@@ -39,8 +40,11 @@ def main() -> None:
     parser.add_argument("--control", metavar="DIR", type=Path, help="a ControlNet's folder, where the model has none of its own")
     parser.add_argument("--lora", metavar="FILE[=SCALE]", action="append", default=[], type=lora.parse, help="added to the weights, times SCALE; may be given again")
     given = parser.parse_args()
-    if given.target.exists():
-        sys.exit(f"{given.target}: expected a folder that does not exist yet")
+    with whole(given.target) as target:
+        export(parser, given, target)
+
+
+def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: Path) -> None:
     weights = one_file.read(given.source) if given.source.is_file() else None
     if given.config and given.source.is_dir():
         parser.error(f"--config: expected a file to build with it, got the folder {given.source}")
@@ -88,16 +92,16 @@ def main() -> None:
             upcast = getattr(part.config, "force_upcast", False) and any(upcasting in saved["_class_name"] for upcasting in UPCASTING)
             part = (part.half() if given.half and not upcast else part).eval()
         if isinstance(part, diffusers.SchedulerMixin):
-            part.save_pretrained(given.target / name)
+            part.save_pretrained(target / name)
         elif kind(part) in NETWORKS:
             scored = name == "unet" and saved.get("requires_aesthetics_score")
-            NETWORKS[kind(part)](given.target, name, part, **({"time_ids": 5} if scored else {}))
+            NETWORKS[kind(part)](target, name, part, **({"time_ids": 5} if scored else {}))
         elif kind(part) in TEXT:
             # T5 knows no places, only distances.
-            TEXT[kind(part)](given.target, name, part, getattr(part.config, "max_position_embeddings", 77))
+            TEXT[kind(part)](target, name, part, getattr(part.config, "max_position_embeddings", 77))
         elif name.startswith("tokenizer"):
-            part.save_pretrained(given.target / name)
-    (given.target / "model_index.json").write_text(json.dumps(saved, indent="\t") + "\n")
+            part.save_pretrained(target / name)
+    (target / "model_index.json").write_text(json.dumps(saved, indent="\t") + "\n")
 
 
 def is_strange(name: str) -> bool:

@@ -24,6 +24,7 @@ from parts import BATCH, SPACE, WORDS, attend_to_one
 from torch import nn
 from torch.nn import functional
 from transformers import BertTokenizerFast
+from whole import whole
 
 warnings.filterwarnings("ignore")
 
@@ -46,15 +47,14 @@ def main() -> None:
     for path in (given.source / "ldm" / "modules", given.config, given.checkpoint):
         if not path.exists():
             sys.exit(f"{path}: expected to find it, found nothing")
-    if given.target.exists():
-        sys.exit(f"{given.target}: expected a folder that does not exist yet")
-    sys.path.insert(0, str(given.source))
-    traceable(given.half)
-    try:
-        Model(given).export()
-    except RuntimeError as error:
-        # Of load_state_dict: which weights are missing, or have another shape.
-        sys.exit(f"{given.checkpoint}: expected what {given.config} describes, got: {error}")
+    with whole(given.target) as target:
+        sys.path.insert(0, str(given.source))
+        traceable(given.half)
+        try:
+            Model(given, target).export()
+        except RuntimeError as error:
+            # Of load_state_dict: which weights are missing, or have another shape.
+            sys.exit(f"{given.checkpoint}: expected what {given.config} describes, got: {error}")
 
 
 def traceable(half: bool) -> None:
@@ -105,8 +105,9 @@ def traceable(half: bool) -> None:
 class Model:
     """What a config and its checkpoint describe, and the folder that it becomes."""
 
-    def __init__(self, given: argparse.Namespace):
+    def __init__(self, given: argparse.Namespace, target: Path):
         self.given = given
+        self.target = target
         self.config = yaml.safe_load(given.config.read_text())["model"]["params"]
         self.weights = read(given.checkpoint)
         self.labels = given.labels.read_text().strip().splitlines() if given.labels else None
@@ -144,7 +145,7 @@ class Model:
         self.scheduler()
         self.first_stage(self.config["first_stage_config"], encoder=kind == "__is_first_stage__")
         self.unet(unet, of_classes=kind == "ClassEmbedder")
-        (self.given.target / "model_index.json").write_text(json.dumps({"_class_name": name, **self.index}, indent="\t") + "\n")
+        (self.target / "model_index.json").write_text(json.dumps({"_class_name": name, **self.index}, indent="\t") + "\n")
 
     def write(self, name: str, network: nn.Module, config: dict, forward, inputs: dict, output: str) -> None:
         print(name, flush=True)
@@ -152,8 +153,8 @@ class Model:
         if self.given.half:
             network.half()
             inputs = {key: (example.half() if example.is_floating_point() and key != "timestep" else example, axes) for key, (example, axes) in inputs.items()}
-        export(self.given.target / name, network.eval(), forward, inputs, output)
-        gather(self.given.target / name)
+        export(self.target / name, network.eval(), forward, inputs, output)
+        gather(self.target / name)
 
     def under(self, prefix: str) -> dict:
         return {name.removeprefix(prefix): weight for name, weight in self.weights.items() if name.startswith(prefix)}
@@ -231,7 +232,7 @@ class Model:
     def bert(self, params: dict) -> None:
         tokenizer = BertTokenizerFast.from_pretrained(self.given.tokenizer)
         self.transformer("bert", params, {})
-        tokenizer.save_pretrained(self.given.target / "tokenizer")
+        tokenizer.save_pretrained(self.target / "tokenizer")
 
     def layout_encoder(self, params: dict) -> None:
         """Three tokens a box, and two that say what was cropped."""
@@ -270,7 +271,7 @@ class Model:
         DDIMScheduler(
             num_train_timesteps=config["timesteps"], beta_start=config.get("linear_start", 1e-4), beta_end=config.get("linear_end", 2e-2),
             beta_schedule=SCHEDULES[schedule], prediction_type=PREDICTIONS[prediction], clip_sample=False, set_alpha_to_one=False, steps_offset=1,
-        ).save_pretrained(self.given.target / "scheduler")
+        ).save_pretrained(self.target / "scheduler")
 
 
 class Autoencoder(nn.Module):
