@@ -1,36 +1,17 @@
 import type { Context } from 'hono'
+import type { z } from 'zod'
+import { GenerationOrder } from '../../../shared/contract/order.ts'
 import { readForm, readJson } from '../../body.ts'
 import { Given } from '../../inputs/given.ts'
 import { parse } from '../../issues.ts'
 import { refuse } from '../../refuse.ts'
 import { Fields } from '../fields.ts'
+import { nativeName } from './request.ts'
 
-/** Fields of a form that are no text in JSON. */
-const numbers = new Set([
-	'control_end',
-	'control_scale',
-	'control_start',
-	'count',
-	'deadline',
-	'eta',
-	'guidance',
-	'guidance_rescale',
-	'guidance_scale',
-	'height',
-	'image_guidance',
-	'n',
-	'noise_level',
-	'num_inference_steps',
-	'output_compression',
-	'output_quality',
-	'partial_images',
-	'seed',
-	'start_deadline',
-	'steps',
-	'strength',
-	'url_ttl',
-	'width'
-])
+/** What a form's texts may mean, of which some are numbers in JSON. */
+const expected = new Map<string, z.ZodType>(
+	Object.entries({ ...GenerationOrder.shape, output_compression: GenerationOrder.shape.output_quality })
+)
 
 /** Lists of a form have brackets, and in ruby-openai's numbers within. */
 const isImage = /^(images|image(\[\d*\])?)$/
@@ -63,8 +44,9 @@ const once = (value: unknown): unknown =>
 	Array.isArray(value) && typeof value[0] === 'string' && new Set(value).size === 1 ? value[0] : value
 
 function fromText(name: string, text: string): unknown {
-	if (numbers.has(name)) {
-		return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text
+	const isNumber = text.trim() !== '' && Number.isFinite(Number(text))
+	if (isNumber && expected.get(nativeName(name))?.safeParse(text).success === false) {
+		return Number(text)
 	}
 	// Python writes a capital.
 	return name === 'stream' && /^(true|false)$/i.test(text) ? text.toLowerCase() === 'true' : text

@@ -31,6 +31,7 @@ const names = new Map([
 	['num_inference_steps', 'steps'],
 	['guidance_scale', 'guidance']
 ])
+export const nativeName = (field: string): string => names.get(field) ?? field
 
 /** Of their fields, those that mean nothing here. `prompt_enhancement` is SiliconFlow's, which Cherry Studio sends to whatever has this shape. */
 const meaningless = new Set([
@@ -84,7 +85,7 @@ export function readImagesRequest(body: unknown, deployment?: string): { order: 
 	} = parse(ImagesRequest, given)
 	const others = Object.entries(given)
 		.filter(([field]) => !theirFields.includes(field) && !meaningless.has(field))
-		.map(([field, value]) => [names.get(field) ?? field, value])
+		.map(([field, value]) => [nativeName(field), value])
 	const named = deployment ?? name
 	const meant = modelMeant(named)
 	const model = meant?.id ?? named
