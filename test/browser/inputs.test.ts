@@ -117,6 +117,16 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 		expect([colourAt(0.5, 0.5), colourAt(0.5, 0.1), colourAt(0.1, 0.9)]).toEqual([5, 2, 2].map((i) => labels[i]!.color))
 	})
 
+	it('a map from a file is drawn whole', async () => {
+		await choose('semantic')
+		const map = sharp({ create: { width: 32, height: 16, channels: 3, background: 'black' } })
+		const file = { name: 'map.png', mimeType: 'image/png', buffer: await map.png().toBuffer() }
+		await page.getByLabel('A map from a file, to paint on').setInputFiles(file)
+		await page.locator('#inputs canvas[width="32"]').waitFor()
+		const { request } = await developed()
+		expect([request.width, request.height]).toEqual([32, 16])
+	})
+
 	it('a map steers, as strongly as is asked for, until it is removed', async () => {
 		await choose('control')
 		await page.locator('textarea[name=prompt]').fill('a red sphere')

@@ -1,4 +1,4 @@
-import type { Model, ModelTasks } from '../../../shared/catalog.ts'
+import type { Model } from '../../../shared/catalog.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import { inputLimits } from '../../../shared/input-limits.ts'
 import { sizeOf } from '../../../shared/size.ts'
@@ -42,7 +42,7 @@ export function showInputs(model: Model, task: Task, given: Given): Read {
 }
 
 function showOwn(place: HTMLElement, model: Model, task: Task, given: Given): Read {
-	const { tasks, size } = model
+	const { tasks } = model
 	switch (task) {
 		case 'image-to-image':
 			return imageInput(place, given, 'image_guidance', tasks[task]!.image_guidance)
@@ -58,7 +58,7 @@ function showOwn(place: HTMLElement, model: Model, task: Task, given: Given): Re
 			return async () => ({ fields: { layout: read() }, missing: read().length === 0 ? 'Draw a box first.' : undefined })
 		}
 		case 'semantic-synthesis':
-			return mapInput(place, tasks[task]!.labels, size.default, given)
+			return mapInput(place, model, task, given)
 		default:
 			return async () => ({ fields: {} })
 	}
@@ -185,11 +185,7 @@ function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonN
 		map.alt = 'What steers'
 		shown.replaceChildren(map, ...told.map(({ element }) => element), h('button', { type: 'button', click: remove }, 'Remove'))
 		if (task === 'text-to-image' && image.read() !== given.control_image) {
-			const size = sizeOf(model, task, { width: map.naturalWidth, height: map.naturalHeight })
-			for (const side of ['width', 'height'] as const) {
-				place.closest('form')!.querySelector<HTMLInputElement>(`[name=${side}]`)!.value = String(size[side])
-			}
-			place.dispatchEvent(new Event('input', { bubbles: true }))
+			askForAsLarge(place, model, task, map)
 		}
 	})
 	place.append(image.element, shown)
@@ -198,6 +194,15 @@ function controlInput(place: HTMLElement, model: Model, task: Task, limits: NonN
 		const fields = told.flatMap(({ field, number }) => (number.value ? [[field, Number(number.value)]] : []))
 		return map ? { control_image: map, ...Object.fromEntries(fields) } : {}
 	}
+}
+
+/** Makes the picture as large as a map that was chosen, as far as the model allows. */
+function askForAsLarge(place: HTMLElement, model: Model, task: Task, map: HTMLImageElement): void {
+	const size = sizeOf(model, task, { width: map.naturalWidth, height: map.naturalHeight })
+	for (const side of ['width', 'height'] as const) {
+		place.closest('form')!.querySelector<HTMLInputElement>(`[name=${side}]`)!.value = String(size[side])
+	}
+	place.dispatchEvent(new Event('input', { bubbles: true }))
 }
 
 /** An image, and what is to be drawn anew painted over it; also from a file, to paint on. */
@@ -285,10 +290,10 @@ function classInput(place: HTMLElement, classes: readonly string[], { class_labe
 	return async () => ({ fields: { class_label: Number(select.value) } })
 }
 
-type Labels = NonNullable<ModelTasks['semantic-synthesis']>['labels']
-
-/** A map that is painted in the colours of its classes; or one from a file. */
-function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given): Read {
+/** A map that is painted in the colours of its classes; or one from a file, which gives the picture its size. */
+function mapInput(place: HTMLElement, model: Model, task: 'semantic-synthesis', given: Given): Read {
+	const { labels } = model.tasks[task]!
+	const side = model.size.default
 	const swatches = labels.map(({ name, color }, i) => {
 		const swatch = h('span', { class: 'swatch' })
 		swatch.style.background = color
@@ -308,7 +313,11 @@ function mapInput(place: HTMLElement, labels: Labels, side: number, given: Given
 	}
 	let canvas = lay(labels[0]!.color)
 	const map = picture('A map from a file, to paint on', given.semantic_map, async (url) => {
-		canvas = lay(await loaded(url))
+		const ground = await loaded(url)
+		canvas = lay(ground)
+		if (map.read() !== given.semantic_map) {
+			askForAsLarge(place, model, task, ground)
+		}
 	})
 	place.append(palette, easel, map.element)
 	return async () => ({ fields: { semantic_map: canvas.isTouched() ? canvas.read() : (map.read() ?? canvas.read()) } })
