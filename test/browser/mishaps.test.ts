@@ -565,6 +565,12 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 			const wide = await page.locator('#order').evaluate((form) => form.scrollWidth - form.clientWidth)
 			expect([model, wide]).toEqual([model, 0])
 		}
+		// Nor what a picture was asked for.
+		await page.locator('select[name=model]').selectOption('scenes')
+		await develop(page)
+		await page.getByRole('button', { name: 'Open' }).click()
+		await page.getByText('The whole request').click()
+		expect(await page.locator('#detail').evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth)).toBe(0)
 	})
 
 	it('pictures of no words, and URLs that have expired: on the account page, too, each has a name and is seen', async () => {
