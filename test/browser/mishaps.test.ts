@@ -299,6 +299,24 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(await costs(page).textContent()).toBe(one)
 	})
 
+	it('an answer that takes long: it is said to be asked for, whatever was typed just before', async () => {
+		const { page } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const asked = Promise.withResolvers<void>()
+		await page.route('**/v1/generations', async (route) => {
+			await asked.promise
+			await route.continue()
+		})
+		await page.getByRole('spinbutton', { name: 'Steps' }).fill('2')
+		await page.getByLabel('Prompt').press('Control+Enter')
+		// The price of what was typed is asked for 0.4 s after it.
+		await page.waitForTimeout(1_000)
+		expect(await page.locator('#price').textContent()).toBe('Asking…')
+		asked.resolve()
+		await costs(page).waitFor()
+	})
+
 	it('a large image: it is sent once to ask for the price, whatever is typed then', async () => {
 		const { page } = await open()
 		await enter(page)

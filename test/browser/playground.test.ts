@@ -253,8 +253,12 @@ describe.skipIf(isMissing)('the playground', () => {
 	})
 
 	it('says what is wrong, in the words of the API', async () => {
+		// An image by itself has a price.
+		await Promise.all([page.waitForResponse('**/v1/account'), page.getByLabel('Prompt').fill('')])
 		await page.getByLabel('Task').selectOption('text-to-image')
-		await page.getByLabel('Prompt').fill('')
+		await page.getByRole('button', { name: 'Develop' }).click()
+		expect(await page.getByLabel('Prompt').evaluate((field) => field.matches(':focus:invalid'))).toBe(true)
+		await page.getByLabel('Prompt').fill('x'.repeat(1_001))
 		await page.getByRole('button', { name: 'Develop' }).click()
 		await page.getByRole('alert').getByText('/prompt').waitFor()
 		await page.getByLabel('Prompt').fill('a cone')

@@ -40,6 +40,7 @@ signIn(async () => {
 		readInputs = showInputs(model(), task, given)
 		const { prompt, guidance, tasks } = model()
 		show('prompt', prompt.max > 0)
+		field('prompt').required = task === 'text-to-image'
 		show('negative_prompt', prompt.negative)
 		show('guidance', guidance.max > 1)
 		show('guidance_rescale', guidance.max > 1)
@@ -144,10 +145,12 @@ signIn(async () => {
 	/** Answers may overtake each other: only the latest question's counts. */
 	let question = 0
 	const price = async () => {
+		if (isAsking) {
+			return // What is asked for comes first, and its price thereafter.
+		}
 		const mine = ++question
 		// What is not whole yet would be refused; what else is wrong is told when it is asked for.
-		const isAsking = field('prompt').value.trim() !== '' || model().prompt.max === 0
-		if (!isAsking || !form.checkValidity() || (await readInputs()).missing) {
+		if (!form.checkValidity() || (await readInputs()).missing) {
 			find('price').textContent = ''
 			return
 		}
