@@ -8,6 +8,7 @@ import type { Generation } from '../../shared/contract/generation.ts'
 import { type Stack, startStack } from '../stack.ts'
 import { develop as developAsAsked, isMissing, openBrowser, openPage } from './chromium.ts'
 
+const stream = (...events: object[]) => events.map((event, i) => `id: v.${i}\ndata: ${JSON.stringify(event)}\n\n`).join('')
 const refusal = { status: 503, contentType: 'application/problem+json', body: '{"detail":"Busy just now."}' }
 const unread = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') }
 const side = 128
@@ -340,12 +341,16 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const { page, complaints } = await open()
 		await enter(page)
 		let asked = 0
-		const told = 'id: v.1\nevent: status\ndata: {"type":"status","status":"processing"}\n\n'
+		const begun = stream({ type: 'status', status: 'processing' }, { type: 'progress', done: 0, total: 100 })
+		const again = stream(
+			{ type: 'status', status: 'processing' },
+			...[0, 50].map((done) => ({ type: 'progress', done, total: 100 }))
+		)
 		const seen = Promise.withResolvers<void>()
 		await page.route('**/v1/generations/*/events', async (route) => {
 			asked++
 			if (asked === 1 || asked === 4) {
-				return route.fulfill({ contentType: 'text/event-stream', body: asked === 1 ? told : ': nothing new\n\n' })
+				return route.fulfill({ contentType: 'text/event-stream', body: asked === 1 ? begun : again })
 			}
 			if (asked < 4) {
 				return route.abort('internetdisconnected')
@@ -356,7 +361,8 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const drawn = develop(page)
 		const card = page.locator('.development')
 		await card.getByText('Trying again…').waitFor()
-		await card.getByText('Developing').waitFor()
+		// By the pace since it goes on.
+		await card.getByText(/^Developing: 50 %, about [01] s$/).waitFor()
 		expect(await card.getByText('Trying again…').count()).toBe(0)
 		seen.resolve()
 		await drawn

@@ -97,6 +97,7 @@ export async function develop(
 		for await (const event of client.events(id, undefined, tellTrouble)) {
 			switch (event.type) {
 				case 'status':
+					pace = undefined // Another node begins, from where the one before it was.
 					tell(states[event.status])
 					break
 				case 'queue':
