@@ -187,6 +187,11 @@ CASES = [
     variant("PNDMScheduler", COSINE, predictions=("v_prediction",), spacings=("trailing",), steps=(6, 12)),
     # Evenly spread from the end of training, which is a whole timestep.
     variant(DPM, {**COSINE, "use_lu_lambdas": True}, steps=(1, 10)),
+    # From σ = 20,000 on, where roundings are most of what is left of x.
+    variant("HeunDiscreteScheduler", COSINE, predictions=("v_prediction", "sample"), spacings=("linspace",)),
+    variant("LMSDiscreteScheduler", COSINE, predictions=("v_prediction", "sample"), spacings=("linspace",)),
+    # Where the last σ of training, set to 4096, is less than those before it.
+    variant(DPM, {"rescale_betas_zero_snr": True, "use_lu_lambdas": True}, predictions=("v_prediction",), spacings=("trailing",)),
 ]
 
 # The reference raises an error, or gives NaN or infinity.

@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import type { Tensor } from '../../onnx/tensor.ts'
-import { combine } from './combine.ts'
 import { ExplodingConfig, exploding, places } from './exploding.ts'
 import { ClipConfig, limit } from './prediction.ts'
 import type { Sampler } from './sampler.ts'
-import { Beta, ScheduleConfig } from './schedule.ts'
+import { Beta, f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, RespacingConfig, trainingSigmas } from './sigmas.ts'
 
 export const HeunConfig = z
@@ -47,12 +46,12 @@ export function heun(config: HeunConfig, steps: number): Sampler<History> {
 			const { step, place } = evaluations[k]!
 			const x0 = limited(guess(x, output, place))
 			const d = slope(x, x0, place)
-			const length = once.sigmas[step + 1]! - once.sigmas[step]!
+			const length = f(once.sigmas[step + 1]! - once.sigmas[step]!)
 			if (!history) {
 				return { x: follow(x, d, length), history: { x, slope: d }, x0 }
 			}
-			const next = combine([1, history.x], [length / 2, history.slope], [length / 2, d])
-			return { x: next, history: null, x0 }
+			const mean = { data: d.data.map((value, i) => f(history.slope.data[i]! + value) / 2), dims: d.dims }
+			return { x: follow(history.x, mean, length), history: null, x0 }
 		}
 	}
 }

@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import type { Tensor } from '../../onnx/tensor.ts'
-import { combine, type Term } from './combine.ts'
 import { ExplodingConfig, exploding, places } from './exploding.ts'
 import type { Sampler } from './sampler.ts'
-import { ScheduleConfig } from './schedule.ts'
+import { f, ScheduleConfig } from './schedule.ts'
 import { atMostOneRespacing, RespacingConfig, trainingSigmas } from './sigmas.ts'
 
 export const LmsConfig = z
@@ -21,7 +20,7 @@ export function lms(config: LmsConfig, steps: number): Sampler<History> {
 	// The reference looks for the ends of Karras' levels in the schedule alone.
 	const ends = config.use_karras_sigmas ? { sigma_min: null, sigma_max: null } : {}
 	const stood = places({ ...config, ...ends }, steps, trainingSigmas(config))
-	const { guess, slope, follow: _, ...shared } = exploding(config, stood)
+	const { guess, slope, follow, ...shared } = exploding(config, stood)
 	// Those of a walk from the beginning: one that begins later leaves out the slopes that it has not, as the reference does.
 	const weights = stood.timesteps.map((_, k) => adamsBashforth(stood.sigmas, k))
 
@@ -31,10 +30,15 @@ export function lms(config: LmsConfig, steps: number): Sampler<History> {
 		advance({ x, history }, output, k) {
 			const x0 = guess(x, output, k)
 			const slopes = [slope(x, x0, k), ...history.slice(0, ORDER - 1)]
-			const terms = slopes.map((d, i): Term => [weights[k]![i]!, d])
-			return { x: combine([1, x], ...terms), history: slopes, x0 }
+			return { x: follow(x, sum(slopes, weights[k]!), 1), history: slopes, x0 }
 		}
 	}
+}
+
+/** Σ w_i d_i, rounded as torch rounds: see exploding.ts. */
+function sum(slopes: readonly Tensor[], weights: readonly number[]): Tensor {
+	const [{ data, dims }] = slopes as [Tensor]
+	return { data: data.map((_, i) => slopes.reduce((all, slope, j) => f(all + f(weights[j]! * slope.data[i]!)), 0)), dims }
 }
 
 /** ∫ over σ_k … σ_{k+1} of each Lagrange polynomial through the latest slopes: cubic at most, so two Gauss points are exact. */
@@ -46,6 +50,6 @@ function adamsBashforth(sigmas: Float32Array, k: number): number[] {
 	return nodes.map((node, i) => {
 		const lagrange = (tau: number) =>
 			nodes.reduce((product, other, j) => (j === i ? product : (product * (tau - other)) / (node - other)), 1)
-		return half * (lagrange(middle - half / Math.sqrt(3)) + lagrange(middle + half / Math.sqrt(3)))
+		return f(half * (lagrange(middle - half / Math.sqrt(3)) + lagrange(middle + half / Math.sqrt(3))))
 	})
 }

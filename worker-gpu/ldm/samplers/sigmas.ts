@@ -104,10 +104,9 @@ export function timestepOf(sigma: number, training: Float32Array, single = false
 	const rounded = single ? f : (value: number) => value
 	const log = single ? log32(Math.max(sigma, f(1e-10))) : Math.log(Math.max(sigma, 1e-10))
 	const logs = (t: number) => log32(training[t]!)
-	let low = 0
-	while (low < training.length - 2 && logs(low + 1) <= log) {
-		low++
-	}
+	// The last that is not above it: with zero terminal SNR the one before the last may be more than the last.
+	const reached = training.findLastIndex((value) => log32(value) <= log)
+	const low = Math.max(Math.min(reached, training.length - 2), 0)
 	const w = rounded(rounded(logs(low) - log) / f(logs(low) - logs(low + 1)))
 	const clipped = Math.min(Math.max(w, 0), 1)
 	return rounded(rounded(rounded(1 - clipped) * low) + rounded(clipped * (low + 1)))
