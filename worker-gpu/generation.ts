@@ -35,7 +35,10 @@ const PUZZLED_MS = 5_000
 const MOST_PREVIEWS = 4
 /** Milliseconds after which a URL is signed again whose signature storage does not take; at first one second, and doubled each time. */
 const SIGNATURE_REST_MS = 15_000
-/** Times that one picture is uploaded when storage refuses it, or the edge does not see it there; and milliseconds before the second, doubled before the third. */
+/**
+ * Times that one picture is uploaded when storage refuses it, or the edge does not see it there; and milliseconds before the second, doubled before the third.
+ * R2 shows at once what it has taken (developers.cloudflare.com/r2/reference/consistency): what is not seen then, something else has taken.
+ */
 const UPLOADS = 3
 const UPLOAD_REST_MS = 1_000
 

@@ -3,7 +3,7 @@ import { Amount } from '../pricing.ts'
 
 const Time = z.iso.datetime()
 
-/** What a key may do: order, cancel and delete, upload, and say where webhooks go; read; and make keys for its own account. */
+/** What a key may do: order, cancel and delete, upload, and say where webhooks go; read; and make keys of any scope for its own account. */
 export const Scope = z.enum(['generate', 'read', 'admin'])
 export type Scope = z.infer<typeof Scope>
 
