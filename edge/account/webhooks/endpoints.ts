@@ -38,7 +38,7 @@ export class Endpoints {
 	/** A URL that is here already stays one: its messages would come twice, under ids of their own. */
 	add({ url, events }: EndpointRequest, now: number): Endpoint {
 		const endpoints = this.list()
-		const known = endpoints.find((endpoint) => endpoint.url === url)
+		const known = endpoints.find((endpoint) => isSame(endpoint.url, url))
 		if (known) {
 			return this.change(known.id, { events, enabled: true })
 		}
@@ -54,7 +54,7 @@ export class Endpoints {
 	change(id: string, change: EndpointChange): Endpoint {
 		const before = this.read(id)
 		const { url = before.url, events = before.events, enabled = before.enabled } = change
-		if (this.list().some((other) => other.id !== id && other.url === url)) {
+		if (change.url !== undefined && this.list().some((other) => other.id !== id && isSame(other.url, url))) {
 			refuse('/url', 'a URL that no other webhook has', describe(url))
 		}
 		const values = [url, JSON.stringify(unique(events)), Number(enabled), id]
@@ -71,6 +71,9 @@ export class Endpoints {
 		return this.list().filter(({ enabled, events }) => enabled && events.includes(event))
 	}
 }
+
+/** Whether two URLs are the same where they are called, as `https://example.com` and `HTTPS://Example.com:443/` are. */
+export const isSame = (one: string, other: string): boolean => new URL(one).href === new URL(other).href
 
 const unique = (events: EventName[]) => EventName.options.filter((event) => events.includes(event))
 

@@ -336,24 +336,28 @@ describe('Webhooks', () => {
 		await change(id, { enabled: false })
 		const events = ['generation.failed']
 		const same = { id, url: 'https://example.com/x', events, enabled: true }
-		expect(await subscribe('https://example.com/x', events)).toMatchObject(same)
+		for (const url of ['https://example.com/x', 'HTTPS://Example.com:443/x']) {
+			expect(await subscribe(url, events)).toMatchObject(same)
+		}
 		expect(await (await get('/v1/webhooks', key)).json()).toMatchObject({ webhooks: [same] })
 	})
 
 	it('do not become two of one URL', async () => {
 		const { id } = await subscribe('https://example.com/x')
 		await subscribe('https://example.com/y')
-		expect(await change(id, { url: 'https://example.com/y' })).toMatchObject({
-			status: 422,
-			errors: [{ pointer: '/url', expected: 'a URL that no other webhook has', received: '"https://example.com/y"' }]
-		})
+		for (const url of ['https://example.com/y', 'https://example.com/./y']) {
+			expect(await change(id, { url })).toMatchObject({
+				status: 422,
+				errors: [{ pointer: '/url', expected: 'a URL that no other webhook has', received: JSON.stringify(url) }]
+			})
+		}
 		expect(await change(id, { url: 'https://example.com/x' })).toMatchObject({ id, url: 'https://example.com/x' })
 	})
 
 	it('are told once where the URL of an endpoint came with the generation, too', async () => {
 		const place = receiver(randomText(8))
 		await subscribe(place.url, ['generation.started', 'generation.canceled'])
-		const { id } = await submit({ webhook: place.url })
+		const { id } = await submit({ webhook: place.url.replace('http:', 'HTTP:') })
 		await call({ account, generation: id, epoch: 1 }, 'start', { run: 'run-one-one' })
 		await post(`/v1/generations/${id}/cancel`, key, {})
 		await settled((all) => expect(all.map(({ status }) => status)).toEqual(['delivered', 'delivered']))

@@ -11,7 +11,7 @@ import type { Due } from '../due.ts'
 import type { Happening } from '../happenings.ts'
 import type { Page } from '../page.ts'
 import { Deliveries, type DeliveryFilter, type DeliveryRow, laneOf, lost, type NewDelivery } from './deliveries.ts'
-import { Endpoints } from './endpoints.ts'
+import { Endpoints, isSame } from './endpoints.ts'
 import { Secrets } from './secrets.ts'
 import { signedHeaders } from './signature.ts'
 
@@ -60,7 +60,7 @@ export class Webhooks {
 		const target = this.#at.targetOf(id)
 		const own = target?.events.includes(event) ? target : undefined
 		// An endpoint of the same URL would have the same message under another id.
-		const others = this.#endpoints.subscribed(event).filter(({ url }) => own?.format !== 'darkroom' || own.url !== url)
+		const others = this.#endpoints.subscribed(event).filter(({ url }) => own?.format !== 'darkroom' || !isSame(own.url, url))
 		const places = others.map(({ id, url }): Pick<NewDelivery, 'endpoint' | 'url'> => ({ endpoint: id, url }))
 		if (own) {
 			places.push({ endpoint: null, url: own.url })
