@@ -114,7 +114,8 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 		return c.json({ status: 'IN_QUEUE', ...submitted(queue, id), queue_position: 0 })
 	},
 	async 'GET queue.fal.run/requests/:id/status'({ c, native, queue, id, query }) {
-		return c.json(statusOf(queue, await native.generation(id), wantsLogs(query)))
+		const generation = await native.generation(id)
+		return c.json(statusOf(queue, generation, wantsLogs(query)), isTerminal(generation.status) ? 200 : 202)
 	},
 	async 'GET queue.fal.run/requests/:id/status/stream'({ native, queue, id, query }) {
 		return respondEvents(statusEvents(native, await native.generation(id), queue, wantsLogs(query)))
