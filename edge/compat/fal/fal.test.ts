@@ -134,6 +134,20 @@ it('takes the image of a list of one, as models have it that take several', asyn
 		status: 422,
 		body: { detail: [{ loc: ['body', 'image_urls'], msg: 'Expected a list of one image, got 2' }] }
 	})
+	// Programs that call many models send one image in both; of two, one would be passed over.
+	const { status: once } = await submit(key, { prompt: 'a red sphere', image_url: image, image_urls: [image] })
+	expect(once).toBe(200)
+	const other = 'https://example.com/other.png'
+	expect(await submit(key, { prompt: 'a red sphere', image_url: image, image_urls: [other] })).toMatchObject({
+		status: 422,
+		body: { detail: [{ loc: ['body', 'image_url'], msg: 'Expected one image, got 2' }] }
+	})
+})
+
+it('passes over an empty list, and which checker there is to be', async () => {
+	const { key } = await newAccount()
+	const { status } = await submit(key, { prompt: 'a red sphere', loras: [], embeddings: [], safety_checker_version: 'v1' })
+	expect(status).toBe(200)
 })
 
 it.each([

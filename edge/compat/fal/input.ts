@@ -2,7 +2,7 @@ import { findModel } from '../../../shared/catalog.ts'
 import type { Size } from '../../../shared/inputs.ts'
 import { describe } from '../../issues.ts'
 import { refuse } from '../../refuse.ts'
-import { onlyImage } from '../images.ts'
+import { asOrder, onlyImage } from '../images.ts'
 import { nearestSize, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './storage.ts'
 
@@ -39,16 +39,18 @@ const meaningless = new Set([
 	'enable_prompt_expansion',
 	'enable_safety_checker',
 	'expand_prompt',
+	'safety_checker_version',
 	'safety_tolerance',
 	'sync_mode'
 ])
 
 /** fal's input for a model as fields of a native request; what it does not know stays as it is, for the native API to judge. */
 export function toNative(model: string, input: Readonly<Record<string, unknown>>): Record<string, unknown> {
+	const isNone = (value: unknown) => value === null || (Array.isArray(value) && value.length === 0)
 	const fields = Object.entries(input).flatMap(([name, value]) =>
-		value === null || meaningless.has(name) ? [] : translated(model, name, value)
+		isNone(value) || meaningless.has(name) ? [] : translated(model, name, value)
 	)
-	return Object.fromEntries(fields)
+	return asOrder('/image', fields)
 }
 
 /** One of its fields as those that it means here. */

@@ -3,7 +3,7 @@ import type { ResolvedRequest } from '../../../shared/contract/generation.ts'
 import type { SamplerName } from '../../../shared/samplers.ts'
 import { describe } from '../../issues.ts'
 import { refuse } from '../../refuse.ts'
-import { onlyImage } from '../images.ts'
+import { asOrder, onlyImage } from '../images.ts'
 import { sizeIn, sizeOfRatio } from '../size.ts'
 import { uploadIn } from './files.ts'
 
@@ -55,7 +55,7 @@ export function toNative(model: string, input: Readonly<Record<string, unknown>>
 	const fields = Object.entries(input).flatMap(([name, value]) =>
 		value === null || (value === '' && name !== 'prompt') || meaningless.has(name) ? [] : translated(model, name, value)
 	)
-	const native = Object.fromEntries(fields)
+	const native = asOrder('/input/image', fields)
 	// Passed over there, where programs send every field that has a default: of PNG a quality, and without an image how much of it is drawn anew.
 	return {
 		...native,

@@ -140,6 +140,19 @@ it.each(['image', 'input_image', 'image_input', 'images', 'input_images'])(
 	}
 )
 
+it('refuses two images under two names, of which one would be passed over', async () => {
+	const { key } = await newAccount()
+	const order = (image: string, input_image: string) =>
+		post('/replicate/v1/predictions', key, { version: 'darkroom/scenes', input: { ...input, image, input_image } })
+	const image = `data:image/png;base64,${inject('files')['plain.png']}`
+	expect((await order(image, image)).status).toBe(201)
+	const two = await order(image, 'https://example.com/other.png')
+	expect([two.status, await two.json()]).toMatchObject([
+		422,
+		{ invalid_fields: [{ field: 'input.image', description: 'expected one image, got 2' }] }
+	])
+})
+
 it('takes an empty prompt as one, and passes over what else is empty', async () => {
 	const { key } = await newAccount()
 	const image = `data:image/png;base64,${inject('files')['plain.png']}`
