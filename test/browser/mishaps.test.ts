@@ -589,6 +589,12 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 			const wide = await page.locator('#order').evaluate((form) => form.scrollWidth - form.clientWidth)
 			expect([model, wide]).toEqual([model, 0])
 		}
+		// Nor than its field a number, on the smallest.
+		await page.setViewportSize({ width: 320, height: 640 })
+		await page.locator('select[name=model]').selectOption('scenes-layout')
+		await page.getByLabel('left').first().waitFor()
+		const cut = (fields: Element[]) => fields.filter((field) => field.scrollWidth > field.clientWidth).length
+		expect(await page.locator('.boxes input').evaluateAll(cut)).toBe(0)
 		// Nor what a picture was asked for.
 		await page.locator('select[name=model]').selectOption('scenes')
 		await develop(page)
