@@ -25,7 +25,7 @@ PROMPTS = [
     "a small shiny blue cylinder, a large matte yellow sphere and a small shiny gray cube on a dark floor",
     "a large shiny cyan cube, a small matte red cylinder and a large matte brown cone on a tan floor",
 ]
-CAPTION = 44  # pixels
+CAPTION = 56  # pixels: five lines
 
 
 def sheet(path: Path | None = None, seed: int = 0) -> None:
