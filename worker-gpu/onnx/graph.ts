@@ -143,7 +143,8 @@ export class Graph {
 	dims(name: string): readonly number[] | undefined {
 		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
-		const isMade = ['Cast', 'Identity', 'Mul'].includes(node?.operator ?? '')
+		const isScaled = node?.operator === 'Mul' && this.dims(node.inputs[1]!) !== undefined
+		const isMade = isScaled || ['Cast', 'Identity'].includes(node?.operator ?? '')
 		return tensor ? this.#varints(tensor, 1) : isMade ? this.dims(node!.inputs[0]!) : undefined
 	}
 

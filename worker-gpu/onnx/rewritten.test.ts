@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { newModel, newWeights } from '../golden/new-model.ts'
 import { generator } from '../ldm/noise.ts'
 import { fusedAttention } from './attention.ts'
 import { movedBiases } from './biases.ts'
 import { ROWS, sharedByBranches } from './branches.ts'
-import { Graph, type Rewrite } from './graph.ts'
+import { FLOAT, Graph, INT64, type Rewrite } from './graph.ts'
 import { attribute, type Declared, declaration, encoded, MICROSOFT, type NewNode, newNode } from './new-node.ts'
 import { cutProjections } from './projections.ts'
 import { bytesField, type Field, ProtobufFile, varintField } from './protobuf.ts'
@@ -313,6 +314,35 @@ describe('where it is known how long the axes of inputs are', () => {
 		expect(placesIn(file, wholeSines)).toBe(1)
 		expect(await opened(file, [1, 2, 3])).toEqual([1, 8, 27].map((phase) => expect.closeTo(Math.sin(phase), 6)))
 	})
+
+	test('what is added to a projection for each row, scaled by weights, is not taken for its bias', async () => {
+		const nodes = [
+			newNode('MatMul', ['x', 'W'], 'xW'),
+			newNode('Mul', ['scale', 'xW'], 'scaled'),
+			newNode('Add', ['xW', 'scaled'], 'sum'),
+			newNode('Slice', ['sum', 'from', 'to', 'axis'], 'y')
+		]
+		const file = path.join(folder, 'scaled.onnx')
+		const graph = {
+			nodes: nodes.map(encoded),
+			weights: [
+				newWeights('W', FLOAT, [2, 4], floats(1, 2, 3, 4, 5, 6, 7, 8)),
+				newWeights('scale', FLOAT, [4], floats(1, 2, 3, 4)),
+				...Object.entries({ from: 0, to: 1, axis: -1 }).map(([name, number]) =>
+					newWeights(name, INT64, [1], varintField(7, number))
+				)
+			],
+			inputs: { x: { type: FLOAT, dims: ['rows', 2] } },
+			outputs: { y: { type: FLOAT, dims: ['rows', 1] } }
+		}
+		await writeFile(file, newModel(graph))
+		const session = await open(rewritten(file, [cutProjections]) ?? file)
+		const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(1, 0, 0, 1), [2, 2]) })
+		expect(y!.dims).toEqual([2, 1])
+		expect([...(y!.data as Float32Array)]).toEqual([2, 10])
+	})
+
+	const floats = (...numbers: number[]) => bytesField(9, Buffer.from(Float32Array.from(numbers).buffer))
 
 	/** x [n] and the weights w = [1, 2, 3] to y. */
 	async function withWeights(name: string, opset: number, ...nodes: NewNode[]): Promise<string> {
