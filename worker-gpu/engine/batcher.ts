@@ -308,7 +308,7 @@ export function createBatcher({ limits, onCall = () => {}, onTick = () => {}, st
 		changed()
 	}
 
-	/** In one call, or where that does not get its memory in two halves, and so on; never again so many. */
+	/** In one call, or where that does not get its memory in two halves, and so on; then no such call is tried for some time. */
 	async function predict(key: string, denoiser: Denoiser, evaluations: readonly Evaluation[]): Promise<Tensor[]> {
 		try {
 			return await denoiser.predict(evaluations)

@@ -73,6 +73,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 	/** A process that had been ready is gone. */
 	function ended(reason: Error): void {
 		up = false
+		onStats({ active: 0, waiting: 0, ticks: [], inferenceMs: 0, memory: 0 })
 		if (closed || halted) {
 			return
 		}

@@ -14,7 +14,7 @@ export interface EngineOptions extends Partial<EngineConfig>, EnginePatience {
 	readonly models: readonly string[]
 	/** Told when the process has crashed and when it is back. */
 	readonly log?: (line: string) => void
-	/** Every second. */
+	/** Every second, and when the process has ended. */
 	readonly onStats?: (stats: EngineStats) => void
 	/** Its process ended and could not be started again, time and again: work in flight and to come rejects with `EngineHalted`. */
 	readonly onLost?: () => void

@@ -157,10 +157,22 @@ describe('the limit', () => {
 		}
 	})
 
-	test('falls with an allocation that failed', async () => {
-		const { limits } = await measured((size) => 10 + size)
-		limits.fell(key, 5)
-		expect(limits.of(key, 64)).toEqual({ most: 5, light: 5 })
+	test('falls with an allocation that failed, for ten minutes, and for twice as long where that was no moment’s want', () => {
+		let clock = 0
+		const limits = measuredLimits({ guessPositions: 640, now: () => clock })
+		const after = (minutes: number) => {
+			clock += minutes * 60_000
+			return limits.of(key, 64).most
+		}
+		const fall = () => {
+			limits.fell(key, 7)
+			limits.fell(key, 5)
+			expect(limits.of(key, 64)).toEqual({ most: 5, light: 5 })
+		}
+		fall()
+		expect([after(9.9), after(0.1)]).toEqual([5, 10])
+		fall()
+		expect([after(19.9), after(0.1)]).toEqual([5, 10])
 	})
 })
 

@@ -8,7 +8,7 @@ export interface BatchLimits {
 	of(key: string, positions: number): Room
 	/** That rows of a shape exist; what they look like, so that they can be measured. Told before each of their calls. */
 	saw(key: string, denoiser: Denoiser, evaluation: Evaluation): void
-	/** A larger call than `size` did not get its memory. Not kept: it may be others that have the memory now. */
+	/** A larger call than `size` did not get its memory: none is tried for some time. Not kept: it may be others that have the memory now. */
 	fell(key: string, size: number): void
 	/** Makes one call that measures a shape which has not been measured; false when there is none. */
 	measure(): Promise<boolean>
@@ -47,6 +47,8 @@ const LONGEST_CALL = 1_000
 /** Turns of a comparison, of which the fastest counts. There are more of them while the two fastest disagree. */
 const TURNS = 4
 const MOST_TURNS = 12
+/** Milliseconds until a size is tried again that did not get its memory; twice as many each time that it does not get it then. */
+const FIRST_RETRY = 600_000
 /** Shapes that wait to be measured, each with a row of its conditioning: half a megabyte and more, and a node that is never idle would gather them all. */
 const MOST_SHAPES = 64
 /** By so much: what differs more is no measure of a gain of 5 %. */
@@ -83,6 +85,8 @@ export function measuredLimits({
 	now = () => performance.now()
 }: LimitOptions): BatchLimits {
 	const limits = new Map<string, Room>()
+	/** What is tried of those that were too much, from when on, and for how many milliseconds. */
+	const fallen = new Map<string, { room: Room; since: number; wait: number }>()
 	/** To be measured. */
 	const shapes = new Map<string, Shape>()
 	/** Sizes of calls that are still to be planned. */
@@ -174,10 +178,11 @@ export function measuredLimits({
 	return {
 		of(key, positions) {
 			const guess = Math.max(1, Math.floor(guessPositions / positions))
-			return limits.get(key) ?? { most: guess, light: guess }
+			const low = fallen.get(key)
+			return low && now() - low.since < low.wait ? low.room : (limits.get(key) ?? { most: guess, light: guess })
 		},
 		saw(key, denoiser, evaluation) {
-			if (measure && shapes.size < MOST_SHAPES && !limits.has(key) && !shapes.has(key)) {
+			if (measure && shapes.size < MOST_SHAPES && !limits.has(key) && !fallen.has(key) && !shapes.has(key)) {
 				// From a guided row's two on: less makes no batch.
 				const sizes = { best: 2, size: 4, worthOne: 2, turns: [], bestTurns: [], calls: [] }
 				shapes.set(key, { denoiser, evaluation, ...sizes, misses: 0, sure: true, recalled: false })
@@ -185,7 +190,10 @@ export function measuredLimits({
 		},
 		fell(key, size) {
 			shapes.delete(key)
-			limits.set(key, { most: size, light: size })
+			const before = fallen.get(key)
+			const again = before !== undefined && now() - before.since >= before.wait
+			const wait = (before?.wait ?? FIRST_RETRY) * (again ? 2 : 1)
+			fallen.set(key, { room: { most: size, light: size }, since: now(), wait })
 		},
 		async measure() {
 			const [next] = shapes

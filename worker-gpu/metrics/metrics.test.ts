@@ -71,8 +71,16 @@ test('what an engine and a node count can be scraped', async () => {
 		}
 		expect(await healthz()).toEqual([200, 'ok\n'])
 		expect((await ask('/')).status).toBe(404)
+		const endless = { ...tinyRequest, steps: 900, width: 128, height: 128 }
+		const cancel = new AbortController()
+		const canceled = engine.develop(endless, { signal: cancel.signal }).catch(() => {})
+		await expect.poll(metrics.page, { timeout: 10_000 }).toMatch(/darkroom_rows\{state="active"\} [1-9]/)
 		process.kill(engine.pid!, 'SIGKILL')
 		await expect.poll(healthz, { timeout: 10_000 }).toEqual([503, 'the engine is being started\n'])
+		expect(metrics.page()).toContain('\ndarkroom_rows{state="active"} 0\n')
+		expect(metrics.page()).toContain('\ndarkroom_memory_bytes{process="engine"} 0\n')
+		cancel.abort()
+		await canceled
 		await expect.poll(healthz, { timeout: 30_000 }).toEqual([200, 'ok\n'])
 	} finally {
 		server.close()
