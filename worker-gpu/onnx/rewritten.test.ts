@@ -296,7 +296,10 @@ describe('where it is known how long the axes of inputs are', () => {
 	test('a graph that does not open so is opened for any', async () => {
 		const file = await withWeights('odd.onnx', 17, newNode('Add', ['x', 'w'], 'y'))
 		await expect(open(rewritten(file, [], { x: [2] })!)).rejects.toThrow('Incompatible dimensions')
+		const told = vi.spyOn(console, 'warn').mockReturnValue()
+		onTestFinished(() => told.mockRestore())
 		expect(await opened(file, [1, 1, 1], { x: [2] })).toEqual([2, 3, 4])
+		expect(told.mock.calls).toEqual([[expect.stringMatching(/odd\.onnx: opened for any shape, .*Incompatible dimensions/)]])
 	})
 
 	test('a graph of an opset whose operators are not those that are written is opened as it is', async () => {

@@ -76,23 +76,29 @@ async function createSession(file: string, { name, sessionOptions, shapes }: Ope
 	// A graph in memory does not say where the weights are that lie beside it.
 	const beside = { 'session.model_external_initializers_file_folder_path': path.dirname(file) }
 	const options = { ...sessionOptions, extra: { ...sessionOptions.extra, ...beside } }
-	let refused: Error | undefined
-	for (const given of shapes ? [shapes, undefined] : [undefined]) {
-		const graph = rewritten(file, REWRITES[name], given)
-		try {
-			if (graph) {
-				return await InferenceSession.create(graph, options)
+	const refused: Error[] = []
+	const opened = async () => {
+		for (const given of shapes ? [shapes, undefined] : [undefined]) {
+			const graph = rewritten(file, REWRITES[name], given)
+			try {
+				if (graph) {
+					return await InferenceSession.create(graph, options)
+				}
+			} catch (error) {
+				if (isOutOfMemory(error)) {
+					throw error
+				}
+				refused.push(error as Error)
 			}
-		} catch (error) {
-			if (isOutOfMemory(error)) {
-				throw error
-			}
-			refused = error as Error
 		}
+		return InferenceSession.create(file, sessionOptions)
 	}
-	const session = await InferenceSession.create(file, sessionOptions)
-	if (refused && !shapes) {
-		console.warn(oneLine(`${file}: opened as it is, for it does not open as it was rewritten (${refused.message})`))
+	const session = await opened()
+	const [why] = refused
+	// Where it opens in neither way for its shape, that was told when it was opened for any.
+	if (why && !(shapes && refused.length > 1)) {
+		const how = shapes ? 'for any shape, for it does not open for its own' : 'as it is, for it does not open as it was rewritten'
+		console.warn(oneLine(`${file}: opened ${how} (${why.message})`))
 	}
 	return session
 }
