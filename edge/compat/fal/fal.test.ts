@@ -205,6 +205,28 @@ it('tells where a picture is by an address that ends as its file would, and that
 	expect(await (await get(pathname + search, key)).text()).toBe('test')
 })
 
+it.each([
+	[true, 'data:image/png;base64,dGVzdA=='],
+	[false, expect.stringMatching(/^http/)]
+])('has pictures in the answer of a call itself where sync_mode is %j', async (sync_mode, url) => {
+	const { account, key } = await newAccount()
+	const answering = post('/fal/run/darkroom/scenes', key, { prompt: 'a red sphere', num_images: 2, seed: 5, sync_mode })
+	const [{ id }] = await vi.waitFor(async () => {
+		const { generations } = await (await get('/v1/generations', key)).json<{ generations: [{ id: string }] }>()
+		expect(generations).toHaveLength(1)
+		return generations
+	}, patience)
+	const work = { account, generation: id, epoch: 1 }
+	await call(work, 'start', { run: 'run-one-one' })
+	await deliver(work, 0, 5)
+	await deliver(work, 1, 6)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const answer = await answering
+	expect([answer.headers.get('x-fal-request-id'), answer.headers.get('content-type')]).toEqual([id, 'application/json'])
+	const image = { url, width: 128, height: 128, content_type: 'image/png' }
+	expect(await answer.json()).toMatchObject({ images: [image, image], seed: 5 })
+})
+
 it('labels lines of the log, for the clients that look for their level there', async () => {
 	const { account, key } = await newAccount()
 	const { body } = await submit(key, { prompt: 'a red sphere' })

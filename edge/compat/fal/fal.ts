@@ -1,5 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import type { z } from 'zod'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { isTerminal } from '../../../shared/contract/generation.ts'
 import { inputLimits } from '../../../shared/input-limits.ts'
@@ -12,6 +13,7 @@ import { parse } from '../../issues.ts'
 import { respondEvents } from '../../sse.ts'
 import { notServed, problemOf } from '../failure.ts'
 import { Fields } from '../fields.ts'
+import { respondInline } from '../inline.ts'
 import { Native, withClientKey } from '../native.ts'
 import { respondError, respondFailed } from './errors.ts'
 import { priorityOf, startTimeoutOf } from './headers.ts'
@@ -92,12 +94,16 @@ const address = new RegExp(
 const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 	async 'POST fal.run'(call) {
 		const { c, native } = call
-		const accepted = await native.order(await orderOf(call), 60)
-		return result(c, await native.ended(accepted))
+		const input = await inputOf(c)
+		const generation = await native.ended(await native.order(orderOf(call, input), 60))
+		const { id, status, images } = generation
+		return input.sync_mode === true && status === 'succeeded'
+			? respondInline(c.var.env, images, (base64) => resultOf(c.var.env, generation, base64), { 'x-fal-request-id': id })
+			: result(c, generation)
 	},
 	async 'POST fal.run/stream'(call) {
 		const { c, native } = call
-		const accepted = await native.order(await orderOf(call))
+		const accepted = await native.order(orderOf(call, await inputOf(c)))
 		return respondEvents(resultEvents(c.var.env, native, accepted), { 'x-fal-request-id': accepted.id })
 	},
 	async 'POST queue.fal.run'(call) {
@@ -109,7 +115,7 @@ const handlers: Record<string, (call: Call) => Promise<Response> | Response> = {
 		}
 		const url = query.get('fal_webhook')
 		const webhook = url ? { webhook: { url, format: 'fal' } } : {}
-		const { id } = await native.order({ ...(await orderOf(call)), ...webhook })
+		const { id } = await native.order({ ...orderOf(call, await inputOf(c)), ...webhook })
 		c.header('x-fal-request-id', id)
 		return c.json({ status: 'IN_QUEUE', ...submitted(queue, id), queue_position: 0 })
 	},
@@ -159,12 +165,15 @@ function targetOf(c: Context<App>): URL {
 	return url
 }
 
-async function orderOf({ c, model, task }: Call): Promise<Record<string, unknown>> {
+/** Without input, which some models need none of, their client sends no body. */
+async function inputOf(c: Context<App>): Promise<z.infer<typeof Fields>> {
+	const isEmpty = c.req.raw.body === null || c.req.header('content-length') === '0'
+	return isEmpty ? {} : parse(Fields, await readJson(c))
+}
+
+function orderOf({ c, model, task }: Call, input: z.infer<typeof Fields>): Record<string, unknown> {
 	const priority = priorityOf(c.req.header('x-fal-queue-priority'))
 	const start_deadline = startTimeoutOf(c.req.header('x-fal-request-timeout'))
-	// Without input, which some models need none of, their client sends no body.
-	const isEmpty = c.req.raw.body === null || c.req.header('content-length') === '0'
-	const input = isEmpty ? {} : parse(Fields, await readJson(c))
 	return {
 		...toNative(model, input),
 		model,

@@ -33,7 +33,7 @@ const theirNames = new Map([...names].map(([theirs, native]) => [native, theirs]
 /** As their Stable Diffusion has them (fal-ai/lora, fal-ai/fast-sdxl). */
 names.set('format', 'output_format').set('image_format', 'output_format').set('noise_strength', 'strength')
 
-/** Of common inputs, those that mean nothing here. */
+/** Of common inputs, those that mean nothing to an order: `sync_mode` says how the answer is to look. */
 const meaningless = new Set([
 	'acceleration',
 	'enable_prompt_expansion',

@@ -42,11 +42,13 @@ function logsOf({ progress, images, warnings, request, created_at, started_at, c
 	return progress ? [line('INFO', `${progress.done}/${progress.total} steps`, started_at ?? created_at)] : []
 }
 
-export function resultOf(env: Env, { images, request, started_at, completed_at }: Generation) {
+/** `base64`: each of its pictures, which its URL holds then. */
+export function resultOf(env: Env, { images, request, started_at, completed_at }: Generation, base64?: string) {
 	return {
 		images: images.map((image) => {
 			const { width, height, content_type } = image
-			return { url: outputUrl(env, image), width, height, content_type }
+			const url = base64 === undefined ? outputUrl(env, image) : `data:${content_type};base64,${base64}`
+			return { url, width, height, content_type }
 		}),
 		seed: request.seed,
 		has_nsfw_concepts: images.map(() => false),

@@ -4,10 +4,11 @@ import type { App } from '../../app.ts'
 import type { Sent } from '../../sse.ts'
 import { findPicture } from '../../storage/storage.ts'
 import { failureOf, problemOf } from '../failure.ts'
+import { inPieces } from '../inline.ts'
 import type { Native } from '../native.ts'
 import { errorOf } from './errors.ts'
 import type { Wanted } from './request.ts'
-import { inPieces, noTokens, streamedImage } from './response.ts'
+import { noTokens, streamedImage } from './response.ts'
 
 /**
  * The partial images of the first picture, for their events do not say of which one they are, and each picture when it is delivered. What goes wrong by then is
