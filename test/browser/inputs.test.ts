@@ -77,6 +77,10 @@ describe.skipIf(isMissing)("the playground's inputs, for models that start from 
 		await drag([0.9, 0.9], [0.6, 0.7])
 		await page.getByRole('button', { name: 'Add in the middle' }).click()
 		await page.getByRole('button', { name: 'Remove the box' }).last().click()
+		// A corner that is lacking is not 0.
+		await page.getByLabel('bottom').last().fill('')
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.locator('.boxes input:focus:invalid').waitFor()
 		await page.getByLabel('bottom').last().fill('1')
 		const { request } = await developed()
 		expect(request.layout).toEqual([

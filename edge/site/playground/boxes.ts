@@ -13,7 +13,7 @@ const least = 0.02
 export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']>, given: Layout) {
 	const options = () => labels.map((name, value) => h('option', { value }, name))
 	const next = h('select', {}, ...options())
-	const canvas = h('canvas', { width: side, height: side, role: 'img', 'aria-label': 'The boxes; drag to add one' })
+	const canvas = h('canvas', { width: side, height: side, role: 'img', 'aria-label': 'The boxes' })
 	const rows = h('div', { class: 'boxes' })
 	const context = canvas.getContext('2d')!
 
@@ -51,6 +51,7 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 				min: 0,
 				max: 1,
 				step: 'any',
+				required: true,
 				'aria-label': name,
 				value: Number(box[i]!.toFixed(2)),
 				input: draw
@@ -114,5 +115,6 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 	}
 	// Until it is on the page it has no colour to draw in.
 	requestAnimationFrame(draw)
-	return { element: h('div', { class: 'easel' }, tools, canvas, rows), read }
+	const hint = h('p', { class: 'faint' }, `Drag over it to add a box: ${max} at most.`)
+	return { element: h('div', { class: 'easel' }, tools, hint, canvas, rows), read }
 }
