@@ -35,9 +35,11 @@ export interface Added extends Staged {
 export async function addModel(options: AddOptions): Promise<Added> {
 	const { modelsDir, catalogFile, dryRun = false } = options
 	const found = await readExport(options.source)
-	const id = Model.shape.id.safeParse(options.id ?? slug(nameOf(found.folder)))
+	const asked = options.id ?? slug(nameOf(found.folder))
+	const id = Model.shape.id.safeParse(asked)
 	if (!id.success) {
-		throw new Error(`--id: expected small letters, digits and hyphens, at most 63 of them, got ${JSON.stringify(options.id)}`)
+		const from = options.id === undefined ? `, made of the name ${nameOf(found.folder)}` : ''
+		throw new Error(`--id: expected small letters, digits and hyphens, at most 63 of them, got ${JSON.stringify(asked)}${from}`)
 	}
 	const folder = path.join(modelsDir, id.data)
 	const taken = () => {
@@ -54,7 +56,10 @@ export async function addModel(options: AddOptions): Promise<Added> {
 	/** What people have is the source, not a copy that is gone. */
 	const told = (text: string) => text.replaceAll(staged, found.folder)
 	try {
-		const added = await options.stage(id.data, found, staged)
+		const added = await options.stage(id.data, found, staged).catch((error: Error) => {
+			const isFull = error.message.startsWith('ENOSPC')
+			throw isFull ? new Error(`${modelsDir}: expected a disk with room for ${found.size} bytes more, found it full`) : error
+		})
 		if (!dryRun) {
 			taken()
 			renameSync(staged, folder)

@@ -50,9 +50,8 @@ export async function readExport(given: string): Promise<Export> {
 	}
 	const folder = realpathSync(given)
 	const blobs = blobsOf(folder)
-	const deeper = existsSync(path.join(folder, INDEX)) ? [] : exportsIn(folder)
-	if (deeper.length > 0) {
-		throw new ModelError(folder, `expected a folder with a ${INDEX}, found one deeper: give ${enumerate(deeper)}`)
+	if (!existsSync(path.join(folder, INDEX))) {
+		throw new ModelError(folder, withoutIndex(folder))
 	}
 	const { name: pipeline } = await readFamily(folder)
 	const { _class_name: scheduler } = await readConfig(path.join(folder, 'scheduler/scheduler_config.json'), Scheduler)
@@ -111,6 +110,19 @@ export async function readExport(given: string): Promise<Export> {
 	}
 	const size = files.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
 	return { folder, pipeline, scheduler, graphs, denoiser, oldTokenizers, files, size, otherGraphs }
+}
+
+/** What is wrong with a folder that has no index, and where there is one. */
+function withoutIndex(folder: string): string {
+	const deeper = exportsIn(folder)
+	if (deeper.length > 0) {
+		return `expected a folder with a ${INDEX}, found one deeper: give ${enumerate(deeper)}`
+	}
+	const around = path.dirname(folder)
+	return existsSync(path.join(around, INDEX))
+		? `expected a folder with a ${INDEX}, found one around it: give ${around}`
+		: `expected a ${INDEX}, which names the pipeline, found none. An exporter that writes graphs alone leaves it, scheduler/, tokenizer/ and ` +
+				"each part's config.json to be copied from the model that it was given"
 }
 
 /** Folders in it with an index: a zip was unpacked with one around it, or all of a download's versions are in there (`snapshots/<commit>`). */

@@ -32,7 +32,16 @@ describe('refuses, and writes nothing:', () => {
 				}
 			])
 		),
-		'no index': { spoil: () => rm(at('model_index.json')), message: /model_index.json: expected a JSON file, found no file/ },
+		'no index': {
+			spoil: () => rm(at('model_index.json')),
+			message: /Tiny SD: expected a model_index.json, which names the pipeline, found none. .* copied from the model/
+		},
+		'a part of it alone': {
+			spoil: async () => {
+				place.source = at('unet')
+			},
+			message: /unet: expected a folder with a model_index.json, found one around it: give .*Tiny SD$/
+		},
 		'a folder around it': {
 			spoil: async () => {
 				await rename(place.source, path.join(place.work, 'inner'))
@@ -378,6 +387,19 @@ describe('refuses, and writes nothing:', () => {
 			spoil: async () => {},
 			options: { id: '../outside' },
 			message: /--id: expected small letters.*got "..\/outside"/
+		},
+		'a folder whose name has nothing for an id': {
+			spoil: async () => {
+				await rename(place.source, path.join(place.work, '風景'))
+				place.source = path.join(place.work, '風景')
+			},
+			message: /--id: expected small letters.*got "", made of the name 風景$/
+		},
+		'to fill up the disk': {
+			spoil: async () => {},
+			// Which nobody can do here without harm to others.
+			options: { stage: () => Promise.reject(new Error('ENOSPC: no space left on device, write')) },
+			message: /models: expected a disk with room for \d+ bytes more, found it full$/
 		},
 		'an id of the catalog': {
 			spoil: async () => {},
