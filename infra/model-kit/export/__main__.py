@@ -58,6 +58,10 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
     strange = [f"{name} ({part[1]})" for name, part in saved.items() if isinstance(part, list) and part[1] and name not in UNUSED and is_strange(part[1])]
     if strange:
         sys.exit(f"{index}: expected networks of {', '.join([*NETWORKS, *TEXT, CONTROL])}, got {', '.join(strange)}")
+    for config in sorted(folder.glob("*/config.json")):
+        quantised = json.loads(config.read_text()).get("quantization_config")
+        if quantised:
+            sys.exit(f"{config}: expected weights as they were before they were quantised, got {quantised.get('quant_method', 'quantised ones')}")
     own = ["controlnet"] if (saved.get("controlnet") or [None, None])[1] else []
     if given.control and own:
         sys.exit(f"--control: expected a model without a ControlNet, got {folder}, which has one: two of them at once are not served")
@@ -79,6 +83,10 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
     else:
         pipeline = one_file.load(given.source, weights, folder, **left_out)
         del weights
+    for name, part in pipeline.components.items():
+        missing = [key for key, weight in part.named_parameters() if weight.is_meta] if isinstance(part, torch.nn.Module) else []
+        if missing:
+            sys.exit(f"{given.source}: expected the networks of {folder}, found no weights for {len(missing)} of {name}: {', '.join(missing[:3])}")
     for file, scale in given.lora:
         lora.fuse(pipeline, file, scale)
     if controlnet or own:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -18,6 +19,8 @@ UNET = "model.diffusion_model.input_blocks.0.0.weight"
 TEXT = ("cond_stage_model.", "conditioner.")
 LENT = {"vae": ("first_stage_model.", "vae."), "text_encoder": TEXT, "text_encoder_2": TEXT}
 OTHERS = {"lora": "a LoRA, which --lora adds to the model that it is for", "double_blocks": "Flux", "joint_blocks": "Stable Diffusion 3"}
+# As ComfyUI and bitsandbytes call them, in whose files no weight is what it stands for.
+SCALED = re.compile(r"(^|\.)(scaled_fp8|scale_weight|weight_scale|comfy_quant|absmax|nested_absmax)$")
 
 
 def read(file: Path) -> dict[str, torch.Tensor]:
@@ -44,6 +47,9 @@ def settings(file: Path, weights: dict, config: str | None) -> Path:
     if UNET not in weights:
         known = (what for part, what in OTHERS.items() if any(part in name for name in weights))
         sys.exit(f"{file}: expected Stable Diffusion with its {UNET}, got {next(known, f'weights as {next(iter(weights))}' if weights else 'no weights')}")
+    scaled = next((name for name in weights if SCALED.search(name)), None)
+    if scaled:
+        sys.exit(f"{file}: expected weights as they are, in float32, float16, bfloat16 or float8, got {scaled}: they are to be multiplied first, which diffusers does not")
     if config and Path(config).is_dir():
         return Path(config)
     if not config and "edm_vpred.sigma_max" in weights:
@@ -70,12 +76,9 @@ def load(file: Path, weights: dict, folder: Path, **parts) -> diffusers.Diffusio
         sys.exit(f"{file}: expected the networks of {folder}, found no weights for some of their layers")
     except (OSError, ValueError, KeyError, SingleFileComponentError) as error:
         sys.exit(f"{file}: expected the networks of {folder}, got: {first_line(error)}")
-    for name, part in pipeline.components.items():
-        if not isinstance(part, torch.nn.Module):
-            continue
-        missing = [key for key, weight in part.float().named_parameters() if weight.is_meta]
-        if missing:
-            sys.exit(f"{file}: expected the networks of {folder}, found no weights for {len(missing)} of {name}: {', '.join(missing[:3])}")
+    for part in pipeline.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.float()
     # As ComfyUI tells them apart: there is no other mark of what they predict.
     if "v_pred" in weights:
         pipeline.scheduler.register_to_config(prediction_type="v_prediction")
