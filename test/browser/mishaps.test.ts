@@ -597,8 +597,12 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(await page.locator('.boxes input').evaluateAll(cut)).toBe(0)
 		// Nor what a picture was asked for.
 		await page.locator('select[name=model]').selectOption('scenes')
+		await page.getByLabel('Width').fill('256')
+		await page.getByLabel('Height').fill('64')
 		await develop(page)
 		await page.getByRole('button', { name: 'Open' }).click()
+		const [close, after] = await Promise.all(['Close', 'After'].map((name) => page.getByRole('button', { name }).boundingBox()))
+		expect(after!.y).toBeGreaterThan(close!.y + close!.height)
 		await page.getByText('The whole request').click()
 		expect(await page.locator('#detail').evaluate((dialog) => dialog.scrollWidth - dialog.clientWidth)).toBe(0)
 	})
