@@ -41,7 +41,7 @@ export async function buildEdge(): Promise<void> {
 		throw new Error(`expected that ${outdir} can be written to, got ${(error as Error).message}`)
 	}
 	sweep()
-	console.log('building the edge, which takes some seconds, and is done again when its sources change')
+	console.log('building the edge, which takes some seconds; later starts do so only where its sources have changed')
 	try {
 		await bundle()
 		rmSync(stamp, { force: true })
