@@ -18,6 +18,7 @@ import diffusers
 import lora
 import one_file
 import torch
+from complete import complete
 from parts import NETWORKS, TEXT
 from variant import variant
 from whole import whole
@@ -77,7 +78,8 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
         if files:
             print(f"weights: {files}, for not all parts have others", flush=True)
         try:
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, variant=files, **left_out)
+            with complete():
+                pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, variant=files, **left_out)
         except (OSError, ValueError, RuntimeError) as error:
             sys.exit(f"{folder}: expected a pipeline that diffusers loads, got: {one_file.first_line(error)}")
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import diffusers
 import torch
+from complete import complete
 from compvis import Nothing
 from diffusers.loaders.single_file_utils import SingleFileComponentError, fetch_diffusers_config
 from huggingface_hub import snapshot_download
@@ -69,7 +70,8 @@ def load(file: Path, weights: dict, folder: Path, **parts) -> diffusers.Diffusio
     for name, prefixes in LENT.items():
         if not any(key.startswith(prefixes) for key in weights) and any((folder / name).glob("*.safetensors")):
             library, lent = saved[name]
-            parts[name] = getattr(importlib.import_module(library), lent).from_pretrained(folder / name)
+            with complete():
+                parts[name] = getattr(importlib.import_module(library), lent).from_pretrained(folder / name)
     try:
         pipeline = cls.from_single_file(str(file), config=str(folder), **parts)
     except NotImplementedError:
