@@ -190,6 +190,13 @@ test.each(golden.strengths)('of $steps steps a strength of $strength leaves as m
 	expect(part!.timesteps).toHaveLength(given.begun)
 })
 
+test('a strength that leaves nothing of a walk that begins nearer to the picture is refused', () => {
+	const sampler = fromConfig('DPMSolverMultistepScheduler', { lambda_min_clipped: 0, timestep_spacing: 'trailing' })({ steps: 4 })
+	expect(sampler.timesteps).toHaveLength(2)
+	expect(lastPart(sampler, 4, 0.75).timesteps).toHaveLength(1)
+	expect(() => lastPart(sampler, 4, 0.5)).toThrow('strength: expected at least 0.75, which leaves one of 4 steps, got 0.5')
+})
+
 test('logarithms are those of numpy', () => {
 	expect(unpack(golden.logarithms.x).map(log32)).toEqual(unpack(golden.logarithms.log))
 })

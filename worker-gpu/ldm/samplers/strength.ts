@@ -18,8 +18,10 @@ export function lastPart<H>(sampler: Sampler<H>, steps: number, strength: number
 		throw new RangeError(`strength: expected a number from 0 to 1, got ${strength}`)
 	}
 	const left = stepsLeft(steps, strength)
-	if (left < 1) {
-		throw new RangeError(`strength: expected at least ${1 / steps}, which leaves one of ${steps} steps, got ${strength}`)
+	// A walk that begins nearer to the picture (lambda_min_clipped) may stand at fewer places than it has steps: the first ones are missing.
+	const least = Math.max(1, steps - Math.ceil(sampler.timesteps.length / sampler.order) + 1)
+	if (left < least) {
+		throw new RangeError(`strength: expected at least ${least / steps}, which leaves one of ${steps} steps, got ${strength}`)
 	}
 	const begin = (steps - left) * sampler.order
 	return {
