@@ -18,7 +18,7 @@ import diffusers
 import lora
 import one_file
 import torch
-from complete import complete
+from complete import absent, complete
 from parts import NETWORKS, TEXT
 from variant import variant
 from whole import whole
@@ -86,7 +86,7 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
         pipeline = one_file.load(given.source, weights, folder, **left_out)
         del weights
     for name, part in pipeline.components.items():
-        missing = [key for key, weight in part.named_parameters() if weight.is_meta] if isinstance(part, torch.nn.Module) else []
+        missing = absent(part) if isinstance(part, torch.nn.Module) else []
         if missing:
             sys.exit(f"{given.source}: expected the networks of {folder}, found no weights for {len(missing)} of {name}: {', '.join(missing[:3])}")
     for file, scale in given.lora:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import one_file
+from complete import absent, refuse
 from diffusers import ControlNetModel
 from variant import variant
 
@@ -22,9 +23,11 @@ def load(folder: Path) -> ControlNetModel:
     if name != "ControlNetModel":
         sys.exit(f"{file}: _class_name: expected ControlNetModel, got {name}")
     try:
-        return ControlNetModel.from_pretrained(folder, variant=variant(folder.parent, [folder.name]))
+        network = ControlNetModel.from_pretrained(folder, variant=variant(folder.parent, [folder.name]))
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"{folder}: expected a ControlNet that diffusers loads, got: {one_file.first_line(error)}")
+    refuse(folder, name, absent(network))
+    return network
 
 
 def steered_class(index: Path, name: str) -> str:
