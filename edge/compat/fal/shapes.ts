@@ -28,7 +28,7 @@ export function statusOf(queue: string, generation: Generation, withLogs: boolea
 		: { status: 'IN_PROGRESS', ...urls, logs }
 }
 
-/** How far it is; of what has ended, with that what a client should know: streams would tell it of each change. */
+/** How far it is; and its warnings, but not before it has ended: a stream of changes would repeat them with each. */
 function logsOf({ progress, images, warnings, request, created_at, started_at, completed_at }: Generation) {
 	const line = (level: 'INFO' | 'WARN', message: string, timestamp: string) => {
 		// Where their clients for Java and Swift look for them.
