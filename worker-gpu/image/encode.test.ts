@@ -68,6 +68,12 @@ test('a PNG has its parameters where viewers look for them', async () => {
 	expect(comments).toEqual([{ keyword: 'parameters', text: expect.stringContaining('"seed":9') }])
 })
 
+test('a PNG has its XMP in the chunk that its specification names, as text', async () => {
+	const { bytes } = await encodePicture(picture, request)
+	// Keyword, neither compressed nor of any language, no translated keyword; then the packet.
+	expect(Buffer.from(bytes).includes('iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket begin="\ufeff"')).toBe(true)
+})
+
 test.each(['webp', 'jpeg', 'avif'] as const)('%s is the larger, the higher its quality', async (output_format) => {
 	const sizeAt = async (output_quality: number) =>
 		(await encodePicture(picture, { ...request, output_format, output_quality })).bytes.length

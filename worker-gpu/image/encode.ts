@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { defaultQuality, type OutputFormat, type OutputType, outputType } from '../../shared/outputs.ts'
 import type { Sign } from './credentials.ts'
-import { provenanceOf, withText } from './provenance.ts'
+import { provenanceOf, withText, withXmp } from './provenance.ts'
 import type { Rgb } from './rgb.ts'
 
 export interface Encoded {
@@ -26,11 +26,13 @@ export async function encodePicture(
 ): Promise<Encoded> {
 	const format = request.output_format ?? 'png'
 	const { parameters, xmp } = provenanceOf(request, seed)
-	const image = sharp(pixels, { raw: { width, height, channels: 3 } })
-		.withXmp(xmp)
-		.withExif({ IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) } })
-	const encoded = await saved(image, format, request.output_quality).toBuffer()
-	const plain = format === 'png' && parameters ? withText(encoded, 'parameters', parameters) : new Uint8Array(encoded)
+	const isPng = format === 'png'
+	const image = sharp(pixels, { raw: { width, height, channels: 3 } }).withExif({
+		IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) }
+	})
+	const encoded = await saved(isPng ? image : image.withXmp(xmp), format, request.output_quality).toBuffer()
+	const marked = isPng ? withXmp(encoded, xmp) : new Uint8Array(encoded)
+	const plain = isPng && parameters ? withText(marked, 'parameters', parameters) : marked
 	const contentType = outputType(format)
 	const signed = await sign?.(plain, contentType)
 	const bytes = signed ?? plain

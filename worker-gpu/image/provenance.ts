@@ -35,9 +35,15 @@ export function provenanceOf(request: ResolvedRequest, seed: number): Provenance
 	}
 }
 
-/** `png` with a text chunk (PNG, third edition, §11.3.3.2) before its picture. */
-export function withText(png: Uint8Array, keyword: string, text: string): Uint8Array<ArrayBuffer> {
-	const body = Buffer.from(`tEXt${keyword}\0${text}`, 'latin1')
+/** `png` with a text of ASCII (PNG, third edition, §11.3.3.2). */
+export const withText = (png: Uint8Array, keyword: string, text: string) => withChunk(png, 'tEXt', `${keyword}\0${text}`)
+
+/** `png` with XMP where its specification wants it (part 3, §1.1.5): in UTF-8, not compressed. libvips compresses it, and Adobe's readers find none. */
+export const withXmp = (png: Uint8Array, xmp: string) => withChunk(png, 'iTXt', `XML:com.adobe.xmp\0\0\0\0\0${xmp}`)
+
+/** `png` with a chunk (§5.3) before its picture. */
+function withChunk(png: Uint8Array, type: string, data: string): Uint8Array<ArrayBuffer> {
+	const body = Buffer.from(type + data)
 	const chunk = Buffer.alloc(body.length + 8)
 	chunk.writeUInt32BE(body.length - 4)
 	body.copy(chunk, 4)
