@@ -1,3 +1,4 @@
+import { crc32, deflateSync } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { decodeInputs } from './decode.ts'
@@ -27,6 +28,17 @@ const decode = async (image: Uint8Array, fields = {}) => (await decodeInputs({ .
 const pixel = ({ pixels, width, height }: Raster, x: number, y: number) => {
 	const channels = pixels.length / width / height
 	return [...pixels.subarray((y * width + x) * channels, (y * width + x + 1) * channels)]
+}
+const word = (value: number) => Buffer.from(value.toString(16).padStart(8, '0'), 'hex')
+const words = (...parts: (string | number)[]) =>
+	Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : word(part))))
+/** A PNG of greys that are in proportion to the light: its profile (ICC.1, §7) says so. */
+function ofLight(png: Uint8Array): Uint8Array {
+	const white = [0xf6d6, 0x10000, 0xd32d]
+	const head = words(188, 0, 0x0240_0000, 'mntrGRAYXYZ ', 0, 0, 0, 'acsp', ...Array(7).fill(0), ...white, ...Array(12).fill(0))
+	const profile = Buffer.concat([head, words(2, 'wtpt', 156, 20, 'kTRC', 176, 12, 'XYZ ', 0, ...white, 'curv', 0, 0)])
+	const chunk = Buffer.concat([words('iCCPgrey\0\0'), deflateSync(profile)])
+	return Buffer.concat([png.subarray(0, 33), words(chunk.length - 4), chunk, words(crc32(chunk)), png.subarray(33)])
 }
 /** Within what a lossy format loses. */
 const near = (got: number[], expected: number[], tolerance = 12) => {
@@ -77,13 +89,24 @@ describe('images', () => {
 		isUpright(raster)
 	})
 
-	test('follow their colour profile', async () => {
+	test.each(['srgb', 'rgb16'] as const)('follow their colour profile: %s', async (space) => {
 		const red = sharp({ create: { width: 64, height: 64, channels: 3, background: { r: 200, g: 60, b: 60 } } })
-		const p3 = await file(red.withIccProfile('p3').png())
-		// Its numbers are others than sRGB's; the colour is the same.
-		const [stored] = await sharp(p3, { ignoreIcc: true }).raw().toBuffer()
-		expect(stored).toBeLessThan(195)
-		near(pixel(await decode(p3), 32, 32), [200, 60, 60], 2)
+		for (const profile of ['p3', 'srgb']) {
+			const image = await file(red.clone().toColourspace(space).withIccProfile(profile).png())
+			expect(await sharp(image).metadata()).toMatchObject({ space, hasProfile: true })
+			// Numbers of P3 are others than sRGB's; the colour is the same.
+			const [stored] = await sharp(image, { ignoreIcc: true }).raw().toBuffer()
+			near([stored!], [profile === 'p3' ? 185 : 200], 2)
+			near(pixel(await decode(image), 32, 32), [200, 60, 60], 2)
+		}
+	})
+
+	test.each(['b-w', 'grey16'] as const)('follow it where they are grey: %s', async (space) => {
+		const grey = sharp({ create: { width: 64, height: 64, channels: 3, background: '#808080' } })
+		const image = ofLight(await file(grey.toColourspace(space).png()))
+		expect(await sharp(image).metadata()).toMatchObject({ space, hasProfile: true })
+		// Half of the light (IEC 61966-2-1).
+		near(pixel(await decode(image), 32, 32), [188, 188, 188], 1)
 	})
 
 	test('with transparent parts lie on white', async () => {

@@ -167,9 +167,9 @@ async function withSamples<T>(
 	prepare: (image: Sharp) => Sharp,
 	use: (samples: Samples) => Promise<T>
 ): Promise<T> {
-	const { width, height } = await look(name, file)
+	const { width, height, space } = await look(name, file)
 	const work = async () => {
-		const image = prepare(open(file).autoOrient().toColourspace('srgb'))
+		const image = prepare(inBytes(open(file), space).autoOrient().toColourspace('srgb'))
 		const { data, info } = await reading(name, () => image.raw().toBuffer({ resolveWithObject: true }))
 		return use({ ...info, pixels: new Uint8Array(data.buffer, data.byteOffset, data.length) })
 	}
@@ -180,6 +180,10 @@ async function withSamples<T>(
 	lastOfLarge = mine.catch(() => {})
 	return mine
 }
+
+/** Samples of 16 bits made 8 first: sharp brings those to another profile than sRGB, Display P3, and leaves it at that; a grey's profile it passes over. */
+const inBytes = (image: Sharp, space: string) =>
+	space === 'rgb16' ? image.pipelineColourspace('srgb') : space === 'grey16' ? image.pipelineColourspace('b-w') : image
 
 async function reading<T>(name: InputName, read: () => Promise<T>): Promise<T> {
 	try {
