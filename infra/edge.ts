@@ -1,5 +1,5 @@
 /** The built edge (infra/build.ts) in a local workerd. The only place that knows Miniflare's options. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from 'miniflare'
 
@@ -39,6 +39,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 	const { port, dataDir, secrets, tls, inspectorPort, log = console.log, onLost } = options
 	const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`
 	const worker = JSON.parse(readFileSync(join(dist, 'options.json'), 'utf8'))
+	if (dataDir) {
+		// A Viewer keeps nothing, but the runtime has left an empty database of each that there was.
+		rmSync(join(dataDir, 'do/-Viewer'), { recursive: true, force: true })
+	}
 	const s3Credentials = { accessKeyId: secrets.S3_ACCESS_KEY_ID, secretAccessKey: secrets.S3_SECRET_ACCESS_KEY }
 	const miniflare = new Miniflare(
 		convertV4MiniflareOptions({

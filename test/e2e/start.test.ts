@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer as createProxy } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -94,6 +94,9 @@ describe('npm start', () => {
 
 	it('stops every child within 5 s of Ctrl-C, and keeps the data for the next start', async () => {
 		const { id } = await stack.submit(request, wait)
+		// The runtime makes a file for each generation that was waited for.
+		const viewers = () => readdirSync(join(stack.dataDir, 'edge/do/-Viewer')).filter((name) => /^\w{64}\.sqlite$/.test(name))
+		expect(viewers()).not.toEqual([])
 		const children = descendants(stack.process.pid!).map(({ pid }) => pid)
 		expect(children.length).toBeGreaterThan(4)
 		const exited = new Promise((resolve) => stack.process.once('exit', resolve))
@@ -105,6 +108,7 @@ describe('npm start', () => {
 
 		const { apiKey } = stack
 		stack = await startStack({ dataDir: stack.dataDir })
+		expect(viewers()).toEqual([])
 		expect(stack.apiKey).toBe(apiKey)
 		const kept = await stack.finished(id)
 		expect(kept).toMatchObject({ id, status: 'succeeded' })
