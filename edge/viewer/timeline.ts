@@ -99,13 +99,23 @@ export class Timeline {
 		// Deleted first: a Map keeps a key that it has where it is, and entries are in the order of their numbers.
 		this.#entries.delete(kind)
 		this.#seq += 1
-		const entry = { seq: this.#seq, happening }
-		this.#entries.set(kind, entry)
+		this.#entries.set(kind, { seq: this.#seq, happening })
 		if (happening.type === 'partial_image') {
-			keep({ size: happening.data.length, drop: () => this.#entries.get(kind) === entry && this.#entries.delete(kind) })
+			keep({ size: happening.data.length, drop: dropper(this.#entries, kind, this.#seq) })
 		}
 		this.#grown.resolve()
 		this.#grown = Promise.withResolvers<void>()
+	}
+}
+
+/** What removes an entry: it may be kept for long after the Viewer has vanished, and holds nothing of what that knew. */
+function dropper(entries: Map<string, Entry>, kind: string, seq: number): () => void {
+	const weakly = new WeakRef(entries)
+	return () => {
+		const there = weakly.deref()
+		if (there?.get(kind)?.seq === seq) {
+			there.delete(kind)
+		}
 	}
 }
 

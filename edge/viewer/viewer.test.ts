@@ -10,6 +10,7 @@ import { readKey } from '../keys.ts'
 import { env, fetchEdge, get, newAccount, patience, post, submitTo } from '../testing.ts'
 import { untilSilent } from './follow.ts'
 import { hold } from './hold.ts'
+import { Timeline } from './timeline.ts'
 import type { Viewer } from './viewer.ts'
 
 const order = takeApart(orderFor(findModel('scenes')!).parse({ model: 'scenes', prompt: 'a red sphere' }))
@@ -147,6 +148,20 @@ describe('Viewer', () => {
 		await end()
 		expect(await followed).toBe(24)
 		expect(await Promise.all(viewers.map(heard))).toEqual([5, 24, 24, 24, 24, 24])
+	})
+
+	it('leaves nothing in memory of what it has told, once it has vanished', async () => {
+		const told = () => {
+			const timeline = new Timeline()
+			timeline.add({ type: 'partial_image', n: 0, index: 0, step: 1, content_type: 'image/webp', data: 'UklGRg==' })
+			return new WeakRef(timeline)
+		}
+		const all = Array.from({ length: 10 }, told)
+		// The runtime lets nobody ask for a collection, but makes one for whoever allocates much.
+		await vi.waitFor(() => {
+			void Array.from({ length: 1_000_000 }, (_, i) => ({ i }))
+			expect(all.filter((one) => one.deref())).toEqual([])
+		}, patience)
 	})
 
 	it('has nobody here who asked for the head of its events alone', async () => {
