@@ -68,6 +68,22 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 			expect(await of(bytes)).toEqual(await of(plain.bytes))
 		})
 
+		test('names what it was before, where it was painted over', async () => {
+			const { sign } = await openSigner(...issue(output_format, p256))
+			const image = 'upl_00000000000000000000000000'
+			const edited = { ...request, output_format, task: 'inpainting' as const, image, mask: image }
+			const { bytes, contentType } = await encodePicture(picture, edited, sign)
+			const { validation_state, active_manifest, manifests } = await opened(bytes, contentType)
+			expect(validation_state).toBe('Trusted')
+			const { ingredients, assertions } = manifests[active_manifest]
+			expect(ingredients).toMatchObject([{ title: 'image', relationship: 'parentOf', instance_id: image }])
+			const { data } = assertions.find(({ label }: { label: string }) => label === 'c2pa.actions.v2')
+			expect(data.actions).toMatchObject([
+				{ action: 'c2pa.opened', parameters: { ingredients: [{ url: expect.stringContaining('c2pa.ingredient') }] } },
+				{ action: 'c2pa.edited', digitalSourceType: expect.stringMatching(/\/compositeWithTrainedAlgorithmicMedia$/) }
+			])
+		})
+
 		test('is not, once a bit of it has changed', async () => {
 			const { sign } = await openSigner(...issue(output_format, p256))
 			const { bytes, contentType } = await encodePicture(picture, { ...request, output_format }, sign)

@@ -5,9 +5,14 @@ import { initSync, WasmBuilder, WasmReader } from '@contentauth/c2pa-wasm'
 import sharp from 'sharp'
 import type { OutputType } from '../../shared/outputs.ts'
 import { algorithmOf, Sign1 } from './cose.ts'
+import { digitalSource } from './provenance.ts'
 
-/** Puts a C2PA manifest into an encoded picture. Undefined once a certificate has expired: readers refuse what is signed after that. */
-export type Sign = (picture: Uint8Array, type: OutputType) => Promise<Uint8Array<ArrayBuffer> | undefined>
+/**
+ * Puts a C2PA manifest into an encoded picture. Undefined once a certificate has expired: readers refuse what is signed with it from then on.
+ *
+ * @param edited the id of the picture that it was, if parts of that are in it
+ */
+export type Sign = (picture: Uint8Array, type: OutputType, edited?: string) => Promise<Uint8Array<ArrayBuffer> | undefined>
 
 interface Signer {
 	readonly sign: Sign
@@ -22,22 +27,26 @@ class CredentialsUnusable extends Error {
 	override name = 'CredentialsUnusable'
 }
 
-/** What each picture says of itself: a model made it, and nothing came before. */
-const manifest = {
-	claim_generator_info: [{ name: 'Darkroom' }],
-	assertions: [
-		{
-			label: 'c2pa.actions.v2',
-			data: {
-				actions: [
-					{
-						action: 'c2pa.created',
-						digitalSourceType: 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia'
-					}
-				]
-			}
-		}
+/** What a picture says of itself: that a model made it, or edited one (specification 2.2, §18.14.2 and 18.15.3), which is named, but not shown. */
+function manifestOf(format: OutputType, edited: string | undefined) {
+	const digitalSourceType = digitalSource(edited !== undefined)
+	const actions = [
+		{ action: 'c2pa.opened', parameters: { ingredientIds: ['image'] } },
+		{ action: 'c2pa.edited', digitalSourceType }
 	]
+	return {
+		format,
+		claim_generator_info: [{ name: 'Darkroom' }],
+		...(edited !== undefined && {
+			ingredients: [{ label: 'image', title: 'image', relationship: 'parentOf', instance_id: edited }]
+		}),
+		assertions: [
+			{
+				label: 'c2pa.actions.v2',
+				data: { actions: edited === undefined ? [{ action: 'c2pa.created', digitalSourceType }] : actions }
+			}
+		]
+	}
 }
 
 /**
@@ -71,11 +80,11 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 	initSync({ module: readFileSync(fileURLToPath(import.meta.resolve('@contentauth/c2pa-wasm/c2pa.wasm'))) })
 	// It was built for browsers' workers, and reads pictures as they do; what it is given for a Blob is our own.
 	Object.assign(globalThis, { FileReaderSync: Reader })
-	const sign: Sign = async (picture, type) => {
+	const sign: Sign = async (picture, type, edited) => {
 		if (until.getTime() <= Date.now()) {
 			return undefined
 		}
-		const builder = WasmBuilder.fromJson(JSON.stringify({ ...manifest, format: type }))
+		const builder = WasmBuilder.fromJson(JSON.stringify(manifestOf(type, edited)))
 		try {
 			const blob = { size: picture.length, picture } as unknown as Blob
 			return new Uint8Array(await builder.sign(signer as never, [], type, blob))

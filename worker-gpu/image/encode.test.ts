@@ -50,6 +50,18 @@ describe.each(OutputFormat.options)('%s', (format) => {
 		expect(exif!.toString('latin1')).toContain(json)
 	})
 
+	test('says that a model edited it where the rest is the client’s', async () => {
+		const image = 'upl_00000000000000000000000000'
+		const sourceOf = async (task: 'inpainting' | 'image-to-image') => {
+			const { bytes } = await encodePicture(picture, { ...wanted, task, image })
+			const { xmpAsString } = await sharp(bytes).metadata()
+			return /digitalsourcetype\/(\w+)/.exec(xmpAsString!)![1]
+		}
+		expect(await sourceOf('inpainting')).toBe('compositeWithTrainedAlgorithmicMedia')
+		// Drawn anew from one side to the other.
+		expect(await sourceOf('image-to-image')).toBe('trainedAlgorithmicMedia')
+	})
+
 	// An ampersand takes five letters in XML.
 	test.each(['ü', '&'])('has nothing of a request that is too long for it, but that a model made it: %s', async (letter) => {
 		const { bytes } = await encodePicture(picture, {

@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp'
 import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { defaultQuality, type OutputFormat, type OutputType, outputType } from '../../shared/outputs.ts'
 import type { Sign } from './credentials.ts'
-import { provenanceOf, withText, withXmp } from './provenance.ts'
+import { editedImage, provenanceOf, withText, withXmp } from './provenance.ts'
 import type { Rgb } from './rgb.ts'
 
 export interface Encoded {
@@ -34,7 +34,7 @@ export async function encodePicture(
 	const marked = isPng ? withXmp(encoded, xmp) : new Uint8Array(encoded)
 	const plain = isPng && parameters ? withText(marked, 'parameters', parameters) : marked
 	const contentType = outputType(format)
-	const signed = await sign?.(plain, contentType)
+	const signed = await sign?.(plain, contentType, editedImage(request))
 	const bytes = signed ?? plain
 	return { bytes, contentType, md5: createHash('md5').update(bytes).digest('base64'), isSigned: signed !== undefined }
 }

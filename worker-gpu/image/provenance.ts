@@ -4,13 +4,20 @@ import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 /** Of the request as XMP has it. One segment of a JPEG holds 65,533 bytes, and a longer one is left out without a word, mark and all. */
 const MOST_BYTES = 30_000
 
-/** What a picture says of itself: that it was made by a model, and how to make it again. */
+/** What a picture says of itself: that it was made by a model, or edited, and how to make it again. */
 interface Provenance {
 	/** The request for this picture alone, as JSON in ASCII; it can be posted again. Empty where it is too long. */
 	readonly parameters: string
-	/** With IPTC's digital source type for generated media, and the parameters. */
+	/** With IPTC's digital source type, and the parameters. */
 	readonly xmp: string
 }
+
+/** The term of IPTC's digital source types for what a model made, or for what it edited, as by inpainting. */
+export const digitalSource = (isEdited: boolean) =>
+	`http://cv.iptc.org/newscodes/digitalsourcetype/${isEdited ? 'compositeWithTrainedAlgorithmicMedia' : 'trainedAlgorithmicMedia'}`
+
+/** The id of the picture that a request paints over: parts of it are in what is drawn. */
+export const editedImage = ({ task, image }: ResolvedRequest) => (task === 'inpainting' ? image : undefined)
 
 export function provenanceOf(request: ResolvedRequest, seed: number): Provenance {
 	const { partial_images: _, ...drawn } = request
@@ -26,7 +33,7 @@ export function provenanceOf(request: ResolvedRequest, seed: number): Provenance
 			xmlns:exif="http://ns.adobe.com/exif/1.0/"
 			xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
 			<xmp:CreatorTool>Darkroom</xmp:CreatorTool>
-			<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</Iptc4xmpExt:DigitalSourceType>
+			<Iptc4xmpExt:DigitalSourceType>${digitalSource(editedImage(request) !== undefined)}</Iptc4xmpExt:DigitalSourceType>
 			<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">${inXml(parameters)}</rdf:li></rdf:Alt></exif:UserComment>
 		</rdf:Description>
 	</rdf:RDF>
