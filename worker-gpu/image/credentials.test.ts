@@ -129,9 +129,19 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 		await refused(chain, 'a key', 'private key: expected PEM')
 		await refused('-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', key, 'certificate: expected PEM')
 		await refused(...issue('curve', ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:secp256k1', '-nodes']), 'got secp256k1')
-		await refused(...issue('server', p256, { usage: 'codeSigning' }), /certificate: .*signingCredential/)
+		openssl('pkcs8', '-topk8', '-in', file('good.key'), '-passout', 'pass:word', '-out', file('locked.key'))
+		await refused(chain, pem('locked.key'), 'private key: expected PEM without a passphrase, got one with it')
+		await refused(...issue('server', p256, { usage: 'codeSigning' }), /^certificate: signingCredential.invalid \([^()]+\)$/)
+		const unlike = 'certificate: expected O=Darkroom, CN=Node to be followed by who issued it, O=Tests, CN=Root, got O=Darkroom'
+		await refused(pem('good.pem') + pem('other.pem') + pem('ca.pem'), key, unlike)
 		await refused(...issue('old', p256, { days: '-1' }), /certificate: O=Darkroom, CN=Node expired at 20/)
 		openssl('x509', '-in', file('ca.pem'), '-signkey', file('ca.key'), '-days', '-1', '-out', file('old-ca.pem'))
 		await refused(pem('good.pem') + pem('old-ca.pem'), key, /certificate: O=Tests, CN=Root expired at 20/)
+		vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 86_400_000 })
+		try {
+			await refused(chain, key, /certificate: O=Darkroom, CN=Node is valid from 20.*Z on$/)
+		} finally {
+			vi.useRealTimers()
+		}
 	})
 })

@@ -60,6 +60,9 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 		const pem = certificates.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
 		return pem.map((one) => new X509Certificate(one))
 	})
+	if (privateKey.includes('ENCRYPTED')) {
+		throw new CredentialsUnusable('private key: expected PEM without a passphrase, got one with it')
+	}
 	const key = read('private key', () => createPrivateKey(privateKey))
 	const algorithm = algorithmOf(key)
 	if (!algorithm) {
@@ -69,11 +72,7 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 	if (!own?.checkPrivateKey(key)) {
 		throw new CredentialsUnusable(`private key: expected that of ${own ? nameOf(own) : 'a certificate'}, got another`)
 	}
-	const first = chain.reduce((a, b) => (b.validToDate < a.validToDate ? b : a))
-	const until = first.validToDate
-	if (until.getTime() <= Date.now()) {
-		throw new CredentialsUnusable(`certificate: ${nameOf(first)} expired at ${until.toISOString()}`)
-	}
+	const until = endOf(chain)
 	const sign1 = new Sign1(key, algorithm, chain)
 	const signer = { alg: algorithm.name, reserveSize: sign1.length, sign: (claim: Uint8Array) => sign1.over(claim) }
 
@@ -84,7 +83,7 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 		if (until.getTime() <= Date.now()) {
 			return undefined
 		}
-		const builder = WasmBuilder.fromJson(JSON.stringify(manifestOf(type, edited)))
+		const builder = WasmBuilder.fromJson(JSON.stringify(manifestOf(type, edited)), settings)
 		try {
 			const blob = { size: picture.length, picture } as unknown as Blob
 			return new Uint8Array(await builder.sign(signer as never, [], type, blob))
@@ -98,6 +97,30 @@ export async function openSigner(certificates: string, privateKey: string): Prom
 	await prove(sign)
 	return { sign, subject: nameOf(own), until }
 }
+
+/** When the first of a chain expires that is in order, and valid today. */
+function endOf(chain: readonly X509Certificate[]): Date {
+	// RFC 9360, §2. Readers look no further for who issued a certificate than to the next.
+	const broken = chain.findIndex((one, i) => i > 0 && !chain[i - 1]!.checkIssued(one))
+	if (broken > 0) {
+		const [before, got] = [chain[broken - 1]!, chain[broken]!]
+		throw new CredentialsUnusable(
+			`certificate: expected ${nameOf(before)} to be followed by who issued it, ${onOneLine(before.issuer)}, got ${nameOf(got)}`
+		)
+	}
+	const early = chain.find(({ validFromDate }) => validFromDate.getTime() > Date.now())
+	if (early) {
+		throw new CredentialsUnusable(`certificate: ${nameOf(early)} is valid from ${early.validFromDate.toISOString()} on`)
+	}
+	const first = chain.reduce((a, b) => (b.validToDate < a.validToDate ? b : a))
+	if (first.validToDate.getTime() <= Date.now()) {
+		throw new CredentialsUnusable(`certificate: ${nameOf(first)} expired at ${first.validToDate.toISOString()}`)
+	}
+	return first.validToDate
+}
+
+/** What is signed is read once, by `prove`: not each time, and with its findings in plain words. */
+const settings = JSON.stringify({ verify: { verify_after_sign: false } })
 
 class Reader {
 	readAsArrayBuffer({ picture }: { picture: Uint8Array }): ArrayBuffer {
@@ -135,5 +158,6 @@ function read<T>(what: string, work: () => T): T {
 	}
 }
 
-const nameOf = ({ subject }: X509Certificate) => subject.replaceAll('\n', ', ')
+const onOneLine = (name: string) => name.replaceAll('\n', ', ')
+const nameOf = ({ subject }: X509Certificate) => onOneLine(subject)
 const kindOf = ({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject) => details?.namedCurve ?? type
