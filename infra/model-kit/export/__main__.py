@@ -15,6 +15,7 @@ from pathlib import Path
 
 import control
 import diffusers
+import json_file
 import lora
 import one_file
 import torch
@@ -54,13 +55,15 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
     if not index.is_file():
         sys.exit(f"{index}: expected a diffusers pipeline, found no such file")
 
-    saved = json.loads(index.read_text())
+    saved = json_file.read(index)
+    if not isinstance(saved.get("_class_name"), str):
+        sys.exit(f"{index}: _class_name: expected a class of diffusers, got {saved.get('_class_name')}")
     # Told before gigabytes are read, and before a class is looked for that this version may not have.
     strange = [f"{name} ({part[1]})" for name, part in saved.items() if isinstance(part, list) and part[1] and name not in UNUSED and is_strange(part[1])]
     if strange:
         sys.exit(f"{index}: expected networks of {', '.join([*NETWORKS, *TEXT, CONTROL])}, got {', '.join(strange)}")
     for config in sorted(folder.glob("*/config.json")):
-        quantised = json.loads(config.read_text()).get("quantization_config")
+        quantised = json_file.read(config).get("quantization_config")
         if quantised:
             sys.exit(f"{config}: expected weights as they were before they were quantised, got {quantised.get('quant_method', 'quantised ones')}")
     own = ["controlnet"] if (saved.get("controlnet") or [None, None])[1] else []
@@ -80,7 +83,7 @@ def export(parser: argparse.ArgumentParser, given: argparse.Namespace, target: P
         try:
             with complete():
                 pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, variant=files, **left_out)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, AttributeError, TypeError) as error:
             sys.exit(f"{folder}: expected a pipeline that diffusers loads, got: {one_file.first_line(error)}")
     else:
         pipeline = one_file.load(given.source, weights, folder, **left_out)

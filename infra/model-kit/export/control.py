@@ -1,10 +1,10 @@
 """A ControlNet (Zhang et al., 2023), which steers a U-Net by a map as large as the picture."""
 
-import json
 import re
 import sys
 from pathlib import Path
 
+import json_file
 import one_file
 from complete import absent, refuse
 from diffusers import ControlNetModel
@@ -19,7 +19,7 @@ def load(folder: Path) -> ControlNetModel:
     file = folder / "config.json"
     if not file.is_file():
         sys.exit(f"{file}: expected a ControlNet's folder, as diffusers saves it, found no such file")
-    name = json.loads(file.read_text()).get("_class_name")
+    name = json_file.read(file).get("_class_name")
     if name != "ControlNetModel":
         sys.exit(f"{file}: _class_name: expected ControlNetModel, got {name}")
     try:
