@@ -225,6 +225,13 @@ test("a download in huggingface_hub's cache, whose files are links to its blobs,
 	await expect(add({ id: 'other', source: cache })).rejects.toThrow(`found one deeper: give ${source}`)
 })
 
+test('of a name with accents the letters make the id', async () => {
+	await lay('scalar')
+	const source = path.join(place.work, "Modèle d'Été")
+	await rename(place.source, source)
+	expect((await add({ source, dryRun: true })).entry.id).toBe('modele-d-ete')
+})
+
 test.each(['scalar', 'dynamo'] as const)('weights of an export whose timestep is %s may be declared as inputs', async (kind) => {
 	await lay(kind)
 	for (const part of ['unet', 'vae_decoder', 'text_encoder']) {

@@ -85,6 +85,8 @@ const nameOf = (folder: string): string =>
 
 const slug = (name: string): string =>
 	name
+		.normalize('NFKD')
+		.replace(/\p{Mark}/gu, '')
 		.toLowerCase()
 		.replace(/[^a-z0-9]+/g, '-')
 		.replace(/^-+|-+$/g, '')
