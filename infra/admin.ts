@@ -11,7 +11,7 @@ const usage = `npm run admin -- COMMAND ACCOUNT …
       --plan trial|standard|scale      standard at first
       --limit NAME=NUMBER|none         requests_per_minute, pictures_in_flight, spend_per_day, spend_per_month; once for each, in place of all that it had of its own
       --limit plan                     none of its own, but the plan's
-  credit ACCOUNT AMOUNT REFERENCE    gives it so many micro-units, of which 1000000 are one of your currency; once under each reference
+  credit ACCOUNT AMOUNT REFERENCE    gives it so many micro-units, of which 1000000 are one of your currency; once under each reference. Makes the account if it is new
   debit ACCOUNT AMOUNT REFERENCE     takes back micro-units that it has not spent, in the same way
   refund ACCOUNT GENERATION          gives back what was charged for a generation
   keys ACCOUNT                       its keys

@@ -23,7 +23,7 @@ const Credit = z.strictObject({
 const route = createRoute({
 	method: 'post',
 	path: '/v1/admin/accounts/{account}/credits',
-	summary: 'Give an account credit, or take it back',
+	summary: 'Give an account credit, or take it back; make it when it is new',
 	middleware: [withAdmin, limitBody] as const,
 	request: {
 		params: z.object({ account: AccountId }),
