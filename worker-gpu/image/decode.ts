@@ -156,7 +156,7 @@ function scansOf(file: Buffer): number {
 	return scans
 }
 
-/** Pixels of a picture that is read while no other such is: at its largest it takes 200 MB. */
+/** Pixels of a picture that is read while no other such is: at its largest it takes 200 MB, and where it is an AVIF of 12 bits 800. */
 const LARGE = 4 * 1024 * 1024
 let lastOfLarge: Promise<unknown> = Promise.resolve()
 
