@@ -272,7 +272,9 @@ test('what cannot be decoded is the client’s fault, by the name of the input',
 
 test('what is wrong with an AVIF is told, not how libheif looked for it', async () => {
 	const still = await file(picture().avif({ quality: 90, effort: 0 }))
-	await expect(decode(still.fill(0, Buffer.from(still).indexOf('mdat') + 4))).rejects.toThrow(/got one that cannot be read \(heif: /)
+	await expect(decode(still.fill(0, Buffer.from(still).indexOf('mdat') + 4))).rejects.toThrow(
+		/got one that cannot be read \(heif: /
+	)
 })
 
 describe('a JPEG', () => {
