@@ -86,6 +86,12 @@ test('a PNG has its XMP in the chunk that its specification names, as text', asy
 	expect(Buffer.from(bytes).includes('iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket begin="\ufeff"')).toBe(true)
 })
 
+// Exif 3.0, §4.6.5. sharp reads it of these two.
+test.each(['png', 'jpeg'] as const)('%s has 72 pixels an inch, as what has no size on paper', async (output_format) => {
+	const { bytes } = await encodePicture(picture, { ...request, output_format })
+	expect((await sharp(bytes).metadata()).density).toBe(72)
+})
+
 test.each(['webp', 'jpeg', 'avif'] as const)('%s is the larger, the higher its quality', async (output_format) => {
 	const sizeAt = async (output_quality: number) =>
 		(await encodePicture(picture, { ...request, output_format, output_quality })).bytes.length

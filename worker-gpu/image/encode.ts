@@ -27,9 +27,9 @@ export async function encodePicture(
 	const format = request.output_format ?? 'png'
 	const { parameters, xmp } = provenanceOf(request, seed)
 	const isPng = format === 'png'
-	const image = sharp(pixels, { raw: { width, height, channels: 3 } }).withExif({
-		IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) }
-	})
+	const image = sharp(pixels, { raw: { width, height, channels: 3 } })
+		.withDensity(72)
+		.withExif({ IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) } })
 	const encoded = await saved(isPng ? image : image.withXmp(xmp), format, request.output_quality).toBuffer()
 	const marked = isPng ? withXmp(encoded, xmp) : new Uint8Array(encoded)
 	const plain = isPng && parameters ? withText(marked, 'parameters', parameters) : marked
