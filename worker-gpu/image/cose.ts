@@ -39,8 +39,9 @@ export class Sign1 {
 	constructor(key: KeyObject, algorithm: Algorithm, certificates: readonly X509Certificate[]) {
 		this.#key = key
 		this.#algorithm = algorithm
-		const chain = certificates.map(({ raw }) => bytes(raw))
-		this.#header = bytes(map(integer(1), integer(algorithm.cose), integer(33), array(...chain)))
+		const [own, ...others] = certificates.map(({ raw }) => bytes(raw))
+		const chain = others.length === 0 ? own! : array(own!, ...others)
+		this.#header = bytes(map(integer(1), integer(algorithm.cose), integer(33), chain))
 	}
 
 	/** Bytes of it, whatever the payload. */

@@ -106,6 +106,17 @@ describe.skipIf(!isInstalled('openssl'))('with a certificate', () => {
 		expect([validation_state, manifests[active_manifest].signature_info.alg]).toEqual(['Trusted', algorithm])
 	})
 
+	test('a certificate without a chain is no array of one', async () => {
+		const [, key] = issue('lone', p256)
+		const { sign } = await openSigner(pem('lone.pem'), key)
+		const { bytes, contentType } = await encodePicture(picture, request, sign)
+		// x5chain is 33, and a certificate a string of as many bytes as two say (RFC 9360, §2: COSE_X509).
+		const { raw } = new X509Certificate(pem('lone.pem'))
+		const field = Buffer.concat([Buffer.from([0x18, 33, 0x59, raw.length >> 8, raw.length & 0xff]), raw])
+		expect(Buffer.from(bytes).includes(field)).toBe(true)
+		expect((await opened(bytes, contentType)).validation_state).toBe('Trusted')
+	})
+
 	test('what is drawn after a certificate has expired goes out unsigned', async () => {
 		const signer = await openSigner(...issue('brief', p256))
 		expect(signer.until).toEqual(new X509Certificate(pem('brief.pem')).validToDate)
