@@ -44,7 +44,7 @@ it.each([
 	const { work, request } = await begun(account, key)
 	await deliver(work, 0, request.seed)
 	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
-	const [{ revised_prompt: _prompt, seed: _seed, ...picture }] = (
+	const [{ revised_prompt: _prompt, seed: _seed, width: _width, height: _height, ...picture }] = (
 		await (await answering).json<{ data: [Record<string, string>] }>()
 	).data
 	expect(Object.keys(picture).sort()).toEqual(expected)
@@ -141,6 +141,27 @@ it('tells of each picture once in its stream, also where its Viewer has vanished
 		}
 	}
 	expect(types).toEqual(Array(2).fill('image_generation.completed'))
+})
+
+it('names no size but theirs, for async-openai and dart_openai refuse others, and tells that of each picture beside it', async () => {
+	const { account, key } = await newAccount()
+	const body = { prompt: 'a red sphere', model: 'dall-e-3' }
+	const answering = post(generations, key, body)
+	const { work, request } = await begun(account, key)
+	await deliver(work, 0, request.seed)
+	await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const { size, data } = await (await answering).json<{ size?: string; data: object[] }>()
+	expect([size, data]).toMatchObject([undefined, [{ width: 128, height: 128 }]])
+	const other = await newAccount()
+	const answer = await post(generations, other.key, { ...body, stream: true })
+	const streamed = await begun(other.account, other.key)
+	await deliver(streamed.work, 0, streamed.request.seed)
+	await call(streamed.work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
+	const told: object[] = []
+	for await (const { data: event } of readEvents(answer.body!)) {
+		told.push(JSON.parse(event))
+	}
+	expect(told).toMatchObject([{ type: 'image_generation.completed', size: 'auto', width: 128, height: 128 }])
 })
 
 it.each([

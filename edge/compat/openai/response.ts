@@ -5,8 +5,8 @@ import { respondInline } from '../inline.ts'
 import type { Wanted } from './request.ts'
 
 const formatOf = ({ content_type }: Picture) => content_type.replace('image/', '')
-const sizeOf = ({ request: { width, height } }: Generation) => `${width}x${height}`
 
+/** Without their `size`, which may be one of three: clients that know no others refuse ours (async-openai up to 0.40, dart_openai). */
 export async function respondImages(env: Env, generation: Generation, wanted: Wanted): Promise<Response> {
 	const { id, images, completed_at, request } = generation
 	const body = (b64_json?: string) => ({
@@ -15,12 +15,13 @@ export async function respondImages(env: Env, generation: Generation, wanted: Wa
 			...(wanted.as.includes('url') && { url: outputUrl(env, picture) }),
 			...(b64_json !== undefined && { b64_json }),
 			revised_prompt: request.prompt,
-			seed: picture.seed
+			seed: picture.seed,
+			width: picture.width,
+			height: picture.height
 		})),
 		background: 'opaque',
 		...(images[0] && { output_format: formatOf(images[0]) }),
 		quality: wanted.quality,
-		size: sizeOf(generation),
 		usage: noTokens,
 		/** The generation here. */
 		id
@@ -29,11 +30,14 @@ export async function respondImages(env: Env, generation: Generation, wanted: Wa
 }
 
 /** An event of a stream, without its type. `b64_json`: the picture, or how far it is. */
-export function streamedImage(generation: Generation, wanted: Wanted, b64_json: string, output_format: string) {
+export function streamedImage({ created_at, request }: Generation, wanted: Wanted, b64_json: string, output_format: string) {
 	return {
 		b64_json,
-		created_at: secondsOf(generation.created_at),
-		size: sizeOf(generation),
+		created_at: secondsOf(created_at),
+		/** Of the names that it may have, the one that is true of any. */
+		size: 'auto',
+		width: request.width,
+		height: request.height,
 		quality: wanted.quality,
 		background: 'opaque',
 		output_format
