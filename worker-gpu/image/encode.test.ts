@@ -105,5 +105,8 @@ test('tensors become bytes, clamped and rounded', () => {
 	const { pixels, width, height } = toRgb({ data: Float32Array.from([...red, ...green, ...blue]), dims: [3, 2, 2] })
 	expect([width, height]).toEqual([2, 2])
 	expect([...pixels]).toEqual([0, 128, 128, 255, 128, 128, 0, 1, 128, 255, 191, 128])
+	// torch rounds each step to float32: (x * 0.5 + 0.5).clamp(0, 1), then numpy (x * 255).round().
+	const near = Float32Array.of(-0.054901957511901855, 0.611764669418335, 0.9725489616394043)
+	expect([...toRgb({ data: near, dims: [3, 1, 1] }).pixels]).toEqual([120, 206, 252])
 	expect(() => toRgb({ data: new Float32Array(4), dims: [1, 2, 2] })).toThrow('expected [3, H, W], got [1, 2, 2]')
 })

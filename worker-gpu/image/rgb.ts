@@ -18,7 +18,7 @@ export function toRgb({ data, dims }: Tensor): Rgb {
 	const bytes = new Uint8ClampedArray(area * 3)
 	for (let i = 0; i < area; i++) {
 		for (let c = 0; c < 3; c++) {
-			bytes[i * 3 + c] = (data[c * area + i]! / 2 + 0.5) * 255
+			bytes[i * 3 + c] = Math.fround(Math.fround(data[c * area + i]! / 2 + 0.5) * 255)
 		}
 	}
 	return { pixels: new Uint8Array(bytes.buffer), width, height }
