@@ -40,6 +40,7 @@ import type { ArchiveRow } from './archives.ts'
 import type { Grant, Progress, Receipt } from './attempts.ts'
 import { auditPart } from './audit.ts'
 import { type Books, openBooks } from './books.ts'
+import { deadlinesOf } from './deadlines.ts'
 import { Errands } from './errands.ts'
 import type { Filter } from './generations.ts'
 import type { Happening } from './happenings.ts'
@@ -294,8 +295,9 @@ export class Account extends DurableObject {
 
 	/** What an order would be answered with, which changes nothing. */
 	async quote(key: string, order: Order): Promise<Answer<Quote>> {
-		return this.#admit(key, 'generate', () => {
+		return this.#admit(key, 'generate', (now) => {
 			this.#expectWebhook(order)
+			deadlinesOf(order.terms, now)
 			const price = priceFor(order)
 			return { picture: price, total: price * order.request.count, available: this.#books.ledger.balance().available }
 		})

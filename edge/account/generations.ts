@@ -1,13 +1,12 @@
 import { isTerminal, type Status, type Warning } from '../../shared/contract/generation.ts'
 import type { Order } from '../../shared/contract/order.ts'
-import { week } from '../../shared/contract/terms.ts'
 import { targetOf, type WebhookTarget } from '../../shared/contract/webhooks.ts'
 import { firstId } from '../../shared/ids.ts'
 import { ProblemError } from '../errors.ts'
-import { refuse } from '../refuse.ts'
 import type { Allowances } from './allowances.ts'
 import type { Archives } from './archives.ts'
 import type { Receipt } from './attempts.ts'
+import { deadlinesOf, longestWait } from './deadlines.ts'
 import type { Due } from './due.ts'
 import type { Failure } from './failures.ts'
 import type { Happening, Observer } from './happenings.ts'
@@ -39,8 +38,6 @@ interface Parts {
 	tell: Observer
 }
 
-/** Milliseconds after which what nobody has taken ends, as if that had been its deadline: perhaps no node has its model. */
-const longestWait = week * 1_000
 const never = Number.POSITIVE_INFINITY
 /** Milliseconds after an end at which no URL for an upload is good any more. */
 const afterwards = 10 * 60_000
@@ -97,8 +94,7 @@ export class Generations {
 			warnings: JSON.stringify(warnings),
 			created_at: now,
 			priority: terms.priority,
-			deadline: timeOf('deadline', terms, now),
-			start_deadline: timeOf('start_deadline', terms, now),
+			...deadlinesOf(terms, now),
 			url_ttl: terms.url_ttl,
 			count: request.count,
 			price,
@@ -308,16 +304,4 @@ const endOf = (row: Row): number =>
 function deadlineOf({ deadline, start_deadline, started_at }: Row): number | null {
 	const ahead = [deadline, started_at === null ? start_deadline : null].filter((at) => at !== null)
 	return ahead.length > 0 ? Math.min(...ahead) : null
-}
-
-function timeOf(term: 'deadline' | 'start_deadline', terms: Order['terms'], now: number): number | null {
-	const asked = terms[term]
-	if (asked === null) {
-		return null
-	}
-	const at = typeof asked === 'number' ? now + Math.ceil(asked * 1_000) : Date.parse(asked)
-	if (at <= now || at > now + longestWait) {
-		refuse(`/${term}`, `a time from now to ${week / 86_400} days ahead`, String(asked))
-	}
-	return at
 }

@@ -131,7 +131,14 @@ describe('an account', () => {
 			warnings: []
 		})
 		expect(await (await get('/v1/generations', key)).json()).toEqual({ generations: [], next: null })
-		for (const wrong of [{ steps: 0 }, { webhook: 'https://' }, { webhook: { url: 'https://10.0.0.1/' } }]) {
+		const past = '2020-01-01T00:00:00Z'
+		for (const wrong of [
+			{ steps: 0 },
+			{ webhook: 'https://' },
+			{ webhook: { url: 'https://10.0.0.1/' } },
+			{ deadline: past },
+			{ start_deadline: past }
+		]) {
 			expect(await codeOf(await post('/v1/generations?dry_run=1', key, { ...order, ...wrong }))).toBe('422 invalid-request')
 		}
 	})
