@@ -51,7 +51,7 @@ export const GenerationRequest = z.strictObject({
 		.nullish()
 		.describe('Boxes to fill: `[x0, y0, x1, y1]` in parts of the picture from its top left corner.'),
 	class_label: Label.nullish().describe('A class of the model, by name or number.'),
-	strength: Part.nullish().describe('How much of `image` is drawn anew: from nothing (0) to all of it (1).'),
+	strength: Part.nullish().describe('How much of `image` is drawn anew: enough for one of `steps` at least, and up to all of it (1).'),
 	image_guidance: z
 		.number()
 		.min(1)
@@ -69,7 +69,11 @@ export const GenerationRequest = z.strictObject({
 	noise_level: z.int().min(0).nullish().describe('How much noise the upscaler adds to the image, as a timestep.'),
 	width: z.int().min(1).optional().describe("Pixels. With an `image` or a map its own size, in the model's multiples."),
 	height: z.int().min(1).optional().describe('Pixels, as `width`.'),
-	steps: z.int().min(1).optional().describe('From noise to picture.'),
+	steps: z
+		.int()
+		.min(1)
+		.optional()
+		.describe("From noise to picture. With `heun`, each of whose steps is two, up to half of the model's most."),
 	guidance: z.number().min(0).optional().describe('Classifier-free guidance scale; 1 and below draw without guidance.'),
 	guidance_rescale: Part.optional().describe(
 		'φ of Lin et al. (2024), §3.4: how far guided pictures are brought back to the contrast of unguided ones.'
