@@ -51,7 +51,7 @@ export const GenerationRequest = z.strictObject({
 		.nullish()
 		.describe('Boxes to fill: `[x0, y0, x1, y1]` in parts of the picture from its top left corner.'),
 	class_label: Label.nullish().describe('A class of the model, by name or number.'),
-	strength: Part.nullish().describe('How much of `image` is drawn anew: enough for one of `steps` at least, and up to all of it (1).'),
+	strength: Part.nullish().describe('How much of `image` is drawn anew: enough for one step at least, up to all of it (1).'),
 	image_guidance: z
 		.number()
 		.min(1)
