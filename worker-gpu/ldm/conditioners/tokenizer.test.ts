@@ -77,19 +77,37 @@ test("T5's tokenizer.json of transformers 4 gives the ids that it gave", async (
 	await rm(copy, { recursive: true })
 })
 
-test("words of textual inversion have the ids that added_tokens.json gives them, and one of several vectors stands for them all, as transformers and diffusers' maybe_convert_prompt have it", async () => {
+test.each(['made of it', 'from before'])(
+	"words of textual inversion have the ids that added_tokens.json gives them, beside a tokenizer.json %s, and one of several vectors stands for them all, as transformers and diffusers' maybe_convert_prompt have it",
+	async (made) => {
+		const copy = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
+		await cp(path.join(folder, 'clip'), copy, { recursive: true })
+		const before = await tokenizerJson(copy)
+		await writeFile(path.join(copy, 'added_tokens.json'), '{"<cat>":1214,"<cat>_1":1215,"<cat>_2":1216,"<Dog>":1217}')
+		const merges = path.join(copy, 'merges.txt')
+		await writeFile(merges, `\ufeff${await readFile(merges, 'utf8')}`) // As editors on Windows write it.
+		const json = made === 'from before' ? before : await tokenizerJson(copy)
+		await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(json))
+		const tokenize = await loadTokenizer(copy, 32)
+		const ids = (text: string) => tokenize(text).ids.slice(0, tokenize(text).ids.indexOf(1213) + 1)
+		expect(ids('a photo of <cat>, <cat> <Dog>')).toEqual([
+			1212, 320, 79, 842, 334, 552, 1214, 1215, 1216, 267, 1214, 1215, 1216, 1217, 1213
+		])
+		expect(ids('cat')).toEqual([1212, 778, 1213])
+		await rm(copy, { recursive: true })
+	}
+)
+
+test("a word that was added to BERT's is no piece of others", async () => {
 	const copy = await mkdtemp(path.join(tmpdir(), 'darkroom-'))
-	await cp(path.join(folder, 'clip'), copy, { recursive: true })
-	await writeFile(path.join(copy, 'added_tokens.json'), '{"<cat>":1214,"<cat>_1":1215,"<cat>_2":1216,"<Dog>":1217}')
-	const merges = path.join(copy, 'merges.txt')
-	await writeFile(merges, `\ufeff${await readFile(merges, 'utf8')}`) // As editors on Windows write it.
-	await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify(await tokenizerJson(copy)))
-	const tokenize = await loadTokenizer(copy, 32)
-	const ids = (text: string) => tokenize(text).ids.slice(0, tokenize(text).ids.indexOf(1213) + 1)
-	expect(ids('a photo of <cat>, <cat> <Dog>')).toEqual([
-		1212, 320, 79, 842, 334, 552, 1214, 1215, 1216, 267, 1214, 1215, 1216, 1217, 1213
-	])
-	expect(ids('cat')).toEqual([1212, 778, 1213])
+	await cp(path.join(folder, 'bert'), copy, { recursive: true })
+	const json = await tokenizerJson(copy)
+	const word = { id: 1364, content: 'cats', single_word: true, lstrip: false, rstrip: false, normalized: true, special: false }
+	const added_tokens = [...(json.added_tokens as object[]), word]
+	await writeFile(path.join(copy, 'tokenizer.json'), JSON.stringify({ ...json, added_tokens }))
+	const tokenize = await loadTokenizer(copy, 6)
+	expect(tokenize('cats').ids).toEqual([3, 1364, 4, 0, 0, 0])
+	expect(tokenize('_cats').ids).toEqual([3, 39, 1044, 388, 4, 0]) // As transformers' BertTokenizer: _, cat, ##s
 	await rm(copy, { recursive: true })
 })
 

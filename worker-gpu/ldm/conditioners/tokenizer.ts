@@ -48,6 +48,7 @@ const Vocabulary = z.looseObject({
 	added_tokens: z
 		.array(
 			z.object({
+				id: z.int().nonnegative(),
 				content: z.string().min(1),
 				single_word: z.boolean(),
 				lstrip: z.boolean(),
@@ -71,9 +72,18 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	const config = await readConfig(configFile, Config)
 	const json = await readConfig(vocabularyFile, z.looseObject({}))
 	const { normalizer: normalise, pre_tokenizer: cut, model, added_tokens } = await readConfig(vocabularyFile, Vocabulary)
-	const { named } = await readSpecialTokens(folder, model)
+	const { named, added: told } = await readSpecialTokens(folder, model)
 	const likeliest = model === 'Unigram' ? await loadUnigram(vocabularyFile) : undefined
-	const library = build(json, vocabularyFile)
+	// Words may have been taught beside a tokenizer.json from before.
+	const contents = new Set(added_tokens.map(({ content }) => content))
+	const taught = Object.entries(told)
+		.map(([id, token]) => ({ ...token, id: Number(id) }))
+		.filter(({ content }) => !contents.has(content))
+	const listed = [...added_tokens, ...taught]
+	const library = build({ ...json, added_tokens: listed }, vocabularyFile)
+	// Apart, for the library takes what was added for pieces of any word, too.
+	const { model: pieces } = model === 'WordPiece' ? build({ ...json, added_tokens: [] }, vocabularyFile) : library
+	const toPieces = likeliest ?? pieces
 
 	const total = length ?? config.model_max_length
 	if (total === undefined || !Number.isInteger(total) || total < 3 || total > 100_000) {
@@ -93,17 +103,15 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 	}
 
 	// transformers takes every special token for itself in a text, whether tokenizer.json lists it or not.
-	const listed = new Set(added_tokens.map(({ content }) => content))
 	const unlisted = Object.values(named).filter(
-		({ content }) => !listed.has(content) && library.token_to_id(content) !== undefined
+		({ content }) => listed.every((token) => token.content !== content) && library.token_to_id(content) !== undefined
 	)
-	const added = [...added_tokens, ...unlisted]
+	const added = [...listed, ...unlisted]
 	const splitRaw = splitter(added.filter(({ normalized }) => !normalized))
 	const splitNormalised = splitter(
 		added.filter(({ normalized }) => normalized),
 		normalise
 	)
-	const toPieces = likeliest ?? library.model
 	/** Not the library's own: it takes "<|ENDOFTEXT|>" for the special token once it is lower case. */
 	const tokenize = (text: string): string[] =>
 		splitRaw(text).flatMap((piece) =>
