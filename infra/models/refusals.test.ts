@@ -116,6 +116,10 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /^text_encoder: .*indices element out of data bounds/
 		},
+		'words that were added to the tokenizer, and not to its text encoder': {
+			spoil: () => writeFile(at('tokenizer/added_tokens.json'), '{"<cat>":1214}'),
+			message: /tokenizer: expected ids below 1214, vocab_size of the text encoder, .*, got 1214 for "<cat>"$/
+		},
 		'a tokenizer of more tokens than its text encoder has places for': {
 			spoil: () => setting('tokenizer/tokenizer_config.json', { model_max_length: 512 }),
 			message:

@@ -24,10 +24,10 @@ export interface Reader {
 export async function loadReader(folder: ModelFolder, number: '' | '_2' | '_3' = '', length?: number): Promise<Reader> {
 	const encoder = await folder.part(`text_encoder${number}`)
 	const tokenizer = folder.at(`tokenizer${number}`)
-	const tokenize = await loadTokenizer(tokenizer, length)
-	const tokens = tokenize('').ids.length
 	const config = path.join(encoder.folder, 'config.json')
-	const { max_position_embeddings: places } = existsSync(config) ? await readConfig(config, Places) : {}
+	const { max_position_embeddings: places, vocab_size: known } = existsSync(config) ? await readConfig(config, Sizes) : {}
+	const tokenize = await loadTokenizer(tokenizer, length, known ?? undefined)
+	const tokens = tokenize('').ids.length
 	if (places != null && tokens > places) {
 		throw length === undefined
 			? new ModelError(
@@ -42,8 +42,8 @@ export async function loadReader(folder: ModelFolder, number: '' | '_2' | '_3' =
 	return { encoder, tokenize }
 }
 
-/** CLIP's and BERT's; T5 knows no places, only distances. With more tokens the reference raises an error, and a graph adds what does not fit. */
-const Places = z.object({ max_position_embeddings: z.int().nullish() })
+/** Places are CLIP's and BERT's; T5 knows none, only distances. With more tokens the reference raises an error, and a graph adds what does not fit. */
+const Sizes = z.object({ max_position_embeddings: z.int().nullish(), vocab_size: z.int().nullish() })
 
 /** What the encoder makes of a text, without the batch axis: [L, D], [D]. Texts run one at a time, so company cannot change their bits. */
 export async function read({ encoder, tokenize }: Reader, text: string, outputs: readonly string[]): Promise<Tensor[]> {

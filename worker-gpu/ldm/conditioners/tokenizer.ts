@@ -65,8 +65,9 @@ const Vocabulary = z.looseObject({
  * gives for `padding="max_length", truncation=True`.
  *
  * @param length how many ids, where the pipeline says so (77 in LDM's text2im) and not the tokenizer (512 in BERT's)
+ * @param known of how many ids the text encoder has embeddings
  */
-export async function loadTokenizer(folder: string, length?: number): Promise<Tokenize> {
+export async function loadTokenizer(folder: string, length?: number, known = Infinity): Promise<Tokenize> {
 	const configFile = path.join(folder, 'tokenizer_config.json')
 	const vocabularyFile = path.join(folder, 'tokenizer.json')
 	const config = await readConfig(configFile, Config)
@@ -80,6 +81,12 @@ export async function loadTokenizer(folder: string, length?: number): Promise<To
 		.map(([id, token]) => ({ ...token, id: Number(id) }))
 		.filter(({ content }) => !contents.has(content))
 	const listed = [...added_tokens, ...taught]
+	// Not special ones, which nobody types: a mask is in tokenizers of which no encoder has an embedding for it.
+	const strange = listed.find(({ id, special }) => id >= known && !special)
+	if (strange) {
+		const expected = `expected ids below ${known}, vocab_size of the text encoder, which has no embedding for more`
+		throw new ModelError(folder, `${expected}, got ${strange.id} for ${JSON.stringify(strange.content)}`)
+	}
 	const library = build({ ...json, added_tokens: listed }, vocabularyFile)
 	// Apart, for the library takes what was added for pieces of any word, too.
 	const { model: pieces } = model === 'WordPiece' ? build({ ...json, added_tokens: [] }, vocabularyFile) : library
