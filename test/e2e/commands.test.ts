@@ -11,7 +11,7 @@ import { copyTree } from '../tree.ts'
 
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
 const commands = Object.entries(scripts).flatMap(([name, command]) => {
-	const [, file] = /^node (\S+)$/.exec(command) ?? []
+	const [, file] = /(?:^|&& )node (\S+)$/.exec(command) ?? []
 	return file ? [[name === 'start' ? 'npm start' : `npm run ${name}`, file] as const] : []
 })
 const run = (file: string, option: string) => promisify(execFile)(process.execPath, [join(root, file), option], { cwd: root })
