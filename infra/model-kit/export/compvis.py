@@ -17,9 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
-import yaml
 from diffusers import DDIMScheduler
 from graph import export, gather
+from omegaconf import OmegaConf
 from parts import BATCH, SPACE, WORDS, attend_to_one
 from torch import nn
 from torch.nn import functional
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="bert-base-uncased", help="for models of texts: a folder, or a name on Hugging Face; by default %(default)s")
     parser.add_argument("--half", action="store_true", help="float16 weights, inputs and outputs")
     given = parser.parse_args()
-    for path in (given.source / "ldm" / "modules", given.config, given.checkpoint):
-        if not path.exists():
+    for path in (given.source / "ldm" / "modules", given.config, given.checkpoint, given.labels):
+        if path and not path.exists():
             sys.exit(f"{path}: expected to find it, found nothing")
     with whole(given.target) as target:
         sys.path.insert(0, str(given.source))
@@ -108,13 +108,14 @@ class Model:
     def __init__(self, given: argparse.Namespace, target: Path):
         self.given = given
         self.target = target
-        self.config = yaml.safe_load(given.config.read_text())["model"]["params"]
+        self.config = params_of(given.config)
         self.weights = read(given.checkpoint)
         self.labels = given.labels.read_text().strip().splitlines() if given.labels else None
         self.index = {}
-        for key in ("unet_config", "first_stage_config", "cond_stage_config"):
-            self.expect(key in self.config, "model: params", f"those of LatentDiffusion, {key} and others", ", ".join(self.config))
+        for key in ("unet_config", "first_stage_config", "cond_stage_config", "timesteps"):
+            self.expect(key in self.config, "model: params", f"those of LatentDiffusion, {key} and others", ", ".join(self.config) or "none")
         self.cond = self.config["cond_stage_config"]
+        self.channels = self.config.get("channels", 3)
 
     def expect(self, right: bool, key: str, expected: str, got) -> None:
         if not right:
@@ -122,26 +123,29 @@ class Model:
 
     def export(self) -> None:
         families = {
-            "__is_unconditional__": ("LDMPipeline", 0, None),
-            "__is_first_stage__": ("LDMInpaintPipeline", self.config["channels"] + 1, None),
-            "torch.nn.Identity": ("LDMSuperResolutionPipeline", 3, None),
-            "ClassEmbedder": ("LDMClassToImagePipeline", 0, self.class_embedder),
-            "SpatialRescaler": ("LDMSemanticSynthesisPipeline", None, self.spatial_rescaler),
-            "BERTEmbedder": ("LDMTextToImagePipeline", 0, self.bert),
+            "__is_unconditional__": ("LDMPipeline", None, 0, None),
+            "__is_first_stage__": ("LDMInpaintPipeline", "concat", self.channels + 1, None),
+            "torch.nn.Identity": ("LDMSuperResolutionPipeline", "concat", 3, None),
+            "ClassEmbedder": ("LDMClassToImagePipeline", "crossattn", 0, self.class_embedder),
+            "SpatialRescaler": ("LDMSemanticSynthesisPipeline", "concat", None, self.spatial_rescaler),
+            "BERTEmbedder": ("LDMTextToImagePipeline", "crossattn", 0, self.bert),
         }
         kind = self.cond if isinstance(self.cond, str) else self.cond["target"].removeprefix("ldm.modules.encoders.modules.")
         self.expect(kind in families, "cond_stage_config", f"one of {', '.join(families)}", kind)
-        name, beside, conditioner = families[kind]
-        if kind == "BERTEmbedder" and not self.cond["params"].get("use_tokenizer", True):
+        name, way, beside, conditioner = families[kind]
+        # ldm/models/diffusion/ddpm.py:442–446
+        key = self.config.get("conditioning_key") or ("concat" if self.config.get("concat_mode", True) else "crossattn")
+        self.expect(way in (None, key), "conditioning_key", f"{way}, as {name} is told its condition", key)
+        if kind == "BERTEmbedder" and not self.cond.get("params", {}).get("use_tokenizer", True):
             name, conditioner = "LDMLayoutToImagePipeline", self.layout_encoder
         unet = self.config["unet_config"]["params"]
         # The U-Net would look classes up by itself, which is another thing than attending to one, and no model of the paper does it.
         self.expect(unet.get("num_classes") is None, "unet_config: num_classes", "none", unet.get("num_classes"))
-        shown = unet["in_channels"] - self.config["channels"]
-        self.expect(beside in (None, shown), "unet_config: in_channels", f"{self.config['channels']} of the latent and {beside} beside them", unet["in_channels"])
+        shown = unet["in_channels"] - self.channels
+        self.expect(beside in (None, shown), "unet_config: in_channels", f"{self.channels} of the latent and {beside} beside them", unet["in_channels"])
         # What may be refused first, before anything is written; the U-Net, which takes longest, last.
         if conditioner:
-            conditioner(self.cond["params"])
+            conditioner(self.cond.get("params") or {})
         self.scheduler()
         self.first_stage(self.config["first_stage_config"], encoder=kind == "__is_first_stage__")
         self.unet(unet, of_classes=kind == "ClassEmbedder")
@@ -169,7 +173,7 @@ class Model:
             averaged = {name: f"model_ema.diffusion_model{name.replace('.', '')}" for name in weights}
             weights |= {name: self.weights[ema] for name, ema in averaged.items() if ema in self.weights}
         network.load_state_dict(weights)
-        mult = params["channel_mult"]
+        mult = network.channel_mult
         config = {
             "in_channels": params["in_channels"], "out_channels": params["out_channels"], "sample_size": params["image_size"],
             "block_out_channels": [params["model_channels"] * each for each in mult],
@@ -191,11 +195,12 @@ class Model:
         network.load_state_dict({name: weights[name] for name in network.state_dict() if name in weights})
         # A number of the config's, or of the first batch of training (scale_by_std).
         scale = float(self.weights.get("scale_factor", self.config.get("scale_factor", 1)))
-        net = params.get("ddconfig") or {"ch": 1, "ch_mult": [1], "resolution": self.config["image_size"], "in_channels": 3}
+        pixels = {"ch": 1, "ch_mult": [1], "resolution": self.config.get("image_size", 256), "in_channels": 3}
+        net = {"ch_mult": [1, 2, 4, 8]} | params["ddconfig"] if "ddconfig" in params else pixels
         config = {"block_out_channels": [net["ch"] * each for each in net["ch_mult"]], "scaling_factor": 1, "sample_size": net["resolution"]}
         # The only one that encodes knows no distribution (families/ldm-inpaint.ts): of KL it is shown the mean.
         name = "vae" if kind == "AutoencoderKL" and not encoder else "vqvae"
-        latent = torch.randn(1, self.config["channels"], 8, 8)
+        latent = torch.randn(1, self.channels, 8, 8)
         self.write(f"{name}_decoder", network, config, lambda z: network.decode(z / scale), {"latent_sample": (latent, SPACE)}, "sample")
         if encoder:
             side = 2 ** (len(net["ch_mult"]) + 2)
@@ -213,7 +218,10 @@ class Model:
 
     def spatial_rescaler(self, params: dict) -> None:
         """ldm/modules/encoders/modules.py:106–136, but mapped first, which comes to the same and needs no map of a channel for each class."""
-        count = params["in_channels"]
+        count, method = params.get("in_channels", 3), params.get("method", "bilinear")
+        # The tracer knows no "area" of free sizes; the rest of theirs takes no maps.
+        known = ("nearest", "bilinear", "bicubic")
+        self.expect(method in known, "cond_stage_config: method", f"one of {', '.join(known)}", method)
         self.named(count, count)
         channels = params.get("out_channels")
         mapper = nn.Conv2d(count, channels or count, 1, bias=bool(channels and params.get("bias")))
@@ -223,14 +231,17 @@ class Model:
         def rescale(semantic_map):
             x = functional.embedding(semantic_map, mapper.weight[:, :, 0, 0].T).permute(0, 3, 1, 2)
             for _ in range(params.get("n_stages", 1)):
-                x = functional.interpolate(x, scale_factor=params.get("multiplier", 0.5), mode=params.get("method", "bilinear"))
+                x = functional.interpolate(x, scale_factor=params.get("multiplier", 0.5), mode=method)
             return x if mapper.bias is None else x + mapper.bias[:, None, None]
 
         given = {"semantic_map": (torch.zeros(1, 16, 16, dtype=torch.int64), {0: "batch_size", 1: "height", 2: "width"})}
         self.write("spatial_rescaler", mapper, {"n_classes": count}, rescale, given, "latent_map")
 
     def bert(self, params: dict) -> None:
-        tokenizer = BertTokenizerFast.from_pretrained(self.given.tokenizer)
+        try:
+            tokenizer = BertTokenizerFast.from_pretrained(self.given.tokenizer)
+        except OSError as error:
+            sys.exit(f"--tokenizer: expected a folder or a name on Hugging Face, got {self.given.tokenizer}: {str(error).splitlines()[0]}")
         self.transformer("bert", params, {})
         tokenizer.save_pretrained(self.target / "tokenizer")
 
@@ -263,15 +274,22 @@ class Model:
         return count
 
     def scheduler(self) -> None:
-        """The schedule of ddpm.py:117–142, and ddim.py's timesteps (one later than they are) and its last step."""
+        """The schedule of ddpm.py:117–142, as it was trained with, and ddim.py's timesteps (one later than they are) and its last step."""
         config = self.config
         schedule, prediction = config.get("beta_schedule", "linear"), config.get("parameterization", "eps")
         self.expect(prediction in PREDICTIONS, "parameterization", f"one of {', '.join(PREDICTIONS)}", prediction)
-        self.expect(schedule in SCHEDULES and not config.get("given_betas"), "beta_schedule", f"one of {', '.join(SCHEDULES)}", schedule)
-        DDIMScheduler(
+        scheduler = DDIMScheduler(
             num_train_timesteps=config["timesteps"], beta_start=config.get("linear_start", 1e-4), beta_end=config.get("linear_end", 2e-2),
-            beta_schedule=SCHEDULES[schedule], prediction_type=PREDICTIONS[prediction], clip_sample=False, set_alpha_to_one=False, steps_offset=1,
-        ).save_pretrained(self.target / "scheduler")
+            beta_schedule=SCHEDULES.get(schedule, "linear"), prediction_type=PREDICTIONS[prediction], clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+        )
+        # The authors' model has them as a buffer, so that a checkpoint's take the place of the config's; and not all of their schedules have a name in diffusers.
+        named = schedule in SCHEDULES and not config.get("given_betas")
+        betas = self.weights.get("betas", scheduler.betas if named else None)
+        self.expect(betas is not None, "beta_schedule", f"one of {', '.join(SCHEDULES)}, for the checkpoint has no betas", schedule)
+        self.expect(len(betas) == len(scheduler.betas), "timesteps", f"{len(betas)}, as the checkpoint has betas", config["timesteps"])
+        if not torch.allclose(betas, scheduler.betas, rtol=1e-4):
+            scheduler.register_to_config(trained_betas=betas.tolist())
+        scheduler.save_pretrained(self.target / "scheduler")
 
 
 class Autoencoder(nn.Module):
@@ -333,13 +351,24 @@ class Weights(pickle.Unpickler):
         return super().find_class(module, name) if (module, name) in known else Nothing
 
 
+def params_of(file: Path) -> dict:
+    """`model: params` of a config, read as the authors' scripts read it: YAML's own parser takes 15e-4 for a word."""
+    try:
+        whole = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    except Exception as error:
+        sys.exit(f"{file}: expected a config in YAML, got: {' '.join(str(error).split())}")
+    model = whole.get("model") if isinstance(whole, dict) else None
+    params = model.get("params") if isinstance(model, dict) else None
+    return params if isinstance(params, dict) else {}
+
+
 def read(file: Path) -> dict[str, torch.Tensor]:
     reader = SimpleNamespace(__name__="weights", Unpickler=Weights, load=lambda stream, **named: Weights(stream, **named).load())
     try:
         whole = torch.load(file, map_location="cpu", pickle_module=reader, weights_only=False)
     except Exception as error:
         sys.exit(f"{file}: expected a checkpoint of torch.save, got: {error}")
-    if not isinstance(whole, dict) or "state_dict" not in whole:
+    if not isinstance(whole, dict) or not isinstance(whole.get("state_dict"), dict):
         sys.exit(f"{file}: expected a checkpoint of PyTorch Lightning, with a state_dict, got {type(whole).__name__}")
     return {name: weight.float() if weight.is_floating_point() else weight for name, weight in whole["state_dict"].items() if isinstance(weight, torch.Tensor)}
 

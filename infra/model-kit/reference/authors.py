@@ -95,6 +95,11 @@ def variants(found: dict[str, dict]) -> dict[str, dict]:
     linear = copy.deepcopy(found["vq-f4"]["model"]["params"]["first_stage_config"])
     linear["params"]["ddconfig"] |= {"attn_type": "linear", "resamp_with_conv": False, "tanh_out": True}
     rescaled = {"target": "ldm.modules.encoders.modules.SpatialRescaler", "params": {"n_stages": 2, "in_channels": 182}}
+    brief = changed("celeba256")
+    given = brief["model"]["params"]
+    unet, stage = given["unet_config"]["params"], given["first_stage_config"]["params"]["ddconfig"]
+    for said, key in ((given, "channels"), (given, "image_size"), (unet, "channel_mult"), (stage, "ch_mult")):
+        del said[key]  # What is not said is as the authors' classes have it.
     shifted = {"use_scale_shift_norm": True, "resblock_updown": True, "use_new_attention_order": True, "num_heads": -1, "num_head_channels": 16}
     plain = {"conv_resample": False, "num_heads": 4, "num_heads_upsample": 2, "num_head_channels": -1}
     return {
@@ -108,6 +113,8 @@ def variants(found: dict[str, dict]) -> dict[str, dict]:
         "celeba256-plain": changed("celeba256", unet=plain),
         "cin256-v2-deep": changed("cin256-v2", unet={"transformer_depth": 3, "legacy": False, "num_heads": 2}, beta_schedule="sqrt_linear"),
         "celeba256-linear": changed("celeba256", stage=linear),
+        "celeba256-cosine": changed("celeba256", beta_schedule="cosine"),
+        "celeba256-brief": brief,
     }
 
 
@@ -318,8 +325,8 @@ def main() -> None:
             model = build(config)
         shutil.rmtree(given.out / name, ignore_errors=True)
         export(given.latent_diffusion, given.out, name, config, model, task)
-        factor = 2 ** (len(params["first_stage_config"]["params"].get("ddconfig", {"ch_mult": [1]})["ch_mult"]) - 1)
-        multiple = 2 ** (len(params["unet_config"]["params"]["channel_mult"]) - 1)
+        factor = 2 ** (model.first_stage_model.decoder.num_resolutions - 1) if hasattr(model.first_stage_model, "decoder") else 1
+        multiple = 2 ** (len(model.model.diffusion_model.channel_mult) - 1)
         guided = task == "text-to-image" or (task == "class-conditional" and cond["params"].get("n_classes") == 1001)
         asked = requests(task, factor, multiple, guided)
         write(given.out / name, model, asked, factor)
