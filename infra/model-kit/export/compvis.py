@@ -312,11 +312,14 @@ class Autoencoder(nn.Module):
         return self.decoder(self.post_quant_conv(self.nearest(z) if self.quantize else z))
 
     def nearest(self, z):
-        """taming/modules/vqvae/quantize.py:271–279: the codebook's row that is nearest to each latent, which half precision does not always tell."""
+        """
+        taming/modules/vqvae/quantize.py:271–279: the codebook's row that is nearest to each latent, which half precision does not always tell. The latent's own
+        square, the same for all rows, is left out, so that there is one table of a number for each latent and row, and not three: 0.5 GB for 128² latents and 8,192 rows.
+        """
         codes = self.quantize["embedding"].weight
         flat, table = z.permute(0, 2, 3, 1).float(), codes.float()
-        distances = (flat**2).sum(3, keepdim=True) + (table**2).sum(1) - 2 * flat @ table.T
-        return functional.embedding(distances.argmin(3), codes).permute(0, 3, 1, 2)
+        distances = torch.addmm((table**2).sum(1), flat.flatten(0, 2), table.T, alpha=-2)
+        return functional.embedding(distances.argmin(1).view(flat.shape[:3]), codes).permute(0, 3, 1, 2)
 
 
 class Pixels(nn.Module):
