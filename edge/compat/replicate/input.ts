@@ -20,6 +20,7 @@ const names = new Map<string, string>([
 	['strength', 'prompt_strength']
 ] satisfies [keyof ResolvedRequest, string][])
 const nativeNames = new Map([...names].map(([native, theirs]) => [theirs, native]))
+	.set('cfg', 'guidance')
 	.set('input_image', 'image')
 	.set('image_cfg_scale', 'image_guidance')
 	.set('controlnet_conditioning_scale', 'control_scale')

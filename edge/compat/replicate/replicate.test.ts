@@ -98,6 +98,11 @@ it.each([
 		{ width: 160, height: 96, count: 1, output_format: 'webp', output_quality: 80 }
 	],
 	[
+		// Stable Diffusion 3.5's.
+		{ cfg: 4.5, steps: 40, aspect_ratio: '1:1', output_format: 'webp', output_quality: 90, prompt_strength: 0.85 },
+		{ guidance: 4.5, steps: 40, width: 128, height: 128, output_format: 'webp', output_quality: 90 }
+	],
+	[
 		{ aspect_ratio: '1:1', output_quality: 90, seed: null, disable_safety_checker: true },
 		{ width: 128, height: 128, output_quality: null }
 	],
