@@ -13,7 +13,7 @@ export interface Node {
 	readonly attributes: ReadonlyMap<string, Field>
 }
 
-/** The nodes that stand for others, each list in its order, and in its last node their outputs. */
+/** The nodes that stand for others, each list in its order, with their outputs among its own. */
 export type Replaced = ReadonlyMap<Node, readonly NewNode[]>
 
 /** Finds what can be said better. `earlier` is what rewrites before it found; where it finds something for the same node, that holds. */

@@ -91,6 +91,7 @@ describe.each([
 	['golden/imports/unet-dynamo', 'attention', fusedAttention, 2],
 	['models/scenes/unet', 'halves of projections', cutProjections, 14],
 	['golden/stable-diffusion/unet', 'halves of projections', cutProjections, 8],
+	['golden/imports/unet-dynamo', 'halves of projections', cutProjections, 1], // Both in one node, as torch.export does.
 	['models/scenes/unet', 'upsampling', phasedUpsampling, 2],
 	['models/scenes/vae_decoder', 'upsampling', phasedUpsampling, 3],
 	['golden/first-stages/vq/vqvae_decoder', 'upsampling', phasedUpsampling, 2],
@@ -139,6 +140,7 @@ test('heads that are split by their number, as exporters of older versions of di
 
 test('half of a projection in half precision, which GPUs have, is found as one in float32 is', () => {
 	expect(placesIn(fileOf('golden/imports/unet-half'), cutProjections)).toBe(2)
+	expect(placesIn(fileOf('golden/imports/unet-dynamo-half'), cutProjections)).toBe(1)
 })
 
 test.each([
@@ -343,6 +345,37 @@ describe('where it is known how long the axes of inputs are', () => {
 		const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(1, 0, 0, 1), [2, 2]) })
 		expect(y!.dims).toEqual([2, 1])
 		expect([...(y!.data as Float32Array)]).toEqual([2, 10])
+	})
+
+	test('a projection whose rows are split stays whole', async () => {
+		const halves: NewNode = {
+			operator: 'Split',
+			inputs: ['sum'],
+			outputs: ['upper', 'lower'],
+			attributes: [attribute('axis', 0)]
+		}
+		const nodes = [
+			newNode('MatMul', ['x', 'W'], 'xW'),
+			newNode('Add', ['xW', 'b'], 'sum'),
+			halves,
+			newNode('Mul', ['upper', 'lower'], 'gated'),
+			newNode('MatMul', ['gated', 'V'], 'y')
+		]
+		const file = path.join(folder, 'rows.onnx')
+		const graph = {
+			nodes: nodes.map(encoded),
+			weights: [
+				newWeights('W', FLOAT, [2, 4], floats(1, 2, 3, 4, 5, 6, 7, 8)),
+				newWeights('b', FLOAT, [4], floats(0, 0, 0, 1)),
+				newWeights('V', FLOAT, [4, 1], floats(1, 1, 1, 1))
+			],
+			inputs: { x: { type: FLOAT, dims: ['rows', 2] } },
+			outputs: { y: { type: FLOAT, dims: ['half', 1] } }
+		}
+		await writeFile(file, newModel(graph))
+		const session = await open(rewritten(file, [cutProjections]) ?? file)
+		const { y } = await session.run({ x: new Tensor('float32', Float32Array.of(1, 0, 0, 1), [2, 2]) })
+		expect([...(y!.data as Float32Array)]).toEqual([1 * 5 + 2 * 6 + 3 * 7 + 5 * 9])
 	})
 
 	const floats = (...numbers: number[]) => bytesField(9, Buffer.from(Float32Array.from(numbers).buffer))
