@@ -20,7 +20,7 @@ halves = root / ".data/gpu/models/golden"
 def main() -> None:
     argparse.ArgumentParser(prog="python infra/gpu/graphs/golden.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     shutil.rmtree(halves, ignore_errors=True)
-    models = [model for name in ("stable-diffusion", "paper") for model in json.loads((goldens / f"{name}.json").read_text())["models"].values()]
+    models = [model for name in ("stable-diffusion", "stable-diffusion-3", "paper") for model in json.loads((goldens / f"{name}.json").read_text())["models"].values()]
     parts = {part for model in models for part in model["parts"].values() if (goldens / part / "model.onnx").exists()}
     for part in sorted(parts):
         model = onnx.load(goldens / part / "model.onnx")

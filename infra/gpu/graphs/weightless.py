@@ -229,16 +229,33 @@ def fuse(model: onnx.ModelProto, kind: str, width: int, passes=PASSES) -> None:
 
 def halve(model: onnx.ModelProto) -> None:
     """
-    Half precision, but for timesteps, of which rows have fractions, and for latents and pictures: the GPU converts them faster than the host. The shapes that are guessed
-    on the way are left out: a VQ decoder's picture was said to be as large as its latent, and got that one's memory.
+    Half precision, but for what sines are taken of, as torch has it: timesteps have fractions, and thousands of radians have none in half precision. And but for latents and
+    pictures: the GPU converts them faster than the host. The shapes that are guessed on the way are left out: a VQ decoder's picture was said to be as large as its latent, and
+    got that one's memory.
     """
     graph = OnnxModel(model)
+    sines = graph.get_nodes_by_op_type("Sin") + graph.get_nodes_by_op_type("Cos")
+    exact = [*sines, *(node for sine in sines for node in [*graph.get_parent_subgraph_nodes(sine, []), *together(graph, sine)])]
+    for node in exact:
+        node.name = node.output[0]  # By which they are told; some exporters give none.
+    told = [name for node in exact for name in node.input]
     shapes = [onnx.TensorShapeProto.FromString(port.type.tensor_type.shape.SerializeToString()) for port in model.graph.output]
-    graph.convert_float_to_float16(keep_io_types=["timestep", "sample", "out_sample", "latent_sample"], op_block_list=["RandomNormalLike"])
+    graph.convert_float_to_float16(
+        keep_io_types=[*told, "sample", "out_sample", "latent_sample"], node_block_list=[node.name for node in exact], op_block_list=["RandomNormalLike"]
+    )
+    # What several of them take it casts once for each, by one name.
+    nodes = {node.output[0]: node for node in graph.nodes()}
+    del model.graph.node[:]
+    model.graph.node.extend(nodes.values())
     for port, shape in zip(model.graph.output, shapes):
         port.type.tensor_type.shape.CopyFrom(shape)
     del model.graph.value_info[:]
     graph.topological_sort()
+
+
+def together(graph: OnnxModel, sine: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """What puts a timestep's sines and cosines together: one result to be halved, and not two."""
+    return [user for user in graph.get_children(sine) if user.op_type == "Concat"]
 
 
 def finish(model: onnx.ModelProto, folder: Path, operations: int | None) -> int:

@@ -35,9 +35,11 @@ interface Way {
 const ways: Readonly<Record<string, Way>> = {
 	float32: { environment: { NVIDIA_TF32_OVERRIDE: '0' }, within: [1e-4, 1e-3] },
 	TF32: { within: [5e-3, 2e-2] },
-	// As is asked of the model that is stored so.
-	'half precision': { halves: true, within: [5e-3, 2e-2] }
+	// Small networks of random weights make every rounding count: PyTorch's Stable Diffusion 3 in half precision is up to 1.3e-2 off in these drawings, on a CPU.
+	'half precision': { halves: true, within: [3e-2, 5e-2] }
 }
+/** Of models that are stored in half precision, as their golden files ask. */
+const STORED: Way['within'] = [5e-3, 2e-2]
 
 export async function correct({ provider: choice, quick }: Options, report: Report): Promise<void> {
 	const chosen = Object.keys(ways).filter((way) => way !== 'TF32' || choice === 'cuda')
@@ -98,7 +100,7 @@ export async function compare(): Promise<void> {
 		try {
 			for (const [what, bySampler] of await worstMisses(model, { provider, each: quick ? 1 : EACH, placeOf })) {
 				const most = (of: keyof Worst) => Math.max(...Array.from(bySampler.values(), (each) => each[of])).toExponential(0)
-				const bounds = model.name.endsWith('-fp16') ? ways['half precision']!.within : within
+				const bounds = model.name.endsWith('-fp16') ? STORED : within
 				const shown = isBound(model, bounds) ? bounds : bounds.slice(0, 1)
 				tell(what, `latent ${most('latent')}, pixels ${most('pixels')}`, `≤ ${shown.join(', ')}`)
 			}
