@@ -7,13 +7,13 @@ import { SamplerName } from './samplers.ts'
 const Strength = z.number().min(0).max(1)
 
 /** An object of these fields alone, which says so. */
-const only = <S extends z.core.$ZodShape>(shape: S) =>
-	z.strictObject(shape, {
-		error: (issue) =>
-			issue.code === 'unrecognized_keys'
-				? `expected only ${Object.keys(shape).join(', ')}, got ${issue.keys.join(', ')}`
-				: undefined
+const only = <S extends z.core.$ZodShape>(shape: S) => {
+	const fields = Object.keys(shape)
+	const expected = fields.length > 0 ? `only ${fields.join(', ')}` : 'no field'
+	return z.strictObject(shape, {
+		error: (issue) => (issue.code === 'unrecognized_keys' ? `expected ${expected}, got ${issue.keys.join(', ')}` : undefined)
 	})
+}
 
 /** What a model can be asked for, and what a client must know of each task. */
 export const ModelTasks = only({

@@ -66,6 +66,11 @@ test.each<[string, (entry: Entry) => unknown[], RegExp]>([
 		(entry) => [{ ...entry, size: { ...entry.size, step: 5 } }],
 		/models\[0\]\.size: expected only default, min, max, multiple, got step$/
 	],
+	[
+		'a field of a task that has none',
+		(entry) => [{ ...entry, tasks: { 'text-to-image': { strength: 1 } } }],
+		/models\[0\]\.tasks\["text-to-image"\]: expected no field, got strength$/
+	],
 	['sizes in steps of nothing', (entry) => [{ ...entry, size: { ...entry.size, multiple: 0 } }], /models\[0\]\.size\.multiple: /],
 	['more pictures than the most', (entry) => [{ ...entry, count: { default: 9, max: 8 } }], /models\[0\]\.count: /],
 	[
