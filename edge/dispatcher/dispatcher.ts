@@ -32,7 +32,7 @@ export function dispatcherOf(env: Env, account: string): DurableObjectStub<Dispa
 
 interface Connection {
 	producer: Producer
-	/** Rejects when the connection is given up, for all who wait on it. */
+	/** Rejects when the connection is given up. Each add has its own: one for all of them would hold on to whoever has ever waited for it. */
 	broken: PromiseWithResolvers<never>
 }
 
@@ -168,7 +168,9 @@ export class Dispatcher extends DurableObject {
 
 	async #add(jobs: Waiting['jobs']): Promise<void> {
 		const connection = this.#connect()
-		const { producer, broken } = connection
+		const { producer } = connection
+		const broken = Promise.withResolvers<never>()
+		connection.broken = broken
 		try {
 			for (const [model, queued] of jobs) {
 				const all = [...queued.values()]

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { crc32, deflateSync } from 'node:zlib'
 import { freePort } from '../../infra/ports.ts'
 import { startBareEdge } from '../edge.ts'
+import { Inspector } from '../inspector.ts'
 
 const mebibyte = 1024 * 1024
 /** Bytes: the largest file that is taken, and the largest that fits beside it into a body in base64. */
@@ -120,80 +121,5 @@ function doorsOf(url: string, keys: readonly string[]): Record<string, Door> {
 				return fetch(upload_url, { method: 'PUT', body: file })
 			}
 		}
-	}
-}
-
-interface Usage {
-	usedSize: number
-	backingStorageSize: number
-}
-
-/** V8's inspector of the Worker's isolate (Chrome DevTools Protocol). */
-class Inspector {
-	readonly #socket: WebSocket
-	readonly #waiting = new Map<number, (result: unknown) => void>()
-	#id = 0
-
-	private constructor(socket: WebSocket) {
-		this.#socket = socket
-		socket.addEventListener('message', ({ data }) => {
-			const { id, result } = JSON.parse(String(data))
-			this.#waiting.get(id)?.(result)
-			this.#waiting.delete(id)
-		})
-	}
-
-	static async connect(port: number): Promise<Inspector> {
-		const targets = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as {
-			id: string
-			webSocketDebuggerUrl: string
-		}[]
-		const socket = new WebSocket(targets.find(({ id }) => id === 'core:user:')!.webSocketDebuggerUrl)
-		await new Promise((resolve, reject) => {
-			socket.addEventListener('open', resolve)
-			socket.addEventListener('error', reject)
-		})
-		const inspector = new Inspector(socket)
-		await inspector.#ask('Runtime.enable')
-		await inspector.#ask('HeapProfiler.enable')
-		return inspector
-	}
-
-	#ask<T>(method: string): Promise<T> {
-		const id = ++this.#id
-		this.#socket.send(JSON.stringify({ id, method }))
-		return new Promise((resolve) => this.#waiting.set(id, resolve as (result: unknown) => void))
-	}
-
-	async #used(): Promise<number> {
-		const { usedSize, backingStorageSize } = await this.#ask<Usage>('Runtime.getHeapUsage')
-		return usedSize + backingStorageSize
-	}
-
-	/** Bytes at rest, and at the peak of `work` above those, as often as it answers. `wake`: a request to the isolate, which collects its garbage when it next runs. */
-	async peakOf(work: () => Promise<unknown>, wake: () => Promise<unknown>): Promise<{ rest: number; more: number }> {
-		let collected = false
-		const collecting = this.#ask('HeapProfiler.collectGarbage').then(() => {
-			collected = true
-		})
-		while (!collected) {
-			await wake()
-		}
-		await collecting
-		const rest = await this.#used()
-		let [peak, working] = [rest, true]
-		const watching = (async () => {
-			while (working) {
-				peak = Math.max(peak, await this.#used())
-			}
-		})()
-		await work()
-		working = false
-		await watching
-		return { rest, more: peak - rest }
-	}
-
-	close(): void {
-		this.#socket.close()
 	}
 }
