@@ -161,8 +161,8 @@ const checkTogether =
 		const maximum = mostSteps(sampler, model.steps.max)
 		// Beyond the model's own limit, the field itself has said so.
 		if (steps > maximum && steps <= model.steps.max) {
-			const message = `Too many steps for ${sampler}`
-			issues.push({ code: 'too_big', origin: 'number', maximum, inclusive: true, path: ['steps'], input: steps, message })
+			const message = `at most ${maximum} with "${sampler}", each of whose steps is two`
+			issues.push({ code: 'custom', path: ['steps'], input: steps, message })
 		}
 		if (eta !== null && sampler !== 'ddim') {
 			issues.push({ code: 'custom', path: ['eta'], input: eta, message: 'null: only the sampler "ddim" has it' })
