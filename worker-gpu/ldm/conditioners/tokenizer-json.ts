@@ -14,22 +14,32 @@ type Json = Record<string, unknown>
  * with `tokenizer_config.json` and perhaps `special_tokens_map.json`. The same as transformers' CLIPTokenizer, BertTokenizer and T5Tokenizer make of them.
  */
 export async function tokenizerJson(folder: string): Promise<Json> {
-	if (!existsSync(path.join(folder, 'tokenizer_config.json'))) {
+	const config = path.join(folder, 'tokenizer_config.json')
+	if (!existsSync(config)) {
 		throw new ModelError(folder, 'expected tokenizer_config.json, found no file')
 	}
-	if (existsSync(path.join(folder, 'vocab.json'))) {
-		return clip(folder, await readSpecialTokens(folder, 'BPE'))
+	const known = [
+		['vocab.json', 'CLIPTokenizer', 'BPE', clip],
+		['vocab.txt', 'BertTokenizer', 'WordPiece', bert],
+		['spiece.model', 'T5Tokenizer', 'Unigram', t5]
+	] as const
+	const found = known.find(([file]) => existsSync(path.join(folder, file)))
+	if (!found) {
+		throw new ModelError(
+			folder,
+			'expected tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model, found none of them'
+		)
 	}
-	if (existsSync(path.join(folder, 'vocab.txt'))) {
-		return bert(folder, await readSpecialTokens(folder, 'WordPiece'))
+	const [file, expected, kind, make] = found
+	const { tokenizer_class: got } = await readConfig(config, z.object({ tokenizer_class: z.string().nullish() }))
+	// MT5Tokenizer and DistilBertTokenizer are the same; others have such files, too, and cut texts in their own way.
+	if (got && !got.replace(/Fast$/, '').endsWith(expected)) {
+		throw new ModelError(
+			config,
+			`tokenizer_class: expected ${expected}, the only one that is read of ${file} without a tokenizer.json, got ${got}`
+		)
 	}
-	if (existsSync(path.join(folder, 'spiece.model'))) {
-		return t5(folder, await readSpecialTokens(folder, 'Unigram'))
-	}
-	throw new ModelError(
-		folder,
-		'expected tokenizer.json, vocab.json with merges.txt, vocab.txt, or spiece.model, found none of them'
-	)
+	return make(folder, await readSpecialTokens(folder, kind))
 }
 
 async function clip(folder: string, special: SpecialTokens): Promise<Json> {

@@ -166,6 +166,16 @@ describe('a folder that is not as it must be', () => {
 	})
 
 	test.each([
+		['clip', 'CLIPTokenizer', 'RobertaTokenizer'],
+		['bert', 'BertTokenizer', 'BertJapaneseTokenizer'],
+		['t5', 'T5Tokenizer', 'AlbertTokenizerFast']
+	])('the vocabulary of %s in files of another class, which cuts texts in its own way', async (name, expected, got) => {
+		await put(name, { 'tokenizer_config.json': JSON.stringify({ tokenizer_class: got }) })
+		const message = new RegExp(`tokenizer_config.json: tokenizer_class: expected ${expected}, .*, got ${got}$`)
+		await expect(tokenizerJson(copy)).rejects.toThrow(message)
+	})
+
+	test.each([
 		['a normalizer that is not known', { normalizer: { type: 'Nmt' } }, /tokenizer.json: .*normalizer/],
 		[
 			'a special token without an id',
