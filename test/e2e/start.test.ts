@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { freePort } from '../../infra/ports.ts'
+import { isInstalled } from '../installed.ts'
 import { descendants, isAlive } from '../processes.ts'
 import { root } from '../root.ts'
 import { type Stack, spawnDev, startStack } from '../stack.ts'
@@ -34,7 +35,7 @@ describe('npm start', () => {
 			)
 			.toBe(200)
 
-	it('prints a curl line that works when pasted', async () => {
+	it.skipIf(!isInstalled('curl'))('prints a curl line that works when pasted', async () => {
 		await stack.line(/^ {2}-d /)
 		const first = stack.output.findIndex((line) => line.startsWith('curl '))
 		const command = stack.output.slice(first, first + 3).join('\n')
