@@ -160,16 +160,17 @@ async function settingsOf(
 			const names = await named((label) => ({
 				semantic_map: { data: new Float32Array(min ** 2).fill(label), dims: [1, min, min] }
 			}))
-			return { labels: names.map((name, i) => ({ name, color: hue(i / names.length) })) }
+			return { labels: names.map((name, i) => ({ name, color: color(i, names.length) })) }
 		}
 		default:
 			return {}
 	}
 }
 
-/** A colour of its own for each: turns around the circle of hues, darker and darker. */
-function hue(turn: number): string {
-	const channel = (offset: number) => Math.round(255 * (0.5 + 0.5 * Math.cos(2 * Math.PI * (turn + offset))) * (1 - turn / 2))
+/** A colour of its own for each of many classes: a golden angle on around the circle of hues, and a little darker, so that none is close to another's. */
+export function color(i: number, count: number): string {
+	const channel = (offset: number) =>
+		Math.round(255 * (0.5 + 0.5 * Math.cos(2 * Math.PI * (i * 0.618034 + offset))) * (1 - i / count / 2))
 	return `#${[0, 1 / 3, 2 / 3].map((offset) => channel(offset).toString(16).padStart(2, '0')).join('')}`
 }
 

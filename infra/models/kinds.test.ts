@@ -14,6 +14,7 @@ import { loadCheckpoint, planFor } from '../../worker-gpu/ldm/checkpoint.ts'
 import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { checkModel } from './check.ts'
 import { exampleDrawing } from './draw.ts'
+import { color } from './entry.ts'
 import { exports, provider, workspace } from './testing.ts'
 import { declare, network } from './testing-graphs.ts'
 import { withPart } from './unet.ts'
@@ -216,6 +217,10 @@ describe('a model of every kind that the reference draws with', () => {
 			await expect(add()).rejects.toThrow(/model_index.json: id2label: expected a name for each number that the model knows/)
 			nothingWritten()
 		}
+	})
+
+	test.each([11, 182, 512, 2_000])('gets a colour of its own for each of %i classes', (count) => {
+		expect(new Set(Array.from({ length: count }, (_, i) => color(i, count))).size).toBe(count)
 	})
 
 	test.each([
