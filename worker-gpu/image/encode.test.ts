@@ -92,6 +92,13 @@ test.each(['png', 'jpeg'] as const)('%s has 72 pixels an inch, as what has no si
 	expect((await sharp(bytes).metadata()).density).toBe(72)
 })
 
+// Exif 3.0, §4.6.6.A: tag A001, one SHORT, 1 for sRGB.
+test.each(['png', 'jpeg', 'webp', 'avif'] as const)('%s says that its colours are sRGB', async (output_format) => {
+	const { bytes } = await encodePicture(picture, { ...request, output_format })
+	const { exif } = await sharp(bytes).metadata()
+	expect(exif!.toString('hex')).toContain('01a003000100000001000000')
+})
+
 test.each(['webp', 'jpeg', 'avif'] as const)('%s is the larger, the higher its quality', async (output_format) => {
 	const sizeAt = async (output_quality: number) =>
 		(await encodePicture(picture, { ...request, output_format, output_quality })).bytes.length

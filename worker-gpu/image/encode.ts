@@ -29,7 +29,11 @@ export async function encodePicture(
 	const isPng = format === 'png'
 	const image = sharp(pixels, { raw: { width, height, channels: 3 } })
 		.withDensity(72)
-		.withExif({ IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) } })
+		.withExif({
+			IFD0: { Software: 'Darkroom', ...(parameters && { ImageDescription: parameters }) },
+			// sRGB. libvips says of every picture that its colours are not calibrated.
+			IFD2: { ColorSpace: '1' }
+		})
 	const encoded = await saved(isPng ? image : image.withXmp(xmp), format, request.output_quality).toBuffer()
 	const marked = isPng ? withXmp(encoded, xmp) : new Uint8Array(encoded)
 	const plain = isPng && parameters ? withText(marked, 'parameters', parameters) : marked
