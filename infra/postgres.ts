@@ -114,13 +114,15 @@ function asUnprivileged(): string[] {
 		return []
 	}
 	const nobody = 65_534
-	const wrap = ['unshare', '--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--']
-	if (!succeeds([...wrap, 'true'])) {
+	const command = 'unshare'
+	const args = ['--user', `--map-user=${nobody}`, `--map-group=${nobody}`, '--']
+	const { status, error, stderr } = spawnSync(command, [...args, 'true'], { encoding: 'utf8' })
+	if (status !== 0) {
 		throw new Error(
-			`PostgreSQL does not run as ${hasName() ? 'root' : 'a user without a name'} and this machine allows no user namespaces: start as another user, or set QUEUE_URL`
+			`PostgreSQL does not run as ${hasName() ? 'root' : 'a user without a name'} and this machine gives it no user namespace (${error?.message ?? stderr.trim()}): start as another user, or set QUEUE_URL`
 		)
 	}
-	return wrap
+	return [command, ...args]
 }
 
 function hasName(): boolean {
