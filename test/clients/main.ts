@@ -1,5 +1,5 @@
 /**
- * `npm run clients`: every call with every client against the whole of Darkroom over TLS; writes the table of README.md. `PYTHON` names an
+ * `npm run clients`: every call with every client against the whole of Darkroom over TLS; writes the table of edge/compat/README.md. `PYTHON` names an
  * interpreter that has the packages of PyPI.
  */
 import { execFile } from 'node:child_process'
@@ -21,7 +21,7 @@ import { type ClientStack, startClientStack } from './stack.ts'
 const narrow: Partial<Limits> = { pictures_in_flight: long.count }
 
 readCommandLine(
-	`npm run clients: tries every call of every official client, and writes the table of README.md
+	`npm run clients: tries every call of every official client, and writes the table of edge/compat/README.md
 
   PYTHON=python3   has openai, replicate, fal-client and litellm from PyPI`,
 	{}
@@ -62,11 +62,11 @@ try {
 	const lines = [['', ...clients.map(({ name }) => name)], Array(clients.length + 1).fill('---'), ...rows].map(
 		(cells) => `| ${cells.join(' | ')} |`
 	)
-	const file = join(root, 'README.md')
+	const file = join(root, 'edge/compat/README.md')
 	const [before, after] = ['<!-- clients -->', '<!-- /clients -->']
-	const readme = readFileSync(file, 'utf8')
-	const [start, end] = [readme.indexOf(before) + before.length, readme.indexOf(after)]
-	writeFileSync(file, `${readme.slice(0, start)}\n${lines.join('\n')}\n${readme.slice(end)}`)
+	const page = readFileSync(file, 'utf8')
+	const [start, end] = [page.indexOf(before) + before.length, page.indexOf(after)]
+	writeFileSync(file, `${page.slice(0, start)}\n${lines.join('\n')}\n${page.slice(end)}`)
 } finally {
 	await stack.close()
 }
