@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
+import type { ResolvedRequest } from '../../shared/contract/generation.ts'
 import { OutputFormat } from '../../shared/outputs.ts'
 import { encodePicture } from './encode.ts'
 import { toRgb } from './rgb.ts'
@@ -74,10 +75,44 @@ describe.each(OutputFormat.options)('%s', (format) => {
 	})
 })
 
-test('a PNG has its parameters where viewers look for them', async () => {
-	const { bytes } = await encodePicture(picture, request)
-	const { comments } = await sharp(bytes).metadata()
-	expect(comments).toEqual([{ keyword: 'parameters', text: expect.stringContaining('"seed":9') }])
+describe('a PNG has its parameters as AUTOMATIC1111 writes them', () => {
+	const settings = 'Steps: 4, CFG scale: 3, Seed: 9, Size: 32x16, Model: scenes, RNG: CPU'
+	const parametersOf = async (more: Partial<ResolvedRequest>) => {
+		const { bytes } = await encodePicture(picture, { ...request, prompt: 'a cube', ...more })
+		return (await sharp(bytes).metadata()).comments
+	}
+	const saying = (...lines: string[]) => [{ keyword: 'parameters', text: lines.join('\n') }]
+
+	test.each<[string, Partial<ResolvedRequest>, string[]]>([
+		['a prompt', {}, ['a cube', settings]],
+		['none', { prompt: '' }, [settings]],
+		['one of more than ASCII', { prompt: '„Würfel“ \u{1f534}' }, ['„Würfel“ \u{1f534}', settings]],
+		['a negative one', { negative_prompt: 'grey' }, ['a cube', 'Negative prompt: grey', settings]],
+		['one that is empty', { negative_prompt: '' }, ['a cube', settings]],
+		[
+			'lines and control characters',
+			{ prompt: 'a\r\n\nred\tcube\0\u2028\x7f\x9b', negative_prompt: '\n' },
+			['a red cube', settings]
+		],
+		['half a letter', { prompt: 'a \ud800' }, ['a \ufffd', settings]],
+		[
+			'what would be taken for other parts',
+			{ prompt: 'Negative prompt: a\nSteps: 1, Seed: 2, Size: 8x8', negative_prompt: 'b\nNegative prompt: c' },
+			['Negative prompt : a Steps: 1, Seed: 2, Size: 8x8', 'Negative prompt: b Negative prompt : c', settings]
+		]
+	])('%s', async (_, more, lines) => {
+		expect(await parametersOf(more)).toEqual(saying(...lines))
+	})
+
+	test('the rest', async () => {
+		const more = { sampler: 'dpm++-2m-karras', guidance: 7.5, image_guidance: 1.5, strength: 0.6 } as const
+		expect(await parametersOf(more)).toEqual(
+			saying(
+				'a cube',
+				'Steps: 4, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Image CFG scale: 1.5, Seed: 9, Size: 32x16, Model: scenes, Denoising strength: 0.6, RNG: CPU'
+			)
+		)
+	})
 })
 
 test('a PNG has its XMP in the chunk that its specification names, as text', async () => {

@@ -7,8 +7,8 @@ const MOST_BYTES = 30_000
 /** What a picture says of itself: that it was made by a model, or edited, and how to make it again. */
 interface Provenance {
 	/** The request for this picture alone, as JSON in ASCII; it can be posted again. Empty where it is too long. */
-	readonly parameters: string
-	/** With IPTC's digital source type, and the parameters. */
+	readonly json: string
+	/** With IPTC's digital source type, and the request. */
 	readonly xmp: string
 }
 
@@ -21,10 +21,10 @@ export const editedImage = ({ task, image }: ResolvedRequest) => (task === 'inpa
 
 export function provenanceOf(request: ResolvedRequest, seed: number): Provenance {
 	const { partial_images: _, ...drawn } = request
-	const json = JSON.stringify({ ...drawn, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
-	const parameters = inXml(json).length <= MOST_BYTES ? json : ''
+	const whole = JSON.stringify({ ...drawn, seed, count: 1 }).replace(/[^\x20-\x7e]/g, escaped)
+	const json = inXml(whole).length <= MOST_BYTES ? whole : ''
 	return {
-		parameters,
+		json,
 		xmp: `<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
 	<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -34,7 +34,7 @@ export function provenanceOf(request: ResolvedRequest, seed: number): Provenance
 			xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
 			<xmp:CreatorTool>Darkroom</xmp:CreatorTool>
 			<Iptc4xmpExt:DigitalSourceType>${digitalSource(editedImage(request) !== undefined)}</Iptc4xmpExt:DigitalSourceType>
-			<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">${inXml(parameters)}</rdf:li></rdf:Alt></exif:UserComment>
+			<exif:UserComment><rdf:Alt><rdf:li xml:lang="x-default">${inXml(json)}</rdf:li></rdf:Alt></exif:UserComment>
 		</rdf:Description>
 	</rdf:RDF>
 </x:xmpmeta>
@@ -42,11 +42,15 @@ export function provenanceOf(request: ResolvedRequest, seed: number): Provenance
 	}
 }
 
-/** `png` with a text of ASCII (PNG, third edition, §11.3.3.2). */
-export const withText = (png: Uint8Array, keyword: string, text: string) => withChunk(png, 'tEXt', `${keyword}\0${text}`)
+/** `png` with a text (PNG, third edition, §11.3.3): in the chunk that every reader knows if it is ASCII, else in the one whose letters none mistakes. */
+export const withText = (png: Uint8Array, keyword: string, text: string) =>
+	/\P{ASCII}/u.test(text) ? withUtf8(png, keyword, text) : withChunk(png, 'tEXt', `${keyword}\0${text}`)
 
 /** `png` with XMP where its specification wants it (part 3, §1.1.5): in UTF-8, not compressed. libvips compresses it, and Adobe's readers find none. */
-export const withXmp = (png: Uint8Array, xmp: string) => withChunk(png, 'iTXt', `XML:com.adobe.xmp\0\0\0\0\0${xmp}`)
+export const withXmp = (png: Uint8Array, xmp: string) => withUtf8(png, 'XML:com.adobe.xmp', xmp)
+
+/** Neither compressed nor of any language, and with no translated keyword (§11.3.3.4). */
+const withUtf8 = (png: Uint8Array, keyword: string, text: string) => withChunk(png, 'iTXt', `${keyword}\0\0\0\0\0${text}`)
 
 /** `png` with a chunk (§5.3) before its picture. */
 function withChunk(png: Uint8Array, type: string, data: string): Uint8Array<ArrayBuffer> {
