@@ -37,7 +37,7 @@ export interface Ran {
 }
 
 /** What graphs are rewritten by. On CUDA nobody has measured yet what upsampling in phases gains, nor what those would that are left out there. */
-const REWRITES = {
+export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, wholeSines, sharedByBranches],
 	cuda: [fusedAttention, cutProjections, phasedUpsampling, movedBiases, mergedTimesteps]
 }

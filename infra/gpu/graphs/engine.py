@@ -6,19 +6,13 @@ from pathlib import Path
 
 import onnx
 
-REWRITE = """
-import { readFileSync, writeFileSync } from 'node:fs'
-import { rewritten } from './worker-gpu/onnx/rewritten.ts'
-import { REWRITES } from './worker-gpu/onnx/session.ts'
-const [file] = process.argv.slice(-1)
-writeFileSync(file, rewritten(file, %s) ?? readFileSync(file))
-"""
+REWRITE = Path(__file__).with_name("as-loaded.ts")
 # What it rewrites by: everything, or attention alone.
-ALL, ATTENTION = "REWRITES.cuda", "REWRITES.cuda.slice(0, 1)"
+ALL, ATTENTION = [], ["1"]
 
 
-def as_loaded(model: onnx.ModelProto, rewrites: str = ALL) -> onnx.ModelProto:
+def as_loaded(model: onnx.ModelProto, rewrites: list[str] = ALL) -> onnx.ModelProto:
     with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
         Path(file.name).write_bytes(model.SerializeToString())
-        subprocess.run(["npx", "node", "--input-type=module", "-e", REWRITE % rewrites, file.name], cwd=Path(__file__).parents[3], check=True)
+        subprocess.run(["npx", "node", REWRITE, file.name, *rewrites], cwd=Path(__file__).parents[3], check=True)
         return onnx.load(file.name, load_external_data=False)
