@@ -17,7 +17,7 @@ import { chooseProvider } from './provider.ts'
 import { rewritten, type Shapes } from './rewritten.ts'
 import { openSession } from './session.ts'
 import { wholeSines } from './sines.ts'
-import { mergedTimesteps } from './timesteps.ts'
+import { mergedTimesteps, unspreadTimesteps } from './timesteps.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 const fileOf = (part: string) => path.join(import.meta.dirname, '..', part, 'model.onnx')
@@ -106,7 +106,12 @@ describe.each([
 	['golden/stable-diffusion/unet-xl', 'projected timesteps', mergedTimesteps, 8],
 	['golden/stable-diffusion/unet-control', 'projected timesteps', mergedTimesteps, 10],
 	['golden/stable-diffusion-3/transformer', 'projected timesteps', mergedTimesteps, 5],
-	['golden/flux/transformer-dev', 'projected timesteps', mergedTimesteps, 4]
+	['golden/flux/transformer-dev', 'projected timesteps', mergedTimesteps, 4],
+	['models/scenes/unet', 'spread timesteps', unspreadTimesteps, 1],
+	['golden/stable-diffusion/unet', 'spread timesteps', unspreadTimesteps, 1],
+	['golden/stable-diffusion/unet-xl', 'spread timesteps', unspreadTimesteps, 1],
+	// Of two: its ControlNet counts the rows of what is cut off the latent.
+	['golden/stable-diffusion/unet-control', 'spread timesteps', unspreadTimesteps, 1]
 ] as const)('%s, its %s', (part, _, rewrite, places) => {
 	test('is found, and gives the same', async () => {
 		const file = fileOf(part)

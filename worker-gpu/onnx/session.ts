@@ -10,7 +10,7 @@ import { cutProjections } from './projections.ts'
 import type { Provider } from './provider.ts'
 import { rewritten, type Shapes } from './rewritten.ts'
 import { wholeSines } from './sines.ts'
-import { mergedTimesteps } from './timesteps.ts'
+import { mergedTimesteps, unspreadTimesteps } from './timesteps.ts'
 import { phasedUpsampling } from './upsampling.ts'
 
 /** A graph in ONNX Runtime's memory: in this thread, or in one of its own (session-thread.ts). */
@@ -39,7 +39,7 @@ export interface Ran {
 /** What graphs are rewritten by. On CUDA nobody has measured yet what upsampling in phases gains, nor what those would that are left out there. */
 export const REWRITES = {
 	cpu: [fusedAttention, cutProjections, phasedUpsampling, wholeSines, sharedByBranches],
-	cuda: [fusedAttention, cutProjections, phasedUpsampling, movedBiases, mergedTimesteps]
+	cuda: [fusedAttention, cutProjections, phasedUpsampling, movedBiases, mergedTimesteps, unspreadTimesteps]
 }
 
 /** What a session is opened by; a structured clone of it is as good. */

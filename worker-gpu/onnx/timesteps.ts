@@ -52,3 +52,51 @@ function merged(graph: Graph, projections: readonly Node[]): NewNode[] {
 		}
 	]
 }
+
+/**
+ * diffusers spreads one timestep over as many rows as the latent has (`timesteps.expand(sample.shape[0])`); here each has its own. ONNX Runtime leaves out an Expand that does nothing, but
+ * not one of an input (`CanRemoveNode` in core/graph/graph_utils.cc): on CUDA it is a kernel and a copy.
+ */
+export const unspreadTimesteps: Rewrite = (graph) =>
+	new Map(
+		graph.nodes.flatMap((node): [Node, NewNode[]][] => {
+			const [of = '', to = ''] = node.inputs
+			if (node.operator !== 'Expand' || !graph.inputs.includes(of)) {
+				return []
+			}
+			// Axes that have one name are equally long.
+			const { dims } = graph.inputOf(of)
+			const isNothing = dims?.length === 1 && dims[0] === rowsOf(graph, to)
+			return isNothing ? [[node, [newNode('Identity', [of], node.outputs[0]!)]]] : []
+		})
+	)
+
+/** The first axis of an input, as it is declared, whose length is all that a vector holds; undefined for any other. */
+function rowsOf(graph: Graph, name: string): string | number | undefined {
+	const node = graph.maker.get(name)
+	const [of = '', second = '', third = ''] = node?.inputs ?? []
+	switch (node?.operator) {
+		case 'Where': // torch's -1, which no length is, keeps an axis as it is.
+			return isMinusOne(graph, graph.maker.get(of), third) ? rowsOf(graph, third) : undefined
+		case 'Concat':
+			return node.inputs.length === 1 ? rowsOf(graph, of) : undefined
+		case 'Reshape':
+		case 'Unsqueeze':
+			return rowsOf(graph, of)
+		case 'Gather': {
+			const shape = graph.maker.get(of)
+			const isFirst = shape?.operator === 'Shape' && !graph.integers(shape, 'start')[0] && graph.constant(second)?.join() === '0'
+			return isFirst && graph.inputs.includes(shape.inputs[0]!) ? graph.inputOf(shape.inputs[0]!).dims?.[0] : undefined
+		}
+		default:
+			return undefined
+	}
+}
+
+/** Whether a node compares that value with -1, which some exporters write as 1 · -1. */
+function isMinusOne(graph: Graph, node: Node | undefined, value: string): boolean {
+	const [one, other = ''] = node?.operator === 'Equal' ? node.inputs : []
+	const product = graph.maker.get(other)
+	const compared = graph.constant(product?.operator === 'Mul' ? product.inputs[1]! : other)
+	return one === value && compared?.join() === '-1'
+}
