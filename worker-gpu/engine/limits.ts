@@ -125,6 +125,17 @@ export function measuredLimits({
 		}
 	}
 
+	/** Milliseconds of a call; where the first of a size takes longer, one is made before. */
+	async function timed(key: string, denoiser: Denoiser, rows: readonly Evaluation[]): Promise<number> {
+		if (plansShapes && latest !== `${key} ${rows.length}`) {
+			await denoiser.predict(rows)
+			latest = `${key} ${rows.length}`
+		}
+		const began = now()
+		await denoiser.predict(rows)
+		return now() - began
+	}
+
 	/** One call; settles the limit when it was the last one needed. */
 	async function step(key: string, shape: Shape): Promise<void> {
 		const { denoiser, evaluation, best, size, turns, bestTurns, calls } = shape
@@ -135,15 +146,9 @@ export function measuredLimits({
 		if (larger && fastest(calls) * (size / best) > LONGEST_CALL) {
 			return settle(key, { ...shape, sure: shape.sure && agree(calls) })
 		}
-		const rows = alike(evaluation, larger ? size : best)
-		let began = now()
+		let ms: number
 		try {
-			if (plansShapes && latest !== `${key} ${rows.length}`) {
-				await denoiser.predict(rows)
-				latest = `${key} ${rows.length}`
-				began = now()
-			}
-			await denoiser.predict(rows)
+			ms = await timed(key, denoiser, alike(evaluation, larger ? size : best))
 		} catch (error) {
 			if (isOutOfMemory(error)) {
 				return settle(key, larger ? shape : { ...shape, best: best / 2 })
@@ -151,15 +156,19 @@ export function measuredLimits({
 			shapes.delete(key) // The rows themselves will tell what is wrong.
 			return
 		}
-		const ms = now() - began
-		if (!larger) {
-			shape.calls = calls.length === size / best ? [ms] : [...calls, ms]
-			if (shape.calls.length === size / best) {
-				bestTurns.push(sum(shape.calls))
-			}
-			return
+		if (larger) {
+			turns.push(ms)
+			return compare(key, shape)
 		}
-		turns.push(ms)
+		shape.calls = calls.length === size / best ? [ms] : [...calls, ms]
+		if (shape.calls.length === size / best) {
+			bestTurns.push(sum(shape.calls))
+		}
+	}
+
+	/** When there are turns enough, `size` is worth it or is not, and the next one's turn comes; settles the limit where none is left. */
+	async function compare(key: string, shape: Shape): Promise<void> {
+		const { best, size, turns, bestTurns } = shape
 		const steady = agree(turns) && agree(bestTurns)
 		if (turns.length < (steady ? TURNS : MOST_TURNS)) {
 			return
