@@ -12,15 +12,15 @@ import { codeHash, modelHash } from '../ldm/model-hash.ts'
 import type { Row } from '../ldm/plan.ts'
 import { isDeviceLost } from '../onnx/device-lost.ts'
 import { ModelNotLoaded } from '../onnx/model-error.ts'
-import type { Part, Stopwatch } from '../onnx/part.ts'
+import type { Part } from '../onnx/part.ts'
 import { asOnCuda, chooseProvider } from '../onnx/provider.ts'
-import { type Batcher, createBatcher, type Task, type Tick } from './batcher.ts'
-import { callBounds } from './call-bounds.ts'
+import { type Batcher, createBatcher, type Task } from './batcher.ts'
 import { openLimitStore } from './limit-store.ts'
 import { measuredLimits } from './limits.ts'
-import type { Calling, DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
+import type { DevelopMessage, EngineConfig, EnginePreview, ErrorMessage, FromEngine, ToEngine } from './messages.ts'
 import { type PreviewMap, previewMap } from './preview.ts'
 import { RowsRefused, readRows, restoreRow, type SavedRow, saveRows } from './saved-rows.ts'
+import { signsOfLife } from './signs-of-life.ts'
 import { steadySizes } from './steady-sizes.ts'
 
 /**
@@ -51,28 +51,12 @@ interface Work {
 	watched: boolean
 }
 
-const bounds = callBounds()
-/** Calls of the networks that have begun, and that are over. */
-const calls = { begun: 0, ended: 0 }
-const stopwatch: Stopwatch = {
-	milliseconds: 0,
-	begins(call) {
-		calls.begun += call === undefined ? 0 : 1
-		tell({ within: call === undefined ? undefined : bounds.of(call) })
-	},
-	ended(call, ms) {
-		calls.ended += 1
-		if (ms !== undefined) {
-			bounds.took(call, ms)
-		}
-	}
-}
+const signs = signsOfLife(send)
 /** Those that are served: each is loaded when it is first asked for, if it was not at the start. */
 const models = new Map<string, () => Promise<Model>>()
 const code = codeHash()
 const works = new Map<number, Work>()
 let batcher: Batcher
-let ticks: Tick[] = []
 
 // An exit would wait for the thread of a call.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
@@ -117,7 +101,7 @@ async function load(config: EngineConfig): Promise<void> {
 				once(async () => {
 					const loads = performance.now()
 					const model = {
-						checkpoint: await loadCheckpoint(folder, provider, stopwatch, parts),
+						checkpoint: await loadCheckpoint(folder, provider, signs.stopwatch, parts),
 						previews: previewMap((await readFacts(folder)).preview),
 						hash: `${await modelHash(folder)} ${await code}`
 					}
@@ -136,12 +120,12 @@ async function load(config: EngineConfig): Promise<void> {
 				plansShapes: provider.plansShapes,
 				store: cacheDir === undefined ? undefined : openLimitStore(cacheDir, provider)
 			}),
-			onCall: tellCall,
-			onTick: (tick) => ticks.push(tick),
+			onCall: (tasks) => signs.tellCalls([...works].filter(([, { task }]) => tasks.has(task)).map(([id]) => id)),
+			onTick: signs.ticked,
 			steady: provider.plansShapes ? steadySizes() : undefined,
 			lanes: provider.ownThread ? 2 : 1
 		})
-		setInterval(tellStats, STATS_MS)
+		setInterval(() => signs.tellStats(batcher.load), STATS_MS)
 		const { name, reason } = provider
 		const loadMs = performance.now() - began
 		send({ type: 'ready', report: { provider: name, reason, threads: provider.threads, models: [...models.keys()], loadMs } })
@@ -290,39 +274,6 @@ async function halt(): Promise<void> {
 		rows: rows.filter(({ live }) => live.length > 0).map(({ id, live, origin }) => ({ id, rows: saveRows(origin, live) }))
 	})
 }
-
-let calling: Calling = { ids: [], within: undefined }
-
-function tellCall(tasks: ReadonlySet<Task>): void {
-	tell({ ids: Array.from(works, ([id, { task }]) => (tasks.has(task) ? [id] : [])).flat() })
-}
-
-function tell(change: Partial<Calling>): void {
-	const next = { ...calling, ...change }
-	// Each graph that is being loaded is a sign of life.
-	if (next.within === undefined || next.within !== calling.within || next.ids.join() !== calling.ids.join()) {
-		calling = next
-		send({ type: 'calling', ...calling })
-	}
-}
-
-function tellStats(): void {
-	const same = calls.begun > calls.ended && calls.begun === seen
-	seen = calls.begun
-	// One that does not return may be in a thread of its own, and its parent counts silence.
-	if (same) {
-		return
-	}
-	const { active, waiting } = batcher.load
-	send({
-		type: 'stats',
-		stats: { active, waiting, ticks, inferenceMs: stopwatch.milliseconds - told, memory: process.memoryUsage.rss() }
-	})
-	told = stopwatch.milliseconds
-	ticks = []
-}
-let told = 0
-let seen = 0
 
 const drawingOf = (request: ResolvedRequest, inputs: Rasters): Drawing => {
 	const { layout, class_label, image_guidance, control_scale, control_start, control_end, noise_level } = request
