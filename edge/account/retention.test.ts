@@ -94,11 +94,11 @@ describe('An account keeps', () => {
 			return (await fetchEdge('/openai/v1/files', { method: 'POST', headers, body: form })).json<{ id: string }>()
 		}
 		const [used, unused] = [await upload(), await upload()].map(({ id }) => id)
-		const { id, request } = await order({ image: used, width: 64, height: 64 })
+		const { id, request } = await order({ image: used, width: 96, height: 96 })
 		const work = { account, generation: id, epoch: 1 }
 		await call(work, 'start', { run: 'run-one-one' })
 		await env.BUCKET.put(`${id}/1/0`, 'test')
-		const seen = { n: 0, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 64, height: 64 }
+		const seen = { n: 0, size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==', content_type: 'image/png', width: 96, height: 96 }
 		expect((await call(work, 'image', { ...seen, seed: request.seed })).status).toBe(200)
 		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
 		const inputs = inputKey(account, '')
@@ -160,7 +160,7 @@ describe('An account keeps', () => {
 		form.set('file', new File([Buffer.from(png, 'base64')], 'a.png'))
 		const headers = { authorization: `Bearer ${key}` }
 		const { id } = await (await fetchEdge('/openai/v1/files', { method: 'POST', headers, body: form })).json<{ id: string }>()
-		const request = { model: 'scenes', prompt: 'a red sphere', image: id, width: 64, height: 64 }
+		const request = { model: 'scenes', prompt: 'a red sphere', image: id, width: 96, height: 96 }
 		// An order that has looked at its input by now.
 		const seen = takeApart(orderFor(findModel('scenes')!, { task: 'image-to-image', stored: true }).parse(request))
 		await remove(id)

@@ -66,7 +66,7 @@ describe('inputs', () => {
 
 	it('are stored from anywhere, and named in a request that can be posted again', async () => {
 		for (const image of [await stored('plain.png'), dataUri('plain.png'), `${outside}/plain.png`]) {
-			const { request } = await accepted({ image, width: 64, height: 64 })
+			const { request } = await accepted({ image, width: 96, height: 96 })
 			expect(request).toMatchObject({ task: 'image-to-image', strength: 0.8, image: expect.stringMatching(/^upl_/) })
 			const object = await env.BUCKET.get(inputKey(account, request.image!))
 			expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytesOf('plain.png'))
@@ -101,8 +101,8 @@ describe('inputs', () => {
 
 	it('give the picture its size, upright and in the model’s multiples, and what becomes of them is told', async () => {
 		const { request, warnings } = await accepted({ image: dataUri('on-its-side.jpg') })
-		expect(request).toMatchObject({ width: 96, height: 64 })
-		expect(warnings.map(({ code }) => code)).toEqual(['size-rounded', 'image-resized'])
+		expect(request).toMatchObject({ width: 128, height: 96 })
+		expect(warnings.map(({ code }) => code)).toEqual(['size-rounded', 'image-resized', 'image-cropped'])
 		const other = await accepted({ image: dataUri('plain.png'), mask: dataUri('mask.png'), width: 128, height: 128 })
 		expect(other.warnings).toEqual([
 			{ code: 'image-resized', detail: 'The image of 60 × 40 pixels was scaled to 192 × 128.' },
@@ -252,6 +252,6 @@ describe('inputs', () => {
 
 	it('are found behind a redirect', async () => {
 		const { request } = await accepted({ image: `${outside}/redirect?to=${encodeURIComponent('/lossy.webp')}` })
-		expect(request.width).toBe(96)
+		expect(request.width).toBe(128)
 	})
 })

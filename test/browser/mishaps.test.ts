@@ -495,12 +495,12 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const { page } = await open()
 		await enter(page)
 		await costs(page).waitFor()
-		await page.getByLabel('Width').fill('64')
+		await page.getByLabel('Width').fill('96')
 		await page.getByLabel('Height').fill('256')
 		await develop(page)
 		const { width, height } = (await page.locator('.development .frame').boundingBox())!
 		expect(height).toBeLessThan(900)
-		expect(height / width).toBeCloseTo(4, 1)
+		expect(height / width).toBeCloseTo(256 / 96, 1)
 	})
 
 	it('the dark: boxes that are there at first are seen', async () => {
@@ -598,7 +598,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		// Nor what a picture was asked for.
 		await page.locator('select[name=model]').selectOption('scenes')
 		await page.getByLabel('Width').fill('256')
-		await page.getByLabel('Height').fill('64')
+		await page.getByLabel('Height').fill('96')
 		await develop(page)
 		await page.getByRole('button', { name: 'Open' }).click()
 		const [close, after] = await Promise.all(['Close', 'After'].map((name) => page.getByRole('button', { name }).boundingBox()))

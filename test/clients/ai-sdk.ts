@@ -48,7 +48,7 @@ export const aiSdk: Client = {
 		},
 		async 'several pictures, seeded'(stack) {
 			const { openai, ...seeded } = await open(stack)
-			assert.equal((await generateImage({ model: openai, prompt: 'a blue cube', n: 3, size: '64x64' })).images.length, 3)
+			assert.equal((await generateImage({ model: openai, prompt: 'a blue cube', n: 3, size: '96x96' })).images.length, 3)
 			// Of the others it asks for one picture in each call.
 			for (const model of Object.values(seeded)) {
 				const { images } = await generateImage({ model, prompt: 'a blue cube', n: 2, seed: 7, providerOptions })
@@ -84,7 +84,7 @@ export const aiSdk: Client = {
 				}
 			})
 			const { openai: model } = await open(stack, key, listen)
-			expectPng((await generateImage({ model, prompt: 'a red sphere', size: '64x64' })).image.uint8Array)
+			expectPng((await generateImage({ model, prompt: 'a red sphere', size: '96x96' })).image.uint8Array)
 			assert.deepEqual(
 				answers.map(({ status }) => status),
 				[429, 200]

@@ -71,7 +71,7 @@ export const openai: Client = {
 				prompt: 'a green cone',
 				stream: true,
 				partial_images: 2,
-				...withOurs({ steps: 8, width: 64, height: 96 })
+				...withOurs({ steps: 8, width: 96, height: 128 })
 			})
 			const types: string[] = []
 			for await (const event of events) {
@@ -82,7 +82,7 @@ export const openai: Client = {
 				} else {
 					// Decoded in full: a preview from the latent is enlarged to 256 pixels.
 					const { width, height, format } = await sharp(bytes).metadata()
-					assert.deepEqual([event.partial_image_index, width, height, format], [types.length - 1, 64, 96, 'webp'])
+					assert.deepEqual([event.partial_image_index, width, height, format], [types.length - 1, 96, 128, 'webp'])
 				}
 			}
 			assert.deepEqual(types, ['image_generation.partial_image', 'image_generation.partial_image', 'image_generation.completed'])

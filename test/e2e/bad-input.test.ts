@@ -25,7 +25,7 @@ const fields: { what: string; body: object; pointer: string; expected: RegExp; r
 	{ what: 'a fraction', body: { ...good, steps: 2.5 }, pointer: '/steps', expected: /int/, received: /2\.5/ },
 	{ what: 'a width off the grid', body: { ...good, width: 100 }, pointer: '/width', expected: /multiple of 32/, received: /100/ },
 	{ what: 'a height above the limit', body: { ...good, height: 4096 }, pointer: '/height', expected: /256/, received: /4096/ },
-	{ what: 'a negative width', body: { ...good, width: -64 }, pointer: '/width', expected: /64/, received: /-64/ },
+	{ what: 'a negative width', body: { ...good, width: -64 }, pointer: '/width', expected: /96/, received: /-64/ },
 	{ what: 'an empty prompt', body: { ...good, prompt: '' }, pointer: '/prompt', expected: /1/, received: /""|0/ },
 	{ what: 'a blank prompt', body: { ...good, prompt: ' \n ' }, pointer: '/prompt', expected: /1/, received: /.*/ },
 	{

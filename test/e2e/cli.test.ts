@@ -80,7 +80,7 @@ it('lists the archives, with where each is', async () => {
 })
 
 it('shows pictures in a terminal that can, in its own words, and in no other', async () => {
-	const draw = (more: object, size = '64x64') =>
+	const draw = (more: object, size = '96x96') =>
 		onTerminal(
 			more,
 			'generate',
@@ -88,7 +88,7 @@ it('shows pictures in a terminal that can, in its own words, and in no other', a
 			'-o',
 			join(dir, 'shown.png'),
 			'--steps',
-			size === '64x64' ? '4' : '30',
+			size === '96x96' ? '4' : '30',
 			'--size',
 			size
 		)

@@ -31,7 +31,7 @@ describe.each(backends)('nothing accepted is lost when $name', ({ open }) => {
 	})
 
 	const submit = (i: number) =>
-		stack.submit({ model: 'scenes', prompt: 'a red sphere', width: 64, height: 64, steps: 4, seed: i })
+		stack.submit({ model: 'scenes', prompt: 'a red sphere', width: 96, height: 96, steps: 4, seed: i })
 
 	/** Every generation succeeds, and the node says so exactly once for each. */
 	async function developedOnce(accepted: Generation[]): Promise<void> {

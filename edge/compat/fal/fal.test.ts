@@ -82,7 +82,7 @@ it.each([
 	[{ aspect_ratio: '9:16' }, [96, 160]],
 	[{ aspect_ratio: 'auto' }, [128, 128]],
 	[{ image_size: 'auto' }, [128, 128]],
-	[{ image_size: { width: 64, height: 96 } }, [64, 96]]
+	[{ image_size: { width: 96, height: 128 } }, [96, 128]]
 ])('takes %j for what it means here', async (input, [width, height]) => {
 	const { key } = await newAccount()
 	const { status, body } = await submit(key, { prompt: 'a red sphere', ...input })

@@ -286,8 +286,8 @@ it('takes fields of ours from a form, numbers too', async () => {
 		model: 'scenes',
 		prompt: 'a red sphere',
 		stream: 'true',
-		width: '64',
-		height: '96',
+		width: '96',
+		height: '128',
 		strength: '0.5',
 		url_ttl: '60'
 	}
@@ -299,7 +299,7 @@ it('takes fields of ours from a form, numbers too', async () => {
 	expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
 	await answer.body?.cancel()
 	const { generations: listed } = await (await get('/v1/generations', key)).json<{ generations: Generation[] }>()
-	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', width: 64, height: 96, strength: 0.5 })
+	expect(listed[0]!.request).toMatchObject({ task: 'image-to-image', width: 96, height: 128, strength: 0.5 })
 })
 
 it.each([
@@ -407,17 +407,17 @@ it('lists models for whoever has a key, and for nobody else', async () => {
 })
 
 it.each([
-	['/openai/deployments/scenes', {}, [64, 96]],
-	['/openai/deployments/scenes', { model: 'scenes-layout' }, [64, 96]],
+	['/openai/deployments/scenes', {}, [96, 128]],
+	['/openai/deployments/scenes', { model: 'scenes-layout' }, [96, 128]],
 	['/openai/deployments/scenes', { model: 'dall-e-3', size: '1024x1024' }, [256, 256]],
 	['/openai/deployments/dall-e-3', { size: '1024x1024' }, [256, 256]],
-	['/openai', { model: 'scenes' }, [64, 96]]
+	['/openai', { model: 'scenes' }, [96, 128]]
 ])("takes what Azure's clients send to %s with %j", async (base, more, [width, height]) => {
 	const { key } = await newAccount()
 	const answer = await fetchEdge(`${base}/images/generations?api-version=2024-10-21`, {
 		method: 'POST',
 		headers: { 'api-key': key, 'content-type': 'application/json' },
-		body: JSON.stringify({ prompt: 'a red sphere', size: '64x96', stream: true, ...more })
+		body: JSON.stringify({ prompt: 'a red sphere', size: '96x128', stream: true, ...more })
 	})
 	expect(answer.status).toBe(200)
 	await answer.body?.cancel()

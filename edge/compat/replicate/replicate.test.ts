@@ -107,10 +107,10 @@ it.each([
 		{ width: 128, height: 128, output_quality: null }
 	],
 	[
-		{ aspect_ratio: 'custom', width: 64, height: 96 },
-		{ width: 64, height: 96 }
+		{ aspect_ratio: 'custom', width: 96, height: 128 },
+		{ width: 96, height: 128 }
 	],
-	[{ size: '96x64' }, { width: 96, height: 64 }],
+	[{ size: '128x96' }, { width: 128, height: 96 }],
 	[
 		{ scheduler: 'K_EULER', output_format: 'jpg' },
 		{ sampler: 'euler', output_format: 'jpeg', output_quality: 90 }

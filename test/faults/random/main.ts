@@ -36,7 +36,7 @@ if (odd !== undefined) {
 	process.exit(1)
 }
 
-const small = { width: 64, height: 64, count: 4 }
+const small = { width: 96, height: 96, count: 4 }
 const scene = { ...small, model: 'scenes', prompt: 'a red sphere' }
 const orders: GenerationOrder[] = [1, 0xffff_fffe].flatMap((seed) => [
 	{ ...scene, seed, steps: 4 },
