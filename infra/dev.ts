@@ -23,6 +23,8 @@ const usage = `npm start: runs Darkroom on this machine until Ctrl-C.
   DARKROOM_PROVIDER=  cpu or cuda; by default cuda where its libraries load (npm run cuda brings them), else cpu`
 
 const root = join(import.meta.dirname, '..')
+/** Files, connections included, that one process may have open. The edge's runtime ends at each one that it cannot open: of 128, when eight pictures are asked for at once. */
+const leastFiles = 256
 const script = (path: string) => ({ command: process.execPath, args: [join(root, path)] })
 
 const colours: Record<string, 'bold' | 'blue' | 'magenta' | 'green'> = {
@@ -50,6 +52,10 @@ async function main(): Promise<void> {
 	const port = Number(process.env.PORT || 8787)
 	if (!Number.isInteger(port) || port < 1 || port > 65_535) {
 		throw new Error(`PORT: expected a number from 1 to 65535, got ${process.env.PORT}`)
+	}
+	const files = mostFiles()
+	if (files < leastFiles) {
+		throw new Error(`expected that a process may have ${leastFiles} files open, got ${files} (ulimit -n)`)
 	}
 	askThisMachineDirectly()
 	await import('../shared/catalog.ts') // People edit it: what is wrong with it is told before anything runs.
@@ -105,6 +111,13 @@ async function main(): Promise<void> {
 		const { message, cause } = error as Error
 		await stop(cause instanceof Error ? `${message}: ${cause.message}` : message)
 	}
+}
+
+/** Node.js has raised it as far as it may, for itself and its children. */
+function mostFiles(): number {
+	const { userLimits } = process.report.getReport() as { userLimits?: { open_files: { soft: number | 'unlimited' } } }
+	const most = userLimits?.open_files.soft ?? 'unlimited'
+	return most === 'unlimited' ? Number.POSITIVE_INFINITY : most
 }
 
 async function bringUp({

@@ -187,6 +187,14 @@ describe('npm start with something wrong', () => {
 		])
 	})
 
+	it('names a limit on open files with which it would not work', () => {
+		const env = { ...process.env, DATA_DIR: dataDir }
+		const command = ['-c', 'ulimit -n 255; exec "$0" infra/dev.ts', process.execPath]
+		const { status, stderr } = spawnSync('sh', command, { cwd: root, env, encoding: 'utf8', timeout: 60_000 })
+		expect(stderr).toBe('darkroom: expected that a process may have 256 files open, got 255 (ulimit -n)\n')
+		expect(status).toBe(1)
+	})
+
 	it('is not stopped by one before it that had its own number, as in a container that is started again', async () => {
 		const { server, port } = await taken()
 		const script = `printf '{"pid":%s,"children":[]}' $$ > "$DATA_DIR/lock.json"; exec "$0" infra/dev.ts`
