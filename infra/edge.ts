@@ -59,6 +59,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
 					...worker,
 					modules: true,
 					scriptPath: join(dist, 'worker.js'),
+					modulesRoot: dist, // Otherwise the current folder, which nothing that it loads may be outside of.
 					bindings: {
 						...worker.bindings,
 						...secrets,

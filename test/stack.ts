@@ -100,9 +100,13 @@ export async function startStack({
 }
 
 /** `npm start`'s own process, without waiting for anything. */
-export function spawnDev(env: Record<string, string>, tree = root): Pick<Stack, 'output' | 'line'> & { child: ChildProcess } {
+export function spawnDev(
+	env: Record<string, string>,
+	tree = root,
+	cwd = tree
+): Pick<Stack, 'output' | 'line'> & { child: ChildProcess } {
 	const child = spawn(process.execPath, [join(tree, 'infra/dev.ts')], {
-		cwd: tree,
+		cwd,
 		env: { ...process.env, NO_COLOR: '1', ...env },
 		stdio: ['ignore', 'pipe', 'pipe']
 	})

@@ -160,8 +160,8 @@ describe('npm start with something wrong', () => {
 		})
 		return child
 	}
-	const start = async (env: Record<string, string> = {}) => {
-		const started = spawnDev({ PORT: String(await freePort()), DATA_DIR: dataDir, ...env })
+	const start = async (env: Record<string, string> = {}, cwd = root) => {
+		const started = spawnDev({ PORT: String(await freePort()), DATA_DIR: dataDir, ...env }, root, cwd)
 		ended(started.child)
 		return started
 	}
@@ -214,8 +214,8 @@ describe('npm start with something wrong', () => {
 		await expect.poll(() => left.filter(isAlive), patience).toEqual([])
 	})
 
-	it('goes on, and stops, where nobody reads any more what it prints, and whatever the environment says of other databases', async () => {
-		const { child, line } = await start({ PGSSLMODE: 'require', PGHOST: '192.0.2.1', PGUSER: 'someone' })
+	it('goes on, and stops, where nobody reads any more what it prints, in any folder, and whatever the environment says of other databases', async () => {
+		const { child, line } = await start({ PGSSLMODE: 'require', PGHOST: '192.0.2.1', PGUSER: 'someone' }, tmpdir())
 		await line(/ready in/)
 		child.stdout!.destroy()
 		child.stderr!.destroy()
