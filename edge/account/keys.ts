@@ -33,7 +33,7 @@ export class Keys {
 	}
 
 	add(hash: string, { name, scopes, expires_at, limits }: KeyRequest, now: number, lineage = hash): ApiKey {
-		if (expires_at !== null && Date.parse(expires_at) <= now) {
+		if (expires_at && Date.parse(expires_at) <= now) {
 			refuse('/expires_at', 'a time to come', JSON.stringify(expires_at))
 		}
 		const valid = 'SELECT count(*) AS n FROM keys WHERE revoked_at IS NULL AND coalesce(expires_at > ?, true)'
@@ -49,7 +49,7 @@ export class Keys {
 			name,
 			JSON.stringify(scopes),
 			now,
-			expires_at && Date.parse(expires_at),
+			expires_at ? Date.parse(expires_at) : null,
 			JSON.stringify(limits),
 			lineage
 		)

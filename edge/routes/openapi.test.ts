@@ -44,3 +44,10 @@ it('GET /openapi.json describes what clients may call, and how each is let in', 
 	const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
 	expect(new Set(ids).size).toBe(ids.length)
 })
+
+// openapi-generator for Swift stops at one.
+it('no time has null as its default', async () => {
+	const document = await (await fetchEdge('/openapi.json')).text()
+	expect(document).toContain('"format":"date-time"')
+	expect(document.match(/"format":"date-time"[^{}]*"default":null|"default":null[^{}]*"format":"date-time"/)).toBeNull()
+})

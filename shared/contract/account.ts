@@ -44,7 +44,7 @@ export type StandingChange = z.infer<typeof StandingChange>
 export const KeyRequest = z.strictObject({
 	name: KeyName.default('default'),
 	scopes: z.array(Scope).min(1).max(Scope.options.length).default(['generate', 'read']),
-	expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+	expires_at: z.iso.datetime({ offset: true }).nullish(),
 	limits: Limits.partial()
 		.default({})
 		.describe('Of this key alone, beside those of the account. One that has any makes no others, and rotates none but itself.')
