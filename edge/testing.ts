@@ -17,15 +17,23 @@ export const env = parseEnv(raw)
 
 export const fetchEdge = (path: string, init?: RequestInit) => exports.default.fetch(`http://edge.test${path}`, init)
 
-export const post = (path: string, bearer: string | undefined, body: unknown, headers: Record<string, string> = {}) =>
-	fetchEdge(path, {
-		method: 'POST',
-		headers: { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }), ...headers },
-		body: typeof body === 'string' ? body : JSON.stringify(body)
-	})
+const sends =
+	(method: 'POST' | 'PUT' | 'PATCH') =>
+	(path: string, bearer: string | undefined, body: unknown, headers: Record<string, string> = {}) =>
+		fetchEdge(path, {
+			method,
+			headers: { 'content-type': 'application/json', ...(bearer && { authorization: `Bearer ${bearer}` }), ...headers },
+			body: typeof body === 'string' ? body : JSON.stringify(body)
+		})
+export const post = sends('POST')
+export const put = sends('PUT')
+export const patch = sends('PATCH')
 
 export const get = (path: string, bearer: string, headers: Record<string, string> = {}) =>
 	fetchEdge(path, { headers: { authorization: `Bearer ${bearer}`, ...headers }, redirect: 'manual' })
+
+export const remove = (path: string, bearer: string) =>
+	fetchEdge(path, { method: 'DELETE', headers: { authorization: `Bearer ${bearer}` } })
 
 /** Micro-units: enough for whatever a test orders. */
 export const plenty = 1_000_000_000

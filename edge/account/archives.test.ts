@@ -5,7 +5,7 @@ import { type Archive, ArchivedGeneration } from '../../shared/contract/archive.
 import type { Generation } from '../../shared/contract/generation.ts'
 import { newId, randomText } from '../../shared/ids.ts'
 import { receiver } from '../receiver.ts'
-import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
+import { auditOf, call, codeOf, deliver, env, get, newAccount, patience, post, put, remove, stopClock } from '../testing.ts'
 import type { Account } from './account.ts'
 import { audit as bookAudit } from './audit.ts'
 import { openBooks } from './books.ts'
@@ -48,9 +48,11 @@ describe('The archive', () => {
 		return id
 	}
 	const setPlan = async (plan: string) => {
-		const headers = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
-		const body = JSON.stringify({ plan, limits: {} })
-		expect((await fetchEdge(`/v1/admin/accounts/${account}`, { method: 'PUT', headers, body })).status).toBe(200)
+		expect((await put(`/v1/admin/accounts/${account}`, env.ADMIN_TOKEN, { plan, limits: {} })).status).toBe(200)
+	}
+	const nameCustomer = async () => {
+		const named = await put(`/v1/admin/accounts/${account}/metering`, env.ADMIN_TOKEN, { stripe_customer: 'cus_1' })
+		expect(named.status).toBe(200)
 	}
 	const kept = async () => (await rows('SELECT id FROM generations ORDER BY id')).map(({ id }) => id)
 	const ring = () => runDurableObjectAlarm(env.ACCOUNT.getByName(account))
@@ -151,8 +153,7 @@ describe('The archive', () => {
 			expect(await codeOf(await get(`${at}/events`, key, { 'last-event-id': 'x-1' }))).toBe(code)
 			expect(await codeOf(await get(`${at}/images/0`, key))).toBe(code)
 			expect(await codeOf(await post(`${at}/cancel`, key, ''))).toBe(code)
-			const headers = { authorization: `Bearer ${key}` }
-			expect(await codeOf(await fetchEdge(at, { method: 'DELETE', headers }))).toBe(code)
+			expect(await codeOf(await remove(at, key))).toBe(code)
 			expect(await codeOf(await admin(`/generations/${gone}/refund`))).toBe(code)
 			const status = Number(code.slice(0, 3))
 			const replicate = await get(`/replicate/v1/predictions/${gone}`, key)
@@ -197,15 +198,7 @@ describe('The archive', () => {
 			'that a meter has not been told of',
 			/: meter event mtr_\w{26} for stripe is parked$/,
 			async () => {
-				expect(
-					(
-						await fetchEdge(`/v1/admin/accounts/${account}/metering`, {
-							method: 'PUT',
-							headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-							body: '{"stripe_customer":"cus_1"}'
-						})
-					).status
-				).toBe(200)
+				await nameCustomer()
 				await drawn(1)
 				await rows("UPDATE meter_events SET state = 'parked'")
 				await rows("DELETE FROM due WHERE kind = 'meter'")
@@ -402,11 +395,7 @@ describe('The archive', () => {
 	})
 
 	it('counts a meter event whose pictures are partly in it', async () => {
-		await fetchEdge(`/v1/admin/accounts/${account}/metering`, {
-			method: 'PUT',
-			headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-			body: '{"stripe_customer":"cus_1"}'
-		})
+		await nameCustomer()
 		const first = await drawn(2)
 		vi.setSystemTime(Date.now() + 1_000)
 		const { id: second } = await order()

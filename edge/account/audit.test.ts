@@ -1,15 +1,14 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { expect, it } from 'vitest'
-import { call, deliver, env, fetchEdge, newAccount, post } from '../testing.ts'
+import { call, deliver, env, newAccount, post, put } from '../testing.ts'
 import { audit, auditPart, auditParts } from './audit.ts'
 import { openBooks } from './books.ts'
 
 /** An account whose pictures are metered: one generation is under way, of another one picture was delivered, and refunded. */
 async function busyAccount(): Promise<string> {
 	const { account, key } = await newAccount()
-	const admin = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
-	const customer = { method: 'PUT', headers: admin, body: '{"stripe_customer":"cus_1"}' }
-	expect((await fetchEdge(`/v1/admin/accounts/${account}/metering`, customer)).status).toBe(200)
+	const named = await put(`/v1/admin/accounts/${account}/metering`, env.ADMIN_TOKEN, { stripe_customer: 'cus_1' })
+	expect(named.status).toBe(200)
 	const ids: string[] = []
 	for (let i = 0; i < 2; i++) {
 		const ordered = await post('/v1/generations', key, { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 })

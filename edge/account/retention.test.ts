@@ -8,7 +8,7 @@ import { newId, randomText } from '../../shared/ids.ts'
 import { inputKey } from '../inputs/store.ts'
 import { readKey } from '../keys.ts'
 import { receiver } from '../receiver.ts'
-import { call, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock, submitTo } from '../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post, put, stopClock, submitTo } from '../testing.ts'
 import type { Account } from './account.ts'
 
 const day = 86_400_000
@@ -66,8 +66,7 @@ describe('An account keeps', () => {
 		await call(work, 'start', { run: 'run-one-one' })
 		await deliver(work, 0, request.seed)
 		await call(work, 'finish', { outcome: 'succeeded', inference_ms: 1 })
-		const headers = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
-		await fetchEdge(`/v1/admin/accounts/${account}`, { method: 'PUT', headers, body: JSON.stringify({ plan }) })
+		await put(`/v1/admin/accounts/${account}`, env.ADMIN_TOKEN, { plan })
 		await pass(days * day - 1, async () => expect(await stored(`${id}/`)).toHaveLength(1))
 		await pass(1, async () => expect(await stored(`${id}/`)).toEqual([]))
 	})

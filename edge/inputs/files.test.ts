@@ -1,6 +1,6 @@
 import { expect, inject, it } from 'vitest'
 import { newId } from '../../shared/ids.ts'
-import { env, fetchEdge, get, newAccount, post } from '../testing.ts'
+import { env, fetchEdge, get, newAccount, post, remove } from '../testing.ts'
 import { inputKey } from './store.ts'
 
 const png = Buffer.from(inject('files')['plain.png']!, 'base64')
@@ -89,8 +89,8 @@ it('shows files to a key that may read, and lets it change none', async () => {
 		return fetchEdge('/openai/v1/files', { method: 'POST', headers: { authorization: `Bearer ${by}` }, body: form })
 	}
 	const { id } = await (await send(key)).json<{ id: string }>()
-	const remove = fetchEdge(`/openai/v1/files/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${reader}` } })
-	expect([(await remove).status, (await send(reader)).status]).toEqual([403, 403])
+	const removed = await remove(`/openai/v1/files/${id}`, reader)
+	expect([removed.status, (await send(reader)).status]).toEqual([403, 403])
 	for (const path of [
 		'/openai/v1/files',
 		`/openai/v1/files/${id}`,

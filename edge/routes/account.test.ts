@@ -5,7 +5,7 @@ import type { Generation } from '../../shared/contract/generation.ts'
 import type { Problem } from '../../shared/contract/problem.ts'
 import { Ledger } from '../account/ledger.ts'
 import { dayOf, mostRows } from '../account/usage.ts'
-import { auditOf, call, codeOf, deliver, env, fetchEdge, get, newAccount, plenty, post } from '../testing.ts'
+import { auditOf, call, codeOf, deliver, env, get, newAccount, plenty, post, remove } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5, count: 2 }
 /** Of 128 × 128 pixels in 25 steps. */
@@ -52,7 +52,7 @@ describe('an account', () => {
 	it('keeps what it paid for deleted pictures in its books', async () => {
 		const generation = await submit({ count: 1 })
 		await startAndDeliver(generation, 0)
-		await fetchEdge(`/v1/generations/${generation.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await remove(`/v1/generations/${generation.id}`, key)
 		expect(await balance()).toEqual({ available: plenty - price, held: 0, charged: price })
 		expect(await audit()).toEqual({ differences: [], objects: 0 })
 	})
@@ -232,7 +232,7 @@ describe('an account', () => {
 		const third = await (await post(`/v1/keys/${next.id}/rotate`, key, { overlap: 60 })).json<{ key: string }>()
 		expect((await get('/v1/account', next.key)).status).toBe(200)
 		expect((await get('/v1/account', third.key)).status).toBe(200)
-		await fetchEdge(`/v1/keys/${next.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await remove(`/v1/keys/${next.id}`, key)
 		expect(await codeOf(await get('/v1/account', next.key))).toBe('401 unauthorized')
 		expect(await codeOf(await post(`/v1/keys/${next.id}/rotate`, key, {}))).toBe('404 not-found')
 		const { keys } = await (await get('/v1/keys', key)).json<{ keys: ApiKey[] }>()
@@ -283,7 +283,7 @@ describe('an account', () => {
 		expect(keys.find((one) => one.id === id)).toMatchObject({ expires_at: null })
 		const rotated = await (await rotate(0)).json<ApiKey>()
 		expect(await codeOf(await make())).toBe('409 too-many-keys')
-		await fetchEdge(`/v1/keys/${rotated.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await remove(`/v1/keys/${rotated.id}`, key)
 		expect((await make()).status).toBe(201)
 	})
 

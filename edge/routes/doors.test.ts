@@ -2,7 +2,7 @@ import { runInDurableObject } from 'cloudflare:test'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Scope } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { env, fetchEdge, newAccount, post } from '../testing.ts'
+import { env, fetchEdge, newAccount, post, remove } from '../testing.ts'
 
 type Operation = { security: Record<string, unknown>[]; requestBody?: object }
 
@@ -37,7 +37,7 @@ describe('every route that is described', () => {
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => {
 			storage.sql.exec('UPDATE keys SET expires_at = 1 WHERE id = ?', expired.id)
 		})
-		await fetchEdge(`/v1/keys/${revoked.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${keys.admin}` } })
+		await remove(`/v1/keys/${revoked.id}`, keys.admin)
 		await post(`/v1/keys/${rotated.id}/rotate`, keys.admin, { overlap: 0 })
 		useless = {
 			none: undefined,

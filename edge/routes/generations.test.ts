@@ -2,7 +2,7 @@ import { listDurableObjectIds, runInDurableObject } from 'cloudflare:test'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { Generation } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post } from '../testing.ts'
+import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, remove } from '../testing.ts'
 
 const good = { model: 'scenes', prompt: 'a red sphere' }
 
@@ -132,11 +132,10 @@ describe('generations', () => {
 	it('are forgotten when they are deleted, pictures included', async () => {
 		const { generation } = await submit()
 		await develop(generation)
-		const remove = (path: string) => fetchEdge(path, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
 		const at = `/v1/generations/${generation.id}`
-		expect((await remove(at)).status).toBe(204)
+		expect((await remove(at, key)).status).toBe(204)
 		expect(await codeOf(await get(at, key))).toBe('404 not-found')
-		expect(await codeOf(await remove(at))).toBe('404 not-found')
+		expect(await codeOf(await remove(at, key))).toBe('404 not-found')
 		await vi.waitFor(async () => expect(await env.BUCKET.head(`${generation.id}/1/0`)).toBeNull(), patience)
 		const sql = <T>(query: string) =>
 			runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage }) => storage.sql.exec(query, generation.id).one() as T)
@@ -147,7 +146,7 @@ describe('generations', () => {
 	it('are canceled when they are deleted before they end', async () => {
 		const { generation } = await submit()
 		const at = `/v1/generations/${generation.id}`
-		await fetchEdge(at, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await remove(at, key)
 		const work = { account, generation: generation.id, epoch: 1 }
 		expect(await codeOf(await call(work, 'start', { run: 'run-one-one' }))).toBe('409 ended')
 	})

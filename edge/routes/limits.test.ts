@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, inject, it, onTestFinished, vi } from 'vi
 import { findModel } from '../../shared/catalog.ts'
 import type { Usage } from '../../shared/contract/account.ts'
 import type { Generation } from '../../shared/contract/generation.ts'
-import { auditOf, call, codeOf, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../testing.ts'
+import { auditOf, call, codeOf, env, fetchEdge, get, newAccount, patience, post, put, stopClock } from '../testing.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere', seed: 5 }
 const price = 1_410
@@ -15,12 +15,7 @@ stopClock()
 beforeEach(async () => {
 	;({ account, key } = await newAccount())
 })
-const put = (standing: object) =>
-	fetchEdge(`/v1/admin/accounts/${account}`, {
-		method: 'PUT',
-		headers: { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' },
-		body: JSON.stringify(standing)
-	})
+const set = (standing: object) => put(`/v1/admin/accounts/${account}`, env.ADMIN_TOKEN, standing)
 const submit = (fields: object = {}, headers: Record<string, string> = {}, by = key) =>
 	post('/v1/generations', by, { ...order, ...fields }, headers)
 const generations = async () =>
@@ -43,20 +38,26 @@ const deliver = async ({ id, request }: Generation) => {
 
 describe('limits', () => {
 	it('are those of the plan, but for the account’s own', async () => {
-		const answer = await put({ plan: 'trial', limits: { pictures_in_flight: 3 } })
+		const answer = await set({ plan: 'trial', limits: { pictures_in_flight: 3 } })
 		expect(await answer.json()).toMatchObject({
 			plan: 'trial',
 			limits: { requests_per_minute: 60, pictures_in_flight: 3, spend_per_day: null },
 			retention_days: 1
 		})
-		expect(await codeOf(await put({ plan: 'gold', limits: {} }))).toBe('422 invalid-request')
+		expect(await codeOf(await set({ plan: 'gold', limits: {} }))).toBe('422 invalid-request')
 		// What is left out stays as it is.
-		expect(await (await put({ plan: 'scale' })).json()).toMatchObject({ plan: 'scale', limits: { pictures_in_flight: 3 } })
-		expect(await (await put({ limits: {} })).json()).toMatchObject({ plan: 'scale', limits: { pictures_in_flight: 100_000 } })
+		expect(await (await set({ plan: 'scale' })).json()).toMatchObject({
+			plan: 'scale',
+			limits: { pictures_in_flight: 3 }
+		})
+		expect(await (await set({ limits: {} })).json()).toMatchObject({
+			plan: 'scale',
+			limits: { pictures_in_flight: 100_000 }
+		})
 	})
 
 	it('space orders out, a minute’s worth of them at once, and count none that they refuse', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: 3, pictures_in_flight: null } })
+		await set({ plan: 'standard', limits: { requests_per_minute: 3, pictures_in_flight: null } })
 		const first = await submit()
 		expect(first.headers.get('ratelimit-policy')).toBe('"account";q=3;w=60')
 		expect(first.headers.get('ratelimit')).toBe('"account";r=2;t=20')
@@ -79,7 +80,7 @@ describe('limits', () => {
 
 	it('leave no more than they are, however high', async () => {
 		const most = 999_999_999_999_999
-		await put({ limits: { requests_per_minute: most, pictures_in_flight: null } })
+		await set({ limits: { requests_per_minute: most, pictures_in_flight: null } })
 		expect((await submit()).headers.get('ratelimit')).toBe(`"account";r=${most - 1};t=0`)
 	})
 
@@ -158,7 +159,7 @@ describe('limits', () => {
 	})
 
 	it('bound the pictures in flight, until they end', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: null, pictures_in_flight: 3 } })
+		await set({ plan: 'standard', limits: { requests_per_minute: null, pictures_in_flight: 3 } })
 		const first = await submit({ count: 2 })
 		expect(first.headers.get('ratelimit-policy')).toBe('"account-in-flight";q=3;qu="pictures"')
 		expect(first.headers.get('ratelimit')).toBe('"account-in-flight";r=1')
@@ -173,7 +174,7 @@ describe('limits', () => {
 	})
 
 	it('ask nobody to come again with what is more than they allow at all', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: 1, pictures_in_flight: 3 } })
+		await set({ plan: 'standard', limits: { requests_per_minute: 1, pictures_in_flight: 3 } })
 		const { status, headers } = await submit({ count: 4 })
 		expect([status, headers.get('retry-after'), headers.get('ratelimit')]).toEqual([
 			...[429, null, '"account";r=1;t=60, "account-in-flight";r=3']
@@ -181,13 +182,13 @@ describe('limits', () => {
 		expect((await submit({ count: 3 })).status).toBe(202)
 		// Once a minute has passed there would be room for one, but not for four pictures.
 		expect((await submit({ count: 4 })).headers.get('retry-after')).toBeNull()
-		await put({ plan: 'standard', limits: { spend_per_day: price } })
+		await set({ plan: 'standard', limits: { spend_per_day: price } })
 		expect((await submit({ count: 2 })).headers.get('retry-after')).toBeNull()
 	})
 
 	it('bound what is spent in a day and in a month, and what is released does not count', async () => {
 		vi.setSystemTime('2026-11-29T12:00:00Z')
-		await put({ plan: 'standard', limits: { spend_per_day: 2 * price, spend_per_month: 3 * price } })
+		await set({ plan: 'standard', limits: { spend_per_day: 2 * price, spend_per_month: 3 * price } })
 		const failed = await (await submit({ count: 2 })).json<Generation>()
 		const refused = await submit()
 		expect(refused.headers.get('retry-after')).toBe(String(12 * 3_600))
@@ -206,7 +207,7 @@ describe('limits', () => {
 
 	it('bound what is spent of a day and a month by the clock as it is, though it was ahead before', async () => {
 		vi.setSystemTime('2028-06-10T12:00:00Z')
-		await put({ limits: { spend_per_day: price, spend_per_month: price } })
+		await set({ limits: { spend_per_day: price, spend_per_month: price } })
 		vi.setSystemTime('2029-06-10T12:00:00Z')
 		await deliver(await (await submit()).json<Generation>())
 		expect(await codeOf(await submit())).toBe('429 spend-limit')
@@ -217,7 +218,7 @@ describe('limits', () => {
 
 	it('count what is accepted before midnight and charged after it in the day and the month of the charge', async () => {
 		vi.setSystemTime('2027-12-31T23:59:59.900Z')
-		await put({
+		await set({
 			limits: { requests_per_minute: null, pictures_in_flight: null, spend_per_day: 2 * price, spend_per_month: 3 * price }
 		})
 		const accepted = await submit({ count: 2 })
@@ -238,7 +239,7 @@ describe('limits', () => {
 
 	it('refuse nothing that costs nothing, though more was spent than they allow by now', async () => {
 		await deliver(await (await submit()).json<Generation>())
-		await put({ limits: { spend_per_day: 1 } })
+		await set({ limits: { spend_per_day: 1 } })
 		expect(await codeOf(await submit())).toBe('429 spend-limit')
 		const { price: usual } = findModel('scenes')!
 		const charged = { ...usual }
@@ -251,7 +252,7 @@ describe('limits', () => {
 	})
 
 	it('space out what is no order and costs nothing, each for itself', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: 3 } })
+		await set({ plan: 'standard', limits: { requests_per_minute: 3 } })
 		const receiver = await (await post('/v1/webhooks', key, { url: 'http://127.0.0.1:9/' })).json<{ id: string }>()
 		const image = `data:image/png;base64,${inject('files')['plain.png']}`
 		const upload = () => post('/v1/uploads', key, { content_type: 'image/png', size: 4, md5: 'CY9rzUYh03PK3k6DJie09g==' })
@@ -302,7 +303,7 @@ describe('limits', () => {
 	})
 
 	it('let nobody wait for a clock that was set back', async () => {
-		await put({ plan: 'standard', limits: { requests_per_minute: 2 } })
+		await set({ plan: 'standard', limits: { requests_per_minute: 2 } })
 		await submit()
 		await submit()
 		vi.setSystemTime(Date.now() - 3_600_000)
@@ -356,7 +357,7 @@ describe('a retry', () => {
 
 	it('is no retry where nothing was ordered', async () => {
 		const name = { 'idempotency-key': 'x' }
-		await put({ plan: 'standard', limits: { pictures_in_flight: 1 } })
+		await set({ plan: 'standard', limits: { pictures_in_flight: 1 } })
 		expect((await submit({ count: 2 }, name)).status).toBe(429)
 		expect((await submit({ count: 1 }, name)).status).toBe(202)
 	})

@@ -7,7 +7,7 @@ import type { Account } from '../account/account.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
-import { env, fetchEdge, get, newAccount, patience, post, submitTo } from '../testing.ts'
+import { env, fetchEdge, get, newAccount, patience, post, remove, submitTo } from '../testing.ts'
 import { untilSilent } from './follow.ts'
 import { hold } from './hold.ts'
 import { Timeline } from './timeline.ts'
@@ -105,7 +105,7 @@ describe('Viewer', () => {
 		const { id, key: other } = await (await post(admin, env.ADMIN_TOKEN, {})).json<{ id: string; key: string }>()
 		const events = `/v1/generations/${snapshot.id}/events`
 		const [mine, theirs] = await Promise.all([get(events, key), get(events, other)])
-		await fetchEdge(`${admin}/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${env.ADMIN_TOKEN}` } })
+		await remove(`${admin}/${id}`, env.ADMIN_TOKEN)
 		const work = { account: owner.account, generation: snapshot.id, epoch: 1 }
 		await account.start(work, 'run-one-one')
 		await vi.advanceTimersByTimeAsync(5_000)

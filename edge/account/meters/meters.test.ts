@@ -5,7 +5,7 @@ import { firstId } from '../../../shared/ids.ts'
 import type { Plan } from '../../../test/receivers.ts'
 import { type Outcome, type Reading, tellCloudEvents, tellStripe } from '../../courier/meters.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
+import { call, codeOf, deliver, env, get, newAccount, patience, post, put, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
 import { Due } from '../due.ts'
 import { mostLooked } from '../page.ts'
@@ -29,9 +29,7 @@ describe('Meters', () => {
 	})
 
 	const nameCustomer = async (stripe_customer: string | null) => {
-		const headers = { authorization: `Bearer ${env.ADMIN_TOKEN}`, 'content-type': 'application/json' }
-		const named = await fetchEdge(admin(''), { method: 'PUT', headers, body: JSON.stringify({ stripe_customer }) })
-		expect(named.status).toBe(200)
+		expect((await put(admin(''), env.ADMIN_TOKEN, { stripe_customer })).status).toBe(200)
 	}
 	const events = async (query = '') =>
 		(await (await get(admin(`/events?limit=1000${query}`), env.ADMIN_TOKEN)).json<{ events: MeterEvent[] }>()).events

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Delivery, EventName } from '../../../shared/contract/webhooks.ts'
 import { randomText } from '../../../shared/ids.ts'
 import { receiver } from '../../receiver.ts'
-import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, stopClock } from '../../testing.ts'
+import { call, codeOf, deliver, env, get, newAccount, patch, patience, post, remove, stopClock } from '../../testing.ts'
 import type { Account } from '../account.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
@@ -32,14 +32,7 @@ describe('Webhooks', () => {
 	}
 	const subscribe = async (url: string, events: readonly string[] = all) =>
 		(await post('/v1/webhooks', key, { url, events })).json<{ id: string }>()
-	const change = async (id: string, body: object) =>
-		(
-			await fetchEdge(`/v1/webhooks/${id}`, {
-				method: 'PATCH',
-				headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-				body: JSON.stringify(body)
-			})
-		).json()
+	const change = async (id: string, body: object) => (await patch(`/v1/webhooks/${id}`, key, body)).json()
 	const deliveries = async (query = '') =>
 		(await (await get(`/v1/webhooks/deliveries?limit=100${query}`, key)).json<{ deliveries: Delivery[] }>()).deliveries
 	const settled = (check: (all: Delivery[]) => void) =>
@@ -106,7 +99,7 @@ describe('Webhooks', () => {
 	it('tell nothing of what was deleted', async () => {
 		const place = receiver(randomText(8))
 		const { id } = await submit({ webhook: place.url })
-		await fetchEdge(`/v1/generations/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		await remove(`/v1/generations/${id}`, key)
 		await settled((all) => expect(all).toMatchObject([{ status: 'delivered' }]))
 		expect((await place.letters()).map(({ body }) => JSON.parse(body))).toMatchObject([{ data: { id, deleted: true } }])
 	})
@@ -272,10 +265,7 @@ describe('Webhooks', () => {
 	})
 
 	it.each([
-		[
-			'removed',
-			(id: string) => fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
-		],
+		['removed', (id: string) => remove(`/v1/webhooks/${id}`, key)],
 		['switched off', (id: string) => change(id, { enabled: false })]
 	])('are sent no more once their endpoint is %s', async (_, end) => {
 		const place = receiver(randomText(8))
@@ -372,7 +362,7 @@ describe('Webhooks', () => {
 		}
 		expect(await codeOf(await post('/v1/webhooks', key, { url: 'https://example.com/y' }))).toBe('409 too-many-webhooks')
 		expect((await post('/v1/webhooks', key, { url: 'https://example.com/x' })).status).toBe(201)
-		const gone = await fetchEdge(`/v1/webhooks/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+		const gone = await remove(`/v1/webhooks/${id}`, key)
 		expect(gone.status).toBe(204)
 		expect((await (await get('/v1/webhooks', key)).json<{ webhooks: object[] }>()).webhooks).toHaveLength(19)
 	})

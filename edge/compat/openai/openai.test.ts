@@ -4,7 +4,7 @@ import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { readEvents } from '../../../shared/event-stream.ts'
 import { newId } from '../../../shared/ids.ts'
-import { call, deliver, env, fetchEdge, get, newAccount, patience, post } from '../../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, patience, post, remove } from '../../testing.ts'
 
 const generations = '/openai/v1/images/generations'
 
@@ -399,7 +399,7 @@ it('lists models for whoever has a key, and for nobody else', async () => {
 	const made = await post(`/v1/admin/accounts/${account}/keys`, env.ADMIN_TOKEN, { scopes: ['generate'] })
 	const { id, key: narrow } = await made.json<{ id: string; key: string }>()
 	expect((await get('/openai/v1/models/scenes', narrow)).status).toBe(200)
-	await fetchEdge(`/v1/keys/${id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+	await remove(`/v1/keys/${id}`, key)
 	for (const wrong of [narrow, 'sk-nothing']) {
 		const answer = await get('/openai/v1/models', wrong)
 		expect([answer.status, await answer.json()]).toMatchObject([401, { error: { code: 'invalid_api_key' } }])

@@ -3,7 +3,7 @@ import { expect, inject, it, vi } from 'vitest'
 import { models } from '../../../shared/catalog.ts'
 import type { Generation } from '../../../shared/contract/generation.ts'
 import { readEvents } from '../../../shared/event-stream.ts'
-import { call, deliver, env, fetchEdge, get, newAccount, post } from '../../testing.ts'
+import { call, deliver, env, fetchEdge, get, newAccount, post, remove } from '../../testing.ts'
 import type { Viewer } from '../../viewer/viewer.ts'
 
 const order = (key: string, cancelAfter: string) =>
@@ -351,7 +351,7 @@ it('goes on in a stream after what was told, whatever has become of the object b
 		const all = await (await follow(other)).text()
 		expect(all.match(/^event: .*$/gm)).toEqual(['event: output', 'event: output', 'event: done'])
 	}
-	await fetchEdge(`/v1/generations/${generation}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } })
+	await remove(`/v1/generations/${generation}`, key)
 	expect((await follow()).status).toBe(404)
 })
 
