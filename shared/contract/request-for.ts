@@ -157,15 +157,16 @@ const checkTogether =
 	(model: Model): z.core.CheckFn<ResolvedRequest> =>
 	({ value, issues }) => {
 		const { task, sampler = null, steps, eta, strength, output_format, output_quality } = value
+		const refuse = (field: keyof ResolvedRequest, message: string) =>
+			issues.push({ code: 'custom', path: [field], input: value[field], message })
 		const original = task === 'image-to-image' ? model.tasks[task]?.original_steps : undefined
 		const maximum = mostSteps(sampler, model.steps.max)
 		// Beyond the model's own limit, the field itself has said so.
 		if (steps > maximum && steps <= model.steps.max) {
-			const message = `at most ${maximum} with "${sampler}", each of whose steps is two`
-			issues.push({ code: 'custom', path: ['steps'], input: steps, message })
+			refuse('steps', `at most ${maximum} with "${sampler}", each of whose steps is two`)
 		}
 		if (eta !== null && sampler !== 'ddim') {
-			issues.push({ code: 'custom', path: ['eta'], input: eta, message: 'null: only the sampler "ddim" has it' })
+			refuse('eta', 'null: only the sampler "ddim" has it')
 		}
 		const [walk, needed] = original === undefined ? [steps, 1] : [original, steps]
 		if (strength !== undefined && steps <= model.steps.max && left(walk, strength) < needed) {
@@ -174,25 +175,21 @@ const checkTogether =
 				original === undefined
 					? `${strength} of ${steps} steps is not one`
 					: `${strength} of ${walk} steps is fewer than ${steps}`
-			const message = `at least ${leastStrength(walk, needed)}: ${few}`
-			issues.push({ code: 'custom', path: ['strength'], input: strength, message })
+			refuse('strength', `at least ${leastStrength(walk, needed)}: ${few}`)
 		}
-		for (const field of value.control_image === undefined ? (['control_scale', 'control_start', 'control_end'] as const) : []) {
-			if (value[field] !== undefined) {
-				const message = `none: there is no control_image, whose ${field.slice('control_'.length)} it is`
-				issues.push({ code: 'custom', path: [field], input: value[field], message })
+		for (const field of ['control_scale', 'control_start', 'control_end'] as const) {
+			if (value.control_image === undefined && value[field] !== undefined) {
+				refuse(field, `none: there is no control_image, whose ${field.slice('control_'.length)} it is`)
 			}
 		}
 		const { control_start: start = 0, control_end: end = 1 } = value
 		if (start >= end) {
-			const [field, message] =
-				value.control_end === undefined
-					? ['control_start', `less than control_end, which is ${end}`]
-					: ['control_end', `more than control_start, which is ${start}`]
-			issues.push({ code: 'custom', path: [field], input: value[field as 'control_end'], message })
+			value.control_end === undefined
+				? refuse('control_start', `less than control_end, which is ${end}`)
+				: refuse('control_end', `more than control_start, which is ${start}`)
 		}
 		if (output_quality !== null && output_format === 'png') {
-			issues.push({ code: 'custom', path: ['output_quality'], input: output_quality, message: 'null: PNG loses nothing' })
+			refuse('output_quality', 'null: PNG loses nothing')
 		}
 	}
 
