@@ -5,7 +5,6 @@ import { describe, expect, test, vi } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
 import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
-import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
 import { drawingOf } from '../../worker-gpu/golden/pipelines.ts'
 import { bytesApart, distance, unpack } from '../../worker-gpu/golden/unpack.ts'
@@ -51,13 +50,7 @@ describe.each([
 test('the engine draws with an imported model, with rows at different timesteps in one batch', async () => {
 	await lay('scalar')
 	const { entry } = await add({ id: 'mine' })
-	const engine = await startEngine({
-		models: ['mine'],
-		modelsDir: place.modelsDir,
-		provider: 'cpu',
-		threads: 1,
-		measureLimits: false
-	})
+	const engine = await place.startEngine()
 	try {
 		const asked = golden.drawn.map(({ request: { sampler, ...rest } }) =>
 			requestFor(Model.parse(entry)).parse({ model: 'mine', ...rest, ...(sampler && { sampler }) })

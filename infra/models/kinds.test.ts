@@ -4,7 +4,6 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Model } from '../../shared/catalog.ts'
 import { requestFor } from '../../shared/contract/request-for.ts'
-import { startEngine } from '../../worker-gpu/engine/client.ts'
 import flux from '../../worker-gpu/golden/flux.json' with { type: 'json' }
 import paper from '../../worker-gpu/golden/paper.json' with { type: 'json' }
 import { develop, drawingOf, type Golden, misses } from '../../worker-gpu/golden/pipelines.ts'
@@ -177,13 +176,7 @@ describe('a model of every kind that the reference draws with', () => {
 	] as const)('the engine tells %s, beside its %s, the %s', async (name, input, field, values) => {
 		await layModel(models.find((model) => model.name === name)!, {})
 		const model = Model.parse((await add({ id: 'mine' })).entry)
-		const engine = await startEngine({
-			models: ['mine'],
-			modelsDir: place.modelsDir,
-			provider: 'cpu',
-			threads: 1,
-			measureLimits: false
-		})
+		const engine = await place.startEngine()
 		try {
 			const [task] = Object.keys(model.tasks) as [keyof typeof model.tasks]
 			const asked = {

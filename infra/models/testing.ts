@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import shipped from '../../shared/catalog.json' with { type: 'json' }
+import { startEngine } from '../../worker-gpu/engine/client.ts'
 import golden from '../../worker-gpu/golden/imports.json' with { type: 'json' }
 import { chooseProvider } from '../../worker-gpu/onnx/provider.ts'
 import { type AddOptions, addModel } from './add.ts'
@@ -28,6 +29,9 @@ export function workspace() {
 		at: (name: string) => path.join(place.source, name),
 		add: ({ progress, ...options }: Partial<AddOptions> & { progress?: Progress } = {}) =>
 			addModel({ ...place, stage: (id, found, staged) => stage(id, found, staged, provider, progress), ...options }),
+		/** An engine with the model `mine` alone, which was imported. */
+		startEngine: () =>
+			startEngine({ models: ['mine'], modelsDir: place.modelsDir, provider: 'cpu', threads: 1, measureLimits: false }),
 		/** Lays an export out as its exporter would. */
 		lay: (kind: Kind, className?: string) => lay(place.source, kind, className),
 		nothingWritten() {
