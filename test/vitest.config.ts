@@ -43,7 +43,7 @@ export default defineConfig({
 					name: 'node',
 					include: ['{shared,worker-gpu,infra}/**/*.test.ts'],
 					exclude: ['infra/model-kit/**'],
-					// A process for each file takes a third of a second of the processor, and there are sixty.
+					// A process for each file takes a third of a second of the processor, and there are seventy.
 					isolate: false,
 					unstubGlobals: true,
 					testTimeout: 60_000,
