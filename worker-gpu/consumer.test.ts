@@ -7,7 +7,7 @@ import { freePort } from '../infra/ports.ts'
 import { lastNormal, openProducer } from '../shared/queue.ts'
 import { postgresServer, type QueueServer, redisServer, withRedis } from '../test/queues.ts'
 import { consume } from './consumer.ts'
-import { EdgeUnreachable } from './edge.ts'
+import { EdgeUnreachable } from './edge-errors.ts'
 import { ModelNotLoaded } from './onnx/model-error.ts'
 
 let queue: QueueServer

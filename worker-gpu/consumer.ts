@@ -1,6 +1,6 @@
 import type { Job as QueueJob } from 'bullmq'
 import { isNormal, Job, lock, openConsumer, takeNormal } from '../shared/queue.ts'
-import { EdgeUnreachable } from './edge.ts'
+import { EdgeUnreachable } from './edge-errors.ts'
 import { wait } from './wait.ts'
 
 /**

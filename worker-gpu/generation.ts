@@ -1,16 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mostCheckpointBytes, type StartAnswer } from '../shared/contract/callbacks.ts'
 import type { Job } from '../shared/queue.ts'
-import {
-	type Edge,
-	EdgeRefused,
-	EdgeUnreachable,
-	openEdge,
-	RequestUnknown,
-	SignatureRefused,
-	StorageSilent,
-	WorkEnded
-} from './edge.ts'
+import { type Edge, openEdge } from './edge.ts'
+import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused, StorageSilent, WorkEnded } from './edge-errors.ts'
 import type { Developed, Engine } from './engine/engine.ts'
 import { EngineCrashed, EngineError, EngineHalted, EngineHung } from './engine/errors.ts'
 import type { DevelopedPicture, EnginePartial, EnginePreview } from './engine/messages.ts'

@@ -1,7 +1,7 @@
 import { findModel } from '../shared/catalog.ts'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import { requestFor } from '../shared/contract/request-for.ts'
-import { RequestUnknown } from './edge.ts'
+import { RequestUnknown } from './edge-errors.ts'
 
 /**
  * Throws `RequestUnknown` of a task or a field that this node's catalog does not have of the model: the model was imported anew since, and the one

@@ -1,4 +1,4 @@
-import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused, StorageSilent } from '../edge.ts'
+import { EdgeRefused, EdgeUnreachable, RequestUnknown, SignatureRefused, StorageSilent } from '../edge-errors.ts'
 import { EngineCrashed, EngineHung } from '../engine/errors.ts'
 import type { EngineStats } from '../engine/messages.ts'
 import { InputUnreadable } from '../image/input-unreadable.ts'
