@@ -140,6 +140,10 @@ describe.each([['PostgreSQL', () => queue], ...(withRedis ? [['Redis', redisServ
 			await vi.waitFor(() => expect(takenOf('normal')).toBe(16), { timeout: 20_000 })
 			await delay(1_500) // Time to take more, if that were to happen.
 			expect(taken).toHaveLength(32)
+			// What was taken beside, the queue has forgotten: should this node be lost, it takes the same job again.
+			await add('normal', 1, lastNormal)
+			expect(await producer.waiting(model, 99)).toContain('normal_0.1')
+			await producer.remove(model, 'normal_0.1')
 			// Of both kinds one ends: it is normal work that comes next.
 			for (const generation of ['low_0', 'normal_0']) {
 				ending.get(generation)?.()
