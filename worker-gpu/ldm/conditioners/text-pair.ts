@@ -26,10 +26,8 @@ export function textPair(first: Reader | undefined, second: Reader, { zeros, sco
 	port(second.encoder, 'outputs', 'text_embeds')
 	const readers = first ? [first, second] : [second]
 	const told = async (text: string, pause?: Pause): Promise<Inputs> => {
-		await pause?.()
-		const [hidden] = first ? await read(first, text, [penultimate(first.encoder)]) : []
-		await pause?.()
-		const [also, text_embeds] = await read(second, text, [penultimate(second.encoder), 'text_embeds'])
+		const [hidden] = first ? await read(first, text, [penultimate(first.encoder)], pause) : []
+		const [also, text_embeds] = await read(second, text, [penultimate(second.encoder), 'text_embeds'], pause)
 		return { encoder_hidden_states: hidden ? concatenate([hidden, also!], 1) : also!, text_embeds: text_embeds! }
 	}
 	/** As large as a text is. */

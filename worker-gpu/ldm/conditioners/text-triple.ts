@@ -30,12 +30,9 @@ export function textTriple({ first, second, third }: Readers, width: number, len
 	return {
 		async encode({ text }, pause) {
 			const told = text ?? ''
-			await pause?.()
-			const [hidden, summary] = await read(first, told, [penultimate(first.encoder), 'text_embeds'])
-			await pause?.()
-			const [also, another] = await read(second, told, [penultimate(second.encoder), 'text_embeds'])
-			await pause?.()
-			const [sentences] = third ? await read(third, told, ['last_hidden_state']) : [nothing(length, width)]
+			const [hidden, summary] = await read(first, told, [penultimate(first.encoder), 'text_embeds'], pause)
+			const [also, another] = await read(second, told, [penultimate(second.encoder), 'text_embeds'], pause)
+			const [sentences] = third ? await read(third, told, ['last_hidden_state'], pause) : [nothing(length, width)]
 			if (third && sentences!.dims[1] !== width) {
 				const expected = `expected hidden states that are ${width} wide, as joint_attention_dim says`
 				throw new ModelError(third.encoder.folder, `${expected}, got ${sentences!.dims[1]}`)

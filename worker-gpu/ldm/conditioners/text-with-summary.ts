@@ -11,10 +11,8 @@ export function textWithSummary(clip: Reader, t5: Reader): Conditioner<Text> {
 	port(t5.encoder, 'outputs', 'last_hidden_state')
 	return {
 		async encode({ text }, pause) {
-			await pause?.()
-			const [summary] = await read(clip, text ?? '', ['pooler_output']) // [D]
-			await pause?.()
-			const [hidden] = await read(t5, text ?? '', ['last_hidden_state']) // [L, D]
+			const [summary] = await read(clip, text ?? '', ['pooler_output'], pause) // [D]
+			const [hidden] = await read(t5, text ?? '', ['last_hidden_state'], pause) // [L, D]
 			return { encoder_hidden_states: hidden!, pooled_projections: summary! }
 		},
 		cutOff: ({ text }) => t5.tokenize(text ?? '').cutOff

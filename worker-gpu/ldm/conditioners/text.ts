@@ -8,8 +8,7 @@ export function text(reader: Reader): Conditioner<Text> {
 	port(reader.encoder, 'outputs', 'last_hidden_state')
 	return {
 		async encode({ text }, pause) {
-			await pause?.()
-			const [hidden] = await read(reader, text ?? '', ['last_hidden_state']) // [L, D]
+			const [hidden] = await read(reader, text ?? '', ['last_hidden_state'], pause) // [L, D]
 			return { encoder_hidden_states: hidden! }
 		},
 		cutOff: ({ text }) => reader.tokenize(text ?? '').cutOff

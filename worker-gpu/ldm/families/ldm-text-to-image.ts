@@ -21,7 +21,8 @@ const LENGTH = 77
  */
 export const ldmTextToImagePipeline: Family = async (folder) => {
 	const tokenize = await loadTokenizer(folder.at('tokenizer'), LENGTH)
-	const conditioner = text({ encoder: await folder.part(folder.has('bert') ? 'bert' : 'text_encoder'), tokenize })
+	const encoder = await folder.part(folder.has('bert') ? 'bert' : 'text_encoder')
+	const conditioner = text({ encoder, tokenize, latest: new Map() })
 	const parts = await loadWalkParts(folder, ['encoder_hidden_states'])
 	// The reference scales neither its first noise nor what the network is shown.
 	const plain = { ...parts, conditioner, samplerFor: unscaled(parts.samplerFor) }
