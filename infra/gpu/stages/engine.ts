@@ -73,9 +73,11 @@ async function mixed(model: Measured, provider: Provider, limits: BatchLimits, q
 	const requests = Array.from({ length: quick ? 4 : 64 }, (_, i) => (quick ? 1 + (i % 2) : 10 + ((i * 37) % 91)))
 	const sum = (steps: readonly number[]) => steps.reduce((total, each) => total + each, 0)
 	const few = requests.filter((_, i) => i % 8 === 0)
+	// Texts that are the same are encoded once.
+	const promptOf = (i: number) => `${model.drawing.prompt}, ${i}`
 	let alone = 0
-	for (const steps of few) {
-		alone += (await drawTogether(model, 1, provider, { steps })).ms
+	for (const [i, steps] of few.entries()) {
+		alone += (await drawTogether(model, 1, provider, { steps, prompt: promptOf(requests.length + i) })).ms
 	}
 
 	const batcher = batcherFor(provider, limits)
@@ -84,7 +86,7 @@ async function mixed(model: Measured, provider: Provider, limits: BatchLimits, q
 	await Promise.all(
 		requests.map((steps, seed) =>
 			batcher.develop({
-				prepare: () => model.plan({ steps }),
+				prepare: () => model.plan({ steps, prompt: promptOf(seed) }),
 				pictures: [{ n: 0, seed }],
 				signal: new AbortController().signal,
 				onProgress() {},
