@@ -411,6 +411,7 @@ it.each([
 	['/openai/deployments/scenes', { model: 'scenes-layout' }, [96, 128]],
 	['/openai/deployments/scenes', { model: 'dall-e-3', size: '1024x1024' }, [256, 256]],
 	['/openai/deployments/dall-e-3', { size: '1024x1024' }, [256, 256]],
+	['/openai/deployments/scenes/v1', { model: 'gpt-image-1', size: '1024x1024' }, [256, 256]],
 	['/openai', { model: 'scenes' }, [96, 128]]
 ])("takes what Azure's clients send to %s with %j", async (base, more, [width, height]) => {
 	const { key } = await newAccount()

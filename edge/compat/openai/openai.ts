@@ -19,8 +19,11 @@ import { imageEvents } from './stream.ts'
 /** Under the name that was asked for; `root` tells which it is, as servers of other models have it (vLLM). */
 const modelOf = ({ id: root }: Model, id = root) => ({ id, object: 'model', created: 0, owned_by: 'darkroom', root })
 
-/** Where their own clients look, and those for Azure, who name the model, which they call a deployment, in the path (openai-node src/azure.ts). */
-const bases = ['/openai/v1', '/openai/deployments/:deployment', '/openai']
+/**
+ * Where their own clients look, and those for Azure, who name the model, which they call a deployment, in the path (openai-node src/azure.ts);
+ * some programs add `/v1` to whatever address they have.
+ */
+const bases = ['/openai/v1', '/openai/deployments/:deployment/v1', '/openai/deployments/:deployment', '/openai']
 
 /** OpenAI's Images API, as its clients speak it (openai-node src/resources/images.ts). */
 export const openai = (app: OpenAPIHono<App>) => {
