@@ -10,6 +10,7 @@ import type { ImageCall, ProgressCall } from '../shared/contract/callbacks.ts'
 import type { ResolvedRequest } from '../shared/contract/generation.ts'
 import { startEngine } from './engine/client.ts'
 import type { DevelopOptions, Engine } from './engine/engine.ts'
+import { EngineError } from './engine/errors.ts'
 import { workOn } from './generation.ts'
 import { tinyRequest } from './golden/tiny.ts'
 
@@ -446,6 +447,12 @@ test('a model that this node cannot load is no verdict, and no attempt: another 
 		await rm(modelsDir, { recursive: true })
 	}
 	expect([bodies('finish'), bodies('yield')]).toEqual([[], [{}]])
+})
+
+test('a model that turns out to be wrong as it draws is no verdict either, and where it lies on the node is told nobody', async () => {
+	const wrong = new EngineError({ name: 'ModelError', message: '/models/tiny/unet: expected another graph' })
+	await expect(work({ engine: { ...engine, develop: () => Promise.reject(wrong) } })).rejects.toBe(wrong)
+	expect(bodies('finish')).toEqual([])
 })
 
 test('a checkpoint of a node that has the model with another scheduler is done without', async () => {

@@ -146,7 +146,7 @@ async function develop(job: Job, tools: Tools, end: AbortController): Promise<st
 /** Errors that another node would meet too: the generation has failed. What is wrong with a model is this node's trouble, and its paths nobody's business. */
 const isVerdict = (error: unknown): error is Error =>
 	error instanceof InputUnreadable ||
-	(error instanceof EngineError && error.name !== 'ModelError' && error.name !== 'ModelNotLoaded') ||
+	(error instanceof EngineError && error.name !== 'ModelError') ||
 	error instanceof EngineCrashed ||
 	error instanceof EngineHung ||
 	(error instanceof EdgeRefused && error.code === 'not-seen')
