@@ -73,9 +73,13 @@ export class Darkroom {
 		return (await this.#json<{ usage: Usage[] }>('/v1/usage')).usage
 	}
 
-	/** Asks for pictures; it answers at once. Sent again where no answer comes, and ordered once all the same. */
-	async create(order: GenerationOrder): Promise<Generation> {
-		const headers = { 'idempotency-key': newId('order') }
+	/**
+	 * Asks for pictures; it answers at once. Sent again where no answer comes, and ordered once all the same.
+	 *
+	 * @param idempotencyKey an order that is asked for again under the same one is the same order, for a day
+	 */
+	async create(order: GenerationOrder, idempotencyKey = newId('order')): Promise<Generation> {
+		const headers = { 'idempotency-key': idempotencyKey }
 		for (let sent = 1; ; sent++) {
 			try {
 				return await said(await this.#call('/v1/generations', 'POST', order, headers))

@@ -318,6 +318,32 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await costs(page).waitFor()
 	})
 
+	it('an order whose answers are lost: asked for again, it is the same order', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const prompt = `a cone that is ordered once, ${performance.now()}` // No other try's.
+		await page.getByLabel('Prompt').fill(prompt)
+		await page.getByLabel('Seed').fill('')
+		await page.route('**/v1/generations', async (route) => {
+			await route.fetch()
+			await route.abort('internetdisconnected')
+		})
+		await page.getByRole('button', { name: 'Develop' }).click()
+		await page.getByRole('alert').getByText('The server cannot be reached.').waitFor()
+		await page.unroute('**/v1/generations')
+		const first = await developAsAsked(page)
+		const ordered = async () => {
+			const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
+			return generations.filter(({ request }) => request.prompt === prompt).map(({ id }) => id)
+		}
+		expect(await ordered()).toEqual([first])
+		// Answered, it is another one.
+		const second = await developAsAsked(page)
+		expect(await ordered()).toEqual([second, first])
+		expect(complaints()).toEqual([])
+	})
+
 	it('a large image: it is sent once to ask for the price, whatever is typed then', async () => {
 		const { page } = await open()
 		await enter(page)

@@ -3,6 +3,7 @@ import type { Model } from '../../../shared/catalog.ts'
 import { Darkroom } from '../../../shared/client.ts'
 import type { GenerationRequest } from '../../../shared/contract/generation.ts'
 import type { GenerationOrder } from '../../../shared/contract/order.ts'
+import { newId } from '../../../shared/ids.ts'
 import type { Task } from '../../../shared/tasks.ts'
 import { key } from '../api.ts'
 import { attempt, Missing } from '../attempt.ts'
@@ -214,6 +215,8 @@ signIn(async () => {
 	}
 	// Where the answer takes long, whoever presses the button again would order twice.
 	let isAsking = false
+	/** What was asked for last, until it is answered: it may be ordered by then, and asked for again it is the same order. */
+	let unanswered: { by: string; idempotencyKey: string } | undefined
 	const ask = async () => {
 		isAsking = true
 		question++
@@ -223,7 +226,14 @@ signIn(async () => {
 			if (missing) {
 				throw new Missing(missing)
 			}
-			return await client.create(await order())
+			const whole = await order()
+			const by = JSON.stringify(whole)
+			if (unanswered?.by !== by) {
+				unanswered = { by, idempotencyKey: newId('order') }
+			}
+			const accepted = await client.create(whole, unanswered.idempotencyKey)
+			unanswered = undefined
+			return accepted
 		} finally {
 			isAsking = false
 			void price() // In place of "Asking…", whatever came of it.
