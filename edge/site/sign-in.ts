@@ -12,10 +12,14 @@ export function signIn(enter: () => Promise<void>): void {
 	const field = form.elements.namedItem('key') as HTMLInputElement
 	const button = form.querySelector('button')!
 	const show = (isIn: boolean) => {
+		const wasAsked = !form.hidden
 		form.hidden = isIn
 		find('content').hidden = !isIn
 		find('sign-out').hidden = !isIn
 		field.value = isIn ? '' : (key.get() ?? '') // What may be good is not typed again.
+		if (isIn && wasAsked) {
+			form.closest('main')!.focus() // What held the keyboard is gone.
+		}
 		field.focus() // Where it is shown: there is nothing else to do.
 	}
 	const open = async () => {

@@ -129,6 +129,27 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('goes on by keyboard with what comes below, or with the button', async () => {
+		const { page, faults } = await openPage(browser)
+		await page.route('**/v1/generations?limit=12*', (route) =>
+			route.continue({ url: route.request().url().replace('limit=12', 'limit=1') })
+		)
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		await page.locator('main:focus').waitFor()
+		const more = page.locator('#more-generations')
+		const cards = page.locator('#generations article')
+		await more.waitFor()
+		await more.press('Enter')
+		await cards.nth(1).waitFor()
+		await page.locator('#more-generations:focus').waitFor() // That which failed has nothing to hold.
+		await page.keyboard.press('Enter')
+		await page.locator('#generations article:nth-child(3) a:focus').waitFor()
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('counts what was spent in a month from its first day on, on its thirty-first, too', async () => {
 		const { page, faults } = await openPage(browser)
 		await page.clock.setFixedTime('2020-01-31T12:00:00Z')
@@ -171,10 +192,12 @@ describe.skipIf(isMissing)('the account page', () => {
 		const asked = await say(`${edge.url}/v1/generations?dry_run=1`, shown, { model: 'scenes', prompt: 'a cone' })
 		expect(asked.status).toBe(200)
 		expect(await hurdles(page)).toEqual([])
+		await page.locator('#new-key button:focus').waitFor()
 		const row = page.getByRole('row', { name: new RegExp(`^${shop} generate .*2099`) })
 		page.once('dialog', (dialog) => void dialog.accept())
-		await row.getByRole('button', { name: `Revoke ${shop}` }).click()
+		await row.getByRole('button', { name: `Revoke ${shop}` }).press('Enter')
 		await row.waitFor({ state: 'detached' })
+		await page.locator('#keys:focus').waitFor() // A keyboard goes on from there.
 		expect((await fetch(`${edge.url}/v1/account`, { headers: { authorization: `Bearer ${shown}` } })).status).toBe(401)
 		expect(faults).toEqual([])
 		await page.close()

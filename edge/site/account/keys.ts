@@ -16,8 +16,12 @@ export function offerKeys(): void {
 			keys.push(...page.keys)
 			cursor = page.next
 		}
-		find('keys').replaceChildren(table(['Name', 'May', 'Made', 'Last used', 'Until', ''], keys.filter(isValid).map(row)))
-		find('show-keys').hidden = true
+		const [place, button] = [find('keys'), find('show-keys')]
+		if (place.contains(document.activeElement) || document.activeElement === button) {
+			place.focus() // A keyboard goes on from there.
+		}
+		place.replaceChildren(table(['Name', 'May', 'Made', 'Last used', 'Until', ''], keys.filter(isValid).map(row)))
+		button.hidden = true
 		form.hidden = false
 	}
 	const row = ({ id, name, scopes, created_at, last_used_at, expires_at, revoked_at }: ApiKey): HTMLTableRowElement => {

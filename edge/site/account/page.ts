@@ -186,11 +186,15 @@ function addRows(id: string, heads: string[], rows: HTMLTableRowElement[], numbe
 
 function offerMore(id: string, next: string | null, load: (cursor: string) => Promise<void>): void {
 	const button = find(id) as HTMLButtonElement
+	const held = () => button.previousElementSibling!.querySelectorAll<HTMLElement>('a, button')
 	button.hidden = next === null
 	button.onclick = () => {
+		const { length } = held()
 		button.disabled = true // Pressed again, it would bring the same ones.
 		void attempt(find('fault'), () => load(next as string)).finally(() => {
 			button.disabled = false
+			// The button may have gone, and with it whoever came there by keyboard.
+			;(held()[length] ?? button).focus()
 		})
 	}
 }

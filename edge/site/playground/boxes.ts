@@ -58,11 +58,20 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 			})
 		)
 		const remove = () => {
+			const beside = row.nextElementSibling ?? row.previousElementSibling
+			// A keyboard goes on from there.
+			;(beside?.querySelector('button') ?? adds).focus()
 			row.remove()
 			draw()
 			changed()
 		}
-		const row = h('div', {}, what, ...sides, h('button', { type: 'button', 'aria-label': 'Remove the box', click: remove }, '×'))
+		const row = h(
+			'div',
+			{ role: 'group', 'aria-label': 'A box' },
+			what,
+			...sides,
+			h('button', { type: 'button', 'aria-label': 'Remove the box', click: remove }, '×')
+		)
 		rows.append(row)
 		draw()
 		changed()
@@ -104,12 +113,8 @@ export function boxes({ labels, max }: NonNullable<ModelTasks['layout-to-image']
 		draw()
 	})
 	const middle = () => add(Number(next.value), [0.25, 0.25, 0.75, 0.75])
-	const tools = h(
-		'div',
-		{ class: 'row' },
-		h('label', { class: 'brush' }, 'Next box', next),
-		h('button', { type: 'button', click: middle }, 'Add in the middle')
-	)
+	const adds = h('button', { type: 'button', click: middle }, 'Add in the middle')
+	const tools = h('div', { class: 'row' }, h('label', { class: 'brush' }, 'Next box', next), adds)
 	for (const { label, box } of given) {
 		add(typeof label === 'string' ? labels.indexOf(label) : label, box)
 	}

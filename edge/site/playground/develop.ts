@@ -59,7 +59,7 @@ export async function develop(
 	pictures.style.setProperty('--across', String(Math.ceil(Math.sqrt(request.count))))
 	const card = h(
 		'div',
-		{ class: 'development', 'data-id': id },
+		{ class: 'development', 'data-id': id, tabindex: -1 },
 		h('p', { class: 'asked', dir: 'auto' }, nameOf(request)),
 		pictures,
 		progress,
@@ -86,6 +86,9 @@ export async function develop(
 		card.classList.add('ended')
 		document.title = title
 		progress.hidden = true
+		if (document.activeElement === cancel) {
+			card.focus({ preventScroll: true }) // A keyboard goes on from there.
+		}
 		cancel.hidden = true
 		for (const frame of frames) {
 			frame.hidden = frame.querySelector('img')!.hidden
@@ -127,7 +130,11 @@ export async function develop(
 					notes.append(...warnings.map(({ detail }) => h('p', {}, detail)))
 					if (images.length > 0) {
 						const look = hang(event.generation)
-						cancel.replaceWith(h('button', { type: 'button', click: () => look() }, 'Open'))
+						const open = h('button', { type: 'button', click: () => look() }, 'Open')
+						cancel.after(open)
+						if (document.activeElement === cancel) {
+							open.focus({ preventScroll: true })
+						}
 						for (const [place, { n }] of images.entries()) {
 							frames[n]?.addEventListener('click', () => look(place))
 						}

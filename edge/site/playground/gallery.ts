@@ -34,12 +34,15 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 		before ? before.replaceWith(article) : put(article)
 	}
 	const takeDown = (id: string) => {
+		const neighbour = beside(id, 1) ?? beside(id, -1)
 		for (const shown of document.querySelectorAll(`[data-id="${id}"]`)) {
 			shown.remove()
 		}
 		find('nothing').hidden = gallery.childElementCount > 0
 		close()
 		find('said').textContent = 'Deleted.'
+		// A keyboard goes on from there.
+		gallery.querySelector<HTMLElement>(`[data-id="${neighbour}"] button`)?.focus({ preventScroll: true })
 	}
 	const look = (id: string, at?: number) =>
 		void attempt(find('said'), async () => {
@@ -63,7 +66,8 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 				thumbnail(generation, find('said')),
 				images.length > 1 ? h('span', { class: 'number' }, images.length) : undefined
 			),
-			h('p', { dir: 'auto' }, nameOf(request))
+			// The button says so itself to whoever hears it.
+			h('p', { dir: 'auto', 'aria-hidden': 'true' }, nameOf(request))
 		)
 	}
 	/** The one before it in the gallery, or after it. */

@@ -204,7 +204,8 @@ signIn(async () => {
 	const begin = (request: Partial<GenerationRequest>) => {
 		fill(request)
 		form.scrollIntoView({ block: 'nearest' })
-		field('prompt').focus({ preventScroll: true })
+		// Some models take none.
+		field(field('prompt').disabled ? 'model' : 'prompt').focus({ preventScroll: true })
 	}
 	const gallery = hangGallery(client, models, begin)
 	const follow = async (start: () => Promise<Parameters<typeof develop>[1]>) => {
