@@ -150,6 +150,25 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('has room for long names, large numbers, and nothing at all', async () => {
+		const { page, faults } = await openPage(browser, { viewport: { width: 360, height: 800 } })
+		const model = 'm'.repeat(64)
+		let usage = [{ day: new Date().toISOString().slice(0, 10), model, pictures: 2_000_000, amount: 9_000_000_000 }]
+		await page.route('**/v1/usage*', (route) => route.fulfill({ json: { usage } }))
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		await page.getByRole('img', { name: '2,000,000 pictures in 30 days, at most 2,000,000 on one day' }).waitFor()
+		const spend = page.locator('#spend')
+		await spend.getByRole('row', { name: `${model} 2,000,000 9,000.00` }).waitFor()
+		expect(await spend.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0)
+		usage = []
+		await page.reload()
+		await page.getByRole('region', { name: 'Pictures a day' }).getByText('Nothing yet.').waitFor()
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('counts what was spent in a month from its first day on, on its thirty-first, too', async () => {
 		const { page, faults } = await openPage(browser)
 		await page.clock.setFixedTime('2020-01-31T12:00:00Z')

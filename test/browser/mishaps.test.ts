@@ -389,6 +389,62 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(complaints()).toEqual([])
 	})
 
+	it.each(['', '/account', '/docs'])('a browser without JavaScript, at %s/: it is told', async (path) => {
+		const context = await browser.newContext({ javaScriptEnabled: false })
+		onTestFinished(() => context.close())
+		const page = await context.newPage()
+		await page.goto(`${stack.url}${path}`)
+		await page.locator('noscript a').click()
+		await page.waitForURL('**/openapi.json')
+	})
+
+	it.each(['', '/account', '/docs'])('a slow line, at %s/: whoever waits is told so', async (path) => {
+		const { page } = await open()
+		const waited = Promise.withResolvers<void>()
+		await page.route('**/site/*.js', async (route) => {
+			await waited.promise
+			await route.continue()
+		})
+		await page.goto(`${stack.url}${path}`, { waitUntil: 'commit' })
+		const told = () =>
+			page.evaluate(() =>
+				['main', '#about'].some((selector) => {
+					const place = document.querySelector(selector)
+					const { content, visibility } = place ? getComputedStyle(place, '::before') : { content: '', visibility: '' }
+					return content === '"Loading…"' && visibility === 'visible'
+				})
+			)
+		await expect.poll(told, { timeout: 5_000 }).toBe(true)
+		waited.resolve()
+		await expect.poll(told, { timeout: 5_000 }).toBe(false)
+	})
+
+	it('a reader who has letters larger: the pages have them as large', async () => {
+		const { page } = await open()
+		const session = await page.context().newCDPSession(page)
+		await session.send('Page.setFontSizes', { fontSizes: { standard: 24 } })
+		await page.goto(stack.url)
+		expect(await page.evaluate(() => getComputedStyle(document.body).fontSize)).toBe('24px')
+	})
+
+	it('a tablet: a field of the reference is read in lines, and a keyboard stops where there is something to do', async () => {
+		const { page } = await open()
+		await page.goto(`${stack.url}/docs`)
+		await page.locator('#errors table').waitFor()
+		await page.locator('details').evaluateAll((all) => {
+			for (const one of all) {
+				;(one as HTMLDetailsElement).open = true
+			}
+		})
+		for (const width of [320, 640, 768, 1_024, 1_025, 1_280]) {
+			await page.setViewportSize({ width, height: 900 })
+			expect([width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([width, width])
+			const widths = (cells: Element[]) => cells.filter((cell) => cell.textContent === 'always').map((cell) => cell.clientWidth)
+			expect(Math.min(...(await page.locator('td:nth-child(2)').evaluateAll(widths)))).toBeGreaterThan(50)
+		}
+		expect(await page.locator('table').locator('..').and(page.locator('[tabindex]')).count()).toBe(0)
+	})
+
 	it('a large image: it is sent once to ask for the price, whatever is typed then', async () => {
 		const { page } = await open()
 		await enter(page)
@@ -474,7 +530,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await enter(page)
 		await costs(page).waitFor()
 		const long = { model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 4, width: 256, height: 256 }
-		const { id: first } = await stack.submit(long)
+		const { id: first } = await stack.submit({ ...long, width: 96 })
 		await page.reload()
 		await page.locator(`.development[data-id="${first}"]`).waitFor()
 		const { id: second } = await stack.submit(long)
@@ -483,6 +539,8 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		await cards.nth(1).waitFor()
 		expect(await cards.evaluateAll((all) => all.map((one) => (one as HTMLElement).dataset.id))).toEqual([second, first])
 		const card = (id: string) => page.locator(`.development[data-id="${id}"]`)
+		// A tall one, too, leaves room for what is below it.
+		expect((await card(first).locator('.tray').boundingBox())!.height).toBeLessThanOrEqual(12 * 16)
 		await card(first).getByRole('button', { name: 'Cancel' }).click()
 		await card(first)
 			.getByText(/^Canceled/)

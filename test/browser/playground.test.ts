@@ -169,6 +169,8 @@ describe.skipIf(isMissing)('the playground', () => {
 		const image = page.locator('#gallery img').first()
 		await image.waitFor({ state: 'attached' })
 		expect(await image.getAttribute('src')).toBeNull()
+		// Nor is it shown as broken.
+		expect(await image.evaluate((unseen) => getComputedStyle(unseen).opacity)).toBe('0')
 		await image.scrollIntoViewIfNeeded()
 		await expect.poll(() => image.evaluate((seen: HTMLImageElement) => seen.naturalWidth)).toBeGreaterThan(0)
 		await page.setViewportSize({ width: 1280, height: 900 })

@@ -57,7 +57,8 @@ function showChart(usage: readonly Usage[]): void {
 			)
 		}
 	})
-	find('chart').replaceChildren(...chart(bars))
+	const isEmpty = bars.every(({ pictures }) => pictures === 0)
+	find('chart').replaceChildren(...(isEmpty ? [h('p', { class: 'faint' }, 'Nothing yet.')] : chart(bars)))
 }
 
 function showSpend(usage: readonly Usage[]): void {

@@ -84,14 +84,10 @@ function fieldTable(schema: Schema, mark = 'always'): HTMLElement {
 
 const table = (rows: string[][]): HTMLElement =>
 	h(
-		'div',
-		{ class: 'scroll', tabindex: 0 },
-		h(
-			'table',
-			{},
-			...rows.map(([name = '', ...cells]) =>
-				h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), ...cells.map((cell) => h('td', {}, ...prose(cell))))
-			)
+		'table',
+		{},
+		...rows.map(([name = '', ...cells]) =>
+			h('tr', {}, h('th', { scope: 'row' }, h('code', {}, name)), ...cells.map((cell) => h('td', {}, ...prose(cell))))
 		)
 	)
 
