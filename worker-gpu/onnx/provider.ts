@@ -66,6 +66,8 @@ function cpu(reason: string, threads: number): Provider {
 			interOpNumThreads: 1,
 			// A plan of memory for every batch size: 20 % more memory at 128 × 128, half as much again at 256 × 256, not one per cent faster.
 			enableMemPattern: false,
+			// Errors alone: torch.export declares outputs in the size of its example, and it warns at every call of another.
+			logSeverityLevel: 3,
 			// Threads that spin while they wait take a tenth off a call on an idle machine, and halve the speed where other processes work too. For about as
 			// long as it takes to wake one, they do the first and not the second.
 			extra: { session: { intra_op: { allow_spinning: '1', spin_duration_us: '30' } } }
