@@ -5,6 +5,8 @@ import { ModelError } from '../../worker-gpu/onnx/model-error.ts'
 import type { Declared } from '../../worker-gpu/onnx/new-node.ts'
 import type { Port } from '../../worker-gpu/onnx/part.ts'
 import { type Field, ProtobufFile } from '../../worker-gpu/onnx/protobuf.ts'
+import { volume } from '../../worker-gpu/onnx/tensor.ts'
+import { LARGEST_BATCH } from './invariance.ts'
 import { refusePointer } from './lfs.ts'
 
 /** What a `model.onnx` says of itself, before anything runs it. */
@@ -40,6 +42,9 @@ const Training: Message = { 1: () => GraphMessage, 2: () => GraphMessage }
 const LocalFunction: Message = { 7: () => Node, 11: () => Attribute }
 const Model: Message = { 7: () => GraphMessage, 20: () => Training, 25: () => LocalFunction }
 
+/** Numbers in an input that is made up to see what a graph does with it; where it leaves an axis free, that is as long as the most rows. */
+const MOST_NUMBERS = 2 ** 28
+
 /** Graphs within graphs (If, Loop) hardly ever go deeper than two; a hostile file goes as deep as it likes. */
 const MOST_NESTED = 40
 
@@ -71,6 +76,12 @@ function portsOf(file: string): Pick<Graph, 'inputs' | 'outputs' | 'convolved' |
 	const graph = new Nodes(file)
 	try {
 		const { inputs, outputs, weights } = graph
+		for (const name of inputs) {
+			const { dims = [] } = graph.inputOf(name)
+			if (volume(dims.map((dim) => (typeof dim === 'number' ? dim : 2 * LARGEST_BATCH))) > MOST_NUMBERS) {
+				throw new ModelError(file, `expected the input ${name} with at most ${MOST_NUMBERS} numbers, got [${dims.join(', ')}]`)
+			}
+		}
 		const portOf = ({ type, dims = [] }: Declared): Port => ({
 			type: typeName(type),
 			dims: dims.map((dim) => (dim === '' ? '?' : dim))

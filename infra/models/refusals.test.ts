@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { appendFile, cp, mkdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import type { AddOptions } from './add.ts'
 import { exports, workspace } from './testing.ts'
@@ -321,6 +322,58 @@ describe('refuses, and writes nothing:', () => {
 				return writeFile(at('unet/model.onnx'), bytesField(7, graph))
 			},
 			message: /expected graphs nested at most/
+		},
+		...Object.fromEntries(
+			(
+				[
+					['unet', 'sample', ['batch', 4, 1e6, 1e6]],
+					['unet', 'sample', [1e12, 4, 'height', 'width']],
+					['unet', 'sample', ['batch', 4e9, 'height', 'width']],
+					['unet', 'encoder_hidden_states', ['batch', 1e6, 1e6]],
+					['vae_decoder', 'latent_sample', [1, 4, 1e6, 1e6]],
+					['vae_encoder', 'sample', [1, 3, 1e6, 1e6]]
+				] as const
+			).map(([part, name, dims]) => [
+				`${name} of ${part} as [${dims.join(', ')}], for which there is no memory`,
+				{
+					spoil: async () => {
+						await mkdir(at(part), { recursive: true })
+						const ports: Ports = { [name]: [1, [...dims]] }
+						const nodes: Parameters<typeof network>[1] = [['Mul', [name, 'timestep'], 'out_sample']]
+						const graph = part === 'unet' ? network(ports, nodes) : graphOf(ports, [['Identity', [name], 'answer']])
+						await writeFile(at(`${part}/model.onnx`), graph)
+					},
+					message: new RegExp(
+						`${part}/model.onnx: expected the input ${name} with at most 268435456 numbers, got \\[${dims.join(', ')}`
+					)
+				}
+			])
+		),
+		'weights that are made of themselves': {
+			spoil: () =>
+				writeFile(
+					at('unet/model.onnx'),
+					network({}, [
+						['Cast', ['b'], 'a', [attribute('to', 1)]],
+						['Identity', ['a'], 'b'],
+						['Conv', ['sample', 'a'], 'out_sample']
+					])
+				),
+			message: /unet\/model.onnx: expected an ONNX graph that loads, got: .*not acyclic/
+		},
+		'weights that are scaled by themselves again and again': {
+			spoil: () => {
+				const on = (i: number): [string, string[], string] => ['Mul', [`w${i}`, `w${i}`], `w${i + 1}`]
+				const nodes = Array.from({ length: 60 }, (_, i) => on(i))
+				const first: [string, string[], string, readonly Buffer[]] = [
+					'Constant',
+					[],
+					'w0',
+					constantNode([1, 4, 1, 1], '').attributes
+				]
+				return writeFile(at('unet/model.onnx'), network({}, [first, ...nodes, ['Conv', ['sample', 'w60'], 'out_sample']]))
+			},
+			message: /unet\/model.onnx: expected an ONNX graph that loads, got: .*Type/
 		},
 		'a timestep of rank 2': {
 			spoil: () =>

@@ -33,6 +33,8 @@ export interface Change {
 export const [FLOAT, INT64, HALF] = [1, 7, 10]
 /** Numbers in the constants that are read; weights have more. */
 const MOST_NUMBERS = 8
+/** Nodes that weights are cast, scaled and passed on by before they are taken, at most: a graph may be made to lead around in circles. */
+const FAR = 8
 
 /**
  * The nodes of a `model.onnx`, to be read and some of them replaced. Weights are looked at only when the whole is put together.
@@ -130,33 +132,35 @@ export class Graph {
 	}
 
 	/** The numbers of a value that is a constant of at most eight; undefined for any other. */
-	constant(name: string): readonly number[] | undefined {
+	constant(name: string, far = FAR): readonly number[] | undefined {
 		const tensor = this.#stored(name)
 		const node = this.maker.get(name)
 		// Converters to float16 write scales so.
 		const isReal = node?.operator === 'Cast' && [FLOAT, HALF].includes(this.integers(node, 'to')[0]!)
-		const isMade = node?.operator === 'Identity' || isReal
-		return tensor ? this.#numbers(tensor) : isMade ? this.constant(node!.inputs[0]!) : undefined
+		const isMade = far > 0 && (node?.operator === 'Identity' || isReal)
+		return tensor ? this.#numbers(tensor) : isMade ? this.constant(node!.inputs[0]!, far - 1) : undefined
 	}
 
 	/** The dimensions of weights of any type, however they are stored. */
-	dims(name: string): readonly number[] | undefined {
+	dims(name: string, far = FAR): readonly number[] | undefined {
 		const tensor = this.#stored(name)
-		const node = this.maker.get(name)
-		const isScaled = node?.operator === 'Mul' && this.dims(node.inputs[1]!) !== undefined
+		const node = far > 0 ? this.maker.get(name) : undefined
+		const isScaled = node?.operator === 'Mul' && this.dims(node.inputs[1]!, far - 1) !== undefined
 		const isMade = isScaled || ['Cast', 'Identity'].includes(node?.operator ?? '')
-		return tensor ? this.#varints(tensor, 1) : isMade ? this.dims(node!.inputs[0]!) : undefined
+		return tensor ? this.#varints(tensor, 1) : isMade ? this.dims(node!.inputs[0]!, far - 1) : undefined
 	}
 
 	/** The element type of weights as they are computed with, by its number in onnx.proto: as they are stored, cast, or as whole numbers times a scale for each channel. */
-	weightType(name: string): number | undefined {
+	weightType(name: string, far = FAR): number | undefined {
 		const tensor = this.#stored(name)
-		const node = this.maker.get(name)
+		const node = far > 0 ? this.maker.get(name) : undefined
 		if (tensor) {
 			return this.#varints(tensor, 2)[0]
 		}
 		const [cast] = node?.operator === 'Cast' ? this.integers(node, 'to') : []
-		return cast ?? (node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightType(node.inputs[0]!) : undefined)
+		return (
+			cast ?? (node?.operator === 'Identity' || node?.operator === 'Mul' ? this.weightType(node.inputs[0]!, far - 1) : undefined)
+		)
 	}
 
 	/** The nodes that are still needed where `replaced` stand for others, and the names of all values that they take. */
