@@ -132,6 +132,20 @@ describe('a model of every kind that the reference draws with', () => {
 		)
 	})
 
+	test("a FLUX that takes the places of its text by the name of the picture's, as optimum-onnx's --dynamo leaves it, is refused", async () => {
+		await layModel(models.find(({ name }) => name === 'flux-dev')!, {})
+		await declare(at('transformer/model.onnx'), {
+			hidden_states: ['batch', 'tokens', 64],
+			encoder_hidden_states: ['batch', 'words', 6],
+			img_ids: ['words', 3],
+			txt_ids: ['tokens', 3]
+		})
+		await expect(add()).rejects.toThrow(
+			/transformer: expected the input img_ids with as many places as hidden_states has tokens, tokens, got words, which are those of txt_ids/
+		)
+		nothingWritten()
+	})
+
 	test('a DiT of latents that nothing halves is offered in its size, which is no multiple of eight of them', async () => {
 		await layModel(models.find(({ name }) => name === 'dit')!, { id2label: named('dit') })
 		const graph = network({ sample: [1, ['batch', 3, 6, 6]], timestep: [1, ['batch']], class_labels: [7, ['batch']] }, [

@@ -60,7 +60,10 @@ export function unpacked(part: Part): Part {
 	}
 }
 
-/** The inputs that it shows. Throws a ModelError where the graph does not say how wide its tokens are, and where as many as it is for are none of a square. */
+/**
+ * The inputs that it shows. Throws a ModelError where the graph does not say how wide its tokens are, where as many as it is for are none of a square, and where the places of the text
+ * are told by the name of the picture's: optimum-onnx's `--dynamo` names them in another order than the network takes them in.
+ */
 export function unpackedInputs({ folder, inputs }: Pick<Part, 'folder' | 'inputs'>): ReadonlyMap<string, Port> {
 	const { dims = [], type = '' } = inputs.get('hidden_states') ?? {}
 	const [batch = '', tokens = '', width] = dims
@@ -72,6 +75,12 @@ export function unpackedInputs({ folder, inputs }: Pick<Part, 'folder' | 'inputs
 	const side = typeof tokens === 'number' ? SIDE * Math.sqrt(tokens) : undefined
 	if (side !== undefined && !Number.isInteger(side / SIDE)) {
 		throw new ModelError(folder, `expected the input hidden_states of any number of tokens, or of a square, got ${tokens}`)
+	}
+	const lengthOf = (name: string) => inputs.get(name)?.dims.at(-2)
+	const words = lengthOf('encoder_hidden_states')
+	if (words !== tokens && lengthOf('img_ids') === words && lengthOf('txt_ids') === tokens) {
+		const expected = `expected the input img_ids with as many places as hidden_states has tokens, ${tokens}`
+		throw new ModelError(folder, `${expected}, got ${words}, which are those of txt_ids: its exporter mixed them up`)
 	}
 	const latent = { type, dims: [batch, width / SIDE ** 2, side ?? 'height', side ?? 'width'] }
 	const others = [...inputs].filter(([name]) => !['hidden_states', 'img_ids', 'txt_ids'].includes(name))
