@@ -145,7 +145,9 @@ async function evaluateWordings(): Promise<void> {
 	const written = {
 		strangers: 'before its grammar was widened',
 		fresh: 'after that',
-		numbers: 'later, about numbers and kinds'
+		numbers: 'later, about numbers and kinds',
+		visitors: 'before it was widened again',
+		later: 'after that, before it was trained'
 	}
 	for (const [name, when] of Object.entries(written)) {
 		const seen = await look(`worded-${name}`, wordings[name as keyof typeof written])

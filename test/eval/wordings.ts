@@ -1,7 +1,7 @@
 /**
  * Prompts as people word them, and what their pictures are to show (infra/model-kit/judge/wordings.json). All are written by hand: `one`, `two` and `counts` before
  * the text encoder was taught other words than its captions'; `strangers` before its grammar was widened, which their misses led; `fresh` when it had been trained;
- * `numbers` later, about two and three, alike and not.
+ * `numbers` later, about two and three, alike and not; `visitors` before the grammar was widened again, led by their misses, and `later` before that was trained.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,9 +25,10 @@ export interface Seen {
 	readonly found: readonly Thing[]
 }
 
-export const wordings: Record<'one' | 'two' | 'counts' | 'strangers' | 'fresh' | 'numbers', readonly Wording[]> = JSON.parse(
-	readFileSync(join(kit, 'wordings.json'), 'utf8')
-)
+export const wordings: Record<
+	'one' | 'two' | 'counts' | 'strangers' | 'fresh' | 'numbers' | 'visitors' | 'later',
+	readonly Wording[]
+> = JSON.parse(readFileSync(join(kit, 'wordings.json'), 'utf8'))
 
 /** What is looked at depends on how many objects were asked for; of none, that there is a scene nevertheless. */
 export function isRight(seen: Seen): boolean {

@@ -6,9 +6,9 @@ Lists are of phrases, the captions' own word first; plurals of shapes are made b
 from functools import cache
 
 SHAPES = {
-    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball",
-    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box",
-    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod|keg|beer keg|oil drum|beer can|coke can|jar|paint can|log|bucket|coin stack|post",
+    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball|ball-like object|ball-like thing",
+    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box|box-like object|block-like shape",
+    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod|keg|beer keg|oil drum|beer can|coke can|jar|paint can|log|bucket|coin stack|post|barrel-like object|tube-like object|barrel-like cylinder",
     "cone": "cone|traffic cone|conical object|cone-shaped object|conical shape|pyramid|funnel|spike|party hat|cone-shaped thing|pointed cone|pointy hat|triangle|ice cream cone|road cone|tipi|tent|wizard hat|christmas tree|volcano",
 }
 PLURALS = {"box": "boxes", "square box": "square boxes", "dice": "dice", "die": "dice", "party hat": "party hats"}
@@ -24,8 +24,11 @@ COLOURS = {
     "brown": "brown|chocolate|chocolate brown|chestnut|coffee|coffee brown|brownish|mahogany|bronze|copper|rust|sienna|dark brown|light brown|walnut|hazel|umber|cocoa|earth brown",
     "gray": "gray|grey|silver|slate|slate grey|slate gray|ash|ash gray|charcoal|greyish|grayish|graphite|light gray|dark grey|light grey|dark gray|steel grey|silvery|black|white|colourless|lead",
 }
-SIGNS = {(colour, shape): sign for shape, signs in (("sphere", "🔴🟢🔵🟡🟣🟤"), ("cube", "🟥🟩🟦🟨🟪🟫"))
-         for colour, sign in zip([colour for colour in COLOURS if colour not in ("cyan", "gray")], signs)}
+# Colour and shape: emoji.
+SIGNS = {
+    ("red", "sphere"): "🔴", ("green", "sphere"): "🟢", ("blue", "sphere"): "🔵", ("yellow", "sphere"): "🟡🟠", ("purple", "sphere"): "🟣", ("brown", "sphere"): "🟤", ("gray", "sphere"): "⚫⚪",
+    ("red", "cube"): "🟥", ("green", "cube"): "🟩", ("blue", "cube"): "🟦", ("yellow", "cube"): "🟨🟧", ("purple", "cube"): "🟪", ("brown", "cube"): "🟫", ("gray", "cube"): "⬛⬜", ("red", "cone"): "🔺",
+}
 SIZES = {
     "large": "large|big|huge|enormous|giant|gigantic|massive|great|oversized|very large|really big|very big|tall|jumbo|sizable|bulky|larger|bigger|largest|biggest|large-sized|quite large|immense|colossal|great big|wide|fat",
     "small": "small|little|tiny|miniature|mini|petite|very small|really small|very little|wee|teeny|teeny tiny|diminutive|minute|smaller|smallest|short|compact|small-sized|quite small|tiniest|littlest|itty bitty|micro|baby",
@@ -33,6 +36,13 @@ SIZES = {
 MATERIALS = {
     "shiny": "shiny|glossy|metallic|reflective|polished|gleaming|mirrored|mirror|mirror-like|chrome|metal|lustrous|varnished|sparkling|glassy|lacquered|very shiny|highly polished|shining|glistening|steel|glass|highly reflective|smooth and shiny",
     "matte": "matte|matt|mat|dull|rubber|rubbery|unpolished|non-reflective|flat|not shiny|chalky|non-shiny|matte-finished|unglazed|clay|dull-looking|rough|lacklustre|lusterless|not glossy|satin|plaster",
+}
+# Stuff that tells a colour, where no other is told: "a chrome ball". Colour and material: what it is called, what things are made of.
+TELLING = {
+    ("gray", "shiny"): ("chrome|steel|stainless steel|polished steel|iron|aluminium|chromed|chrome-plated", "chrome|steel|stainless steel|polished steel|iron|aluminium"),
+    ("gray", "matte"): ("concrete|stone|cement|rock", "concrete|stone|cement|rock|unpolished stone"),
+    ("brown", None): ("wooden|wood|oak|oaken|timber|terracotta|leather|pine", "wood|oak|timber|terracotta|leather|pine wood"),
+    ("yellow", "shiny"): ("brass", "brass"),
 }
 # "not ...", "that isn't ..."
 UNLIKE_SIZES = {"large": "small|tiny|little|small at all", "small": "big|large|huge|tall|big at all"}
@@ -51,6 +61,7 @@ FLOORS = {
     "tan": "tan|beige|sand|sandy|wooden|wood|cream|light brown|desert|sand-coloured|cardboard|brown|brownish|cork|yellowish|warm",
     "dark": "dark|black|dark grey|very dark|pitch black|dark gray|almost black|gloomy|asphalt|shadowy|darkened|charcoal|jet black|night",
 }
+PLACES = {"white": "in the snow|on snow|on ice", "tan": "on the beach|at the beach|on a beach|in the desert|on sand|in the sand", "dark": "at night|in the dark|in outer space|in space|in the night|on asphalt|in darkness"}
 GROUNDS = "floor|floor|floor|ground|surface|background|backdrop|table|tabletop|flooring|base|plane|carpet|wall|desk|studio floor|studio background|room|mat|sheet"
 
 # Words that say nothing of the scene, in the ways that people say them.
@@ -69,7 +80,7 @@ AFTER = (
     "studio photo|studio lighting|4k|8k|hd|high quality|best quality|highly detailed|photorealistic|realistic|ultra realistic|octane render|unreal engine|trending on artstation|soft light|soft lighting|soft shadows|"
     "natural light|dramatic lighting|cinematic|cinematic lighting|minimalist|minimalism|simple|clean|sharp focus|bokeh|depth of field|macro photograph|macro photography|product photography|digital art|concept art|"
     "3d render|ray tracing|blender|masterpiece|award winning|beautiful|very beautiful|please|thanks|thank you|for me|in the style of an old master|from above|top view|wide angle|centered|in the centre|in the center|in the middle|"
-    "on display|standing there|by itself|all alone|alone|and nothing else|nothing else|with nothing around|with no other objects|without other things|and no other things|isolated|in an empty room|at night|at noon|"
+    "on display|standing there|by itself|all alone|alone|and nothing else|nothing else|with nothing around|with no other objects|without other things|and no other things|isolated|in an empty room|at noon|"
     "in the sun|with a soft shadow|casting a shadow|long shadow|high resolution|detailed|intricate|elegant|artstation|cg|cgi|vray|hyperrealistic|full view|seen from above|low angle|hdr|raw photo|film grain|vivid|"
     "no text|no people|in the scene|in the picture|in the image|in this scene|to be seen|as an example|as always|today|right now|isometric|lowpoly|volumetric light|pastel|painting|oil on canvas|"
     "stock photo|no watermark|sharp|crisp|crystal clear|by a famous artist|vintage|retro|futuristic|surreal|abstract|geometric|geometry|basic shapes|primitive|simple geometry|best quality please|would you|if you can|ok|pls|thx|asap|now|uhd|full hd|dslr|canon|nikon|long exposure|global illumination|subsurface scattering|pbr materials|rtx on|cycles render|houdini|"
@@ -84,7 +95,7 @@ ADJECTIVES = (
 NOUNS = (
     "dog|cat|elephant|car|house|tree|flower|person|man|woman|bird|horse|fish|apple|banana|chair|table|cup|bottle|book|phone|castle|mountain|river|city|street|robot|dragon|spaceship|planet|lamp|shoe|hat|bag|guitar|"
     "boat|plane|train|bicycle|clock|key|door|window|king|queen|child|girl|boy|cow|pig|mouse|lion|tiger|bear|monkey|rabbit|snake|frog|bee|butterfly|pizza|cake|bread|egg|cheese|mug|plate|spoon|knife|teapot|object|thing|"
-    "item|something|shape|toy|piece|one|figure|solid|artefact|ornament|statue|vase|candle|pen|computer|screen|truck|bus|ship|bridge|tower|island|cloud|star|moon|sun|forest|garden|beach|sea"
+    "item|something|shape|toy|piece|one|figure|solid|artefact|ornament|statue|vase|candle|pen|computer|screen|truck|bus|ship|bridge|tower|island|cloud|star|moon|sun|forest|garden|sea"
 )
 VERBS = "is|stands|sits|lies|is placed|rests|is standing|is sitting|is located|can be seen|appears|is lying|stays|is positioned|floats|is put|waits|is found|was placed"
 PLACED = "standing|sitting|lying|placed|resting|located|positioned|put|set|situated|which is|that is|that stands|which stands|seen|that sits|waiting|which sits"

@@ -30,8 +30,8 @@ def vocabulary() -> list[str]:
     """The words that the grammar says now and then, and pieces for all others, so that they are read letter by letter."""
     cut, speaker = tokenizer.build().backend_tokenizer, Speaker(0)
     said = Counter(word for _ in range(60_000) for word, _ in cut.pre_tokenizer.pre_tokenize_str(cut.normalizer.normalize_str(speaker.prompt()[0])))
-    words = {word for word, times in said.items() if times >= 12 and word.isascii()} | set(tokenizer.vocabulary()) | {*LETTERS, *SIGNS.values()}
-    return sorted(words) + [f"##{piece}" for piece in [*filter(str.isalnum, LETTERS), *PIECES, *SIGNS.values()]]
+    words = {word for word, times in said.items() if times >= 12 and word.isascii()} | set(tokenizer.vocabulary()) | {*LETTERS, *"".join(SIGNS.values())}
+    return sorted(words) + [f"##{piece}" for piece in [*filter(str.isalnum, LETTERS), *PIECES, *"".join(SIGNS.values())]]
 
 
 class Reader(nn.Module):

@@ -38,8 +38,22 @@ class Speaker:
     def size(self, size: str) -> str:
         return self.of(lexicon.SIZES[size], 0.4)
 
-    def material(self, material: str) -> str:
-        return self.of(lexicon.MATERIALS[material], 0.45)
+    def material(self, thing: Thing) -> str:
+        return self.silent(thing, lexicon.MATERIALS, 0.45)
+
+    def silent(self, thing: Thing, said: dict[str, str], plain: float = 0.0) -> str:
+        """A word for the thing's material; where its colour is not told, none that would tell one."""
+        word = self.of(said[thing.material], plain)
+        return self.silent(thing, said, plain) if not thing.colour and any(word in phrases(of) for _, of in lexicon.TELLING.values()) else word
+
+    def telling(self, thing: Thing) -> str:
+        """ "a wooden box", which is brown without a word. Empty where no stuff tells the thing's colour."""
+        options = [words for (colour, material), words in lexicon.TELLING.items() if colour == thing.colour and material == thing.material]
+        if not options or not thing.shape:
+            return ""
+        name, stuff = (self.of(said) for said in options[0])
+        size, noun = self.size(thing.size) if thing.size else "", self.noun(thing.shape)
+        return _tidy(f"{self.article()}{size} {name} {noun}" if self.chance(0.6) else f"{self.article()}{size} {noun} {self.pick('made of', 'of', 'made out of', 'made from', 'in')} {stuff}")
 
     def noun(self, shape: str | None, many: bool = False, bare: bool = False) -> str:
         """`bare`: nothing else is said of it, so that an unknown word would tell of nothing at all."""
@@ -59,7 +73,7 @@ class Speaker:
         return self.rng.choices(["a ", "", "the ", "an ", "one ", "1 ", "1x ", "some ", "this ", "a single "], [58, 15, 12, 3, 4, 2, 1, 1, 1, 1])[0]
 
     def adjectives(self, thing: Thing, skip: str = "") -> str:
-        words = [say(value) for name, say, value in (("size", self.size, thing.size), ("material", self.material, thing.material),
+        words = [say(value) for name, say, value in (("size", self.size, thing.size), ("material", lambda _: self.material(thing), thing.material),
                                                      ("colour", self.colour, thing.colour)) if value and name not in skip]
         if self.chance(0.2):
             self.rng.shuffle(words)
@@ -70,7 +84,7 @@ class Speaker:
 
     def listed(self, thing: Thing) -> str:
         """ "red, small and shiny" """
-        words = [say(value) for say, value in ((self.colour, thing.colour), (self.size, thing.size), (self.material, thing.material)) if value]
+        words = [say(value) for say, value in ((self.colour, thing.colour), (self.size, thing.size), (lambda _: self.material(thing), thing.material)) if value]
         self.rng.shuffle(words)
         if len(words) > 1 and self.chance(0.6):
             return ", ".join(words[:-1]) + self.pick(" and ", ", and ") + words[-1]
@@ -78,8 +92,10 @@ class Speaker:
 
     def thing(self, thing: Thing, plain: float = 0.6) -> str:
         """A noun phrase."""
-        if not thing.size and not thing.material and self.chance(0.01) and (sign := lexicon.SIGNS.get((thing.colour, thing.shape))):
-            return f"{self.article()}{sign}"
+        if not thing.size and not thing.material and self.chance(0.01) and (signs := lexicon.SIGNS.get((thing.colour, thing.shape))):
+            return f"{self.article()}{self.pick(*signs)}"
+        if self.chance(0.12) and (told := self.telling(thing)):
+            return told
         way = 0 if self.chance(plain) else self.rng.randint(1, 15)
         article, noun = self.article(), self.noun(thing.shape, bare=not thing.colour)
         if way == 0 or thing.shape is None and way > 5:
@@ -93,7 +109,7 @@ class Speaker:
             how = self.pick("whose colour is", "whose color is", "with the colour", "having the colour", "of the colour", "the colour of which is", "its colour is", "with color")
             return _tidy(f"{article}{self.adjectives(thing, 'colour')} {noun} {how} {self.colour(thing.colour)}")
         if way == 4 and thing.material:
-            how = f"with {self.of(lexicon.SURFACES[thing.material])}" if self.chance(0.5) else f"{self.pick('made of', 'of', 'made out of', 'made from', 'in', 'built of')} {self.of(lexicon.STUFF[thing.material])}"
+            how = f"with {self.of(lexicon.SURFACES[thing.material])}" if self.chance(0.5) else f"{self.pick('made of', 'of', 'made out of', 'made from', 'in', 'built of')} {self.silent(thing, lexicon.STUFF)}"
             return _tidy(f"{article}{self.adjectives(thing, 'material')} {noun} {how}")
         if way == 5 and thing.material and thing.colour:
             stuff = self.of(lexicon.STUFF[thing.material])
@@ -144,7 +160,7 @@ class Speaker:
             other = self.drawn()
         unlike = self.pick(self.noun(other.shape), f"{self.colour(other.colour)} {self.noun(other.shape)}")
         size = f", size: {self.size(thing.size)}" if thing.size else ""
-        material = f", material: {self.material(thing.material)}" if thing.material else ""
+        material = f", material: {self.material(thing)}" if thing.material else ""
         return self.rng.choice([
             lambda: f"the {noun} is {said}", lambda: f"a {noun}. it is {said}", lambda: f"{noun}. {said}", lambda: f"there is a {noun}. it's {said}",
             lambda: f"a {noun} and it is {said}", lambda: f"{self.pick('color', 'colour')}: {colour}, shape: {shape}{size}{material}" if colour else f"shape: {shape}{size}{material}",
@@ -166,9 +182,6 @@ class Speaker:
     def group(self, things: list[Thing]) -> str:
         """Things of which all that matters is that they are there."""
         a = things[0]
-        signs = [lexicon.SIGNS.get((thing.colour, thing.shape)) for thing in things]
-        if all(signs) and self.chance(0.06) and not any(thing.size or thing.material for thing in things):
-            return self.pick("", " ").join(signs)
         if len(things) > 1 and all(thing == a for thing in things):
             return self.many(a, len(things))
         if len(things) == 2:
@@ -188,8 +201,8 @@ class Speaker:
             lambda: f"{number} {self.noun(thing.shape, True)} in {self.colour(thing.colour)}" if thing.colour and not thing.size and not thing.material else f"{number} {adjectives}",
             lambda: self.pick(f"{count}x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{count} x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x{count}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x {count}", f"{adjectives} ({count})"),
             lambda: f"{number} {adjectives} {self.pick('next to each other', 'side by side', 'in a row', 'together', 'beside each other', 'close together', 'apart', 'of the same kind', 'that look alike')}",
-            lambda: self.pick(" and ", ", ").join([self.thing(thing, 0.9)] * count) if count == 2 else ", ".join([self.thing(thing, 0.9)] * 2) + self.pick(" and ", ", ") + self.thing(thing, 0.9),
-            lambda: f"{self.thing(thing, 0.9)} and another {self.pick('one', 'one just like it', self.noun(thing.shape))}" if count == 2 else f"{self.thing(thing, 0.9)}, {self.pick('another one', 'a second one')} and {self.pick('another one', 'a third one', 'one more')}",
+            lambda: self.pick(" and ", ", ").join([self.thing(thing, 0.9)] * count) if count == 2 else " ".join([self.thing(thing, 0.9)] * 3) if self.chance(0.3) else ", ".join([self.thing(thing, 0.9)] * 2) + self.pick(" and ", ", ") + self.thing(thing, 0.9),
+            lambda: self.pick(f"{self.thing(thing, 0.9)} and another {self.pick('one', 'one just like it', self.noun(thing.shape))}", f"{self.thing(thing, 0.9)} {self.pick('and', 'with', 'next to', 'beside')} {self.pick('its twin', 'its copy', 'a copy of it', 'its clone', 'its double', 'the same again', 'a second one')}") if count == 2 else f"{self.thing(thing, 0.9)}, {self.pick('another one', 'a second one')} and {self.pick('another one', 'a third one', 'one more')}",
         ])()
 
     def shared(self, things: list[Thing]) -> tuple[Thing, list[Thing]]:
@@ -260,6 +273,11 @@ class Speaker:
                 return _tidy(self.pick(f"{nouns}, the {form} one {first}, the {there} one {second}", f"{nouns}. the {form} one is {first}, the {there} one is {second}", f"{nouns}, the one on the {form} is {first}, the one on the {there} {second}",
                                        f"{nouns}, {first} on the {form}, {second} on the {there}", f"{nouns}: {first} ({form}) and {second} ({there})", f"{nouns}, a {first} one to the {form} and a {second} one to the {there}",
                                        f"{nouns}, the {form} {first} and the {there} {second}")), False
+        if form in ("left", "right") and self.chance(0.08):
+            across = self.chance(0.8)
+            (first, second), order = ((a, b) if (form == "left") is across else (b, a)), f"{self.pick('from ', 'from ', '')}{'left to right' if across else 'right to left'}"
+            named, then = self.thing(first, 0.75), self.another(second, first)
+            return self.pick(f"{order}: {named}, {then}", f"{order}: {named}, then {then}", f"{order}, {named} and {then}", f"{named} and {then}, {order}", f"{named}, {then} ({order})"), first is b
         if way < 0.5:
             return _tidy(f"{one} {self.placing(0.4)} {where} {other}"), False
         other, one = self.thing(b, 0.75), self.another(a, b)
@@ -311,6 +329,11 @@ class Speaker:
             return self.pick(f"{nouns}: {one}, {two} and {three}", f"{nouns}, {one}, {two} and {three}", f"{nouns}, one {one}, one {two} and one {three}", f"{nouns} ({one}, {two}, {three})", f"{nouns} in {one}, {two} and {three}",
                              f"{nouns}: a {one} one, a {two} one and a {three} one", _tidy(f"a {one}, a {two} and a {three} {self.adjectives(common)} {self.noun(a.shape)}"), f"{nouns}, the first {one}, the second {two}, the third {three}",
                              _tidy(f"{one}, {two} and {three} {self.adjectives(common)} {self.noun(a.shape, True)}"))
+        if common.colour and len({each.shape for each in own}) == 3 and self.chance(0.7):
+            one, two, three = (self.thing(replace(each, colour=None), 0.9) if each.shape else self.noun(None) for each in own)
+            nouns, said = self.pick(f"{one}, {two} and {three}", f"{one}, {two} and {three}", f"{one}, {two}, {three}", f"{one} and {two} and {three}"), self.listed(replace(common, shape=None))
+            return self.pick(f"{nouns}, {self.pick('all', 'all of them', 'each', 'all three', 'all three of them', 'every one')} {said}", f"{nouns}, all in {self.colour(a.colour)}" if not common.size and not common.material else f"{nouns}, {said}", f"{nouns}, {self.pick('they are all', 'all are', 'which are all', 'each of them')} {said}",
+                             f"{self.pick('everything is', 'all is', 'all')} {said}: {nouns}", f"{nouns} in {self.colour(a.colour)}" if not common.size and not common.material else f"{nouns} ({said})", f"three {said} {self.pick('objects', 'things', 'shapes')}: {nouns}", f"{nouns}. all of them are {said}")
         beside = self.pick("and", "and", "with", "next to", "beside", "plus", ",", "and also", self.of(lexicon.SIDES[self.pick("left", "right", "front", "behind")]))
         if a == b:
             other = self.another(c, a) if self.chance(0.85) else _tidy(f"{self.of(lexicon.NUMBERS[2])} {self.adjectives(c)} {self.noun(c.shape, True)}")
@@ -329,7 +352,8 @@ class Speaker:
             lambda: f"{one}, {two} and {three}{more}", lambda: f"{one}, {two}, and {three}{more}", lambda: f"{one}, {two}, {three}{more}", lambda: f"{one} and {two} and {three}{more}", lambda: f"{one}, {two} and {three}",
             lambda: f"{one} {self.placing(0.3)} between {two} and {three}", lambda: f"{one} with {two} and {three}", lambda: f"{one} next to {two} and {three}", lambda: f"three {self.pick('objects', 'things', 'shapes')}: {one}, {two}{self.pick(' and ', ', ')}{three}",
             lambda: f"{one} on the left, {two} in the {self.pick('middle', 'centre', 'center')} and {three} on the right", lambda: f"on the left {one}, in the {self.pick('middle', 'centre', 'center')} {two}, on the right {three}",
-            lambda: f"{one}; {two}; {three}", lambda: f"{one}. {two}. {three}.", lambda: f"{one} & {two} & {three}", lambda: f"{one} + {two} + {three}", lambda: f"{one} {self.of(lexicon.SIDES[self.pick('left', 'right', 'front', 'behind')])} {two} and {three}",
+            *[lambda: " ".join(_tidy(f"{self.adjectives(each)} {self.noun(each.shape, bare=not each.colour)}") for each in (a, b, c)) if self.chance(0.7) else f"{one} {two} {three}"] * 2,
+            lambda: f"{self.pick('from ', '')}left to right: {one}, {two}, {three}", lambda: f"{one}; {two}; {three}", lambda: f"{one}. {two}. {three}.", lambda: f"{one} & {two} & {three}", lambda: f"{one} + {two} + {three}", lambda: f"{one} {self.of(lexicon.SIDES[self.pick('left', 'right', 'front', 'behind')])} {two} and {three}",
             lambda: f"{one} {self.of(lexicon.BESIDE)} {two} {self.of(lexicon.BESIDE)} {three}", lambda: f"{one} {self.of(lexicon.BESIDE)} {two}, and {three} {self.of(lexicon.ITS[self.pick('left', 'right', 'front', 'behind')])}",
         ])()
 
@@ -346,6 +370,8 @@ class Speaker:
 
     def floor(self, floor: str) -> str:
         colour, ground = self.of(lexicon.FLOORS[floor], 0.45), self.of(lexicon.GROUNDS)
+        if floor in lexicon.PLACES and self.chance(0.15):
+            return f" {self.of(lexicon.PLACES[floor])}"
         return self.rng.choice([
             lambda: f" {self.pick('on', 'on', 'on', 'on', 'against', 'standing on', 'sitting on', 'resting on', 'over', 'lying on', 'with', 'in front of', 'that stands on', 'placed on', 'rests on', 'stands on', 'is on')} {self.pick('a', 'a', 'a', 'the', 'some', '')} {colour} {ground}",
             lambda: f", {colour} {ground}", lambda: f". {self.pick('the', 'a')} {self.of(lexicon.GROUNDS)} is {colour}" if self.chance(0.7) else f". {colour} {ground}.",
@@ -384,10 +410,16 @@ class Speaker:
             things[self.rng.choice([0, 2])] = replace(things[1])
         elif count == 2 and self.chance(0.1) and things[0].colour:
             things[1].colour = things[0].colour
+        elif count == 3 and self.chance(0.12) and things[0].colour:
+            things = [replace(thing, colour=things[0].colour) for thing in things]
+        signs = count > 0 and self.chance(0.03)
+        if signs:
+            things = [Thing(shape, colour) for colour, shape in rng.choices(list(lexicon.SIGNS), k=1 if self.chance(0.2) else count)]
+            things *= count // len(things)
         floor, form = rng.choice(FLOORS) if self.chance(0.35 if count else 0.4) else None, ["nothing", "one", "and", "three"][count]
-        if count == 2 and things[0] != things[1] and self.chance(0.55):
+        if count == 2 and things[0] != things[1] and not signs and self.chance(0.55):
             form = rng.choice(["left", "right", "left", "right", "front", "behind"])
-        foreign = count > 0 and self.chance(FOREIGN) and all(thing.shape for thing in things)
+        foreign = count > 0 and not signs and self.chance(FOREIGN) and all(thing.shape for thing in things)
         if foreign or form in OPPOSITE:
             text, reverse = self.foreigner.say(form, things, floor) if foreign else self.related(form, *things)
             if reverse:
@@ -395,6 +427,8 @@ class Speaker:
                 form = OPPOSITE[form]
         elif count == 0:
             text = self.pick("", "an empty room", "nothing", "no objects", noise.gibberish(self.rng), f"a {self.unknown(lexicon.NOUNS)}", "blurry", "low quality, bad", "a picture", "ugly, deformed, watermark, text", self.babble(), self.babble(), self.babble()) if not floor or self.chance(0.3) else ""
+        elif signs:
+            text = self.pick("", "", " ").join(self.pick(*lexicon.SIGNS[thing.colour, thing.shape]) for thing in things)
         else:
             text = self.sentence(things[0]) if count == 1 and self.chance(0.3) else self.group(things)
         if floor and not foreign:
@@ -413,7 +447,7 @@ class Speaker:
         if self.chance(0.35) and not foreign and (count or self.chance(0.5)):
             text = self.heading(things) + text if self.chance(0.06) else f"{self.fillers(lexicon.BEFORE)} {text}"
         if count == 1 and self.chance(0.015):
-            text = f"{lexicon.SIGNS.get((things[0].colour, things[0].shape), '')} {text}"
+            text = f"{self.pick(*lexicon.SIGNS.get((things[0].colour, things[0].shape), ('',)))} {text}"
         if self.chance(0.012) and not foreign:
             text = f"({text}:1.{rng.randint(1, 9)})"
         for _ in range(rng.choices([0, 1, 2, 4], [66, 20, 9, 5])[0] if count or self.chance(0.5) else 0):
