@@ -68,6 +68,9 @@ describe('GET /v1/generations/{id}/events', () => {
 		await start()
 		await fail()
 		const { id } = (await reader(await get(path, key)).until('end')).at(-1)!
+		// Of a call that came before the end, and travels more slowly.
+		const preview = { n: 0, step: 3, content_type: 'image/webp' as const, data: 'UklGRg==' }
+		await env.VIEWER.getByName(work.generation).show([preview])
 		const again = await get(path, key, { 'last-event-id': id })
 		expect([again.status, await again.text()]).toEqual([204, ''])
 	})

@@ -37,12 +37,12 @@ export class Timeline {
 			return
 		}
 		const { status, progress, images } = snapshot
-		this.#hasEnded = isTerminal(status)
+		const isEnd = isTerminal(status)
 		this.#isQueued = status === 'queued'
 		if (!this.#isQueued) {
 			this.#entries.delete(kindOf({ type: 'queue' }))
 		}
-		if (!this.#hasEnded) {
+		if (!isEnd) {
 			this.add({ type: 'status', status })
 		}
 		if (progress) {
@@ -53,8 +53,9 @@ export class Timeline {
 				this.add({ type: 'image', of: snapshot, n })
 			}
 		}
-		if (this.#hasEnded) {
+		if (isEnd) {
 			this.add({ type: 'end', of: snapshot })
+			this.#hasEnded = true
 			this.#end.resolve(snapshot)
 		}
 	}
@@ -89,8 +90,8 @@ export class Timeline {
 
 	add(happening: Happening): void {
 		const kind = kindOf(happening)
-		// Previews travel by themselves; who has the picture would take one for it.
-		if (happening.type === 'preview' && this.#entries.has(kindOf({ type: 'image', n: happening.n }))) {
+		// Previews travel by themselves: who has the picture would take one for it, and who has the end would wait for another.
+		if (this.#hasEnded || (happening.type === 'preview' && this.#entries.has(kindOf({ type: 'image', n: happening.n })))) {
 			return
 		}
 		if (JSON.stringify(this.#entries.get(kind)?.happening) === JSON.stringify(happening)) {
