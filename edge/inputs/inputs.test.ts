@@ -111,6 +111,25 @@ describe('inputs', () => {
 		])
 	})
 
+	it.each([
+		[128, 16, true],
+		[129, 16, false],
+		[128, 15, false]
+	])('of %i × %i pixels are enlarged: %s', async (width, height, isTaken) => {
+		// GIF says its size twice, and has no checksum of either.
+		const gif = Buffer.from(files['plain.gif']!, 'base64')
+		gif.writeUInt16LE(width, 6)
+		gif.writeUInt16LE(height, 8)
+		const image = `data:image/gif;base64,${gif.toString('base64')}`
+		const fields = { model: 'scenes-super-resolution', prompt: undefined, image }
+		if (isTaken) {
+			expect((await accepted(fields)).request).toMatchObject({ width: 4 * width, height: 4 * height })
+		} else {
+			const received = `${width} × ${height} pixels`
+			expect(await refused(fields)).toMatchObject({ pointer: '/image', expected: 'sides of 16 to 128 pixels', received })
+		}
+	})
+
 	it('belong to one account', async () => {
 		const stranger = await newAccount()
 		const theirs = await stored('plain.png', stranger.account)

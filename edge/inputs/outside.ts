@@ -40,6 +40,7 @@ async function makeFiles(): Promise<Record<string, string>> {
 		'on-its-side.png': onItsSide().png(),
 		'on-its-side.jpg': onItsSide().jpeg(),
 		'on-its-side.webp': onItsSide().webp(),
+		'on-its-side.avif': onItsSide().avif({ effort: 0 }),
 		'profiled.jpg': draw().withIccProfile('p3').jpeg(),
 		'mask.png': draw(30, 20).png()
 	}

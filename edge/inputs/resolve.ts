@@ -161,7 +161,7 @@ async function readUpload(env: Env, account: string, id: string, pointer: string
 
 function expectEnlargeable(model: Model, image: Size): void {
 	const { min, max } = enlargeable(model)!
-	if (Math.max(image.width, image.height) >= max + 1 || Math.min(image.width, image.height) < min) {
+	if (Math.max(image.width, image.height) > max || Math.min(image.width, image.height) < min) {
 		refuse('/image', `sides of ${min} to ${max} pixels`, pixels(image))
 	}
 }

@@ -184,6 +184,13 @@ describe('an account', () => {
 		expect(await codeOf(await get('/v1/usage?from=9999-01-01', key))).toBe('422 invalid-request')
 	})
 
+	it('shows a spreadsheet the names of its keys, and no formulas', async () => {
+		const { key: other } = await (await admin('/keys', { name: '=SUM(1,"2")' })).json<{ key: string }>()
+		await startAndDeliver(await submit({}, other), 0)
+		const csv = await (await get('/v1/usage', key, { accept: 'text/csv' })).text()
+		expect(csv).toContain(`,"'=SUM(1,""2"")",1,${price}\r\n`)
+	})
+
 	it('counts its usage of thirty days, the last among them', async () => {
 		await submit()
 		await runInDurableObject(env.ACCOUNT.getByName(account), (_, { storage: { sql } }) => {
