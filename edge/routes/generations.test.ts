@@ -1,5 +1,5 @@
 import { listDurableObjectIds, runInDurableObject } from 'cloudflare:test'
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Generation } from '../../shared/contract/generation.ts'
 import { Problem } from '../../shared/contract/problem.ts'
 import { call, codeOf, deliver, env, fetchEdge, get, newAccount, patience, post, remove } from '../testing.ts'
@@ -125,6 +125,17 @@ describe('generations', () => {
 		// A browser that has it of an image on a page elsewhere, for which it names no origin, hands it out to the page's script as well.
 		expect(picture.headers.get('access-control-allow-origin')).toBe('*')
 		expect(await picture.text()).toBe('test')
+		const look = (changes: Record<string, string>) => {
+			const { pathname, searchParams } = new URL(location)
+			return get(`${pathname}?${new URLSearchParams({ ...Object.fromEntries(searchParams), ...changes })}`, key)
+		}
+		expect((await look({})).status).toBe(200)
+		for (const change of [{ token: '' }, { token: 'x' }, { expires: '9999999999' }]) {
+			expect(await codeOf(await look(change))).toBe('404 not-found')
+		}
+		vi.setSystemTime(Date.now() + 7 * 86_400_000)
+		onTestFinished(() => void vi.useRealTimers())
+		expect(await codeOf(await look({}))).toBe('404 not-found')
 		expect(await codeOf(await get(`/v1/generations/${generation.id}/images/-1`, key))).toBe('404 not-found')
 		expect(await codeOf(await get(at, (await newAccount()).key))).toBe('404 not-found')
 	})

@@ -173,16 +173,22 @@ describe('Webhooks', () => {
 		)
 	})
 
-	it('come back when the receiver asks for patience, not before', async () => {
+	it.each([
+		['seconds', () => '7200'],
+		['a date', () => new Date(Date.now() + 2 * hour + 1_000).toUTCString()]
+	])('come back when the receiver asks for patience in %s, not before, unless someone asks for them', async (_, later) => {
 		const place = receiver(randomText(8))
-		await place.plan({ status: 503, headers: { 'retry-after': '7200' } })
+		await place.plan({ status: 503, headers: { 'retry-after': later() } })
 		const { id } = await submit({ webhook: place.url })
 		await post(`/v1/generations/${id}/cancel`, key, {})
 		await settled((all) => expect(all[0]?.attempts).toHaveLength(1))
-		const [{ attempts, next_attempt_at } = {} as Delivery] = await deliveries()
+		const [{ id: message, attempts, next_attempt_at } = {} as Delivery] = await deliveries()
 		const pause = Date.parse(next_attempt_at as string) - Date.parse(attempts[0]?.at as string)
 		expect(pause).toBeGreaterThanOrEqual(2 * hour)
 		expect(pause).toBeLessThan(2 * hour + 60_000)
+		await place.plan({ status: 200 })
+		expect((await post(`/v1/webhooks/deliveries/${message}/replay`, key, {})).status).toBe(202)
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: place.url, attempts: [{}, { status: 200 }] }]))
 	})
 
 	it('that are asked for again while they are on their way wait for what comes of that', async () => {

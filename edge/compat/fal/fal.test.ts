@@ -189,6 +189,12 @@ it('takes files where older clients have theirs', async () => {
 	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(200)
 	const file = await at(file_url)
 	expect([file.headers.get('content-type'), Buffer.from(await file.arrayBuffer())]).toEqual(['image/png', body])
+	// Who may write it may not read it, nor write it for ever.
+	expect((await at(upload_url)).status).toBe(404)
+	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(200)
+	vi.setSystemTime(Date.now() + 301_000)
+	expect((await at(upload_url, { method: 'PUT', body })).status).toBe(404)
+	expect((await at(file_url)).status).toBe(200)
 })
 
 it('tells where a picture is by an address that ends as its file would, and that a key may be shown to', async () => {
@@ -326,6 +332,8 @@ it('answers a call that waits, and that nobody has started in time, in the same 
 	const body = { prompt: 'a red sphere' }
 	const answer = await post('/fal/run/darkroom/scenes', key, body, { 'x-fal-request-timeout': '0.2' })
 	expect([answer.status, answer.headers.get('x-fal-request-timeout-type')]).toEqual([504, 'user'])
+	const stream = await post('/fal/run/darkroom/scenes/stream', key, body, { 'x-fal-request-timeout': '0.2' })
+	expect(await stream.text()).toContain('"error_type":"request_timeout"')
 })
 
 it.each([

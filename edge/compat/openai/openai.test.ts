@@ -126,6 +126,14 @@ it('says in its stream which picture storage has lost', async () => {
 	expect(told).toEqual(['image_generation.completed', `error: ${lost}`])
 })
 
+it('says in its stream why there is no picture', async () => {
+	const { account, key } = await newAccount()
+	const answer = await post(generations, key, { prompt: 'a red sphere', stream: true })
+	const { work } = await begun(account, key)
+	await call(work, 'finish', { outcome: 'failed', detail: 'The model broke.' })
+	expect(await answer.text()).toMatch(/event: error\ndata: .*"message":"The model broke\."/)
+})
+
 it('tells of each picture once in its stream, also where its Viewer has vanished and another begins anew', async () => {
 	const { account, key } = await newAccount()
 	const answer = await post(generations, key, { prompt: 'a red sphere', n: 2, stream: true })
@@ -236,6 +244,15 @@ it.each([
 	const { key } = await newAccount()
 	const { model, width, height } = await ordered(key, { model: 'dall-e-3', quality: 'standard', style: 'vivid', size })
 	expect([model, width, height]).toEqual(['scenes', ...expected])
+})
+
+it('says of a body that is no object what it is', async () => {
+	const { key } = await newAccount()
+	const answer = await post(generations, key, [])
+	expect([answer.status, await answer.json()]).toMatchObject([
+		400,
+		{ error: { message: 'the body: expected object, got an array of 0.', param: null, code: 'invalid_request' } }
+	])
 })
 
 it('takes the size of a model of ours as it stands, and tells by their names what is wrong with it', async () => {

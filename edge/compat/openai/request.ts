@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { findModel, type Model, models } from '../../../shared/catalog.ts'
-import { ProblemError } from '../../errors.ts'
-import { describe, parse } from '../../issues.ts'
+import { parse } from '../../issues.ts'
+import { Fields } from '../fields.ts'
 import { nearestSize, sizeIn } from '../size.ts'
 
 /** What is OpenAI's alone, or has another meaning there. Every other field is the native API's to judge. */
@@ -69,10 +69,7 @@ const formatsOf = (model: string): Wanted['as'] =>
  * and the body's model what the client takes it for.
  */
 export function readImagesRequest(body: unknown, deployment?: string): { order: Record<string, unknown>; wanted: Wanted } {
-	if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-		throw new ProblemError({ code: 'invalid-request', detail: `Expected a JSON object, got ${describe(body)}.` })
-	}
-	const given = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+	const given = Object.fromEntries(Object.entries(parse(Fields, body)).filter(([, value]) => value !== null))
 	const {
 		model: name = deployment ?? 'dall-e-2',
 		size = 'auto',
