@@ -51,7 +51,7 @@ const open = (signal = new AbortController().signal) =>
 	openEdge({ generation: 'gen_1', epoch: 2, callback: `${origin}/callbacks/a/gen_1/2`, token: 'secret' }, signal)
 
 test('posts to the callback with its token', async () => {
-	answers = [{ status: 204 }]
+	answers = ['{"watched":false}']
 	await open().progress({ done: 1, total: 2 })
 	expect(heard).toEqual([
 		{ line: 'POST /callbacks/a/gen_1/2/progress', authorization: 'Bearer secret', body: '{"done":1,"total":2}' }
@@ -59,7 +59,7 @@ test('posts to the callback with its token', async () => {
 })
 
 test('asks again after lost connections, 429 and 5xx', async () => {
-	answers = ['hang up', { status: 503 }, { status: 429 }, { status: 204 }]
+	answers = ['hang up', { status: 503 }, { status: 429 }, '{}']
 	await open().finish({ outcome: 'failed', detail: 'x' })
 	expect(heard).toHaveLength(4)
 })
@@ -68,9 +68,9 @@ test('asks again where something between answers in the edge’s place', async (
 	answers = ['<html>Please sign in.</html>', '"later"', '{}', '{"watched":', '{"watched":true}']
 	expect(await open().progress({ done: 1, total: 2 })).toBe(true)
 	expect(heard).toHaveLength(5)
-	answers = ['<html>Please sign in.</html>', { status: 204 }]
+	answers = ['<html>Please sign in.</html>', '', { status: 204 }, '{}']
 	await open().finish({ outcome: 'failed', detail: 'x' })
-	expect(heard).toHaveLength(7)
+	expect(heard).toHaveLength(9)
 	// As Cloudflare has them for programs, of its own: RFC 9457, too.
 	const blocked = {
 		type: 'https://developers.cloudflare.com/…/error-1020/',
@@ -79,9 +79,9 @@ test('asks again where something between answers in the edge’s place', async (
 		detail: 'Blocked.'
 	}
 	answers = ['<html>', '<html>', '"no"', blocked].map((body, i) => ({ status: [403, 404, 409, 403][i]!, body }))
-	answers.push({ status: 408 }, { status: 204 })
+	answers.push({ status: 408 }, '{"watched":false}')
 	await open().progress({ done: 1, total: 2 })
-	expect(heard).toHaveLength(13)
+	expect(heard).toHaveLength(15)
 })
 
 test.each(['superseded', 'ended'])('409 %s ends the work', async (code) => {

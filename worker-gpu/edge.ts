@@ -33,7 +33,7 @@ export interface Edge {
 }
 
 /** What is to be read of most answers: they may say more one day. */
-const Nothing = z.object({}).optional()
+const Nothing = z.object({})
 
 /** Milliseconds that one attempt at a call may take. */
 const CALL_TIMEOUT = 5_000
@@ -74,10 +74,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 					redirect: 'manual',
 					signal: AbortSignal.any([signal, AbortSignal.timeout(timeout)])
 				}),
-			async take(response) {
-				const text = await textOf(response)
-				return answer.parse(text === '' ? undefined : JSON.parse(text))
-			}
+			take: async (response) => answer.parse(JSON.parse(await textOf(response)))
 		})
 	}
 
@@ -92,7 +89,7 @@ export function openEdge({ callback, token }: Job, signal: AbortSignal): Edge {
 			return answer.data
 		},
 		async progress(call) {
-			return (await post('progress', call, ProgressAnswer.optional()))?.watched ?? false
+			return (await post('progress', call, ProgressAnswer)).watched
 		},
 		async checkpoint(rows) {
 			await send('checkpoint', rows, 'application/octet-stream', putTimeout(rows), Nothing)

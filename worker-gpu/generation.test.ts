@@ -33,7 +33,7 @@ afterAll(() => engine?.close())
 /** Has those of its fields that its call has; of bytes that were put or read, none. */
 type Body = ImageCall & ProgressCall
 
-/** The other side of the wire: what it was told, and what it answers to a call for the nth time (from 1); 204 by default. */
+/** The other side of the wire: what it was told, and what it answers to a call for the nth time (from 1); `usual` by default. */
 let told: { call: string; body: Body; bytes: Buffer }[]
 /** What is read from `/stored`. */
 let stored: Uint8Array
@@ -60,7 +60,7 @@ beforeEach(async () => {
 			return
 		}
 		response.setHeader('etag', '"as storage has it"')
-		if (call === 'stored' && answer.status === 204) {
+		if (answer === asStored) {
 			response.writeHead(200, { 'content-length': stored.length }).end(stored)
 			return
 		}
@@ -80,8 +80,12 @@ function usual(call: string): { status: number; body?: unknown } {
 			return granted(request)
 		case 'upload':
 			return { status: 200, body: { url: `${origin}/object`, headers: { 'if-none-match': '*' } } }
+		case 'progress':
+			return { status: 200, body: { watched: false } }
+		case 'stored':
+			return asStored
 		default:
-			return { status: 204 }
+			return { status: 200, body: {} }
 	}
 }
 
@@ -93,6 +97,7 @@ const granted = (
 	body: { request, lease, delivered, checkpoint }
 })
 const silence = { status: 0 }
+const asStored = { status: 200 }
 /** As S3 says it. */
 const gone = { status: 404, body: '<Error><Code>NoSuchKey</Code></Error>' }
 const problem = (code: string) => ({ status: 409, body: { type: `urn:darkroom:problem:${code}`, detail: code } })
