@@ -74,7 +74,7 @@ export class Darkroom {
 	}
 
 	/**
-	 * Asks for pictures; it answers at once. Sent again where no answer comes, and ordered once all the same.
+	 * Asks for pictures; it answers at once. Sent again where no answer of the API's comes, and ordered once all the same.
 	 *
 	 * @param idempotencyKey an order that is asked for again under the same one is the same order, for a day
 	 */
@@ -84,8 +84,9 @@ export class Darkroom {
 			try {
 				return await said(await this.#call('/v1/generations', 'POST', order, headers))
 			} catch (error) {
-				const isAnswered = error instanceof DarkroomError && error.status < 500
-				if (isAnswered || sent === sendings) {
+				// A page of something between, or half an answer, says nothing of the order, which may be accepted.
+				const isRefused = error instanceof DarkroomError && error.problem.type !== undefined && error.status < 500
+				if (isRefused || sent === sendings) {
 					throw error
 				}
 				await waitUnless(undefined)(pause)

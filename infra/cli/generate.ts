@@ -138,12 +138,15 @@ function fileOf({ n }: Image, output: string, count: number): string {
 	return count === 1 ? output : join(dir, `${name}-${n + 1}${ext}`)
 }
 
-async function save({ url }: Image, file: string): Promise<Buffer> {
+async function save({ url, size }: Image, file: string): Promise<Buffer> {
 	const answer = await fetch(url)
 	if (!answer.ok) {
 		throw new Error(`storage answered ${answer.status}`)
 	}
 	const bytes = Buffer.from(await answer.arrayBuffer())
+	if (bytes.length !== size) {
+		throw new Error(`expected ${size} bytes of storage, got ${bytes.length}`)
+	}
 	await writeFile(file, bytes)
 	return bytes
 }

@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -168,8 +168,9 @@ it('cancels what it waits for where its terminal is closed, or with Ctrl-C, and 
 	}
 })
 
-it('orders once where the answer is lost, and waits for the picture while the edge is gone or answers that it is', async () => {
+it('orders once where the answer is lost on its way, and waits for the picture while the edge is gone or answers that it is', async () => {
 	let [ordered, asked] = [0, 0]
+	const inPlace = [undefined, '<html>Please sign in.</html>', '{"id":']
 	const between = createServer(async (request, response) => {
 		const { url = '', method = 'GET', headers } = request
 		if (url.endsWith('/events') && ++asked < 4) {
@@ -180,8 +181,9 @@ it('orders once where the answer is lost, and waits for the picture while the ed
 		const handed = names.flatMap((name): [string, string][] => (headers[name] ? [[name, String(headers[name])]] : []))
 		const body = method === 'GET' ? null : await text(request)
 		const answer = await fetch(stack.url + url, { method, headers: handed, body })
-		if (url.endsWith('/generations') && ++ordered === 1) {
-			response.destroy()
+		if (url.endsWith('/generations') && ordered++ < inPlace.length) {
+			const text = inPlace[ordered - 1]
+			text === undefined ? response.destroy() : response.end(text)
 			return
 		}
 		response.writeHead(answer.status)
@@ -192,7 +194,7 @@ it('orders once where the answer is lost, and waits for the picture while the ed
 	const file = join(dir, 'held-up.png')
 	const args = ['generate', 'a red sphere in the dark', '-o', file, '--steps', '4']
 	await run(process.execPath, [cli, ...args], { env: env({ DARKROOM_URL }) })
-	expect([ordered, asked, isPng(file)]).toEqual([2, 4, true])
+	expect([ordered, asked, isPng(file)]).toEqual([4, 4, true])
 	const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
 	expect(generations.filter(({ request }) => request.prompt === args[1])).toHaveLength(1)
 	between.closeAllConnections()
@@ -260,6 +262,31 @@ it('tells where a picture is that could not be saved, and saves the others', asy
 	const [, file, url] = /^(.*): EISDIR.*; the picture is at (http.*)\n$/.exec(stderr)!
 	expect(file).toBe(join(full, 'taken-1.png'))
 	expect((await fetch(url!)).status).toBe(200)
+})
+
+it('keeps nothing as a picture that came in its place', async () => {
+	const between = createServer(async (request, response) => {
+		const { url = '', method = 'GET', headers } = request
+		const { authorization = '', 'content-type': type = 'application/json' } = headers
+		if (!authorization) {
+			response.end('<html>Please sign in.</html>')
+			return
+		}
+		const body = method === 'GET' ? null : await text(request)
+		const answer = await fetch(stack.url + url, { method, headers: { authorization, 'content-type': type }, body })
+		response.writeHead(answer.status).end((await answer.text()).replaceAll(stack.url, DARKROOM_URL))
+	})
+	await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve))
+	const DARKROOM_URL = `http://127.0.0.1:${(between.address() as AddressInfo).port}`
+	const file = join(dir, 'page.png')
+	const args = [cli, 'generate', 'a red sphere', '-o', file, '--steps', '2']
+	await expect(run(process.execPath, args, { env: env({ DARKROOM_URL }) })).rejects.toMatchObject({
+		code: 1,
+		stderr: expect.stringMatching(/page\.png: expected \d+ bytes of storage, got 28; the picture is at http/)
+	})
+	expect(existsSync(file)).toBe(false)
+	between.closeAllConnections()
+	between.close()
 })
 
 it.each([
