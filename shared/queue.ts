@@ -87,7 +87,7 @@ export function openProducer(url: string): Producer {
 			if (performance.now() - lookedAt >= lookEvery) {
 				lookedAt = performance.now()
 				// What goes wrong with that is no reason to add nothing.
-				await backend.loosen().catch(() => {})
+				await backend.loosen([...queues.values()]).catch(() => {})
 			}
 			// Kept finished jobs would make BullMQ ignore their ids for ever.
 			const opts = { removeOnComplete: true, removeOnFail: true }
@@ -160,8 +160,8 @@ interface Backend {
 	prepare(): Promise<void>
 	/** Throws why it does not. */
 	answers(): Promise<unknown>
-	/** Shortens what a node whose clock was ahead holds for longer than it could. */
-	loosen(): Promise<unknown>
+	/** Shortens what is held in these queues for longer than a node could hold it: a clock was ahead. */
+	loosen(queues: readonly Queue[]): Promise<unknown>
 	close(): Promise<void>
 }
 
@@ -228,6 +228,18 @@ function postgres(connectionString: string): Backend {
 	}
 }
 
+/**
+ * Redis keeps at what time each key ends: after its own clock was set back, they would last until that has caught up. `KEYS`: the look, the jobs that nodes have, and
+ * what the keys of each begin with; `ARGV`: how far ahead is too far, and how long a job is held.
+ */
+const loosenKeys = `
+	local function isFar(key) return redis.call('PTTL', key) > tonumber(ARGV[1]) end
+	if isFar(KEYS[1]) then redis.call('DEL', KEYS[1]) end
+	for _, id in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+		local held = KEYS[3] .. id .. ':lock'
+		if isFar(held) then redis.call('PEXPIRE', held, ARGV[2]) end
+	end`
+
 /** ioredis listens for one error of each socket. One of TLS may have two, where a certificate is refused and it is closed meanwhile: the second would end the process. */
 class Connector extends StandaloneConnector {
 	override async connect(...given: Parameters<StandaloneConnector['connect']>) {
@@ -257,7 +269,12 @@ function redis(url: string, side: 'producer' | 'consumer'): Backend {
 		prepare: async () => void (connection.options.db && (await connection.select(connection.options.db))),
 		// The command that fails says that it was tried often enough, and not why.
 		answers: () => connection.ping().catch((error) => Promise.reject(latest ?? error)),
-		loosen: async () => {},
+		loosen: (queues) =>
+			Promise.all(
+				queues.map((queue) =>
+					connection.eval(loosenKeys, 3, ...['stalled-check', 'active', ''].map((name) => queue.toKey(name)), farAhead, lock)
+				)
+			),
 		close: async () => connection.disconnect()
 	}
 }
