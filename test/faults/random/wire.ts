@@ -9,7 +9,7 @@ import { happens, oneOf } from './chance.ts'
 type Line = 'callbacks' | 'storage'
 
 /** How a call can fail, on its way there or back. */
-export const whims = ['refused', 'deaf', 'cut', 'late', 'twice', 'error', 'lie'] as const
+export const whims = ['refused', 'deaf', 'cut', 'short', 'late', 'twice', 'error', 'lie'] as const
 type Whim = (typeof whims)[number]
 
 export interface Trouble {
@@ -66,9 +66,12 @@ export async function openWire(edge: number): Promise<Wire> {
 			case 'refused':
 				response.destroy()
 				return
-			case 'error':
-				response.writeHead(503).end('out of order')
+			case 'error': {
+				// Of something between, which never asks the edge.
+				const status = oneOf(Math.random, [200, 302, 413, 429, 503])
+				response.writeHead(status).end(oneOf(Math.random, ['', '<html>out of order</html>']))
 				return
+			}
 			case 'deaf':
 				await forward(edge, request, body)
 				response.destroy()
@@ -83,6 +86,12 @@ export async function openWire(edge: number): Promise<Wire> {
 				response.write(whole.subarray(0, whole.length >> 1))
 				await sleep(50)
 				response.destroy()
+				return
+			}
+			case 'short': {
+				// As if that were all of it.
+				const { body: whole, ...answer } = await forward(edge, request, body)
+				give({ ...answer, body: whole.subarray(0, whole.length >> 1) })
 				return
 			}
 			case 'late':
