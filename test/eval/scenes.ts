@@ -147,7 +147,9 @@ async function evaluateWordings(): Promise<void> {
 		fresh: 'after that',
 		numbers: 'later, about numbers and kinds',
 		visitors: 'before it was widened again',
-		later: 'after that, before it was trained'
+		later: 'after that, before it was trained',
+		guests: 'before it was widened a third time',
+		further: 'after that, before it was trained'
 	}
 	for (const [name, when] of Object.entries(written)) {
 		const seen = await look(`worded-${name}`, wordings[name as keyof typeof written])

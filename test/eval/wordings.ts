@@ -1,7 +1,8 @@
 /**
  * Prompts as people word them, and what their pictures are to show (infra/model-kit/judge/wordings.json). All are written by hand: `one`, `two` and `counts` before
  * the text encoder was taught other words than its captions'; `strangers` before its grammar was widened, which their misses led; `fresh` when it had been trained;
- * `numbers` later, about two and three, alike and not; `visitors` before the grammar was widened again, led by their misses, and `later` before that was trained.
+ * `numbers` later, about two and three, alike and not; `visitors` before the grammar was widened again, led by their misses, and `later` before that was trained;
+ * `guests` and `further` are those two of the third time.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,7 +27,7 @@ export interface Seen {
 }
 
 export const wordings: Record<
-	'one' | 'two' | 'counts' | 'strangers' | 'fresh' | 'numbers' | 'visitors' | 'later',
+	'one' | 'two' | 'counts' | 'strangers' | 'fresh' | 'numbers' | 'visitors' | 'later' | 'guests' | 'further',
 	readonly Wording[]
 > = JSON.parse(readFileSync(join(kit, 'wordings.json'), 'utf8'))
 

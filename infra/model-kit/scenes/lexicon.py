@@ -6,12 +6,12 @@ Lists are of phrases, the captions' own word first; plurals of shapes are made b
 from functools import cache
 
 SHAPES = {
-    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball|ball-like object|ball-like thing",
-    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box|box-like object|block-like shape",
-    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod|keg|beer keg|oil drum|beer can|coke can|jar|paint can|log|bucket|coin stack|post|barrel-like object|tube-like object|barrel-like cylinder",
+    "sphere": "sphere|ball|orb|globe|marble|bead|bubble|spheroid|round object|round thing|round ball|spherical object|spherical shape|ball-shaped object|sphere-shaped thing|billiard ball|round sphere|tennis ball|football|basketball|beach ball|bowling ball|toy ball|christmas ball|pearl|balloon|snooker ball|ping pong ball|ball-like object|ball-like thing|circle|dot",
+    "cube": "cube|box|block|brick|dice|die|crate|cuboid|square box|square block|cubic object|cubical object|cubic block|cube-shaped object|box-shaped thing|toy block|building block|square|rubik's cube|lego brick|wooden block|gift box|parcel|package|chest|ice cube|sugar cube|voxel|minecraft block|hexahedron|toy box|box-like object|block-like shape|rectangle|rectangular box",
+    "cylinder": "cylinder|tube|can|tin can|tin|pipe|drum|barrel|column|pillar|canister|cylindrical object|cylindrical shape|tube-shaped thing|cylinder-shaped object|soda can|roll|round pillar|rod|keg|beer keg|oil drum|beer can|coke can|jar|paint can|log|bucket|coin stack|post|barrel-like object|tube-like object|barrel-like cylinder|disc|disk|puck",
     "cone": "cone|traffic cone|conical object|cone-shaped object|conical shape|pyramid|funnel|spike|party hat|cone-shaped thing|pointed cone|pointy hat|triangle|ice cream cone|road cone|tipi|tent|wizard hat|christmas tree|volcano",
 }
-PLURALS = {"box": "boxes", "square box": "square boxes", "dice": "dice", "die": "dice", "party hat": "party hats"}
+PLURALS = {"box": "boxes", "square box": "square boxes", "rectangular box": "rectangular boxes", "cardboard box": "cardboard boxes", "dice": "dice", "die": "dice", "cherry": "cherries", "strawberry": "strawberries", "blueberry": "blueberries", "tomato": "tomatoes", "potato": "potatoes"}
 ODD = {"sphere": 0.27, "cube": 0.27, "cylinder": 0.54, "cone": 0.54}  # share of each shape's words after its first two
 
 COLOURS = {
@@ -30,8 +30,8 @@ SIGNS = {
     ("red", "cube"): "🟥", ("green", "cube"): "🟩", ("blue", "cube"): "🟦", ("yellow", "cube"): "🟨🟧", ("purple", "cube"): "🟪", ("brown", "cube"): "🟫", ("gray", "cube"): "⬛⬜", ("red", "cone"): "🔺",
 }
 SIZES = {
-    "large": "large|big|huge|enormous|giant|gigantic|massive|great|oversized|very large|really big|very big|tall|jumbo|sizable|bulky|larger|bigger|largest|biggest|large-sized|quite large|immense|colossal|great big|wide|fat",
-    "small": "small|little|tiny|miniature|mini|petite|very small|really small|very little|wee|teeny|teeny tiny|diminutive|minute|smaller|smallest|short|compact|small-sized|quite small|tiniest|littlest|itty bitty|micro|baby",
+    "large": "large|big|huge|enormous|giant|gigantic|massive|great|oversized|very large|really big|very big|tall|jumbo|sizable|bulky|larger|bigger|largest|biggest|large-sized|quite large|immense|colossal|great big|wide|fat|humongous|gargantuan|mega",
+    "small": "small|little|tiny|miniature|mini|petite|very small|really small|very little|wee|teeny|teeny tiny|diminutive|minute|smaller|smallest|short|compact|small-sized|quite small|tiniest|littlest|itty bitty|micro|baby|lil",
 }
 MATERIALS = {
     "shiny": "shiny|glossy|metallic|reflective|polished|gleaming|mirrored|mirror|mirror-like|chrome|metal|lustrous|varnished|sparkling|glassy|lacquered|very shiny|highly polished|shining|glistening|steel|glass|highly reflective|smooth and shiny",
@@ -44,6 +44,17 @@ TELLING = {
     ("brown", None): ("wooden|wood|oak|oaken|timber|terracotta|leather|pine", "wood|oak|timber|terracotta|leather|pine wood"),
     ("yellow", "shiny"): ("brass", "brass"),
 }
+# Things that have a shape and a colour of their own, where no other colour is told: "an apple".
+FAMILIAR = {
+    ("red", "sphere"): "apple|tomato|cherry|strawberry|raspberry|radish|pomegranate|cricket ball", ("green", "sphere"): "pea|lime|olive|watermelon|melon|cabbage|grape", ("blue", "sphere"): "blueberry|earth|planet earth",
+    ("yellow", "sphere"): "orange|lemon|sun|tennis ball|basketball|pumpkin|peach|grapefruit|tangerine|egg yolk", ("purple", "sphere"): "plum|fig|beetroot", ("brown", "sphere"): "coconut|meatball|walnut|hazelnut|chestnut|potato|kiwi",
+    ("gray", "sphere"): "moon|full moon|egg|snowball|pearl|golf ball|soccer ball|ping pong ball|volleyball|baseball|pebble|boulder|cannonball|disco ball",
+    ("red", "cube"): "brick", ("yellow", "cube"): "bar of gold|gold bar|block of cheese|cheese|stick of butter|hay bale|bale of hay", ("brown", "cube"): "cardboard box|treasure chest|wooden crate|shipping box|suitcase|brownie|loaf of bread",
+    ("gray", "cube"): "sugar cube|cinder block|block of concrete|safe|fridge", ("cyan", "cube"): "ice cube|block of ice", ("green", "cone"): "christmas tree|fir tree|fir|pine tree|spruce", ("yellow", "cone"): "carrot|traffic cone|haystack",
+    ("brown", "cone"): "ice cream cone|volcano|waffle cone|anthill", ("brown", "cylinder"): "log|tree trunk|tree stump|barrel|wine barrel|cork|rolling pin", ("red", "cylinder"): "coke can|can of coke|fire extinguisher|stick of dynamite",
+    ("green", "cylinder"): "cucumber|cactus|zucchini", ("yellow", "cylinder"): "pencil|wheel of cheese|corn cob|stack of gold coins", ("gray", "cylinder"): "tin can|soup can|can of soup|candle|toilet roll|roll of toilet paper|stack of coins|chimney",
+}
+VARIOUS = {2: ["red", "blue"], 3: ["red", "green", "blue"]}  # of so many things "in different colours"
 # "not ...", "that isn't ..."
 UNLIKE_SIZES = {"large": "small|tiny|little|small at all", "small": "big|large|huge|tall|big at all"}
 UNLIKE_MATERIALS = {"shiny": "matte|dull|matt|rough", "matte": "shiny|glossy|reflective|metallic|polished|shiny at all"}
@@ -88,21 +99,21 @@ AFTER = (
     "award-winning|national geographic|professional|8k uhd|extremely detailed|insanely detailed|intricate details|perfect composition|solo|no humans|simple background|((best quality))|(masterpiece)|(best quality:1.2)|white balance|minimal|no background|surprise me|nothing fancy|rule of thirds|golden hour|golden ratio|blue hour|warm light|cold light|rim light|softbox|hdri"
 )
 ADJECTIVES = (
-    "nice|beautiful|lovely|pretty|simple|plain|single|lone|lonely|solid|perfect|cute|ordinary|regular|old|new|bright|vivid|realistic|photorealistic|detailed|elegant|wooden|plastic|geometric|3d|amazing|strange|smooth|"
-    "cool|fancy|modern|typical|basic|certain|random|magic|mysterious|clean|good|famous|floating|toy|lonesome|solitary|wonderful|stylish|real|heavy|light|soft"
+    "nice|beautiful|lovely|pretty|simple|plain|single|lone|lonely|solid|perfect|cute|ordinary|regular|old|new|bright|vivid|realistic|photorealistic|detailed|elegant|plastic|geometric|3d|amazing|strange|smooth|"
+    "cool|fancy|modern|typical|basic|certain|random|magic|mysterious|clean|good|famous|floating|toy|lonesome|solitary|wonderful|stylish|real|heavy|light|soft|thin|slim|long|narrow|ripe|fresh|transparent|translucent"
 )
 # Things that it cannot draw.
 NOUNS = (
-    "dog|cat|elephant|car|house|tree|flower|person|man|woman|bird|horse|fish|apple|banana|chair|table|cup|bottle|book|phone|castle|mountain|river|city|street|robot|dragon|spaceship|planet|lamp|shoe|hat|bag|guitar|"
-    "boat|plane|train|bicycle|clock|key|door|window|king|queen|child|girl|boy|cow|pig|mouse|lion|tiger|bear|monkey|rabbit|snake|frog|bee|butterfly|pizza|cake|bread|egg|cheese|mug|plate|spoon|knife|teapot|object|thing|"
-    "item|something|shape|toy|piece|one|figure|solid|artefact|ornament|statue|vase|candle|pen|computer|screen|truck|bus|ship|bridge|tower|island|cloud|star|moon|sun|forest|garden|sea"
+    "dog|cat|elephant|car|house|tree|flower|person|man|woman|bird|horse|fish|banana|chair|table|cup|bottle|book|phone|castle|mountain|river|city|street|robot|dragon|spaceship|planet|lamp|shoe|hat|bag|guitar|"
+    "boat|plane|train|bicycle|clock|key|door|window|king|queen|child|girl|boy|cow|pig|mouse|lion|tiger|bear|monkey|rabbit|snake|frog|bee|butterfly|pizza|cake|bread|mug|plate|spoon|knife|teapot|object|thing|"
+    "item|something|shape|toy|piece|one|figure|solid|artefact|ornament|statue|vase|pen|computer|screen|truck|bus|ship|bridge|tower|island|cloud|star|forest|garden|sea"
 )
 VERBS = "is|stands|sits|lies|is placed|rests|is standing|is sitting|is located|can be seen|appears|is lying|stays|is positioned|floats|is put|waits|is found|was placed"
 PLACED = "standing|sitting|lying|placed|resting|located|positioned|put|set|situated|which is|that is|that stands|which stands|seen|that sits|waiting|which sits"
 
 BESIDE = (
     "and|and|and|with|next to|beside|near|by|alongside|together with|plus|as well as|accompanied by|followed by|along with|close to|at the side of|besides|side by side with|and also|and then|then|in the company of|not far from|"
-    "adjacent to|touching|and next to it|and beside it|and near it|and another thing,|combined with|paired with|joined by|opposite|and close by|, with|, and|,|,|&|+|;|.|/|versus|around|. next to it,|. next to it is|. beside it is|. there is also|and there is also|, next to it|and, beside it,|. also|. and|then"
+    "adjacent to|touching|and next to it|and beside it|and near it|and another thing,|combined with|paired with|joined by|opposite|surrounded by|inside|leaning against|and close by|, with|, and|,|,|&|+|;|.|/|versus|around|. next to it,|. next to it is|. beside it is|. there is also|and there is also|, next to it|and, beside it,|. also|. and|then"
 )
 SIDES = {
     "left": "to the left of|left of|on the left of|at the left of|on the left side of|to the left side of|at the left side of|on the left hand side of|left from|left to|to the left from|on the left-hand side of|immediately left of|just left of|directly to the left of|somewhere left of|leftwards of",

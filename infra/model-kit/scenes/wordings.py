@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import cache
 
 from . import lexicon, noise
 from .languages import Foreigner
@@ -60,11 +61,20 @@ class Speaker:
         if shape is None:
             word = self.pick("thing", "object", "one", "shape", "item") if bare or self.chance(0.5) else self.unknown(lexicon.NOUNS)
         else:
-            options = phrases(lexicon.SHAPES[shape])
+            familiar = _familiar(shape)
+            options = [word for word in phrases(lexicon.SHAPES[shape]) if not bare or word not in familiar]
             word = self.rng.choice(options[2:] if self.chance(lexicon.ODD[shape]) else options[:2])
-        if many:
-            word = lexicon.PLURALS.get(word) or (word if word.endswith("s") else word + "s")
-        return word
+            if not bare and self.chance(0.06):
+                word = self.rng.choice(familiar)  # "a purple tomato"
+        return _plural(word) if many else word
+
+    def familiar(self, thing: Thing, many: bool = False) -> str:
+        """ "a tiny apple", which is a red sphere. Empty where there is none of its shape and colour."""
+        said = lexicon.FAMILIAR.get((thing.colour, thing.shape))
+        if not said:
+            return ""
+        noun, adjectives = self.of(said), self.adjectives(replace(thing, colour=None))
+        return _tidy(f"{adjectives} {_plural(noun)}" if many else f"{self.article()}{adjectives} {noun}")
 
     def unknown(self, said: str) -> str:
         return self.of(said) if self.chance(0.6) else noise.gibberish(self.rng)
@@ -78,7 +88,8 @@ class Speaker:
         if self.chance(0.2):
             self.rng.shuffle(words)
         if self.chance(0.1):
-            words.insert(self.rng.randint(0, len(words)), self.unknown(lexicon.ADJECTIVES))
+            # What a thing is made of tells nothing where its colour is told.
+            words.insert(self.rng.randint(0, len(words)), self.pick("wooden", "oak", "stone") if thing.colour and self.chance(0.15) else self.unknown(lexicon.ADJECTIVES))
         glue = self.rng.choices([" ", ", ", " and "], [88, 9, 3])[0]
         return glue.join(words)
 
@@ -96,6 +107,8 @@ class Speaker:
             return f"{self.article()}{self.pick(*signs)}"
         if self.chance(0.12) and (told := self.telling(thing)):
             return told
+        if self.chance(0.09) and (known := self.familiar(thing)):
+            return known
         way = 0 if self.chance(plain) else self.rng.randint(1, 15)
         article, noun = self.article(), self.noun(thing.shape, bare=not thing.colour)
         if way == 0 or thing.shape is None and way > 5:
@@ -131,7 +144,7 @@ class Speaker:
             return _tidy(f"{article}{self.colour(thing.colour)}, {self.adjectives(thing, 'colour')} {noun}")
         if way == 13 and thing.colour:
             unlike, colour = self.colour(self.drawn().colour), self.colour(thing.colour)
-            said = self.pick(f", not {unlike} but {colour}", f", {colour}, not {unlike}", f" that is {colour}, not {unlike}", f" in {colour} instead of {unlike}", f" that isn't {unlike} but {colour}", f", {colour} and not {unlike}")
+            said = self.pick(f" that is anything but {unlike}: {colour}", f", not {unlike} but {colour}", f", {colour}, not {unlike}", f" that is {colour}, not {unlike}", f" in {colour} instead of {unlike}", f" that isn't {unlike} but {colour}", f", {colour} and not {unlike}")
             return _tidy(f"{article}{self.adjectives(thing, 'colour')} {noun}{said}") if unlike != colour else f"{article}{colour} {noun}"
         if way in (14, 15) and (thing.size or thing.material):
             name = "size" if thing.size and (way == 14 or not thing.material) else "material"
@@ -154,19 +167,24 @@ class Speaker:
     def sentence(self, thing: Thing) -> str:
         """Of one thing, in more than a noun phrase."""
         noun, said = self.noun(thing.shape, bare=not thing.colour), self.listed(thing)
-        colour, shape = self.colour(thing.colour) if thing.colour else "", self.noun(thing.shape)
+        colour, shape = self.colour(thing.colour) if thing.colour else "", self.noun(thing.shape, bare=not thing.colour)
         other = self.drawn()
         while other.shape == thing.shape:
             other = self.drawn()
         unlike = self.pick(self.noun(other.shape), f"{self.colour(other.colour)} {self.noun(other.shape)}")
         size = f", size: {self.size(thing.size)}" if thing.size else ""
         material = f", material: {self.material(thing)}" if thing.material else ""
+        fields = [(name, word) for name, word in (("shape", shape), (self.pick("color", "colour"), colour), ("size", thing.size and self.size(thing.size)), ("material", thing.material and self.material(thing))) if word]
+        parts = [part for part in (noun, *said.replace(" and ", ", ").split(", ")) if part]
         return self.rng.choice([
+            lambda: self.pick("{%s}", "%s").replace("%s", ", ".join(f'"{name}": "{word}"' for name, word in fields)),
+            lambda: self.pick(" ", ", ", "; ").join(name + self.pick("=", ":") + word for name, word in fields),
+            lambda: self.pick(" | ", "; ", "/", ", ", " - ", "|").join(self.rng.sample(parts, len(parts))),
             lambda: f"the {noun} is {said}", lambda: f"a {noun}. it is {said}", lambda: f"{noun}. {said}", lambda: f"there is a {noun}. it's {said}",
             lambda: f"a {noun} and it is {said}", lambda: f"{self.pick('color', 'colour')}: {colour}, shape: {shape}{size}{material}" if colour else f"shape: {shape}{size}{material}",
             lambda: f"shape: {shape}, {self.pick('color', 'colour')}: {colour}{size}{material}" if colour else f"{shape}{size}{material}",
             lambda: f"the {self.pick('colour', 'color')} is {colour}, the shape is a {shape}{size}{material}" if colour else f"the shape is a {shape}",
-            lambda: ". ".join(self.rng.sample(parts := [part for part in (noun, *said.replace(" and ", ", ").split(", ")) if part], len(parts))),
+            lambda: ". ".join(self.rng.sample(parts, len(parts))),
             lambda: f"no objects but {self.thing(thing)}", lambda: f"nothing but {self.thing(thing)}", lambda: f"only {self.thing(thing)}", lambda: f"just {self.thing(thing)}",
             lambda: f"{self.thing(thing)} {self.pick('without', 'with no', 'and no', 'but no')} other {self.pick('objects', 'things', 'shapes', 'object')}",
             lambda: f"{self.thing(thing)} and {self.pick('nothing else', 'nothing more', 'that is all', 'no more', 'nothing besides')}",
@@ -179,6 +197,20 @@ class Speaker:
         ])()
 
     # Several things.
+    def various(self, thing: Thing, count: int) -> str:
+        """Things of which only their number is told, and that they are not alike: all of one shape, or else of one colour or none."""
+        number = self.pick("two", "two", "2", "a pair of", "a couple of") if count == 2 else self.pick("three", "three", "three", "3", "a trio of", "some", "several", "a group of three", "a set of three", "a row of three")
+        each, kinds = self.pick(", each", ", each one", ", each of them", ", every one"), self.pick("objects", "shapes", "things", "solids", "toys", "forms")
+        if thing.shape:
+            nouns = _tidy(f"{self.adjectives(thing)} {self.noun(thing.shape, True, bare=True)}")
+            colours = self.pick("colors", "colours")
+            return _tidy(self.pick(f"{number} {nouns} {self.pick('in', 'of', 'with', 'that have')} {self.pick('different', 'various', 'differing', 'distinct', 'several', 'other', 'random', 'mixed')} {colours}", f"{number} {self.pick('different', 'differently', 'variously')} {self.pick('colored', 'coloured')} {nouns}", f"{number} {nouns}, {self.pick('', 'all ', 'all of them ', 'all in ')}different {colours}",
+                                   f"{number} {nouns}{each} {self.pick('', 'in ', 'with ', 'of ')}a different {self.pick('color', 'colour')}", f"{number} {self.pick('multicolored', 'multicoloured', 'colorful', 'colourful', 'rainbow', 'many-coloured')} {nouns}", f"a rainbow of {number} {nouns}", f"{number} {nouns}, not {self.pick('all ', '')}the same {self.pick('color', 'colour')}",
+                                   f"{nouns} in different {colours}" if count == 3 else f"{number} {nouns}, no two of one {self.pick('color', 'colour')}", f"{number} rgb {nouns}" if count == 3 else f"{number} {nouns} of different {colours}"))
+        words = self.listed(thing)
+        return _tidy(self.pick(f"{number} different {words} {kinds}", f"{number} {words} {kinds} of different {self.pick('shapes', 'kinds', 'forms', 'types')}", f"{number} {words} {kinds}{each} of a different {self.pick('shape', 'kind', 'form')}", f"{number} different {kinds}" + (f", all {words}" if words else ""),
+                               f"{number} {self.pick('various', 'distinct')} {words} {self.pick('solids', 'shapes', 'geometric shapes', 'geometric solids')}"))
+
     def group(self, things: list[Thing]) -> str:
         """Things of which all that matters is that they are there."""
         a = things[0]
@@ -191,13 +223,13 @@ class Speaker:
         return self.thing(a)
 
     def many(self, thing: Thing, count: int) -> str:
-        adjectives = _tidy(f"{self.adjectives(thing)} {self.noun(thing.shape, True)}")
+        adjectives = (self.chance(0.09) and self.familiar(thing, True)) or _tidy(f"{self.adjectives(thing)} {self.noun(thing.shape, True, not thing.colour)}")
         if count == 3 and self.chance(0.12):
             return adjectives  # a plural without a number
         number = self.of(lexicon.NUMBERS[count])
         return self.rng.choice([
             lambda: f"{number} {adjectives}", lambda: f"{number} {adjectives}", lambda: f"{number} {adjectives}",
-            lambda: f"{number} {self.noun(thing.shape, True)}, {self.pick('all', 'all of them', 'each', 'every one', 'both' if count == 2 else 'all three')} {self.listed(thing)}",
+            lambda: f"{number} {self.noun(thing.shape, True, not thing.colour)}, {self.pick('all', 'all of them', 'each', 'every one', 'both' if count == 2 else 'all three')} {self.listed(thing)}",
             lambda: f"{number} {self.noun(thing.shape, True)} in {self.colour(thing.colour)}" if thing.colour and not thing.size and not thing.material else f"{number} {adjectives}",
             lambda: self.pick(f"{count}x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{count} x {self.adjectives(thing)} {self.noun(thing.shape)}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x{count}", f"{self.adjectives(thing)} {self.noun(thing.shape)} x {count}", f"{adjectives} ({count})"),
             lambda: f"{number} {adjectives} {self.pick('next to each other', 'side by side', 'in a row', 'together', 'beside each other', 'close together', 'apart', 'of the same kind', 'that look alike')}",
@@ -232,7 +264,7 @@ class Speaker:
             return self.pick(f"a {one} and a {other}, both {both}", f"{one} and {other}, both {both}", f"a {one} and a {other}, both of them {both}", f"{self.pick('a', 'both a', 'one')} {one} and a {other}, {both}", f"{both}: {one} and {other}", f"a {one} and a {other} in the same {self.colour(a.colour)}" if not common.size and not common.material else f"{one} and {other}, {both} both", f"both a {one} and a {other} that are {both}", f"a {both} {one} and a {other}{self.pick(' of the same colour', ' of the same color', ', same colour', ' in the same color', f' which is also {both}', f', also {both}', f' that is {both} too')}" if not common.size and not common.material else f"{one} and {other}, both {both}", f"a {both} {one} and a {both} {other} too", f"the {one} and the {other} are both {both}")
         one, other = self.thing(a), self.another(b, a)
         if self.chance(0.3):
-            noun_a, noun_b, said_a, said_b = self.noun(a.shape), self.noun(b.shape), self.listed(a), self.listed(b)
+            noun_a, noun_b, said_a, said_b = self.noun(a.shape, bare=not a.colour), self.noun(b.shape, bare=not b.colour), self.listed(a), self.listed(b)
             return self.rng.choice([
                 lambda: f"a {noun_a}{self.pick(' and ', '. ', ', ')}a {noun_b}{self.pick('. ', '; ', ', ')}the {noun_a} is {said_a}{self.pick('. ', ', ', ' and ')}the {noun_b} {self.pick('is ', 'is ', '')}{said_b}",
                 lambda: f"a {noun_a} and a {noun_b}, the {self.pick('former', 'first')} {said_a}, the {self.pick('latter', 'second')} {said_b}",
@@ -416,10 +448,15 @@ class Speaker:
         if signs:
             things = [Thing(shape, colour) for colour, shape in rng.choices(list(lexicon.SIGNS), k=1 if self.chance(0.2) else count)]
             things *= count // len(things)
+        various = None
+        if count > 1 and not signs and self.chance(0.04):
+            of, alike = self.drawn(), self.chance(0.7)
+            various = replace(of, colour=None) if alike else replace(of, shape=None, colour=of.colour if self.chance(0.5) else None)
+            things = [replace(various, colour=colour) for colour in lexicon.VARIOUS[count]] if alike else [replace(various, shape=shape) for shape in SHAPES[:count]]
         floor, form = rng.choice(FLOORS) if self.chance(0.35 if count else 0.4) else None, ["nothing", "one", "and", "three"][count]
-        if count == 2 and things[0] != things[1] and not signs and self.chance(0.55):
+        if count == 2 and things[0] != things[1] and not signs and not various and self.chance(0.55):
             form = rng.choice(["left", "right", "left", "right", "front", "behind"])
-        foreign = count > 0 and not signs and self.chance(FOREIGN) and all(thing.shape for thing in things)
+        foreign = count > 0 and not signs and not various and self.chance(FOREIGN) and all(thing.shape for thing in things)
         if foreign or form in OPPOSITE:
             text, reverse = self.foreigner.say(form, things, floor) if foreign else self.related(form, *things)
             if reverse:
@@ -427,6 +464,8 @@ class Speaker:
                 form = OPPOSITE[form]
         elif count == 0:
             text = self.pick("", "an empty room", "nothing", "no objects", noise.gibberish(self.rng), f"a {self.unknown(lexicon.NOUNS)}", "blurry", "low quality, bad", "a picture", "ugly, deformed, watermark, text", self.babble(), self.babble(), self.babble()) if not floor or self.chance(0.3) else ""
+        elif various:
+            text = self.various(various, count)
         elif signs:
             text = self.pick("", "", " ").join(self.pick(*lexicon.SIGNS[thing.colour, thing.shape]) for thing in things)
         else:
@@ -461,6 +500,17 @@ class Speaker:
         if self.chance(0.25):
             text += self.pick(".", "!", "?", "...", " .", "!!")
         return _tidy(text), Asked(form, things, floor).meaning()
+
+
+@cache
+def _familiar(shape: str) -> list[str]:
+    return [word for (_, of), said in lexicon.FAMILIAR.items() if of == shape for word in phrases(said)]
+
+
+def _plural(noun: str) -> str:
+    """Of a noun phrase: "bars of gold"."""
+    noun, of, stuff = noun.partition(" of ")
+    return (lexicon.PLURALS.get(noun) or (noun if noun.endswith("s") else noun + "s")) + of + stuff
 
 
 def _tidy(text: str) -> str:
