@@ -5,6 +5,8 @@ import { BaseSequencer, type Reporter, type TestSpecification } from 'vitest/nod
 
 /** Whole stacks on a shared machine: what fails once and passes at once again is told, and does not stop a landing. */
 const retry = process.env.CI ? 1 : 0
+/** Milliseconds, as patient as all else: one second is short where a stack starts beside. */
+const poll = { timeout: 30_000 }
 // Of all projects. Whole stacks wait much and compute at times: four files at once keep two cores at work.
 process.env.VITEST_MAX_WORKERS ??= String(Math.max(4, availableParallelism() >> 1))
 // Each file starts processes that load what others have loaded: compiled once, they start in two thirds of the time.
@@ -47,6 +49,7 @@ export default defineConfig({
 					isolate: false,
 					unstubGlobals: true,
 					testTimeout: 60_000,
+					expect: { poll },
 					hookTimeout: 60_000,
 					retry
 				}
@@ -57,8 +60,7 @@ export default defineConfig({
 					include: ['test/**/*.test.ts'],
 					globalSetup: ['test/build.ts'],
 					testTimeout: 90_000,
-					// As patient as all else: one second is short where a stack starts beside.
-					expect: { poll: { timeout: 30_000 } },
+					expect: { poll },
 					retry,
 					hookTimeout: 90_000
 				}

@@ -17,6 +17,8 @@ import { tinyRequest } from './golden/tiny.ts'
 const request = tinyRequest
 /** Still at work whenever the test does something to it. */
 const endless = { ...request, width: 128, height: 128, steps: 900 }
+/** Still at work when the engine hears what its node says to what it told, and drawn to its end soon. */
+const long = { ...request, steps: 250 }
 
 const options = {
 	modelsDir: path.join(import.meta.dirname, 'golden'),
@@ -384,7 +386,6 @@ test('without an answer for as long as the lease lasts it gives up, and says so'
 
 test('work that a halted engine gives up is handed back with its rows, and another node goes on from them', async () => {
 	const other = await startEngine({ ...options, models: ['tiny'] })
-	const long = { ...request, steps: 150 }
 	answers.start = () => granted(long)
 	try {
 		await work({ engine: acting(other, { onProgress: () => void other.halt() }) })
@@ -429,7 +430,7 @@ test('work in progress leaves a checkpoint, and is not begun anew after a node t
 
 test('a partial image that a halted engine still gives is told before the work is handed back', async () => {
 	const other = await startEngine({ ...options, models: ['tiny'] })
-	answers.start = () => granted({ ...request, count: 1, steps: 150, partial_images: 1 })
+	answers.start = () => granted({ ...long, count: 1, partial_images: 1 })
 	try {
 		await work({ engine: acting(other, { onPartial: () => void other.halt() }) })
 	} finally {
@@ -467,8 +468,8 @@ test('a checkpoint of a node that has the model with another scheduler is done w
 	const config = JSON.parse(await readFile(file, 'utf8'))
 	await writeFile(file, JSON.stringify({ ...config, _class_name: 'PNDMScheduler', skip_prk_steps: true }))
 	const other = await startEngine({ ...options, modelsDir, models: ['tiny'] })
-	const long = { ...request, steps: 150, partial_images: 1 }
-	answers.start = () => granted(long)
+	const shown = { ...long, partial_images: 1 }
+	answers.start = () => granted(shown)
 	try {
 		await work({ engine: acting(other, { onPartial: () => void other.halt() }) })
 	} finally {
@@ -478,7 +479,7 @@ test('a checkpoint of a node that has the model with another scheduler is done w
 	const [rows] = bytes('checkpoint')
 	stored = rows!
 	for (const checkpoint of [undefined, `${origin}/stored`]) {
-		answers.start = () => granted(long, { checkpoint })
+		answers.start = () => granted(shown, { checkpoint })
 		await work()
 	}
 	expect(bodies('finish')).toMatchObject([{ outcome: 'succeeded' }, { outcome: 'succeeded' }])

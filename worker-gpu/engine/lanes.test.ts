@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { tiny, tinyDrawing } from '../golden/tiny.ts'
 import { loadCheckpoint, planFor } from '../ldm/checkpoint.ts'
 import type { Evaluation } from '../ldm/denoiser.ts'
@@ -91,7 +91,7 @@ test('rows that are too few for two calls share one, and whoever comes meanwhile
 	const heard: number[] = []
 	const one = batcher.develop(taskOf(() => plan({ steps: 1 }), [4], { onProgress: (done) => heard.push(done) }))
 	// It is taken in while the call is under way.
-	await vi.waitFor(() => expect(heard).toEqual([0]))
+	await expect.poll(() => heard).toEqual([0])
 	await settled()
 	expect(batcher.load).toEqual({ active: 3, waiting: 0 })
 	calls[0]!.go()
