@@ -17,7 +17,7 @@ import { channelsOf, readGraph } from './graph.ts'
 import { proveSteering, proveTimestep } from './prove.ts'
 import { describeExport } from './table.ts'
 import { drawings, exports, provider, workspace } from './testing.ts'
-import { declare, declareWeights, graphOf, moveWeights, network, type Ports, port } from './testing-graphs.ts'
+import { declare, declareWeights, graphOf, moveWeights, type Nodes, network, type Ports, port } from './testing-graphs.ts'
 import { rewriteTimestep } from './timestep.ts'
 
 const place = workspace()
@@ -402,13 +402,32 @@ test('an encoder that draws inside its graph is made to leave that to the seed, 
 	expect(distance(latent.data, unpack(golden.fromImage))).toBeLessThan(1e-4)
 })
 
-test('an encoder that draws in a way that is not known is kept, and the tasks that need it are not offered', async () => {
+test.each<[string, Nodes]>([
+	[
+		'in a way that is not known',
+		[
+			['RandomUniformLike', ['sample'], 'noise'],
+			['Add', ['sample', 'noise'], 'latent_sample']
+		]
+	],
+	[
+		'farther from its means than their deviations say',
+		[
+			['Concat', ['sample', 'sample'], 'moments', [attribute('axis', 1)]],
+			...[0, 1, 3, 6].map((n): Nodes[number] => ['Constant', [], `${n}`, constantNode([n], '').attributes]),
+			['Slice', ['moments', '0', '3', '1'], 'mean'],
+			['Slice', ['moments', '3', '6', '1'], 'logarithm'],
+			['Add', ['logarithm', 'logarithm'], 'twice'],
+			['Exp', ['twice'], 'deviation'],
+			['RandomNormalLike', ['mean'], 'noise'],
+			['Mul', ['deviation', 'noise'], 'drawn'],
+			['Add', ['mean', 'drawn'], 'latent_sample']
+		]
+	]
+])('an encoder that draws %s is kept, and the tasks that need it are not offered', async (_, nodes) => {
 	await lay('scalar')
 	await mkdir(at('vae_encoder'))
-	const drawing = graphOf({ sample: [1, ['batch', 3, 'height', 'width']] }, [
-		['RandomUniformLike', ['sample'], 'noise'],
-		['Add', ['sample', 'noise'], 'latent_sample']
-	])
+	const drawing = graphOf({ sample: [1, ['batch', 3, 'height', 'width']] }, nodes)
 	await writeFile(at('vae_encoder/model.onnx'), drawing)
 	const { entry, folder, notes } = await add()
 	expect(Object.keys(entry.tasks)).toEqual(['text-to-image'])

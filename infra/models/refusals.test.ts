@@ -6,7 +6,7 @@ import { attribute, constantNode } from '../../worker-gpu/onnx/new-node.ts'
 import { bytesField, varintField } from '../../worker-gpu/onnx/protobuf.ts'
 import type { AddOptions } from './add.ts'
 import { exports, workspace } from './testing.ts'
-import { graphOf, moveWeights, network, type Ports } from './testing-graphs.ts'
+import { graphOf, moveWeights, type Nodes, network, type Ports } from './testing-graphs.ts'
 
 const place = workspace()
 const { add, lay, at, nothingWritten } = place
@@ -198,11 +198,33 @@ describe('refuses, and writes nothing:', () => {
 		},
 		'a decoder of four colours': {
 			spoil: async () => {
-				const latent: Ports = { latent_sample: [1, ['batch', 4, 'height', 'width']] }
+				const latent: Ports = { latent_sample: [1, ['batch', 'channels', 'height', 'width']] }
 				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
-				await writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4]}')
+				await writeFile(at('vae_decoder/config.json'), '{"block_out_channels":[4],"latent_channels":4}')
 			},
 			message: /vae_decoder: expected pictures of three channels, got 4$/
+		},
+		'a decoder of any number of channels': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, ['batch', 'channels', 'height', 'width']] }
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, [['Identity', ['latent_sample'], 'sample']]))
+				await writeFile(at('vae_decoder/config.json'), '{}')
+			},
+			message: /vae_decoder: expected the input latent_sample .* of channels, or latent_channels in its config.json$/
+		},
+		'a decoder of sides three times as long': {
+			spoil: async () => {
+				const latent: Ports = { latent_sample: [1, ['batch', 3, 'height', 'width']] }
+				const thrice = (name: string, to: string, axis: number): Nodes[number] => [
+					'Concat',
+					[name, name, name],
+					to,
+					[attribute('axis', axis)]
+				]
+				const nodes = [thrice('latent_sample', 'tall', 2), thrice('tall', 'sample', 3)]
+				await writeFile(at('vae_decoder/model.onnx'), graphOf(latent, nodes))
+			},
+			message: /vae_decoder: expected pictures 1, 2, 4, 8 … times as large as their latents, got 3 times$/
 		},
 		'a decoder for GPUs': {
 			spoil: async () => {

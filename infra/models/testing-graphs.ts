@@ -7,7 +7,7 @@ import { nameOf } from './graph.ts'
 /** By name: [element type, dims]. */
 export type Ports = Record<string, [number, (string | number)[]]>
 /** [operator, inputs, output, attributes] */
-type Nodes = [string, string[], string, (readonly Buffer[])?][]
+export type Nodes = [string, string[], string, (readonly Buffer[])?][]
 
 /** A U-Net's graph of a few nodes. `change` replaces inputs. */
 export const network = (change: Ports, nodes: Nodes): Buffer =>
