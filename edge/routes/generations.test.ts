@@ -114,16 +114,20 @@ describe('generations', () => {
 		expect(await codeOf(await get(at, key))).toBe('404 not-found')
 		await develop(generation)
 		const answer = await get(at, key)
-		expect(answer.status).toBe(302)
+		expect([answer.status, answer.headers.get('cache-control')]).toEqual([302, 'private, no-store'])
 		const location = answer.headers.get('location')!
 		expect(location).toContain(`http://edge.test/outputs/${generation.id}/1/0.png?`)
 		const lives = Number(new URL(location).searchParams.get('expires')) - Date.now() / 1_000
 		expect(lives).toBeGreaterThan(604_700)
 		// Who follows it may send the key along, as curl does within one origin.
 		const picture = await get(location.replace('http://edge.test', ''), key)
-		expect(picture.headers.get('content-disposition')).toBe(`inline; filename="${generation.id}-0.png"`)
-		// A browser that has it of an image on a page elsewhere, for which it names no origin, hands it out to the page's script as well.
-		expect(picture.headers.get('access-control-allow-origin')).toBe('*')
+		expect(Object.fromEntries(picture.headers)).toMatchObject({
+			'content-disposition': `inline; filename="${generation.id}-0.png"`,
+			'cache-control': 'private, max-age=86400, immutable',
+			'x-content-type-options': 'nosniff',
+			// A browser that has it of an image on a page elsewhere, for which it names no origin, hands it out to the page's script as well.
+			'access-control-allow-origin': '*'
+		})
 		expect(await picture.text()).toBe('test')
 		const look = (changes: Record<string, string>) => {
 			const { pathname, searchParams } = new URL(location)

@@ -9,6 +9,8 @@ import type { Account } from '../account.ts'
 
 const order = { model: 'scenes', prompt: 'a red sphere' }
 const hour = 3_600_000
+/** Milliseconds from the latest attempt to the next. */
+const pauseOf = ({ attempts, next_attempt_at }: Delivery) => Date.parse(next_attempt_at!) - Date.parse(attempts.at(-1)!.at)
 const all = EventName.options
 
 describe('Webhooks', () => {
@@ -174,21 +176,37 @@ describe('Webhooks', () => {
 	})
 
 	it.each([
-		['seconds', () => '7200'],
-		['a date', () => new Date(Date.now() + 2 * hour + 1_000).toUTCString()]
-	])('come back when the receiver asks for patience in %s, not before, unless someone asks for them', async (_, later) => {
+		[503, 'in seconds', () => '7200', 2 * hour],
+		[429, 'by a date', () => new Date(Date.now() + 2 * hour + 1_000).toUTCString(), 2 * hour],
+		[500, 'which does not count', () => '7200', 0.9 * 5_000]
+	])('come back when a %i asks for patience %s, not before', async (status, _, later, least) => {
 		const place = receiver(randomText(8))
-		await place.plan({ status: 503, headers: { 'retry-after': later() } })
+		await place.plan({ status, headers: { 'retry-after': later() } })
 		const { id } = await submit({ webhook: place.url })
 		await post(`/v1/generations/${id}/cancel`, key, {})
 		await settled((all) => expect(all[0]?.attempts).toHaveLength(1))
-		const [{ id: message, attempts, next_attempt_at } = {} as Delivery] = await deliveries()
-		const pause = Date.parse(next_attempt_at as string) - Date.parse(attempts[0]?.at as string)
-		expect(pause).toBeGreaterThanOrEqual(2 * hour)
-		expect(pause).toBeLessThan(2 * hour + 60_000)
-		await place.plan({ status: 200 })
-		expect((await post(`/v1/webhooks/deliveries/${message}/replay`, key, {})).status).toBe(202)
-		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: place.url, attempts: [{}, { status: 200 }] }]))
+		const pause = pauseOf((await deliveries())[0]!)
+		expect(pause).toBeGreaterThanOrEqual(least)
+		expect(pause).toBeLessThan(least + hour)
+	})
+
+	it('that are asked for again begin anew, and say nothing of an error once they have arrived', async () => {
+		const place = receiver(randomText(8))
+		await place.plan({ status: 500 })
+		const { id } = await submit({ webhook: place.url })
+		await post(`/v1/generations/${id}/cancel`, key, {})
+		const attempted = (times: number) => settled((all) => expect(all[0]?.attempts).toHaveLength(times))
+		await attempted(1)
+		await goOn()
+		await attempted(2)
+		const replay = async () => (await post(`/v1/webhooks/deliveries/${(await deliveries())[0]!.id}/replay`, key, {})).status
+		expect(await replay()).toBe(202)
+		await attempted(3)
+		expect(pauseOf((await deliveries())[0]!)).toBeLessThan(60_000)
+		await place.plan({ status: 200, body: 'thanks' })
+		expect(await replay()).toBe(202)
+		await settled((all) => expect(all).toMatchObject([{ status: 'delivered', url: place.url, next_attempt_at: null }]))
+		expect((await deliveries())[0]!.attempts.at(-1)).toMatchObject({ status: 200, error: null })
 	})
 
 	it('that are asked for again while they are on their way wait for what comes of that', async () => {
@@ -273,14 +291,14 @@ describe('Webhooks', () => {
 	it.each([
 		['removed', (id: string) => remove(`/v1/webhooks/${id}`, key)],
 		['switched off', (id: string) => change(id, { enabled: false })]
-	])('are sent no more once their endpoint is %s', async (_, end) => {
+	])('are sent no more once their endpoint is %s, not even what is on its way', async (_, end) => {
 		const place = receiver(randomText(8))
-		await place.plan({ status: 500 })
+		await place.plan({ status: 500, after: 500 })
 		const { id } = await subscribe(place.url, ['generation.canceled'])
 		await post(`/v1/generations/${(await submit()).id}/cancel`, key, {})
-		await settled((all) => expect(all).toMatchObject([{ status: 'pending', attempts: [{}] }]))
+		await vi.waitFor(async () => expect(await place.letters()).toHaveLength(1), patience)
 		await end(id)
-		expect(await deliveries()).toMatchObject([{ status: 'failed', next_attempt_at: null }])
+		await settled((all) => expect(all).toMatchObject([{ status: 'failed', next_attempt_at: null, attempts: [{ status: 500 }] }]))
 	})
 
 	it('are signed with both secrets for a day after a rotation', async () => {
