@@ -93,6 +93,17 @@ describe('a model of every kind that the reference draws with', () => {
 		nothingWritten()
 	})
 
+	test("words that were added to the tokenizer of the paper's text model, and not to its encoder, are refused: each order with one would fail", async () => {
+		await layModel(models.find(({ name }) => name === 'text2im-kl')!, {})
+		const file = at('tokenizer/tokenizer_config.json')
+		const config = JSON.parse(readFileSync(file, 'utf8'))
+		await writeFile(file, JSON.stringify({ ...config, added_tokens_decoder: { 72: { content: '<cat>' } } }))
+		await expect(add()).rejects.toThrow(
+			/tokenizer: expected ids below 72, vocab_size of the text encoder, .*, got 72 for "<cat>"$/
+		)
+		nothingWritten()
+	})
+
 	test('an upscaler is tried with the most noise that it is said to know, which may be little, and is refused where it knows less', async () => {
 		await layModel(models.find(({ name }) => name === 'upscaler')!, { max_noise_level: 10 })
 		const { entry } = await add()

@@ -26,9 +26,15 @@ const REMEMBERED = 4
  * `text_encoder` and `tokenizer` of a model, or those that follow: '_2', '_3'.
  *
  * @param length see `loadTokenizer`
+ * @param part the encoder's folder, where it is called otherwise
  */
-export async function loadReader(folder: ModelFolder, number: '' | '_2' | '_3' = '', length?: number): Promise<Reader> {
-	const encoder = await folder.part(`text_encoder${number}`)
+export async function loadReader(
+	folder: ModelFolder,
+	number: '' | '_2' | '_3' = '',
+	length?: number,
+	part = `text_encoder${number}`
+): Promise<Reader> {
+	const encoder = await folder.part(part)
 	const tokenizer = folder.at(`tokenizer${number}`)
 	const config = path.join(encoder.folder, 'config.json')
 	const { max_position_embeddings: places, vocab_size: known } = existsSync(config) ? await readConfig(config, Sizes) : {}
@@ -38,7 +44,7 @@ export async function loadReader(folder: ModelFolder, number: '' | '_2' | '_3' =
 		throw length === undefined
 			? new ModelError(
 					path.join(tokenizer, 'tokenizer_config.json'),
-					`model_max_length: expected at most ${places}, max_position_embeddings of text_encoder${number}, got ${tokens}`
+					`model_max_length: expected at most ${places}, max_position_embeddings of ${part}, got ${tokens}`
 				)
 			: new ModelError(
 					config,

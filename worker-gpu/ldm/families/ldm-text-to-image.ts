@@ -1,6 +1,6 @@
 import type { Family } from '../checkpoint.ts'
+import { loadReader } from '../conditioners/reader.ts'
 import { text } from '../conditioners/text.ts'
-import { loadTokenizer } from '../conditioners/tokenizer.ts'
 import { tellingCutOffs } from '../cut-offs.ts'
 import { ldmTextToImage } from '../pipelines/ldm-text-to-image.ts'
 import { unscaled } from '../samplers/beginnings.ts'
@@ -20,9 +20,7 @@ const LENGTH = 77
  * | `vqvae_decoder` or `vae_decoder` | see first-stages/load.ts |
  */
 export const ldmTextToImagePipeline: Family = async (folder) => {
-	const tokenize = await loadTokenizer(folder.at('tokenizer'), LENGTH)
-	const encoder = await folder.part(folder.has('bert') ? 'bert' : 'text_encoder')
-	const conditioner = text({ encoder, tokenize, latest: new Map() })
+	const conditioner = text(await loadReader(folder, '', LENGTH, folder.has('bert') ? 'bert' : 'text_encoder'))
 	const parts = await loadWalkParts(folder, ['encoder_hidden_states'])
 	// The reference scales neither its first noise nor what the network is shown.
 	const plain = { ...parts, conditioner, samplerFor: unscaled(parts.samplerFor) }
