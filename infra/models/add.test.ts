@@ -184,6 +184,14 @@ test('weights in other files are copied with the graph', async () => {
 	expect(distance(drawn.latent.data, unpack(latent))).toBeLessThan(1e-4)
 })
 
+test('weights in a file that is called as texts are copied once', async () => {
+	await lay('scalar')
+	await moveWeights(at('unet'), 'weights.txt')
+	const { found, folder } = await add()
+	expect(readdirSync(path.join(folder, 'unet')).sort()).toEqual(['config.json', 'model.onnx', 'weights.txt'])
+	expect(found.files).toEqual([...new Set(found.files)])
+})
+
 test("a download in huggingface_hub's cache, whose files are links to its blobs, is imported as it lies there, and files are made of them", async () => {
 	await lay('scalar')
 	await moveWeights(at('unet'))

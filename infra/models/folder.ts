@@ -58,7 +58,7 @@ export async function readExport(given: string): Promise<Export> {
 	const denoiser = existsSync(path.join(folder, 'transformer')) ? 'transformer' : 'unet'
 	const graphs = new Map<string, Graph>()
 	const oldTokenizers: string[] = []
-	const files: string[] = []
+	const files = new Set<string>() // Weights may be called as a text is.
 	const take = (...names: string[]) => {
 		const name = path.join(...names)
 		const file = path.join(folder, name)
@@ -66,7 +66,7 @@ export async function readExport(given: string): Promise<Export> {
 			throw new ModelError(file, 'expected a plain file, got something else (`cp -rL` makes files of links)')
 		}
 		refusePointer(file)
-		files.push(name)
+		files.add(name)
 	}
 
 	take(INDEX)
@@ -108,8 +108,8 @@ export async function readExport(given: string): Promise<Export> {
 	if (graphs.size === 0) {
 		throw new ModelError(folder, `expected ONNX graphs (${denoiser}/model.onnx), found none. ${hint}`)
 	}
-	const size = files.reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
-	return { folder, pipeline, scheduler, graphs, denoiser, oldTokenizers, files, size, otherGraphs }
+	const size = [...files].reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0)
+	return { folder, pipeline, scheduler, graphs, denoiser, oldTokenizers, files: [...files], size, otherGraphs }
 }
 
 /** What is wrong with a folder that has no index, and where there is one. */

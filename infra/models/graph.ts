@@ -147,11 +147,10 @@ function findExternal(
 
 function externalSize(file: string, location: string, end: number): number {
 	const shown = JSON.stringify(location)
-	const normal = path.normalize(location)
-	if (location === '' || /[\\:\0]/.test(location) || path.isAbsolute(location) || normal.split(path.sep)[0] === '..') {
+	if (location === '' || /[\\:\0]/.test(location) || path.isAbsolute(location) || location.split(path.sep).includes('..')) {
 		throw new ModelError(file, `expected weights in files beside the graph, got ${shown}, which leads elsewhere`)
 	}
-	const weights = path.join(path.dirname(file), normal)
+	const weights = path.join(path.dirname(file), location)
 	const stat = statSync(weights, { throwIfNoEntry: false })
 	if (!stat?.isFile()) {
 		throw new ModelError(

@@ -321,6 +321,13 @@ describe('refuses, and writes nothing:', () => {
 			},
 			message: /unet\/model.onnx_data: expected a plain file, got something else/
 		},
+		'weights on a way that leads back, which a link on it may lead elsewhere': {
+			spoil: async () => {
+				await mkdir(at('unet/data'))
+				await moveWeights(at('unet'), 'data/../weights')
+			},
+			message: /unet\/model.onnx: expected weights in files beside the graph, got "data\/..\/weights", which leads elsewhere$/
+		},
 		'a part that is a link': {
 			spoil: async () => {
 				await rm(at('vae_decoder'), { recursive: true })

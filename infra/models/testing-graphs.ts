@@ -68,7 +68,7 @@ export async function declareWeights(folder: string): Promise<void> {
 }
 
 /** Moves a graph's weights into a file beside it, as exporters do with large ones. */
-export async function moveWeights(folder: string): Promise<void> {
+export async function moveWeights(folder: string, location = 'model.onnx_data'): Promise<void> {
 	const file = path.join(folder, 'model.onnx')
 	const proto = new ProtobufFile(file)
 	const data: Buffer[] = []
@@ -83,7 +83,7 @@ export async function moveWeights(folder: string): Promise<void> {
 			if (!raw) {
 				return proto.bytes(field.start, field.to)
 			}
-			const entries = Object.entries({ location: 'model.onnx_data', offset: `${offset}`, length: `${raw.to - raw.from}` })
+			const entries = Object.entries({ location, offset: `${offset}`, length: `${raw.to - raw.from}` })
 			data.push(proto.bytes(raw.from, raw.to))
 			offset += raw.to - raw.from
 			const kept = tensor.filter((inner) => inner !== raw).map(({ start, to }) => proto.bytes(start, to))
@@ -94,5 +94,5 @@ export async function moveWeights(folder: string): Promise<void> {
 	})
 	proto.close()
 	await writeFile(file, Buffer.concat(rewritten))
-	await writeFile(path.join(folder, 'model.onnx_data'), Buffer.concat(data))
+	await writeFile(path.join(folder, location), Buffer.concat(data))
 }
