@@ -1,7 +1,6 @@
+import { heartbeat } from '../shared/until-silent.ts'
 import { soon } from './soon.ts'
 
-/** Milliseconds. Proxies close connections that are silent for longer. */
-export const heartbeat = 15_000
 /** Proxies that gather a few kilobytes before they send anything send this, and then know of the stream. */
 const padding = 2_048
 

@@ -1,3 +1,4 @@
+import { type Call, type ClientOptions, call, DarkroomError, Unanswered } from './call.ts'
 import type { Model } from './catalog.ts'
 import type { AccountView, Usage } from './contract/account.ts'
 import type { Archive, ArchivedGeneration } from './contract/archive.ts'
@@ -5,55 +6,19 @@ import type { GenerationEvent } from './contract/events.ts'
 import type { Generation } from './contract/generation.ts'
 import type { GenerationOrder } from './contract/order.ts'
 import type { Problem } from './contract/problem.ts'
-import { inShort } from './duration.ts'
 import { followed } from './followed.ts'
 import { newId } from './ids.ts'
 
 export type { AccountView, Archive, ArchivedGeneration, Generation, GenerationEvent, GenerationOrder, Model, Problem, Usage }
+export { type ClientOptions, DarkroomError, Unanswered }
 
-/** Times that an order is sent, and milliseconds between them. */
+/** Times that an order is sent, half as many where each is waited for in vain, and milliseconds between them. */
 const sendings = 4
 const pause = 1_000
 /** Times in a row that events may break off without having told anything: a second apart. */
 const patience = 60
 
-/** An answer that was no success, in the API's own words. */
-export class DarkroomError extends Error {
-	override name = 'DarkroomError' as const
-	readonly status: number
-	readonly problem: Partial<Problem>
-	/** Seconds after which it may succeed, where the server said so. */
-	readonly retryAfter: number | undefined
-
-	constructor(status: number, problem: Partial<Problem>, retryAfter?: number) {
-		const again = retryAfter === undefined ? '' : ` Try again in ${inShort(retryAfter)}.`
-		super(`${problem.detail ?? `The server answered ${status}.`}${again}`)
-		this.status = status
-		this.problem = problem
-		this.retryAfter = retryAfter
-	}
-
-	/** What was refused may be granted later, as it is. */
-	get mayPass(): boolean {
-		return this.status >= 500 || this.status === 429
-	}
-
-	/** Of an answer that was no success. */
-	static async of(answer: Response): Promise<DarkroomError> {
-		const problem = (await answer.json().catch(() => undefined)) as Problem | undefined
-		// A proxy between may name a date in its stead.
-		const [seconds] = /^\d+$/.exec(answer.headers.get('retry-after') ?? '') ?? []
-		return new DarkroomError(answer.status, problem ?? {}, seconds === undefined ? undefined : Number(seconds))
-	}
-}
-
-export interface ClientOptions {
-	/** Where Darkroom answers; where the page came from when empty. */
-	url: string
-	apiKey: string
-}
-
-/** A client of the API for Node.js 20 and browsers, with the types of its contract. Its calls throw DarkroomError. */
+/** A client of the API for Node.js 20 and browsers, with the types of its contract. Its calls throw DarkroomError, and Unanswered. */
 export class Darkroom {
 	readonly #options: ClientOptions
 
@@ -62,15 +27,15 @@ export class Darkroom {
 	}
 
 	async models(): Promise<Model[]> {
-		return (await this.#json<{ models: Model[] }>('/v1/models')).models
+		return (await this.#call<{ models: Model[] }>('/v1/models')).models
 	}
 
 	account(): Promise<AccountView> {
-		return this.#json('/v1/account')
+		return this.#call('/v1/account')
 	}
 
 	async usage(): Promise<Usage[]> {
-		return (await this.#json<{ usage: Usage[] }>('/v1/usage')).usage
+		return (await this.#call<{ usage: Usage[] }>('/v1/usage')).usage
 	}
 
 	/**
@@ -80,13 +45,14 @@ export class Darkroom {
 	 */
 	async create(order: GenerationOrder, idempotencyKey = newId('order')): Promise<Generation> {
 		const headers = { 'idempotency-key': idempotencyKey }
-		for (let sent = 1; ; sent++) {
+		for (let left = sendings; ; ) {
 			try {
-				return await said(await this.#call('/v1/generations', 'POST', order, headers))
+				return await this.#call('/v1/generations', { method: 'POST', body: order, headers })
 			} catch (error) {
 				// A page of something between, or half an answer, says nothing of the order, which may be accepted.
 				const isRefused = error instanceof DarkroomError && error.problem.type !== undefined && error.status < 500
-				if (isRefused || sent === sendings) {
+				left -= error instanceof Unanswered ? 2 : 1
+				if (isRefused || left <= 0) {
 					throw error
 				}
 				await waitUnless(undefined)(pause)
@@ -96,29 +62,29 @@ export class Darkroom {
 
 	/** What an order would cost, in micro-units. */
 	quote(order: GenerationOrder): Promise<{ cost: { picture: number; total: number }; available: number }> {
-		return this.#json('/v1/generations?dry_run=true', 'POST', order)
+		return this.#call('/v1/generations?dry_run=true', { method: 'POST', body: order })
 	}
 
 	generation(id: string): Promise<Generation> {
-		return this.#json(pathOf(id))
+		return this.#call(pathOf(id))
 	}
 
 	/** Newest first; `next` is the cursor of the following page. */
 	generations(cursor?: string): Promise<{ generations: Generation[]; next: string | null }> {
-		return this.#json(`/v1/generations?limit=24${cursor ? `&cursor=${cursor}` : ''}`)
+		return this.#call(`/v1/generations?limit=24${cursor ? `&cursor=${cursor}` : ''}`)
 	}
 
 	/** The books of old generations, which are in no list any more: files with a line of JSON for each (`ArchivedGeneration`), compressed by gzip. Newest first. */
 	archives(cursor?: string): Promise<{ archives: Archive[]; next: string | null }> {
-		return this.#json(`/v1/archives${cursor ? `?cursor=${cursor}` : ''}`)
+		return this.#call(`/v1/archives${cursor ? `?cursor=${cursor}` : ''}`)
 	}
 
 	cancel(id: string): Promise<Generation> {
-		return this.#json(`${pathOf(id)}/cancel`, 'POST')
+		return this.#call(`${pathOf(id)}/cancel`, { method: 'POST' })
 	}
 
-	async remove(id: string): Promise<void> {
-		await this.#call(pathOf(id), 'DELETE')
+	remove(id: string): Promise<void> {
+		return this.#call(pathOf(id), { method: 'DELETE' })
 	}
 
 	/**
@@ -130,7 +96,8 @@ export class Darkroom {
 		let isAway = false
 		const open = async (lastId: string | undefined) => {
 			const headers: Record<string, string> = lastId === undefined ? {} : { 'last-event-id': lastId }
-			const { body } = await this.#call(`${pathOf(id)}/events`, 'GET', undefined, headers, signal).catch((error) => {
+			const read = async ({ body }: Response) => body
+			const events = await this.#call(`${pathOf(id)}/events`, { headers, signal }, read).catch((error) => {
 				isAway = true
 				if (mayPass(error)) {
 					onTrouble?.(error)
@@ -141,43 +108,14 @@ export class Darkroom {
 				isAway = false
 				onTrouble?.(undefined)
 			}
-			return body
+			return events
 		}
 		const mayPass = (error: unknown) => !signal?.aborted && (!(error instanceof DarkroomError) || error.mayPass)
 		return followed(open, { mayPass, wait: waitUnless(signal), patience })
 	}
 
-	async #json<T>(path: string, method?: string, body?: unknown): Promise<T> {
-		return said<T>(await this.#call(path, method, body))
-	}
-
-	async #call(path: string, method = 'GET', body?: unknown, more: Record<string, string> = {}, signal?: AbortSignal) {
-		const { url, apiKey } = this.#options
-		const headers: Record<string, string> = { ...more, authorization: `Bearer ${apiKey}` }
-		if (body !== undefined) {
-			headers['content-type'] = 'application/json'
-		}
-		const answer = await fetch(`${url}${path}`, {
-			method,
-			headers,
-			...(body !== undefined && { body: JSON.stringify(body) }),
-			...(signal && { signal })
-		})
-		if (!answer.ok) {
-			throw await DarkroomError.of(answer)
-		}
-		return answer
-	}
-}
-
-/** What an answer says. A page of whatever stands between, that of a sign-in for one, may come as a success. */
-async function said<T>(answer: Response): Promise<T> {
-	const text = await answer.text()
-	try {
-		return JSON.parse(text)
-	} catch {
-		const type = answer.headers.get('content-type') ?? 'nothing that says what it is'
-		throw new DarkroomError(answer.status, { detail: `Expected JSON from ${answer.url}, got ${type}.` })
+	#call<T>(path: string, how?: Call, read?: (answer: Response) => Promise<T>): Promise<T> {
+		return call(this.#options, path, how, read)
 	}
 }
 

@@ -1,5 +1,6 @@
 import type { GenerationEvent } from './contract/events.ts'
 import { readEvents } from './event-stream.ts'
+import { untilSilent } from './until-silent.ts'
 
 /** Milliseconds before it is asked for again, but for the first time: what their `retry` says. */
 const pause = 1_000
@@ -37,7 +38,7 @@ export async function* followed(
 			if (!body) {
 				return
 			}
-			for await (const { id, data } of readEvents(body)) {
+			for await (const { id, data } of readEvents(untilSilent(body))) {
 				lastId = id
 				silent = 0
 				const event: GenerationEvent = JSON.parse(data)

@@ -1,12 +1,12 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { GenerationEvent } from '../../shared/contract/events.ts'
+import { untilSilent } from '../../shared/until-silent.ts'
 import type { App } from '../app.ts'
 import { withKey } from '../bearer.ts'
 import { unwrap } from '../errors.ts'
 import { GenerationId } from '../ids.ts'
 import { promptly } from '../promptly.ts'
 import { eventHeaders } from '../sse.ts'
-import { follow } from '../viewer/follow.ts'
 import { problem } from './responses.ts'
 
 const LastEventId = z
@@ -37,6 +37,7 @@ export const generationEvents = (app: OpenAPIHono<App>) =>
 		const { env, key } = c.var
 		const { id } = c.req.valid('param')
 		unwrap(await promptly(env.ACCOUNT.getByName(key.account).read(key.hash, id)))
-		const events = await follow(env, key.account, id, c.req.valid('header')['last-event-id'], key.hash)
-		return events ? new Response(events, { headers: eventHeaders }) : c.body(null, 204)
+		const lastId = c.req.valid('header')['last-event-id']
+		const events = await promptly(env.VIEWER.getByName(id).follow(key.account, id, lastId, key.hash))
+		return events ? new Response(untilSilent(events), { headers: eventHeaders }) : c.body(null, 204)
 	})

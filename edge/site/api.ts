@@ -1,4 +1,4 @@
-import { DarkroomError } from '../../shared/client.ts'
+import { type Call, call } from '../../shared/call.ts'
 
 const slot = 'darkroom-key'
 
@@ -9,26 +9,12 @@ export const key = {
 	forget: (): void => sessionStorage.removeItem(slot)
 }
 
-/** A call with the key of this session; the answer's JSON. Throws DarkroomError. */
-export async function api<T>(path: string, method = 'GET', body?: object): Promise<T> {
-	return (await call(path, method, body)).json()
+/** A call with the key of this session; the answer's JSON, or what `read` has of it. Throws as `call` does. */
+export function api<T>(path: string, how?: Call, read?: (answer: Response) => Promise<T>): Promise<T> {
+	return call({ url: '', apiKey: key.get() ?? '' }, path, how, read)
 }
 
-/** A call that is answered with nothing. Throws DarkroomError. */
-export async function ask(path: string, method: string): Promise<void> {
-	await call(path, method)
-}
-
-/** A file, for which the key is needed. Throws DarkroomError. */
+/** A file, for which the key is needed: it may take as long as it needs to come. Throws as `call` does. */
 export async function fileOf(path: string): Promise<Blob> {
-	return (await call(path)).blob()
-}
-
-async function call(path: string, method = 'GET', body?: object): Promise<Response> {
-	const headers = { authorization: `Bearer ${key.get() ?? ''}`, ...(body && { 'content-type': 'application/json' }) }
-	const answer = await fetch(path, { method, headers, ...(body && { body: JSON.stringify(body) }) })
-	if (!answer.ok) {
-		throw await DarkroomError.of(answer)
-	}
-	return answer
+	return (await api(path, {}, async (answer) => answer)).blob()
 }

@@ -1,11 +1,11 @@
-import { DarkroomError } from '../../shared/client.ts'
+import { DarkroomError, Unanswered } from '../../shared/call.ts'
 
 /** Something is to be done first, and says what. */
 export class Missing extends Error {}
 
 /** Why something did not work: in the API's own words, where it had any. What `fetch` throws is a TypeError. */
 export function reasonOf(error: unknown): string {
-	return error instanceof DarkroomError || error instanceof Missing
+	return error instanceof DarkroomError || error instanceof Unanswered || error instanceof Missing
 		? error.message
 		: error instanceof TypeError
 			? 'The server cannot be reached.'

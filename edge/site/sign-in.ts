@@ -1,4 +1,4 @@
-import { DarkroomError } from '../../shared/client.ts'
+import { DarkroomError } from '../../shared/call.ts'
 import { api, key } from './api.ts'
 import { attempt, reasonOf } from './attempt.ts'
 import { find } from './h.ts'

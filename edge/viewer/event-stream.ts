@@ -1,8 +1,9 @@
 import type { GenerationEvent } from '../../shared/contract/events.ts'
+import { heartbeat } from '../../shared/until-silent.ts'
 import type { Env } from '../env.ts'
 import { present } from '../routes/present.ts'
 import { soon } from '../soon.ts'
-import { heartbeat, opening, stillThere } from '../sse.ts'
+import { opening, stillThere } from '../sse.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
 /** What a reader with this Last-Event-ID has seen of a timeline that is called `name`: nothing, where it followed another, or names what nobody was told. */

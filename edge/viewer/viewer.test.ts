@@ -8,7 +8,6 @@ import type { Snapshot } from '../account/snapshot.ts'
 import { unwrap } from '../errors.ts'
 import { readKey } from '../keys.ts'
 import { env, fetchEdge, get, newAccount, patience, post, remove, submitTo } from '../testing.ts'
-import { untilSilent } from './follow.ts'
 import { hold } from './hold.ts'
 import { Timeline } from './timeline.ts'
 import type { Viewer } from './viewer.ts'
@@ -220,18 +219,6 @@ describe('Viewer', () => {
 			await moment()
 			expect(silence.over).toBe(false)
 		})
-	})
-
-	it('breaks off a stream that is silent for longer than ours are', async () => {
-		let canceled = false
-		const silent = new ReadableStream<Uint8Array>({
-			start: (controller) => controller.enqueue(new TextEncoder().encode(': nothing\n\n')),
-			cancel() {
-				canceled = true
-			}
-		})
-		expect(await new Response(untilSilent(silent, 100)).text()).toBe(': nothing\n\n')
-		expect(canceled).toBe(true)
 	})
 
 	it('lets readers know what was known where the Account cannot be asked, for they have ordered', async () => {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `npx darkroom`: asks a Darkroom for pictures from a terminal. */
 import { parseArgs } from 'node:util'
-import { type Archive, Darkroom, DarkroomError } from '../../shared/client.ts'
+import { type Archive, Darkroom, DarkroomError, Unanswered } from '../../shared/client.ts'
 import { misread } from '../../shared/command-line.ts'
 import { timeOf } from '../../shared/ids.ts'
 import { accessBy } from './access.ts'
@@ -66,7 +66,7 @@ await run().catch((error: Error & { code?: string }) => {
 })
 
 function told(error: Error & { code?: string }): string {
-	if (error instanceof DarkroomError || error instanceof CliError) {
+	if (error instanceof DarkroomError || error instanceof Unanswered || error instanceof CliError) {
 		return error.message
 	}
 	if (error.code?.startsWith('ERR_PARSE_ARGS')) {

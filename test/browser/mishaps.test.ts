@@ -1,6 +1,8 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -494,6 +496,66 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		seen.resolve()
 		await drawn
 		expect(await page.locator('#trouble').textContent()).toBe('')
+		expect(complaints()).toEqual([])
+	})
+
+	it('a connection that stays open while it draws, and falls silent: it is given up, and taken up again', async () => {
+		let left = 0
+		const silent = createServer((_, response) => {
+			response.writeHead(200, { 'content-type': 'text/event-stream' })
+			response.write(stream({ type: 'status', status: 'processing' }, { type: 'progress', done: 1, total: 4 }))
+			response.on('close', () => left++)
+		})
+		await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+		onTestFinished(() => void silent.close())
+		const { page, complaints } = await open()
+		await page.clock.install()
+		await enter(page)
+		const asked: (string | undefined)[] = []
+		await page.route('**/v1/generations/*/events', (route) => {
+			asked.push(route.request().headers()['last-event-id'])
+			const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`
+			return asked.length === 1 ? route.continue({ url }) : route.continue()
+		})
+		const drawn = develop(page)
+		const card = page.locator('.development')
+		await card.getByText('Developing: 25 %').waitFor()
+		await page.clock.fastForward(30_000) // Ours may be as silent.
+		expect([asked, left]).toEqual([[undefined], 0])
+		await page.clock.fastForward(20_000)
+		await drawn
+		expect([asked, left]).toEqual([[undefined, 'v.1'], 1])
+		expect(await page.locator('#trouble').textContent()).toBe('')
+		expect(complaints()).toEqual([])
+	})
+
+	it('an order that nobody answers: it ends in a word, and asked for again it is the same order', async () => {
+		const { page, complaints } = await open()
+		await page.clock.install()
+		await enter(page)
+		await costs(page).waitFor()
+		const prompt = `a cone that nobody answers for, ${performance.now()}` // No other try's.
+		await page.getByLabel('Prompt').fill(prompt)
+		await page.getByLabel('Seed').fill('')
+		let taken = 0
+		await page.route('**/v1/generations', async (route) => {
+			await route.fetch()
+			taken++
+		})
+		await page.getByRole('button', { name: 'Develop' }).click()
+		const word = page.getByRole('alert').getByText('The server did not answer within 30 seconds.')
+		for (const times of [1, 2]) {
+			await expect.poll(() => taken).toBe(times)
+			expect(await page.locator('#price').textContent()).toBe('Asking…')
+			await page.clock.fastForward(31_000)
+		}
+		await word.waitFor()
+		await costs(page).waitFor()
+		await page.unroute('**/v1/generations')
+		const id = await developAsAsked(page)
+		expect(await word.count()).toBe(0)
+		const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
+		expect(generations.filter(({ request }) => request.prompt === prompt).map((one) => one.id)).toEqual([id])
 		expect(complaints()).toEqual([])
 	})
 

@@ -1,8 +1,8 @@
 import { followed } from '../../../shared/followed.ts'
 import type { Env } from '../../env.ts'
+import { promptly } from '../../promptly.ts'
 import { outputUrl } from '../../routes/outputs.ts'
 import type { Sent } from '../../sse.ts'
-import { follow } from '../../viewer/follow.ts'
 
 /** What a client that comes back to a generation has been told, by the id of the last event that it has seen: the numbers of pictures, `error`, `done`. */
 export function toldBy(id: string, lastId = ''): Set<string> {
@@ -23,7 +23,8 @@ export async function* predictionEvents(env: Env, account: string, id: string, t
 			yield { id: `${id}:${[...told].join('.')}`, event, data }
 		}
 	}
-	for await (const event of followed((lastId) => follow(env, account, id, lastId))) {
+	const open = (lastId: string | undefined) => promptly(env.VIEWER.getByName(id).follow(account, id, lastId))
+	for await (const event of followed(open)) {
 		switch (event.type) {
 			case 'image':
 				yield* sent(String(event.image.n), 'output', outputUrl(env, event.image))

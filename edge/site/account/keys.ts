@@ -1,5 +1,5 @@
 import type { ApiKey } from '../../../shared/contract/account.ts'
-import { api, ask } from '../api.ts'
+import { api } from '../api.ts'
 import { attempt } from '../attempt.ts'
 import { when } from '../format.ts'
 import { find, h } from '../h.ts'
@@ -28,7 +28,7 @@ export function offerKeys(): void {
 		const revoke = () =>
 			attempt(said, async () => {
 				if (confirm(`Revoke the key ${name}, at once and for ever?`)) {
-					await ask(`/v1/keys/${id}`, 'DELETE')
+					await api(`/v1/keys/${id}`, { method: 'DELETE' })
 					await list()
 				}
 			})
@@ -43,12 +43,13 @@ export function offerKeys(): void {
 		void attempt(said, async () => {
 			const given = new FormData(form)
 			const until = given.get('until')
-			const { key } = await api<{ key: string }>('/v1/keys', 'POST', {
+			const body = {
 				name: given.get('name'),
 				scopes: given.getAll('scope'),
 				// Without a zone it is a time of the place where the page is looked at.
 				expires_at: until ? new Date(`${until}T23:59:59`).toISOString() : null
-			})
+			}
+			const { key } = await api<{ key: string }>('/v1/keys', { method: 'POST', body })
 			form.reset()
 			await list()
 			said.replaceChildren('The new key, which is not shown again: ', h('code', {}, key))

@@ -163,7 +163,7 @@ function deliveryRow(delivery: Delivery): HTMLTableRowElement {
 	replay.addEventListener('click', () => {
 		replay.disabled = true
 		void attempt(find('fault'), async () => {
-			await api(`/v1/webhooks/deliveries/${id}/replay`, 'POST')
+			await api(`/v1/webhooks/deliveries/${id}/replay`, { method: 'POST' })
 			await new Promise((resolve) => setTimeout(resolve, 1_000))
 			const fresh = deliveryRow(await api<Delivery>(`/v1/webhooks/deliveries/${id}`))
 			row.replaceWith(fresh)
