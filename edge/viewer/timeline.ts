@@ -83,7 +83,7 @@ export class Timeline {
 		return this.#end.promise
 	}
 
-	/** Resolves with the next entry that is added. */
+	/** Resolves with the next entry that is added, or by `wake`. */
 	get grown(): Promise<void> {
 		return this.#grown.promise
 	}
@@ -104,6 +104,11 @@ export class Timeline {
 		if (happening.type === 'partial_image') {
 			keep({ size: happening.data.length, drop: dropper(this.#entries, kind, this.#seq) })
 		}
+		this.wake()
+	}
+
+	/** Whoever waits for the next entry looks again. */
+	wake(): void {
 		this.#grown.resolve()
 		this.#grown = Promise.withResolvers<void>()
 	}

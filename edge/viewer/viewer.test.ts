@@ -120,6 +120,20 @@ describe('Viewer', () => {
 		expect(await mine.text()).toContain('event: end')
 	})
 
+	it('tells no more to whoever follows what was deleted unseen: the Account had just been started anew, and knew of no Viewer', async () => {
+		const at = `/v1/generations/${snapshot.id}`
+		const events = await get(`${at}/events`, key)
+		await evictDurableObject(account)
+		expect((await remove(at, key)).status).toBe(204)
+		let told: string | undefined
+		void events.text().then((text) => {
+			told = text
+		})
+		// It looks by itself after five seconds.
+		await vi.waitFor(() => expect(told).toBeDefined(), patience)
+		expect(told).not.toContain('event: end')
+	})
+
 	it('keeps of partial images what an isolate has room for, the latest ones, and loses none to who follows', async () => {
 		const viewers = Array.from({ length: 6 }, () => env.VIEWER.newUniqueId()).map((id) => env.VIEWER.get(id))
 		const data = 'A'.repeat(200_000)

@@ -4,7 +4,7 @@ import { randomText } from '../../shared/ids.ts'
 import type { Snapshot } from '../account/snapshot.ts'
 import { standingOf } from '../dispatcher/standing.ts'
 import { type Env, parseEnv } from '../env.ts'
-import { unwrap } from '../errors.ts'
+import { ProblemError, unwrap } from '../errors.ts'
 import { soon } from '../soon.ts'
 import { eventStream, seenOf } from './event-stream.ts'
 import { Timeline } from './timeline.ts'
@@ -133,8 +133,15 @@ export class Viewer extends DurableObject {
 				this.#glances = undefined
 			}
 		}
+		// Nobody may have said so.
+		const sendAway = (error: unknown) => {
+			if (error instanceof ProblemError && error.fault.code === 'not-found') {
+				this.#readers.clear()
+				this.#timeline.wake()
+			}
+		}
 		this.#readers.add(reader)
-		const glanceAround = () => Promise.all([look(), this.#check(account)]).catch(() => {})
+		const glanceAround = () => Promise.all([look().catch(sendAway), this.#check(account)]).catch(() => {})
 		this.#glances ??= setInterval(() => this.ctx.waitUntil(glanceAround()), glance)
 		try {
 			await look()
