@@ -50,6 +50,12 @@ export function signIn(enter: () => Promise<void>): void {
 		sessionStorage.clear()
 		location.reload()
 	})
+	// A browser that goes back shows a page as it was left: with a key that was forgotten since, or is another by now.
+	let left = key.get()
+	addEventListener('pagehide', () => {
+		left = key.get()
+	})
+	addEventListener('pageshow', ({ persisted }) => persisted && left !== key.get() && location.reload())
 	if (key.get()) {
 		void open()
 	} else {

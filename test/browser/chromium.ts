@@ -7,14 +7,15 @@ const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/
 /** Nothing is skipped in CI: there, a missing browser is a failure. */
 export const isMissing = executablePath === undefined && !process.env.CI
 
-export function openBrowser(): Promise<Browser> {
+/** `goesBack`: to pages as they were left, as browsers do for people. */
+export function openBrowser({ goesBack = false } = {}): Promise<Browser> {
 	if (!executablePath) {
 		throw new Error('Expected Chromium at /usr/bin/chromium, got none')
 	}
 	const quiet = ['disable-gpu', 'disable-background-networking', 'disable-component-update', 'disable-sync', 'no-first-run']
 	// Pages of one context run in one process, while one of them is open: to start another takes as much as most tests do with theirs.
 	const args = ['no-sandbox', 'process-per-site', ...quiet].map((flag) => `--${flag}`)
-	return chromium.launch({ executablePath, args })
+	return chromium.launch({ executablePath, args, ignoreDefaultArgs: goesBack ? ['--disable-back-forward-cache'] : [] })
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')

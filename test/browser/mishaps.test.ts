@@ -264,6 +264,84 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		expect(await page.locator(`[data-id="${id}"]`).count()).toBe(0)
 	})
 
+	it('what was deleted elsewhere while it is looked at: to delete it takes it down, too', async () => {
+		const { page } = await open()
+		await enter(page)
+		const id = await develop(page)
+		await page.getByRole('button', { name: 'Open' }).click()
+		await stack.fetch(`/v1/generations/${id}`, { method: 'DELETE' })
+		page.once('dialog', (dialog) => void dialog.accept())
+		await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+		await page.getByText('Deleted.').waitFor()
+		expect(await page.locator(`[data-id="${id}"]`).count()).toBe(0)
+	})
+
+	it('a line that is down when a picture is done: it is seen as soon as the line is back', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		let isDown = true
+		await page.route(/\/darkroom\/gen_|\/v1\/generations\/gen_[^/]*$/, (route) =>
+			isDown ? route.abort('internetdisconnected') : route.continue()
+		)
+		const id = await develop(page)
+		await page.locator('#said').getByText('The server cannot be reached.').waitFor()
+		isDown = false
+		const width = (image: HTMLImageElement) => image.naturalWidth
+		for (const place of ['.development', '#gallery']) {
+			await expect
+				.poll(() => page.locator(`${place}[data-id="${id}"] img, ${place} [data-id="${id}"] img`).evaluate(width))
+				.toBe(side)
+		}
+		expect(await page.locator('#said').textContent()).toBe('')
+		expect(complaints()).toEqual([])
+	})
+
+	it('a page that a browser translates: it orders what was chosen, and says nothing twice', async () => {
+		const { page, complaints } = await open()
+		await enter(page)
+		await costs(page).waitFor()
+		const written = await page.evaluateHandle(() => {
+			const written: string[] = []
+			// As Chrome does: each text is in another element, in other words.
+			const translate = (node: Node) => {
+				const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT)
+				const texts: Text[] = []
+				while (walker.nextNode()) {
+					texts.push(walker.currentNode as Text)
+				}
+				for (const text of texts.filter(({ data, parentElement }) => data.trim() && !parentElement!.closest('font, textarea'))) {
+					const font = document.createElement('font')
+					font.append(`«${text.data}»`)
+					text.replaceWith(font)
+				}
+			}
+			translate(document.body)
+			new MutationObserver((records) => {
+				for (const { addedNodes, target } of records) {
+					for (const node of addedNodes) {
+						if ((target as Element).matches('.development [role=status]') && node instanceof Text) {
+							written.push(node.data)
+						}
+					}
+					translate(target)
+				}
+			}).observe(document.body, { childList: true, subtree: true })
+			return written
+		})
+		await page.getByText('Finer settings').click()
+		await page.locator('[name=output_format]').selectOption({ index: 2 })
+		await page.locator('[name=steps]').fill('60')
+		await page.locator('[name=width]').fill('256')
+		await page.getByRole('button', { name: 'Develop' }).click()
+		const card = page.locator('.development')
+		await card.getByText(/Done/).waitFor()
+		const id = (await card.getAttribute('data-id'))!
+		expect((await stack.finished(id)).request.output_format).toBe('jpeg')
+		expect((await written.jsonValue()).filter((text) => text === 'Developing')).toEqual(['Developing'])
+		expect(complaints()).toEqual([])
+	})
+
 	it('older pictures: a keyboard goes on where they begin', async () => {
 		for (const steps of [1, 2]) {
 			await stack.finished((await stack.submit({ model: 'scenes', prompt: 'a cone', steps })).id)
@@ -557,6 +635,26 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const { generations } = (await (await stack.fetch('/v1/generations')).json()) as { generations: Generation[] }
 		expect(generations.filter(({ request }) => request.prompt === prompt).map((one) => one.id)).toEqual([id])
 		expect(complaints()).toEqual([])
+	})
+
+	it('a key that is forgotten on another page: whoever goes back has it no longer', async () => {
+		const browser = await openBrowser({ goesBack: true })
+		onTestFinished(() => browser.close())
+		const { page } = await openPage(browser)
+		await enter(page)
+		await costs(page).waitFor()
+		await page.evaluate(() => addEventListener('pageshow', ({ persisted }) => (document.title = `kept: ${persisted}`)))
+		await page.getByRole('link', { name: 'Account' }).click()
+		await page.getByRole('heading', { name: 'Limits' }).waitFor()
+		await page.goBack({ waitUntil: 'commit' })
+		await expect.poll(() => page.title()).toBe('kept: true')
+		await costs(page).waitFor()
+		await page.goForward({ waitUntil: 'commit' })
+		await page.getByRole('button', { name: 'Forget the key' }).click()
+		await page.getByLabel('API key').waitFor()
+		await page.goBack({ waitUntil: 'commit' })
+		await page.getByRole('heading', { name: 'Watch a picture develop' }).waitFor()
+		expect(await page.getByRole('button', { name: 'Develop' }).isVisible()).toBe(false)
 	})
 
 	it('a key that is revoked while it draws: it is not waited for any longer', async () => {

@@ -4,6 +4,7 @@ import { inShort } from '../../../shared/duration.ts'
 import { attempt, reasonOf } from '../attempt.ts'
 import { money, nameOf } from '../format.ts'
 import { find, h } from '../h.ts'
+import { insist } from '../insist.ts'
 
 const states: Record<Generation['status'], string> = {
 	queued: 'Queued',
@@ -40,9 +41,11 @@ export async function develop(
 		known = words
 		say(...words)
 	}
+	let said = states[accepted.status]
 	const say = (text: string, more = '') => {
-		// What is said already is not said again.
-		if (state.textContent !== text) {
+		// What is said already is not said again, in whatever language it is on the page by now.
+		if (said !== text) {
+			said = text
 			state.textContent = text
 		}
 		detail.textContent = more
@@ -77,7 +80,10 @@ export async function develop(
 		if (image) {
 			image.hidden = false
 			image.src = url
-			image.alt = isFinal ? `${nameOf(request)} (${n + 1})` : image.alt
+			if (isFinal) {
+				image.alt = `${nameOf(request)} (${n + 1})`
+				insist(image, id, n, find('said'))
+			}
 		}
 	}
 	/** When the first steps were seen, and how many: what is left goes on as fast. */

@@ -1,11 +1,11 @@
 import type { Model } from '../../../shared/catalog.ts'
-import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
+import type { Darkroom } from '../../../shared/client.ts'
 import type { Generation, GenerationRequest } from '../../../shared/contract/generation.ts'
 import { attempt } from '../attempt.ts'
 import { nameOf } from '../format.ts'
 import { find, h } from '../h.ts'
 import { thumbnail } from '../thumbnail.ts'
-import { lightbox } from './lightbox.ts'
+import { lightbox, unlessGone } from './lightbox.ts'
 
 /** The account's generations, newest first: a contact sheet, of which each opens. `begin` puts a request into the form. */
 export function hangGallery(client: Darkroom, models: readonly Model[], begin: (request: Partial<GenerationRequest>) => void) {
@@ -46,14 +46,8 @@ export function hangGallery(client: Darkroom, models: readonly Model[], begin: (
 	}
 	const look = (id: string, at?: number) =>
 		void attempt(find('said'), async () => {
-			try {
-				open(await client.generation(id), at)
-			} catch (error) {
-				if (!(error instanceof DarkroomError && error.status === 404)) {
-					throw error
-				}
-				takeDown(id) // It was deleted elsewhere.
-			}
+			const generation = await client.generation(id).catch(unlessGone)
+			generation ? open(generation, at) : takeDown(id)
 		})
 	const card = (generation: Generation): HTMLElement => {
 		const { id, request, images } = generation

@@ -1,5 +1,5 @@
 import type { Model } from '../../../shared/catalog.ts'
-import type { Darkroom } from '../../../shared/client.ts'
+import { type Darkroom, DarkroomError } from '../../../shared/client.ts'
 import type { Generation, GenerationRequest, Picture } from '../../../shared/contract/generation.ts'
 import { fileOf } from '../api.ts'
 import { attempt } from '../attempt.ts'
@@ -57,7 +57,7 @@ export function lightbox(client: Darkroom, models: readonly Model[], { look, bes
 				if (!confirm('Delete the pictures and what was asked for, for good?')) {
 					return
 				}
-				await client.remove(id)
+				await client.remove(id).catch(unlessGone)
 				takeDown(id)
 			})
 		/** To the next picture, of this generation or of the one beside it. */
@@ -106,6 +106,13 @@ export function lightbox(client: Darkroom, models: readonly Model[], { look, bes
 		}
 	}
 	return { open, close }
+}
+
+/** It was deleted elsewhere. */
+export function unlessGone(error: unknown): void {
+	if (!(error instanceof DarkroomError && error.status === 404)) {
+		throw error
+	}
 }
 
 const factsOf = ({ request, cost, created_at, metrics }: Generation, image?: Picture): [string, string | number][] => [
