@@ -35,10 +35,11 @@ export async function postgresServer(): Promise<QueueServer> {
 	const { command, args, url } = await preparePostgres(layCluster(dir), port)
 	return server({
 		dir,
-		port,
 		url,
 		spawn: () => spawn(command, args, { stdio: 'ignore' }),
 		signal: 'SIGINT',
+		// Its own start, or what it has to do again after it was killed, may take a while.
+		answer: () => asked(url, async () => {}),
 		async wipe() {
 			await asked(url, (client) => client.query('drop schema bullmq cascade'))
 		},
@@ -104,10 +105,10 @@ export async function redisServer({ tls = false } = {}): Promise<QueueServer & {
 	}
 	const built = server({
 		dir,
-		port,
 		url,
 		spawn: () => spawn('redis-server', [...common, ...args], { stdio: 'ignore' }),
 		signal: 'SIGTERM',
+		answer: () => reached(port),
 		wipe: () => told((client) => client.flushall()),
 		hangUp: () => told((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')),
 		take: (writes) => told((client) => (writes ? client.replicaof('NO', 'ONE') : client.replicaof('127.0.0.1', 1)))
@@ -167,12 +168,13 @@ export async function wayTo(server: string): Promise<Way> {
 
 interface ServerSpec extends Pick<QueueServer, 'url' | 'wipe' | 'hangUp' | 'take'> {
 	dir: string
-	port: number
 	signal: NodeJS.Signals
 	spawn(): ChildProcess
+	/** Rejects where it listens, and takes nothing yet. */
+	answer(): Promise<void>
 }
 
-function server({ dir, port, signal, spawn: run, ...served }: ServerSpec): QueueServer {
+function server({ dir, signal, spawn: run, answer, ...served }: ServerSpec): QueueServer {
 	let child: ChildProcess | undefined
 	const stop = async () => {
 		if (child?.exitCode === null) {
@@ -185,7 +187,7 @@ function server({ dir, port, signal, spawn: run, ...served }: ServerSpec): Queue
 		...served,
 		async start() {
 			child = run()
-			await answers(port)
+			await soon(answer)
 		},
 		stop,
 		async remove() {
@@ -195,18 +197,21 @@ function server({ dir, port, signal, spawn: run, ...served }: ServerSpec): Queue
 	}
 }
 
-async function answers(port: number): Promise<void> {
-	for (let attempt = 0; attempt < 200; attempt++) {
-		const open = await new Promise<boolean>((resolve) => {
-			const socket = connect(port, '127.0.0.1', () => resolve(true))
-			socket.once('error', () => resolve(false))
-			socket.once('connect', () => socket.destroy())
-		})
-		if (open) {
-			await sleep(300) // PostgreSQL listens a moment before it accepts.
-			return
+async function soon(work: () => Promise<void>): Promise<void> {
+	for (let attempt = 1; ; attempt++) {
+		try {
+			return await work()
+		} catch (error) {
+			if (attempt === 200) {
+				throw error
+			}
+			await sleep(50)
 		}
-		await sleep(50)
 	}
-	throw new Error(`nothing answers on port ${port}`)
 }
+
+const reached = (port: number) =>
+	new Promise<void>((resolve, reject) => {
+		const socket = connect(port, '127.0.0.1', () => resolve(void socket.destroy()))
+		socket.once('error', reject)
+	})
