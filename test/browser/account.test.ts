@@ -230,6 +230,26 @@ describe.skipIf(isMissing)('the account page', () => {
 		await page.close()
 	})
 
+	it('shows the keys to whoever asks for them before the figures are there, too', async () => {
+		const keys = `${edge.url}/v1/admin/accounts/tester/keys`
+		const { key } = (await (await say(keys, edge.adminToken, { scopes: ['read', 'admin'] })).json()) as { key: string }
+		const { page, faults } = await openPage(browser)
+		const figures = Promise.withResolvers<void>()
+		await page.route('**/v1/usage*', async (route) => {
+			await figures.promise
+			await route.continue()
+		})
+		await page.goto(`${edge.url}/account`)
+		await page.getByLabel('API key').fill(key)
+		await page.keyboard.press('Enter')
+		await page.getByRole('button', { name: 'Show the keys' }).click()
+		await page.getByRole('button', { name: 'Make a key' }).waitFor()
+		figures.resolve()
+		await page.getByText('tester').waitFor()
+		expect(faults).toEqual([])
+		await page.close()
+	})
+
 	it('makes a key that is valid until the end of the day that is named, where its owner is', async () => {
 		const keys = `${edge.url}/v1/admin/accounts/tester/keys`
 		const { key } = (await (await say(keys, edge.adminToken, { scopes: ['read', 'admin'] })).json()) as { key: string }

@@ -17,6 +17,7 @@ import { table } from './table.ts'
 const days = 30
 
 signIn(async () => {
+	offerKeys() // Its button is there already.
 	const today = new Date().toISOString().slice(0, 10)
 	// Of its own, for a month may have a day more than the usual ones.
 	const ofMonth = `/v1/usage?from=${today.slice(0, 7)}-01&to=${today}`
@@ -29,7 +30,6 @@ signIn(async () => {
 	showChart(usage)
 	showSpend(usage)
 	showLimits(account, today, monthly)
-	offerKeys()
 	await Promise.all([generations(), deliveries(), archives()])
 })
 
