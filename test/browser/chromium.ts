@@ -35,7 +35,8 @@ export async function develop(page: Page): Promise<string> {
 	const isOrder = (answer: Response) => answer.request().method() === 'POST' && answer.url().endsWith('/v1/generations')
 	const [answer] = await Promise.all([page.waitForResponse(isOrder), page.getByRole('button', { name: 'Develop' }).click()])
 	const { id } = await answer.json()
-	await page.locator(`.development[data-id="${id}"]`).getByText(/^Done/).waitFor()
+	// A busy machine draws for longer than Playwright's half minute.
+	await page.locator(`.development[data-id="${id}"]`).getByText(/^Done/).waitFor({ timeout: 80_000 })
 	return id
 }
 

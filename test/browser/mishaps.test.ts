@@ -453,6 +453,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		seen.resolve()
 		await page.getByText(/^Done/).waitFor()
 		await page.getByRole('button', { name: 'Open' }).and(page.locator(':focus')).waitFor()
+		await page.getByLabel('Pictures').fill('8') // Under way still when it is canceled.
 		await page.getByRole('spinbutton', { name: 'Steps' }).fill('100')
 		await page.keyboard.press('Enter')
 		await cancel.press('Enter')
@@ -689,7 +690,7 @@ describe.skipIf(isMissing)('the pages bear with', () => {
 		const { page, complaints } = await open()
 		await enter(page)
 		await costs(page).waitFor()
-		const long = { model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 4, width: 256, height: 256 }
+		const long = { model: 'scenes', prompt: 'a large matte green cube', steps: 100, count: 8, width: 256, height: 256 }
 		const { id: first } = await stack.submit({ ...long, width: 96 })
 		await page.reload()
 		await page.locator(`.development[data-id="${first}"]`).waitFor()

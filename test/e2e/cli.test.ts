@@ -88,7 +88,7 @@ it('shows pictures in a terminal that can, in its own words, and in no other', a
 			'-o',
 			join(dir, 'shown.png'),
 			'--steps',
-			size === '96x96' ? '4' : '30',
+			size === '96x96' ? '4' : '100',
 			'--size',
 			size
 		)
