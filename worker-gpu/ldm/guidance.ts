@@ -21,10 +21,7 @@ export const guided = (unconditional: Inputs, cond: Inputs, scale: number, resca
 	branches: [unconditional, cond],
 	merge([first, second]) {
 		const data = extrapolate(first!.data, second!.data, scale)
-		if (rescale > 0) {
-			multiply(data, rescale * (deviation(second!.data) / deviation(data)) + 1 - rescale)
-		}
-		return { data, dims: first!.dims }
+		return { data: broughtBack(data, second!.data, rescale), dims: first!.dims }
 	}
 })
 
@@ -49,10 +46,7 @@ export const guidedByBoth = (told: Inputs, untold: Inputs, scale: number, imageS
 		for (let i = 0; i < data.length; i++) {
 			data[i]! += text[i]! - image!.data[i]!
 		}
-		if (rescale > 0) {
-			multiply(data, rescale * (deviation(both!.data) / deviation(data)) + 1 - rescale)
-		}
-		return { data, dims: both!.dims }
+		return { data: broughtBack(data, both!.data, rescale), dims: both!.dims }
 	}
 })
 
@@ -83,10 +77,16 @@ function extrapolate(e0: Float32Array, ey: Float32Array, scale: number): Float32
 	return data
 }
 
-function multiply(data: Float32Array, factor: number): void {
+/** Lin et al., 2024, eq. 15 and 16: φ of the way back to the spread that `ey` has. In place. */
+function broughtBack(data: Float32Array, ey: Float32Array, rescale: number): Float32Array {
+	if (rescale === 0) {
+		return data
+	}
+	const factor = rescale * (deviation(ey) / deviation(data)) + 1 - rescale
 	for (let i = 0; i < data.length; i++) {
 		data[i]! *= factor
 	}
+	return data
 }
 
 function deviation(values: Float32Array): number {

@@ -231,6 +231,17 @@ test.each(['EulerDiscreteScheduler', 'EulerAncestralDiscreteScheduler'])(
 	}
 )
 
+// `s = diffusers.KDPM2DiscreteScheduler(); s.set_timesteps(3)`, and for each i `s.set_begin_index(i); s.add_noise(0, 1, s.timesteps[i : i + 1])`
+test.each([
+	['KDPM2DiscreteScheduler', [25.146116, 2.280347, 2.280347, 0.029168, 0.029168]],
+	['EDMEulerScheduler', [80, 2.515219, 0.002]]
+])('%s sends a picture as far back as diffusers, before each evaluation', (className, levels) => {
+	const { renoise } = fromConfig(className, {})({ steps: 3 })
+	const [picture, noise] = [0, 1].map((value) => ({ data: Float32Array.of(value), dims: [1] }))
+	const got = levels.map((_, k) => renoise(picture!, noise!, k).data[0])
+	expect(got).toEqual(levels.map((level) => expect.closeTo(level, 5)))
+})
+
 test('trailing timesteps end above zero, also where the reference counts one too many', () => {
 	expect(fromConfig('DDIMScheduler', { timestep_spacing: 'trailing' })({ steps: 61 }).timesteps).toHaveLength(61)
 })
