@@ -36,7 +36,7 @@ export function decode(uri: Uint8Array, pointer: string): Uint8Array {
 			return refuse(pointer, 'base64 after the comma', `${stray} at its character ${at - start + 1}`)
 		}
 		if (value !== nothing) {
-			rest = ((rest << 6) | value) & 0xffff
+			rest = (rest << 6) | value
 			bits += 6
 			if (bits >= 8) {
 				bits -= 8

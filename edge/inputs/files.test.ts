@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect, inject, it } from 'vitest'
 import { newId } from '../../shared/ids.ts'
 import { env, fetchEdge, get, newAccount, post, remove } from '../testing.ts'
@@ -24,7 +25,11 @@ it.each([
 	['<script>.png', '<script>.png']
 ])('keeps a file called %s', async (name, kept) => {
 	const answer = await send(name)
-	expect([answer.status, await answer.json()]).toMatchObject([201, { name: kept, content_type: 'image/png' }])
+	const sha256 = createHash('sha256').update(png).digest('hex')
+	expect([answer.status, await answer.json()]).toMatchObject([
+		201,
+		{ name: kept, content_type: 'image/png', checksums: { sha256 } }
+	])
 })
 
 it('keeps as much of what its owner says of a file as storage does, beside its name', async () => {

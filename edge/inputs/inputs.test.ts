@@ -255,6 +255,8 @@ describe('inputs', () => {
 		[`${outside}/missing`, 'an image at the URL'],
 		[`${outside}/page`, 'an image: png, jpeg, webp, gif, avif'],
 		[`${outside}/endless`, `at most ${inputLimits.bytes} bytes`],
+		// An account has no room for three of them, were they kept.
+		[`${outside}/endless?again`, `at most ${inputLimits.bytes} bytes`],
 		[`${outside}/bomb`, `at most ${inputLimits.bytes} bytes`],
 		['http://127.0.0.1:1/x.png', 'an image at the URL within 10 seconds']
 	])('are refused where the URL is %s', async (image, expected) => {
@@ -269,8 +271,9 @@ describe('inputs', () => {
 		])
 	})
 
-	it('are found behind a redirect', async () => {
-		const { request } = await accepted({ image: `${outside}/redirect?to=${encodeURIComponent('/lossy.webp')}` })
+	it('are found behind three redirects', async () => {
+		const behind = (url: string) => `${outside}/redirect?to=${encodeURIComponent(url)}`
+		const { request } = await accepted({ image: behind(behind(behind('/lossy.webp'))) })
 		expect(request.width).toBe(128)
 	})
 })

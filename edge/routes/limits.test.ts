@@ -275,6 +275,7 @@ describe('limits', () => {
 			upload,
 			sendFile,
 			() => submit({ image }),
+			() => submit({ image: 'upl_00000000000000000000000000', mask: image }),
 			() => post('/fal/proxy', key, { content_type: 'image/png' }, falStorage)
 		]) {
 			const refused = await again()
