@@ -298,7 +298,11 @@ describe('a JPEG', () => {
 	}
 
 	test('of a hundred scans is read, and one of more refused: thousands would take seconds', async () => {
-		expect(new Set((await decode(inScans(100))).pixels)).toEqual(new Set([128]))
+		// Phones put more pictures behind the one that is meant.
+		for (const pictures of [1, 200]) {
+			const whole = Buffer.concat(Array(pictures).fill(inScans(100)))
+			expect(new Set((await decode(whole)).pixels)).toEqual(new Set([128]))
+		}
 		await expect(decode(inScans(101))).rejects.toMatchObject({
 			name: 'InputUnreadable',
 			message: expect.stringContaining('a JPEG of 101 scans, which are 100 at most')
