@@ -101,12 +101,16 @@ test('a queue that comes back finds as much room as what was taken before leaves
 	expect(most).toBeLessThanOrEqual(17)
 })
 
-describe.each([['PostgreSQL', () => queue], ...(withRedis ? [['Redis', redisServer] as const] : [])] as const)(
+const startedRedis = async () => {
+	const redis = await redisServer()
+	await redis.start()
+	return redis
+}
+describe.each([['PostgreSQL', () => queue], ...(withRedis ? [['Redis', startedRedis] as const] : [])] as const)(
 	'on %s',
 	(_, start) => {
 		test('normal work finds room beside as much work of low priority, which finds no more', async () => {
 			const server = await start()
-			await server.start()
 			const producer = openProducer(server.url)
 			const model = 'low-and-normal'
 			const add = (kind: string, count: number, place: number) =>
@@ -301,8 +305,7 @@ test('who was cut off tries one job before it takes more, and then as many as ev
 })
 
 test.runIf(withRedis)('a queue that connects and refuses is lost once, and back when it gives again', async () => {
-	const redis = await redisServer()
-	await redis.start()
+	const redis = await startedRedis()
 	const server = new Redis(redis.url)
 	const stop = new AbortController()
 	const log: string[] = []
