@@ -206,6 +206,7 @@ describe.skipIf(isMissing)('the account page', () => {
 		expect(await page.getByRole('button', { name: 'Make a key' }).isVisible()).toBe(false)
 		expect(faults.splice(0).every((fault) => fault.includes('403'))).toBe(true)
 		await page.getByRole('button', { name: 'Forget the key' }).click()
+		await page.getByLabel('API key').waitFor() // The page comes anew by itself, and would take away what is entered meanwhile.
 		await enter(chief)
 		await page.getByRole('row', { name: `${may.name} read, admin` }).waitFor()
 		const shop = `shop ${performance.now()}`
